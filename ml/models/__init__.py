@@ -1,0 +1,1 @@
+"""Architectures: one file each, a pair of encoder and decoder."""

@@ -1,0 +1,126 @@
+"""The protocol of objectives: what a training loss declares, and what it is given.
+
+An objective is written for a single model and never sees a loop, an optimizer's state or a
+device. Its losses are pure functions of networks (with their parameters bound), a batch, named
+draws and coefficients; all four are tensors or functions of tensors, which is what lets
+one loop train any objective, a checkpoint resume it and a cohort run it stacked.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from ml.component import Component
+from ml.optimizer import Optimizer
+from ml.posterior import Posterior
+from ml.posteriors.diagonal_gaussian import DiagonalGaussian
+
+
+class Networks(Protocol):
+    """The networks of a run with their present parameters bound; outputs are float32."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (samples, channels, height, width) in [0, 1] to the posterior's head."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (samples, latents) to logits (samples, channels, height, width)."""
+
+    def call(self, network: str, inputs: Tensor) -> Tensor:
+        """One of the objective's own networks, by the name that `extra_networks` gave it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's data: `images[k]` is the k-th independent batch, values in [0, 1]."""
+
+    images: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Noise that an objective asks for by name, drawn anew at each step."""
+
+    distribution: Literal["normal", "permutations"]
+    """Standard normal, or along the first axis an independent permutation for each column."""
+    shape: tuple[Literal["batch", "latents"], ...] = ("batch", "latents")
+
+    def sample(
+        self, generator: np.random.Generator, *, batch: int, latents: int
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.int64]]:
+        shape = tuple({"batch": batch, "latents": latents}[axis] for axis in self.shape)
+        if self.distribution == "normal":
+            return generator.standard_normal(shape, dtype=np.float32)
+        rows = np.arange(shape[0]).reshape(-1, *([1] * (len(shape) - 1)))
+        return generator.permuted(np.broadcast_to(rows, shape), axis=0)
+
+
+class Loss(NamedTuple):
+    """What a loss function returns."""
+
+    value: Tensor
+    """A scalar, minimised over the update's parameters."""
+    terms: Mapping[str, Tensor] = {}
+    """What is logged: scalars, or one number a latent."""
+    carry: Mapping[str, Tensor] = {}
+    """Values, detached by the loop, that later updates of the same step may use."""
+
+
+Coefficients = Mapping[str, Tensor]
+Draws = Mapping[str, Tensor]
+LossFunction = Callable[[Networks, Batch, Draws, Coefficients, Mapping[str, Tensor]], Loss]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimizer step on one group of parameters; a step of training makes them in order."""
+
+    loss: LossFunction
+    group: str = "model"
+    """"model" (encoder and decoder) or one of the objective's own groups."""
+    optimizer: Optimizer | None = None
+    """None: the optimizer of the training spec."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a step must bring."""
+
+    batches: int = 1
+    """How many independent batches of images."""
+    draws: Mapping[str, Draw] = field(default_factory=lambda: {"noise": Draw("normal")})
+
+
+class Objective(Component):
+    """A training loss and its regularisers."""
+
+    kind: ClassVar[str] = "objective"
+    posterior: ClassVar[Posterior] = DiagonalGaussian()
+
+    def needs(self) -> Needs:
+        """Batches and draws of one step; one batch and standard normal `noise` by default."""
+        return Needs()
+
+    def extra_networks(self, latents: int) -> dict[str, nn.Module]:  # noqa: ARG002
+        """Networks beside encoder and decoder, each a parameter group under its name."""
+        return {}
+
+    @abstractmethod
+    def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
+        """The numbers that weigh the terms; `pixels` counts channels too.
+
+        They reach the losses as tensors, together with `step` (float, from 0).
+        """
+
+    @abstractmethod
+    def updates(self) -> tuple[Update, ...]:
+        """The optimizer steps that make one step of training, in order.
+
+        Each sees the parameters as the updates before it left them, and in `carry` what their
+        losses handed on.
+        """

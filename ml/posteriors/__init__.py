@@ -1,0 +1,1 @@
+"""Posterior families: what the encoder's numbers mean."""

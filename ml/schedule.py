@@ -1,0 +1,18 @@
+"""Learning-rate schedules."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from ml.component import Component
+
+
+class Schedule(Component):
+    """By what the learning rate is multiplied at each step."""
+
+    kind: ClassVar[str] = "schedule"
+
+    @abstractmethod
+    def factor(self, step: int, steps: int) -> float:
+        """The factor at `step` (from 0) of a run of `steps`."""
