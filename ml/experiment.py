@@ -1,0 +1,151 @@
+"""Experiments: a spec with a sweep, expanded into the specs of its runs."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from ml.registry import nearest
+from ml.spec import RunSpec
+from ml.spec_errors import Fault, InvalidSpec, describe, shown
+
+MAX_RUNS = 10_000
+MOST_FAULTS = 20
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Header(BaseModel):
+    """What people call an experiment. No part of any identity: renaming retrains nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """By default "objective on dataset"."""
+    tags: Annotated[list[Tag], Field(max_length=32)] = []
+    """Words to find it by."""
+    notes: Annotated[str, Field(max_length=10_000)] = ""
+    """Free text."""
+    sweep: Annotated[
+        dict[str, Annotated[list[Any], Field(min_length=1)]], Field(max_length=16)
+    ] = {}
+    """Dotted path (`objective.beta`, `seed`, or a whole component) to the values it takes; the
+    product of all is run, at most 10,000."""
+
+
+ExperimentBody = create_model("ExperimentSpec", __base__=(RunSpec, Header))
+"""The body of a POST as one schema, for documentation."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of an experiment."""
+
+    swept: dict[str, Any]
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked experiment."""
+
+    name: str
+    tags: list[str]
+    notes: str
+    document: dict[str, Any]
+    """The spec as posted."""
+    runs: list[PlannedRun]
+
+
+def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
+    """Check a posted spec and expand its sweep.
+
+    Raises:
+        InvalidSpec: with every fault (at most 20 of them), paths as the client wrote them.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidSpec([Fault("", shown(data), "an object with at least dataset and objective")])
+    known = sorted(ExperimentBody.model_fields)
+    if unknown := [str(key) for key in data if key not in known]:
+        expected = "one of the fields " + ", ".join(known)
+        raise InvalidSpec(
+            [Fault(key, shown(data[key]), expected, nearest(key, known)) for key in unknown]
+        )
+    header_data = {key: data[key] for key in Header.model_fields if key in data}
+    base = {key: value for key, value in data.items() if key not in Header.model_fields}
+    try:
+        header = Header.model_validate(header_data)
+    except ValidationError as error:
+        raise InvalidSpec(describe(error, Header, header_data)) from None
+    _check_sweep(header.sweep)
+    runs = _expand(base, header.sweep, remote=remote)
+    first = runs[0].spec
+    name = header.name or f"{first.objective.name} on {first.dataset.name}"
+    return Experiment(name, header.tags, header.notes, dict(data), runs)
+
+
+def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
+    total = math.prod(len(values) for values in sweep.values())
+    if total > MAX_RUNS:
+        lengths = " x ".join(str(len(values)) for values in sweep.values())
+        raise InvalidSpec([Fault("sweep", f"{lengths} = {total} runs", f"at most {MAX_RUNS} runs")])
+    known = list(RunSpec.model_fields)
+    faults = [
+        Fault(f"sweep.{path}", path, "a path into " + ", ".join(known), nearest(head, known))
+        for path in sweep
+        if (head := path.partition(".")[0]) not in known
+    ]
+    if faults:
+        raise InvalidSpec(faults)
+
+
+def _expand(
+    base: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]], *, remote: bool
+) -> list[PlannedRun]:
+    runs: list[PlannedRun] = []
+    faults: dict[str, Fault] = {}
+    for places in itertools.product(*(range(len(values)) for values in sweep.values())):
+        place = dict(zip(sweep, places, strict=True))
+        swept = {path: sweep[path][index] for path, index in place.items()}
+        try:
+            runs.append(PlannedRun(swept, RunSpec.parse(_applied(base, swept), remote=remote)))
+        except InvalidSpec as error:
+            for fault in _at_sweep(error.faults, place):
+                faults.setdefault(fault.path, fault)
+            if len(faults) >= MOST_FAULTS:
+                break
+    if faults:
+        raise InvalidSpec(list(faults.values())[:MOST_FAULTS])
+    return runs
+
+
+def _applied(base: Mapping[str, Any], swept: Mapping[str, Any]) -> dict[str, Any]:
+    """The base spec with swept values in place, whole components before paths into them."""
+    spec = copy.deepcopy(dict(base))
+    for path in sorted(swept, key=lambda path: path.count(".")):
+        *parents, last = path.split(".")
+        here = spec
+        for parent in parents:
+            below = here.get(parent)
+            if not isinstance(below, dict):
+                below = {"name": below} if isinstance(below, str) else {}
+            here[parent] = below
+            here = below
+        here[last] = copy.deepcopy(swept[path])
+    return spec
+
+
+def _at_sweep(faults: Sequence[Fault], place: Mapping[str, int]) -> Iterator[Fault]:
+    """Faults moved to the swept value that caused them."""
+    for fault in faults:
+        path = fault.path
+        for swept in sorted(place, key=len, reverse=True):
+            if path == swept or path.startswith((f"{swept}.", f"{swept}[")):
+                path = f"sweep.{swept}[{place[swept]}]{path[len(swept) :]}"
+                break
+        yield Fault(path, fault.got, fault.expected, fault.nearest)

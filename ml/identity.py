@@ -1,0 +1,65 @@
+"""Which work is the same work: hashes of canonical JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ml.spec import RunSpec
+
+FORMAT = 1
+"""Changes when draws, initial weights or the training loop change their numbers."""
+
+NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
+"""Fields of `training` that change no weight."""
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, no spaces, shortest floats that read back the same.
+
+    Raises:
+        ValueError: for NaN or an infinity.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def train_id(spec: RunSpec) -> str:
+    """The identity of a run's weights: data, model, objective, training, seed, and versions."""
+    training = {
+        key: value
+        for key, value in spec.training.model_dump(mode="json").items()
+        if key not in NOT_IDENTITY
+    }
+    training["optimizer"] = spec.training.optimizer.identity()
+    training["schedule"] = spec.training.schedule.identity()
+    return digest(
+        {
+            "format": FORMAT,
+            "dataset": spec.dataset.identity(),
+            "model": spec.model.identity(),
+            "objective": spec.objective.identity(),
+            "training": training,
+            "seed": spec.seed,
+        }
+    )
+
+
+def evaluation_key(spec: RunSpec) -> str:
+    """The identity of an evaluation and its pictures, within the run that it judges."""
+    evaluation = spec.evaluation.model_dump(mode="json")
+    evaluation["metrics"] = [metric.identity() for metric in spec.evaluation.metrics]
+    return digest(
+        {
+            "format": FORMAT,
+            "evaluation": evaluation,
+            "traversal": spec.traversal.model_dump(mode="json"),
+        }
+    )

@@ -1,0 +1,163 @@
+"""The spec: what a client asks for, with its defaults, its bounds, and errors it can act on."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from ml.architecture import Architecture
+from ml.dataset import DatasetComponent
+from ml.metric import Metric
+from ml.objective import Objective
+from ml.optimizer import Optimizer
+from ml.registry import components
+from ml.schedule import Schedule
+from ml.spec_errors import InvalidSpec, describe
+
+MAX_STEPS = 10_000_000
+MAX_BATCH = 8192
+MAX_ROWS = 1_000_000
+MAX_SEED = 2**63 - 1
+
+
+def _named(value: object) -> object:
+    """A component may be given by its bare name."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _one_of(kind: str) -> Any:
+    """The union of all components of a kind, told apart by `name`."""
+    members = tuple(components(kind).values())
+    union: Any = functools.reduce(operator.or_, members)
+    if len(members) > 1:
+        union = Annotated[union, Field(discriminator="name")]
+    return Annotated[union, BeforeValidator(_named)]
+
+
+if TYPE_CHECKING:
+    AnyDataset = DatasetComponent
+    AnyModel = Architecture
+    AnyObjective = Objective
+    AnyOptimizer = Optimizer
+    AnySchedule = Schedule
+    AnyMetric = Metric
+else:
+    AnyDataset = _one_of("dataset")
+    AnyModel = _one_of("model")
+    AnyObjective = _one_of("objective")
+    AnyOptimizer = _one_of("optimizer")
+    AnySchedule = _one_of("schedule")
+    AnyMetric = _one_of("metric")
+
+
+class Part(BaseModel):
+    """A part of a spec: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Training(Part):
+    """How the weights are found. Defaults are those of Locatello et al. 2019."""
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 300_000
+    """Optimizer steps."""
+    batch_size: Annotated[int, Field(ge=2, le=MAX_BATCH)] = 64
+    """Images a step."""
+    optimizer: AnyOptimizer = Field(default_factory=lambda: _default("optimizer", "adam"))
+    schedule: AnySchedule = Field(default_factory=lambda: _default("schedule", "constant"))
+    gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Largest norm of a group's whole gradient; null for none."""
+    sampling: Literal["with_replacement"] = "with_replacement"
+    """How images are drawn for a batch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 runs the networks in bfloat16 and keeps weights and losses in float32."""
+    likelihood: Literal["bernoulli"] = "bernoulli"
+    """p(x|z): cross-entropy of each pixel."""
+    checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
+    """At most this much work is repeated after a kill."""
+    snapshots: Annotated[int, Field(ge=0, le=0)] = 0
+    """Weights kept along the way; not available yet, so only 0."""
+
+
+class Evaluation(Part):
+    """What the model is scored by."""
+
+    metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
+        default_factory=lambda: [_default("metric", name) for name in ("mig", "elbo")]
+    )
+    codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
+    """Which codes are scored: posterior means, posterior samples, or both."""
+    rows: Annotated[int, Field(ge=2, le=MAX_ROWS)] = 10_000
+    """Rows scored by metrics that take one sample, and on which predictors are fitted."""
+    test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
+    """Further rows on which predictors are tested."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Draws the rows; the same rows for every model of a study."""
+
+
+class Traversal(Part):
+    """The traversal picture."""
+
+    span: Literal["quantiles"] = "quantiles"
+    """Each latent goes through the quantiles (1 % to 99 %) of its own codes."""
+    frames: Annotated[int, Field(ge=2, le=51)] = 11
+    """Columns of the picture."""
+
+
+class RunSpec(Part):
+    """One model: everything that decides its weights, and what is done with them."""
+
+    dataset: AnyDataset
+    model: AnyModel = Field(default_factory=lambda: _default("model", "locatello"))
+    objective: AnyObjective
+    training: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    traversal: Traversal = Field(default_factory=Traversal)
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Decides initial weights, batches and noise."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> RunSpec:
+        numbers = self.training.batch_size * self.model.latent_dim
+        if numbers > 2**20:
+            raise ValueError(
+                f"training.batch_size times model.latent_dim is {numbers}; at most {2**20}"
+            )
+        return self
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | RunSpec, *, remote: bool = False) -> RunSpec:
+        """A checked spec with its defaults filled in.
+
+        `remote` refuses what only the operator of the machine may name, such as absolute paths.
+
+        Raises:
+            InvalidSpec: with every fault, its path, what came and what is allowed.
+        """
+        if isinstance(data, RunSpec):
+            return data
+        try:
+            return cls.model_validate(data, context={"remote": remote})
+        except ValidationError as error:
+            raise InvalidSpec(describe(error, cls, data)) from None
+
+    def document(self) -> dict[str, Any]:
+        """The resolved spec as JSON values."""
+        return self.model_dump(mode="json")
+
+
+def _default(kind: str, name: str) -> Any:
+    return components(kind)[name].model_validate({"name": name})

@@ -1,0 +1,127 @@
+"""Faults of a spec, told so that the client can mend them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ml.component import Component
+from ml.registry import nearest
+
+LONGEST_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: where, what came, what is allowed, and the name that was probably meant."""
+
+    path: str
+    """Dotted, as the client wrote it: `objective.beta`, `sweep.seed[2]`."""
+    got: Any
+    expected: str
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
+        return f"{self.path or 'spec'}: expected {self.expected}, got {self.got!r}{hint}"
+
+
+class InvalidSpec(ValueError):
+    """A spec that cannot be run; `faults` lists every fault found."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+        super().__init__("; ".join(str(fault) for fault in self.faults))
+
+
+def describe(error: ValidationError, model: type[BaseModel], data: object) -> list[Fault]:
+    """pydantic's findings on `data` as faults, each at the path that the client wrote."""
+    return [_fault(detail, model, data) for detail in error.errors(include_url=False)]
+
+
+def dotted(location: Iterable[str | int]) -> str:
+    """`("sweep", "seed", 2)` as `sweep.seed[2]`."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path
+
+
+def shown(value: object) -> Any:
+    """A value fit for a JSON document: short, and without NaN or infinities."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        text, value = repr(value), repr(value)
+    return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def _fault(detail: ErrorDetails, model: type[BaseModel], data: object) -> Fault:
+    kind, context, got = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+    location = _as_written(detail["loc"], data, missing=kind == "missing")
+    path = dotted(location)
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']*)'", context["expected_tags"])
+        expected = "one of " + ", ".join(known)
+        return Fault(f"{path}.name", context["tag"], expected, nearest(context["tag"], known))
+    if kind == "union_tag_not_found":
+        return Fault(f"{path}.name", None, "the name of a component")
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", context["expected"])
+        hint = nearest(got, known) if isinstance(got, str) else None
+        return Fault(path, got, "one of " + ", ".join(known), hint)
+    if kind == "extra_forbidden":
+        owner = _model_at(model, detail["loc"][:-1])
+        known = sorted(owner.model_fields) if owner else []
+        expected = "one of the fields " + ", ".join(known) if known else "no such field"
+        return Fault(path, got, expected, nearest(str(detail["loc"][-1]), known))
+    if kind == "missing":
+        return Fault(path, None, "a value: it is required")
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return Fault(path, got, message)
+
+
+def _as_written(location: Sequence[str | int], data: object, *, missing: bool) -> list[str | int]:
+    """A location without the tags of unions, which pydantic adds and the client never wrote."""
+    written: list[str | int] = []
+    for position, part in enumerate(location):
+        if isinstance(part, int) and isinstance(data, Sequence) and part < len(data):
+            data = data[part]
+        elif isinstance(data, Mapping) and part in data:
+            data = data[part]
+        elif not (missing and position == len(location) - 1):
+            continue
+        written.append(part)
+    return written
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
+    """The model that describes the object at a location (tags of unions included)."""
+    candidates = [model]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        tagged = [c for c in candidates if issubclass(c, Component) and c.component_name() == part]
+        if len(candidates) > 1 and tagged:
+            candidates = list(tagged)
+            continue
+        field = candidates[0].model_fields.get(part)
+        candidates = _models_in(field.annotation) if field else []
+        if not candidates:
+            return None
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
