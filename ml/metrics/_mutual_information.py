@@ -1,0 +1,62 @@
+"""Mutual information between binned codes and discrete factors, by counting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml.metric import Rows
+
+
+def equal_width_bins(values: np.ndarray, n_bins: int) -> np.ndarray:
+    """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
+
+    The edges are numpy.histogram's in the dtype of `values`, the bin is
+    `digitize(x, edges[:-1]) - 1`, so that the maximum falls into the last bin; a constant column
+    falls into one bin. This is the protocol's discretiser (disentanglement_lib).
+    """
+    binned = np.empty(values.shape, dtype=np.int64)
+    for column in range(values.shape[1]):
+        edges = np.histogram_bin_edges(values[:, column], n_bins)
+        binned[:, column] = np.digitize(values[:, column], edges[:-1]) - 1
+    return binned
+
+
+def factor_classes(rows: Rows, n_bins: int) -> np.ndarray:
+    """Class indices of each factor: of its values where it is discrete, else of its bins."""
+    classes = np.empty(rows.factors.shape, dtype=np.int64)
+    for column, kind in enumerate(rows.factor_kinds):
+        values = rows.factors[:, column]
+        if kind == "discrete":
+            classes[:, column] = np.unique(values, return_inverse=True)[1]
+        else:
+            classes[:, column] = equal_width_bins(values[:, None], n_bins)[:, 0]
+    return classes
+
+
+def class_entropies(classes: np.ndarray) -> np.ndarray:
+    """Empirical entropy of each column in nats."""
+    return np.array([_entropy(np.bincount(column)) for column in classes.T])
+
+
+def mutual_information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Empirical mutual information in nats of every code with every factor, (latents, factors).
+
+    Both are class indices from 0. All pairs are counted by one bincount:
+    I = sum p(c, v) log(p(c, v) / (p(c) p(v))).
+    """
+    samples, latents = codes.shape
+    n_factors = factors.shape[1]
+    rows, columns = int(codes.max()) + 1, int(factors.max()) + 1
+    pair = np.arange(latents * n_factors).reshape(latents, n_factors)
+    cell = (pair[None] * rows + codes[:, :, None]) * columns + factors[:, None, :]
+    counts = np.bincount(cell.ravel(), minlength=latents * n_factors * rows * columns)
+    joint = counts.reshape(latents, n_factors, rows, columns) / samples
+    independent = joint.sum(3, keepdims=True) * joint.sum(2, keepdims=True)
+    ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
+    information: np.ndarray = (joint * np.log(ratio)).sum((2, 3))
+    return information.clip(min=0.0)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
