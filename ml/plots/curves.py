@@ -1,0 +1,57 @@
+"""Training curves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ml.plot import Material, Plot
+from ml.registry import register
+
+LATENT = "kl_per_latent/"
+LEGEND_UP_TO = 12
+
+
+@register
+class Curves(Plot):
+    """Loss, reconstruction, KL and the KL of each latent, in nats, against the training step."""
+
+    name: Literal["curves"] = "curves"
+
+    def draw(self, material: Material) -> Figure:
+        figure = Figure(figsize=(9, 5.5), layout="constrained")
+        figure.suptitle(material.title, fontsize=9)
+        panels = {
+            "loss": ["loss"],
+            "reconstruction (nats)": ["reconstruction"],
+            "KL (nats)": ["kl"],
+            "KL of each latent (nats)": [tag for tag in material.scalars if tag.startswith(LATENT)],
+        }
+        for axes, (title, tags) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+            axes.set_title(title, fontsize=8)
+            axes.set_xlabel("step", fontsize=7)
+            axes.tick_params(labelsize=7)
+            axes.grid(alpha=0.3)
+            for tag in tags:
+                points = material.scalars.get(tag, [])
+                label = f"z{tag.removeprefix(LATENT)}" if tag.startswith(LATENT) else tag
+                if points:
+                    axes.plot(*zip(*points, strict=True), lw=1, label=label)
+            if 1 < len(tags) <= LEGEND_UP_TO:
+                axes.legend(fontsize=6, ncols=2)
+        # The first steps dwarf the rest; reconstruction and loss are read near their end.
+        for axes in figure.axes[:2]:
+            _from_a_tenth(axes)
+        return figure
+
+
+def _from_a_tenth(axes: Axes) -> None:
+    for line in axes.get_lines():
+        values = np.asarray(line.get_ydata(), dtype=float)
+        late = values[len(values) // 10 :]
+        if len(late) > 1 and late.max() > late.min():
+            margin = 0.05 * (late.max() - late.min())
+            axes.set_ylim(late.min() - margin, late.max() + margin)
