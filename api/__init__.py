@@ -1,0 +1,1 @@
+"""The REST service: parses, asks the store, answers. It trains nothing."""

@@ -37,6 +37,11 @@ class Component(BaseModel):
         """The first line of the docstring."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
 
+    @classmethod
+    def description(cls) -> str:
+        """The whole docstring."""
+        return inspect.getdoc(cls) or ""
+
     def identity(self) -> dict[str, Any]:
         """What tells this component's numbers from another's: parameters and version."""
         return {**self.model_dump(mode="json"), "version": self.version}

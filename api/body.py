@@ -1,0 +1,87 @@
+"""Reading JSON bodies strictly: what Python's parser lets through and others refuse is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from api.errors import BadRequest
+from ml.spec_errors import Fault, InvalidSpec, dotted, shown
+
+MAX_BYTES = 1_000_000
+Place = tuple[str | int, ...]
+
+
+async def _json_body(request: Request) -> Any:
+    """The request's JSON value.
+
+    Raises:
+        BadRequest: 413 over a million bytes, 415 for another media type, 400 for what is not JSON.
+        InvalidSpec: NaN, infinities (also 1e999), and text that no database can hold.
+    """
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body must be application/json, but is {media_type!r}.",
+        )
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise BadRequest(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The body may have {MAX_BYTES:,} bytes; send a sweep instead of a list of specs.",
+            )
+    if not body.strip():
+        raise BadRequest(
+            HTTPStatus.BAD_REQUEST,
+            "The body is empty; send a JSON object with at least dataset and objective.",
+        )
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.") from None
+    except ValueError as error:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}.") from None
+    faults = list(_faults(value, ()))
+    if faults:
+        raise InvalidSpec(faults)
+    return value
+
+
+JsonBody = Annotated[Any, Depends(_json_body)]
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!r} stands twice in one object")
+    return found
+
+
+def _faults(value: Any, place: Place) -> Iterator[Fault]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Fault(dotted(place), shown(value), "a finite number")
+    elif isinstance(value, str) and not storable(value):
+        yield Fault(dotted(place), shown(value), "text without NUL or unpaired surrogates")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if not storable(name):
+                yield Fault(dotted(place), shown(name), "names without NUL or unpaired surrogates")
+            yield from _faults(item, (*place, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _faults(item, (*place, index))
+
+
+def storable(text: str) -> bool:
+    """Whether every database can hold this text."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

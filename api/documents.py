@@ -1,0 +1,220 @@
+"""The documents that the service answers with; their schemas are the contract's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from store import queries
+from store.states import ExperimentState, RunState
+
+T = TypeVar("T")
+
+
+class Document(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Page(Document, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = None
+    """Pass as `?cursor=` for the next page; null on the last."""
+
+
+class ExperimentRun(Document):
+    """A place of an experiment's sweep."""
+
+    id: str
+    """Of the run, which several experiments may share."""
+    index: int
+    """Its place in the sweep."""
+    swept: dict[str, Any]
+    """Dotted path to the value it has here."""
+    state: RunState
+    reused: bool
+    """Whether this work existed, or was under way, when it was asked for."""
+
+
+class Experiment(Document):
+    """A spec that someone posted, and the runs that answer it."""
+
+    id: str
+    name: str
+    state: ExperimentState
+    created_at: datetime
+    tags: list[str]
+    notes: str
+    owner: str
+    counts: dict[str, int]
+    """Runs by state."""
+    eta_seconds: float | None
+    """Until the runs that are being trained now are trained; null when that is not known."""
+    spec: dict[str, Any]
+    """As posted."""
+    runs: list[ExperimentRun] | None = None
+    """Absent in lists."""
+    links: dict[str, str]
+
+
+class Progress(Document):
+    """Where a run stands."""
+
+    stage: str | None = None
+    """preparing, training, encoding, scoring or drawing."""
+    step: int = 0
+    steps: int | None = None
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    """Until the end of this stage."""
+    loss: float | None = None
+
+
+class Waiting(Document):
+    """Why a run is not being worked on."""
+
+    reason: str
+    position: int | None
+    """1 is next."""
+    starts_in_seconds: float | None
+    """null: not known."""
+
+
+class RunError(Document):
+    """Why a run failed, and what may help."""
+
+    type: str
+    message: str
+    advice: str | None = None
+
+
+class Run(Document):
+    """One model trained under one resolved spec and one seed."""
+
+    id: str
+    state: RunState
+    train_id: str
+    """Hash of all that decides the weights."""
+    dataset: str
+    objective: str
+    seed: int
+    spec: dict[str, Any]
+    """Resolved: every default filled in."""
+    progress: Progress
+    waiting: Waiting | None
+    error: RunError | None
+    attempts: int
+    """How often a worker has begun or gone on with its training."""
+    record: dict[str, Any] | None
+    """What its numbers depend on: device, threads, versions."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    experiments: list[str]
+    links: dict[str, str]
+
+
+class Artifact(Document):
+    """A file that a run left."""
+
+    name: str
+    sha256: str
+    media_type: str
+    bytes: int
+    created_at: datetime
+    links: dict[str, str]
+
+
+def experiment_document(
+    found: queries.Experiment, runs: list[queries.ExperimentRun] | None, eta: float | None
+) -> Experiment:
+    """An experiment as it is shown."""
+    here = f"/v1/experiments/{found.id}"
+    return Experiment(
+        id=found.id,
+        name=found.name or "",
+        state=found.state,
+        created_at=_moment(found.created_at),
+        tags=found.tags,
+        notes=found.notes or "",
+        owner=found.owner or "local",
+        counts={state.value: count for state, count in found.counts.items() if count},
+        eta_seconds=eta,
+        spec=found.spec,
+        runs=None
+        if runs is None
+        else [
+            ExperimentRun(
+                id=run.run_id,
+                index=run.position,
+                swept=run.swept,
+                state=run.state,
+                reused=run.reused,
+            )
+            for run in runs
+        ],
+        links={"self": here, "runs": f"/v1/runs?experiment={found.id}", "cancel": f"{here}/cancel"},
+    )
+
+
+def run_document(found: queries.Run, position: int | None) -> Run:
+    """A run as it is shown."""
+    here = f"/v1/runs/{found.id}"
+    names = ("scores", "scalars", "artifacts", "cancel", "resume")
+    progress = Progress.model_validate(found.progress or {})
+    return Run(
+        id=found.id,
+        state=found.state,
+        train_id=found.train_id,
+        dataset=found.dataset,
+        objective=found.objective,
+        seed=found.seed,
+        spec=found.spec,
+        progress=progress.model_copy(update={"steps": progress.steps or found.steps}),
+        waiting=_waiting(found.state, position),
+        error=RunError.model_validate(found.error) if found.error else None,
+        attempts=found.attempts,
+        record=found.record,
+        created_at=_moment(found.created_at),
+        started_at=_moment(found.started_at) if found.started_at else None,
+        finished_at=_moment(found.finished_at) if found.finished_at else None,
+        experiments=found.experiments,
+        links={
+            "self": here,
+            **{name: f"{here}/{name}" for name in names},
+            "traversal": f"{here}/traversal.png",
+        },
+    )
+
+
+def artifact_document(found: queries.Artifact) -> Artifact:
+    """An artifact as it is shown."""
+    return Artifact(
+        name=found.name,
+        sha256=found.sha256,
+        media_type=found.media_type,
+        bytes=found.bytes,
+        created_at=_moment(found.created_at),
+        links={"content": f"/v1/artifacts/{found.sha256}"},
+    )
+
+
+def _waiting(state: RunState, position: int | None) -> Waiting | None:
+    if position is None:
+        return None
+    work = "evaluating" if state is RunState.EVALUATING else "training"
+    ahead = "it is next" if position == 1 else f"{position - 1} jobs are before it"
+    return Waiting(
+        reason=f"waits for a free {work} worker; {ahead}",
+        position=position,
+        starts_in_seconds=None,
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

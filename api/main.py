@@ -1,0 +1,60 @@
+"""The application: `uvicorn api.main:app`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from fastapi import Depends, FastAPI
+
+from api import errors
+from api.context import Context
+from api.guard import LoopbackOnly, is_loopback
+from api.hints import Hints
+from api.openapi import PROBLEMS, SUMMARY, lift_definitions
+from api.queries import only_known
+from api.routes import artifacts, catalog, experiments, health, runs
+from store.database import Database
+from store.objects import ObjectFolder
+from store.settings import Settings, settings
+
+
+def create_app(known: Settings, *, host: str = "127.0.0.1") -> FastAPI:
+    """The service on these stores; on a loopback host it answers to this machine alone."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Training needs the cores more than whatever the service decodes.
+        torch.set_num_threads(1)
+        database = Database(known.database_url)
+        app.state.context = Context(database, ObjectFolder(known.objects), Hints(known.broker_url))
+        yield
+        database.dispose()
+
+    app = FastAPI(
+        title="Heddle",
+        version=version("heddle"),
+        summary=SUMMARY,
+        lifespan=lifespan,
+        dependencies=[Depends(only_known)],
+        responses=PROBLEMS,
+    )
+    for resource in (experiments, runs, artifacts, catalog, health):
+        app.include_router(resource.router)
+    errors.install(app)
+    if is_loopback(host):
+        app.add_middleware(LoopbackOnly)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return lift_definitions(generate())
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+app = create_app(settings(), host=os.environ.get("HEDDLE_HOST", "127.0.0.1"))

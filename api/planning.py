@@ -1,0 +1,35 @@
+"""From a posted spec to what the store writes down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.experiment import Experiment, PlannedRun, parse_experiment
+from ml.identity import evaluation_key, train_id
+from store.submit import NewRun
+
+
+def plan(data: Any) -> tuple[Experiment, list[NewRun]]:
+    """Check a spec that came over HTTP, and name the work it asks for.
+
+    Raises:
+        InvalidSpec: with every fault. MissingFile, UnusableFile: a data set's file.
+    """
+    experiment = parse_experiment(data, remote=True)
+    return experiment, [_new_run(run) for run in experiment.runs]
+
+
+def _new_run(run: PlannedRun) -> NewRun:
+    spec = run.spec
+    document = spec.document()
+    return NewRun(
+        spec=document,
+        train_id=train_id(spec),
+        evaluation={name: document[name] for name in ("evaluation", "traversal")},
+        evaluation_key=evaluation_key(spec),
+        swept=run.swept,
+        dataset=spec.dataset.name,
+        objective=spec.objective.name,
+        seed=spec.seed,
+        steps=spec.training.steps,
+    )

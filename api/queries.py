@@ -1,0 +1,49 @@
+"""Query parameters: pages of lists, and no parameter unread."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Query, Request, Response
+from fastapi.routing import APIRoute
+
+from api.body import storable
+from ml.registry import nearest
+from ml.spec_errors import Fault, InvalidSpec
+
+Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+
+
+def only_known(request: Request) -> None:
+    """Refuse parameters that a route does not read: a misspelt filter must not be passed over.
+
+    Raises:
+        InvalidSpec: naming the parameter and those that are known.
+    """
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = [field.alias for field in route.dependant.query_params]
+    expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
+    faults = [
+        Fault(name, value, expected, nearest(name, known))
+        for name, value in request.query_params.multi_items()
+        if name not in known
+    ]
+    faults += [
+        Fault(name, value, "text without NUL")
+        for name, value in [*request.query_params.multi_items(), *request.path_params.items()]
+        if not storable(str(value))
+    ]
+    if faults:
+        raise InvalidSpec(faults)
+
+
+def link_next(request: Request, response: Response, next_cursor: str | None) -> None:
+    """Put the next page into the Link header, as RFC 8288 has it."""
+    if next_cursor is None:
+        return
+    parameters: dict[str, Any] = {**request.query_params, "cursor": next_cursor}
+    response.headers["Link"] = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'

@@ -1,0 +1,57 @@
+"""The catalogue: every component with its parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.documents import Document
+from ml.registry import components
+
+router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
+
+KINDS = {
+    "objectives": "objective",
+    "metrics": "metric",
+    "datasets": "dataset",
+    "models": "model",
+    "optimizers": "optimizer",
+    "schedules": "schedule",
+    "plots": "plot",
+}
+
+
+class Entry(Document):
+    """A component."""
+
+    name: str
+    summary: str
+    description: str
+    """Formula, range, sources: the component's own documentation."""
+    version: int
+    """Changes when its numbers do."""
+    params_schema: dict[str, Any]
+    """JSON Schema of its parameters."""
+    source: str
+    """The module that defines it."""
+
+
+@router.get("", operation_id="get_catalog")
+def catalog() -> dict[str, list[Entry]]:
+    """Objectives, metrics, data sets, models, optimizers, schedules and plots."""
+    return {plural: _entries(kind) for plural, kind in KINDS.items()}
+
+
+def _entries(kind: str) -> list[Entry]:
+    return [
+        Entry(
+            name=name,
+            summary=component.summary(),
+            description=component.description(),
+            version=component.version,
+            params_schema=component.model_json_schema(),
+            source=component.__module__,
+        )
+        for name, component in components(kind).items()
+    ]

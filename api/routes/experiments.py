@@ -1,0 +1,107 @@
+"""Experiments: post a spec, follow its runs, stop them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.body import JsonBody
+from api.context import Context, Here
+from api.documents import Experiment, Page, experiment_document
+from api.openapi import EXPERIMENT_BODY
+from api.planning import plan
+from api.queries import Cursor, Limit, link_next
+from store import cancel, queries
+from store.states import RunState
+from store.submit import submit
+
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+
+Force = Annotated[bool, Query(description="Train anew what exists already.")]
+
+
+@router.post(
+    "",
+    operation_id="create_experiment",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra={"requestBody": EXPERIMENT_BODY},
+)
+def create(spec: JsonBody, here: Here, response: Response, force: Force = False) -> Experiment:
+    """Post a spec; its runs are written down, and worked on when a worker is free.
+
+    Work that exists already is not done twice: such a run says `reused`.
+    """
+    experiment, runs = plan(spec)
+    id = submit(
+        here.database,
+        name=experiment.name,
+        tags=experiment.tags,
+        notes=experiment.notes,
+        owner="local",
+        spec=experiment.document,
+        runs=runs,
+        force=force,
+    )
+    # A reused run may need nothing but another evaluation.
+    for kind in ("train", "evaluate"):
+        here.hints.send(kind)
+    response.headers["Location"] = f"/v1/experiments/{id}"
+    return _document(here, id)
+
+
+@router.get("", operation_id="list_experiments")
+def index(
+    here: Here,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Experiment]:
+    """Experiments, newest first."""
+    page = queries.experiments(here.database, limit=limit, cursor=cursor)
+    link_next(request, response, page.next_cursor)
+    items = [experiment_document(found, None, None) for found in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{id}", operation_id="get_experiment")
+def show(id: str, here: Here) -> Experiment:
+    """One experiment with the state of each of its runs."""
+    return _document(here, id)
+
+
+@router.post("/{id}/cancel", operation_id="cancel_experiment", status_code=HTTPStatus.ACCEPTED)
+def stop(id: str, here: Here) -> Experiment:
+    """Stop what the experiment still waits for, unless another experiment wants it too.
+
+    What is being trained stops at a checkpoint within seconds, and can be resumed from there.
+    """
+    cancel.cancel_experiment(here.database, id)
+    return _document(here, id)
+
+
+@router.post("/{id}/resume", operation_id="resume_experiment", status_code=HTTPStatus.ACCEPTED)
+def resume(id: str, here: Here) -> Experiment:
+    """Take failed and cancelled runs up again, from their checkpoints."""
+    cancel.resume_experiment(here.database, id)
+    for kind in ("train", "evaluate"):
+        here.hints.send(kind)
+    return _document(here, id)
+
+
+def _document(here: Context, id: str) -> Experiment:
+    found = queries.experiment(here.database, id)
+    runs = queries.experiment_runs(here.database, id)
+    return experiment_document(found, runs, _eta(here, found))
+
+
+def _eta(here: Context, found: queries.Experiment) -> float | None:
+    """The longest time that a run under way says it needs; None while others wait unmeasured."""
+    if found.counts.get(RunState.QUEUED, 0) or not found.counts.get(RunState.TRAINING, 0):
+        return None
+    page = queries.runs(here.database, experiment=found.id, state=RunState.TRAINING, limit=100)
+    times = [(run.progress or {}).get("eta_seconds") for run in page.items]
+    known = [time for time in times if time is not None]
+    return max(known) if len(known) == len(times) and known else None

@@ -1,0 +1,146 @@
+"""Runs: their state, scores, curves, pictures and files."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.context import Context, Here
+from api.documents import Artifact, Page, Run, artifact_document, run_document
+from api.files import FILE, serve_file
+from api.queries import Cursor, Limit, link_next
+from ml.metric import Score
+from ml.registry import find
+from store import cancel, queries
+from store.states import RunState
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+MOST_POINTS = 100_000
+WAITING = (RunState.QUEUED, RunState.EVALUATING)
+
+Curves = dict[str, list[tuple[int, float | None]]]
+
+
+@router.get("", operation_id="list_runs")
+def index(
+    here: Here,
+    request: Request,
+    response: Response,
+    experiment: Annotated[str | None, Query(description="Held by this experiment.")] = None,
+    state: RunState | None = None,
+    dataset: str | None = None,
+    objective: str | None = None,
+    tag: Annotated[str | None, Query(description="Held by an experiment with this tag.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Run]:
+    """Runs that meet every condition given, newest first."""
+    page = queries.runs(
+        here.database,
+        experiment=experiment,
+        state=state,
+        dataset=dataset,
+        objective=objective,
+        tag=tag,
+        limit=limit,
+        cursor=cursor,
+    )
+    link_next(request, response, page.next_cursor)
+    items = [_document(here, found) for found in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{id}", operation_id="get_run")
+def show(id: str, here: Here) -> Run:
+    """One run: state, progress, why it waits or failed, and what its numbers depend on."""
+    return _document(here, queries.run(here.database, id))
+
+
+@router.post("/{id}/cancel", operation_id="cancel_run", status_code=HTTPStatus.ACCEPTED)
+def stop(id: str, here: Here) -> Run:
+    """Stop a run for every experiment that holds it; it keeps its newest checkpoint."""
+    cancel.cancel_run(here.database, id)
+    return _document(here, queries.run(here.database, id))
+
+
+@router.post("/{id}/resume", operation_id="resume_run", status_code=HTTPStatus.ACCEPTED)
+def resume(id: str, here: Here) -> Run:
+    """Take a failed or cancelled run up again, from its newest checkpoint."""
+    cancel.resume_run(here.database, id)
+    for kind in ("train", "evaluate"):
+        here.hints.send(kind)
+    return _document(here, queries.run(here.database, id))
+
+
+@router.get("/{id}/scores", operation_id="get_scores")
+def scores(id: str, here: Here) -> Page[Score]:
+    """Every score of the run, in the order in which they were asked for."""
+    found = queries.scores(here.database, id)
+    return Page(items=[Score.model_validate(score.document) for score in found])
+
+
+@router.get("/{id}/scalars", operation_id="get_scalars")
+def scalars(
+    id: str,
+    here: Here,
+    tags: Annotated[str | None, Query(description="Comma-separated; all by default.")] = None,
+    max_points: Annotated[
+        int, Query(ge=2, le=MOST_POINTS, description="Each curve is thinned to so many points.")
+    ] = MOST_POINTS,
+) -> Curves:
+    """Training curves: tag to (step, value) pairs."""
+    wanted = tags.split(",") if tags is not None else None
+    curves = queries.scalars(here.database, id, wanted)
+    return {tag: _thinned(points, max_points) for tag, points in curves.items()}
+
+
+@router.get("/{id}/artifacts", operation_id="list_artifacts")
+def artifacts(id: str, here: Here) -> Page[Artifact]:
+    """The run's files, the newest of each name."""
+    return Page(items=[artifact_document(one) for one in queries.artifacts(here.database, id)])
+
+
+@router.api_route(
+    "/{id}/traversal.png", methods=["GET", "HEAD"], operation_id="get_traversal", **FILE
+)
+def traversal(id: str, here: Here, request: Request) -> Response:
+    """Images decoded while one latent moves and the others stay, a row a latent."""
+    return _named(here, request, id, "traversal.png")
+
+
+@router.api_route(
+    "/{id}/plots/{plot}.png", methods=["GET", "HEAD"], operation_id="get_plot", **FILE
+)
+def plot(id: str, plot: str, here: Here, request: Request) -> Response:
+    """A picture of the run; the catalogue lists the plots."""
+    find("plot", plot)
+    return _named(here, request, id, f"{plot}.png")
+
+
+@router.api_route("/{id}/codes.npz", methods=["GET", "HEAD"], operation_id="get_codes", **FILE)
+def codes(id: str, here: Here, request: Request) -> Response:
+    """Codes and factors of the rows that were scored last, as numpy arrays."""
+    return _named(here, request, id, "codes.npz")
+
+
+def _named(here: Context, request: Request, id: str, name: str) -> Response:
+    queries.run(here.database, id)
+    found = queries.artifact(here.database, id, name)
+    # The newest of a name may change; what has a digest may not.
+    return serve_file(request, here.objects, found, immutable=False)
+
+
+def _document(here: Context, found: queries.Run) -> Run:
+    waits = found.state in WAITING
+    position = queries.queue_position(here.database, found.id) if waits else None
+    return run_document(found, position)
+
+
+def _thinned(points: list[Any], most: int) -> list[Any]:
+    """Evenly chosen points, the first and the last among them."""
+    if len(points) <= most:
+        return points
+    return [points[round(place * (len(points) - 1) / (most - 1))] for place in range(most)]

@@ -1,0 +1,1 @@
+"""Datasets: one file each, opened by name with `ml.dataset.dataset`."""

@@ -1,0 +1,95 @@
+"""The Celery application. Its parent process imports no `ml`: a parent that has used torch
+cannot fork children that do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_init, worker_shutting_down
+
+from store.settings import settings
+from store.states import JobKind
+from worker import draining, parent_death
+from worker.settings import worker_settings
+
+SWEEP_HINT_SECONDS = 10.0
+
+app = Celery("heddle", broker=settings().broker_url)
+app.conf.update(
+    # A message is a hint: acknowledged at once, never needed again, and nobody waits for a result.
+    task_acks_late=False,
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="control",
+    task_routes={
+        "heddle.train": {"queue": JobKind.TRAIN.value},
+        "heddle.evaluate": {"queue": JobKind.EVALUATE.value},
+        "heddle.sweep": {"queue": "control"},
+    },
+    # A worker that is busy for three days must not sit on a second message.
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=True,
+    # On SIGTERM (REMAP_SIGTERM=SIGQUIT) work has so long to reach a checkpoint.
+    worker_soft_shutdown_timeout=worker_settings().soft_shutdown_seconds,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    timezone="UTC",
+    beat_schedule={
+        "sweep": {
+            "task": "heddle.sweep",
+            "schedule": settings().sweep_seconds,
+            "options": {"expires": 2 * settings().sweep_seconds},
+        }
+    },
+)
+
+
+@worker_process_init.connect
+def _end_with_parent(**_: Any) -> None:
+    parent_death.end_with_parent()
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    draining.begin()
+
+
+@app.task(name="heddle.train")
+def train() -> None:
+    """A hint that there may be a run to train."""
+    from worker.training import train_next
+
+    if not draining.under_way() and train_next():
+        hint(JobKind.TRAIN)
+        hint(JobKind.EVALUATE)
+
+
+@app.task(name="heddle.evaluate")
+def evaluate() -> None:
+    """A hint that there may be something to evaluate."""
+    from worker.evaluation import evaluate_next
+
+    if not draining.under_way() and evaluate_next():
+        hint(JobKind.EVALUATE)
+
+
+@app.task(name="heddle.sweep")
+def sweep() -> None:
+    """Take back what silent workers held, and send hints for all that waits."""
+    from worker.sweeping import sweep_now
+
+    for kind, waiting in sweep_now().items():
+        for _ in range(waiting):
+            hint(kind, expires=2 * settings().sweep_seconds)
+
+
+def hint(kind: JobKind, *, expires: float = SWEEP_HINT_SECONDS) -> None:
+    """Tell one worker that there is work of a kind. May be lost: the sweep sends more."""
+    app.send_task(f"heddle.{kind.value}", expires=expires)

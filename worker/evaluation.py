@@ -1,0 +1,89 @@
+"""Evaluating a run: scores and pictures from its weights and codes, on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from ml.encode import EncodedRows, draw_rows, encode_rows
+from ml.evaluate import score_encoded
+from ml.model import Model
+from ml.pictures import draw_pictures
+from ml.spec import RunSpec
+from ml.train import open_data
+from store.claim import Claim, claim
+from store.errors import NotFound
+from store.finish import NewArtifact, finish_evaluation
+from store.queries import Curves, evaluation, scalars
+from store.states import JobKind
+from worker.files import CODES, NPZ, PNG, WEIGHTS, put, read
+from worker.lease import Lease
+from worker.outcome import recorded
+from worker.settings import worker_settings
+from worker.stores import Stores, stores, worker_name
+
+
+def evaluate_next() -> bool:
+    """Make the evaluation whose turn it is; False when none waits."""
+    here = stores()
+    claims = claim(
+        here.database,
+        JobKind.EVALUATE,
+        worker=worker_name(),
+        lease_seconds=here.settings.lease_seconds,
+    )
+    if not claims:
+        return False
+    torch.set_num_threads(worker_settings().evaluate_threads)
+    with recorded(here, claims[0]):
+        _evaluate(here, claims[0])
+    return True
+
+
+def _evaluate(here: Stores, claim: Claim) -> None:
+    assert claim.evaluation_id is not None
+    asked = evaluation(here.database, claim.evaluation_id)
+    with Lease(here, claim) as lease:
+        trained = Model.from_bytes(read(here, claim.run_id, WEIGHTS))
+        spec = RunSpec.parse({**trained.spec.document(), **asked.spec})
+        model = dataclasses.replace(trained, spec=spec)
+        data = open_data(spec, lease)
+        artifacts: list[NewArtifact] = []
+        encoded = _known_codes(here, claim.run_id, spec, len(data))
+        if encoded is None:
+            encoded = encode_rows(model, data, spec.evaluation, lease)
+            artifacts.append(put(here, CODES, NPZ, encoded.to_npz()))
+        scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
+        curves = _finite(scalars(here.database, claim.run_id))
+        for name, png in draw_pictures(model, data, encoded, curves, lease).items():
+            artifacts.append(put(here, f"{name}.png", PNG, png))
+        finish_evaluation(
+            here.database,
+            claim,
+            scores=[score.model_dump(mode="json") for score in scores],
+            artifacts=artifacts,
+        )
+
+
+def _known_codes(here: Stores, run_id: str, spec: RunSpec, n_images: int) -> EncodedRows | None:
+    """The codes that training or an earlier evaluation left, if they are of the same rows."""
+    try:
+        encoded = EncodedRows.from_npz(read(here, run_id, CODES))
+    except NotFound:
+        return None
+    wanted = spec.evaluation
+    index, train = draw_rows(
+        n_images, rows=wanted.rows, test_rows=wanted.test_rows, seed=wanted.seed
+    )
+    same = np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
+    return encoded if same else None
+
+
+def _finite(curves: Curves) -> Mapping[str, list[tuple[int, float]]]:
+    return {
+        tag: [(step, value) for step, value in points if value is not None]
+        for tag, points in curves.items()
+    }

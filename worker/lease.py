@@ -1,0 +1,153 @@
+"""Holding a job while working on it: heartbeat, progress, curves, checkpoints, being stopped."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from ml import tensor_file
+from ml.recorder import Checkpoint, Progress, Wish
+from store.beat import beat
+from store.checkpoints import checkpoints, record_checkpoint
+from store.claim import Claim
+from store.errors import LeaseLost
+from worker import draining
+from worker.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""A process that has lost its lease ends by force after so long."""
+
+
+class Lease:
+    """A claim kept alive by a thread: the recorder (`ml.recorder.Recorder`) of a job.
+
+    Every beat carries progress and new points of the curves in one transaction, and brings back
+    whether somebody cancelled. When the database refuses a beat because the job has moved on, or
+    could not be reached for as long as the lease lasts, the work is told to stop at its
+    next step; if it does not within ten seconds, the process ends.
+    """
+
+    def __init__(self, stores: Stores, claim: Claim) -> None:
+        self.claim = claim
+        self._stores = stores
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        self._cancelled = False
+        self._lost = threading.Event()
+        self._over = threading.Event()
+        self._renewed = time.monotonic()
+        self._thread = threading.Thread(target=self._beats, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def restore(self) -> Checkpoint | None:
+        """The newest checkpoint whose file is what was recorded; damaged ones are passed over."""
+        for row in checkpoints(self._stores.database, self.claim.run_id):
+            data = self._stores.checkpoints.read_whole(row)
+            if data is not None:
+                tensors, document = tensor_file.from_bytes(data)
+                return Checkpoint(row.step, tensors, document)
+            logger.warning("checkpoint %s is damaged or gone; trying the one before", row.path)
+        return None
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
+        claim, folder = self.claim, self._stores.checkpoints
+        path, sha256, size = folder.write(claim.run_id, claim.fence, checkpoint.step, data)
+        try:
+            forgotten = record_checkpoint(
+                self._stores.database,
+                claim,
+                step=checkpoint.step,
+                path=path,
+                sha256=sha256,
+                size=size,
+            )
+        except LeaseLost:
+            folder.remove([path])
+            raise
+        folder.remove(forgotten)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        with self._lock:
+            for tag, value in values.items():
+                self._points[tag].append((step, value))
+
+    def progress(self, progress: Progress) -> Wish:
+        self._progress = progress
+        if self._lost.is_set():
+            raise LeaseLost(self.claim.job_id, self.claim.fence)
+        if self._cancelled:
+            return Wish.CANCEL
+        return Wish.PAUSE if draining.under_way() else Wish.CONTINUE
+
+    def flush(self) -> None:
+        """Record what the next beat would have carried. Raises `LeaseLost`."""
+        with self._lock:
+            points, self._points = self._points, defaultdict(list)
+        try:
+            answer = beat(
+                self._stores.database,
+                self.claim,
+                lease_seconds=self._stores.settings.lease_seconds,
+                progress=_document(self._progress) if self._progress else None,
+                points=points,
+            )
+        except DBAPIError:
+            with self._lock:
+                for tag, values in self._points.items():
+                    points[tag].extend(values)
+                self._points = points
+            raise
+        self._renewed = time.monotonic()
+        self._cancelled = answer.cancel_requested
+
+    def _beats(self) -> None:
+        settings = self._stores.settings
+        while not self._over.wait(settings.beat_seconds):
+            try:
+                self.flush()
+            except LeaseLost:
+                break
+            except DBAPIError as error:
+                logger.warning("a beat did not reach the database: %s", error)
+                if time.monotonic() - self._renewed > settings.lease_seconds:
+                    break
+        if self._over.is_set():
+            return
+        self._lost.set()
+        logger.error("lost the lease of job %s; stopping", self.claim.job_id)
+        if not self._over.wait(GRACE_SECONDS):
+            # The work hears nothing. Whatever it writes would be refused, but it holds the device.
+            os._exit(1)
+
+
+def _document(progress: Progress) -> dict[str, Any]:
+    return {
+        name: value if not isinstance(value, float) or math.isfinite(value) else None
+        for name, value in asdict(progress).items()
+    }

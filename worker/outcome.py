@@ -1,0 +1,47 @@
+"""The outer edge of a job: however it ends, the database hears of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ml.recorder import Stopped, Wish
+from store.claim import Claim
+from store.errors import LeaseLost
+from store.finish import acknowledge_cancel, fail, release
+from worker.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
+    """Record how the work inside ended, unless it recorded its own success.
+
+    A pause queues the job again, a cancellation ends it, an error fails it with its cause and is
+    raised for the log. A lost lease leaves no mark: somebody else has the job.
+    """
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.wish is Wish.CANCEL:
+            acknowledge_cancel(stores.database, claim)
+        else:
+            release(stores.database, claim)
+    except LeaseLost as lost:
+        logger.error("%s", lost)
+    except Exception as error:
+        fail(stores.database, claim, cause(error))
+        raise
+
+
+def cause(error: Exception) -> dict[str, Any]:
+    """What went wrong, as a run's document shows it."""
+    advice = getattr(error, "advice", None)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        advice = "use a smaller training.batch_size or a smaller model"
+    return {"type": type(error).__name__, "message": str(error)[:2000], "advice": advice}

@@ -1,0 +1,29 @@
+"""What a worker process may use of the machine."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Read from the environment variables `HEDDLE_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEDDLE_")
+
+    #: torch's threads in a training process. A resumed run has the same bits only at the same
+    #: number, which is why it is a setting and not the load of the moment.
+    train_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    #: torch's threads in an evaluating process.
+    evaluate_threads: int = Field(default=1, ge=1)
+    #: How long a process that is told to end may take to reach a checkpoint.
+    soft_shutdown_seconds: float = Field(default=10.0, gt=0)
+
+
+@cache
+def worker_settings() -> WorkerSettings:
+    """The settings of this process, read from the environment once."""
+    return WorkerSettings()
