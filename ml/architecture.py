@@ -19,10 +19,8 @@ class UnfitImages(ValueError):
 
     def __init__(self, name: str, wanted: str, image_shape: ImageShape) -> None:
         height, width, channels = image_shape
-        super().__init__(
-            f"model {name!r} takes images of {wanted}, but the dataset's are"
-            f" {height} x {width} with {channels} channel(s)"
-        )
+        self.wanted, self.got = wanted, f"{height} x {width} with {channels} channel(s)"
+        super().__init__(f"model {name!r} takes images of {wanted}, the data set's are {self.got}")
 
 
 class Architecture(Component):
@@ -34,12 +32,16 @@ class Architecture(Component):
     """Number of latents."""
 
     @abstractmethod
+    def check(self, image_shape: ImageShape) -> None:
+        """Raise `UnfitImages` unless the networks take such images."""
+
+    @abstractmethod
     def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
-        """Images to `outputs` numbers a sample. Raises `UnfitImages`."""
+        """Images to `outputs` numbers a sample."""
 
     @abstractmethod
     def decoder(self, image_shape: ImageShape) -> nn.Module:
-        """Latents to logits (samples, channels, height, width). Raises `UnfitImages`."""
+        """Latents to logits (samples, channels, height, width)."""
 
     def _require_64(self, image_shape: ImageShape) -> None:
         if image_shape[:2] != (64, 64):

@@ -173,6 +173,10 @@ class DatasetComponent(Component):
     kind: ClassVar[str] = "dataset"
 
     @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels, known before the data are opened."""
+
+    @abstractmethod
     def open(self, progress: Progress | None = None) -> Dataset:
         """The dataset, prepared first where it must be.
 

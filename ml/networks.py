@@ -23,11 +23,7 @@ MODEL = ("encoder", "decoder")
 
 
 def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
-    """The networks without their weights: modules on torch's `meta` device.
-
-    Raises:
-        UnfitImages: the architecture does not take images of this shape.
-    """
+    """The networks without their weights: modules on torch's `meta` device."""
     latents = spec.model.latent_dim
     with torch.device("meta"):
         return {
@@ -68,14 +64,19 @@ def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameter
 
 
 def placed(tensor: Tensor, device: torch.device, precision: Precision) -> Tensor:
-    """A tensor on the device, in the memory layout that this precision is fast in.
+    """A copy on the device, in the memory layout that this precision is fast in.
 
-    The layout decides which kernels run and so which bits come out: a tensor read from a
-    checkpoint goes through here too.
+    Layout and alignment decide which kernels run and so which bits come out. Tensors that
+    share memory with a numpy array or a file's bytes begin at any address, torch's own at
+    multiples of 64, hence always a copy: a matrix product of unaligned weights can differ in the
+    last place.
     """
+    return tensor.to(device, copy=True, memory_format=_layout(tensor, precision))
+
+
+def _layout(tensor: Tensor, precision: Precision) -> torch.memory_format:
     four_dimensional = tensor.dim() == 4 and precision == "bfloat16"
-    layout = torch.channels_last if four_dimensional else torch.contiguous_format
-    return tensor.to(device).contiguous(memory_format=layout)
+    return torch.channels_last if four_dimensional else torch.contiguous_format
 
 
 class BoundNetworks:
@@ -90,7 +91,8 @@ class BoundNetworks:
         self._modules, self._parameters, self._precision = modules, parameters, precision
 
     def encode(self, images: Tensor) -> Tensor:
-        return self.call("encoder", placed(images, images.device, self._precision))
+        layout = _layout(images, self._precision)
+        return self.call("encoder", images.contiguous(memory_format=layout))
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.call("decoder", latents)

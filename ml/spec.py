@@ -13,17 +13,16 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
 )
 
-from ml.architecture import Architecture
+from ml.architecture import Architecture, UnfitImages
 from ml.dataset import DatasetComponent
 from ml.metric import Metric
 from ml.objective import Objective
 from ml.optimizer import Optimizer
 from ml.registry import components
 from ml.schedule import Schedule
-from ml.spec_errors import InvalidSpec, describe
+from ml.spec_errors import Fault, InvalidSpec, describe
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
@@ -129,15 +128,6 @@ class RunSpec(Part):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Decides initial weights, batches and noise."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> RunSpec:
-        numbers = self.training.batch_size * self.model.latent_dim
-        if numbers > 2**20:
-            raise ValueError(
-                f"training.batch_size times model.latent_dim is {numbers}; at most {2**20}"
-            )
-        return self
-
     @classmethod
     def parse(cls, data: Mapping[str, Any] | RunSpec, *, remote: bool = False) -> RunSpec:
         """A checked spec with its defaults filled in.
@@ -150,9 +140,15 @@ class RunSpec(Part):
         if isinstance(data, RunSpec):
             return data
         try:
-            return cls.model_validate(data, context={"remote": remote})
+            spec = cls.model_validate(data, context={"remote": remote})
+            spec.model.check(spec.dataset.image_shape())
         except ValidationError as error:
             raise InvalidSpec(describe(error, cls, data)) from None
+        except UnfitImages as error:
+            raise InvalidSpec(
+                [Fault("model", error.got, f"images of {error.wanted} for {spec.model.name}")]
+            ) from None
+        return spec
 
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""

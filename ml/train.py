@@ -15,7 +15,7 @@ from ml.dataset import Dataset
 from ml.draws import Stream
 from ml.environment import default_device
 from ml.model import Model
-from ml.networks import BoundNetworks, build, networks_of
+from ml.networks import BoundNetworks, build
 from ml.objective import Batch, Draw, Loss, Update
 from ml.recorder import Progress, Recorder, Silent, Wish, continue_or_stop
 from ml.resident import ResidentImages
@@ -62,7 +62,6 @@ def train(
 
     Raises:
         InvalidSpec: the spec cannot be run.
-        UnfitImages: the architecture does not take the data set's images.
         NonFiniteLoss: a loss or gradient is NaN or infinite.
         Stopped: the recorder wished to pause or cancel; it was given a checkpoint before.
     """
@@ -100,7 +99,8 @@ def train(
         step = state.step
         batch = Batch(tuple(images.gather(stream.at(step)) for stream in batches))
         drawn = {
-            name: torch.from_numpy(stream.at(step)).to(device) for name, stream in draws.items()
+            name: torch.from_numpy(stream.at(step)).to(device, copy=True)
+            for name, stream in draws.items()
         }
         coefficients["step"] = torch.tensor(float(step), device=device)
 
@@ -182,11 +182,13 @@ def _bound(
 ) -> tuple[BoundNetworks, dict[str, Tensor]]:
     """The networks with the update's own parameters as leaves of a new graph, and these leaves."""
     bound = {network: dict(named) for network, named in state.parameters.items()}
-    leaves: dict[str, Tensor] = {}
-    for network in networks_of(update.group):
-        for name, tensor in state.parameters[network].items():
-            leaf = tensor.detach().requires_grad_()
-            bound[network][name] = leaves[f"{network}/{name}"] = leaf
+    leaves = {
+        path: tensor.detach().requires_grad_()
+        for path, tensor in state.group(update.group).items()
+    }
+    for path, leaf in leaves.items():
+        network, _, name = path.partition("/")
+        bound[network][name] = leaf
     return BoundNetworks(modules, bound, spec.training.precision), leaves
 
 

@@ -34,11 +34,15 @@ class TrainingState:
     """The environment of each stretch of training, with the step at which it began."""
 
     def group(self, group: str) -> dict[str, Tensor]:
-        """The parameters of a group, named `network/parameter`."""
+        """The parameters of a group, named `network/parameter`.
+
+        In the order of their names: a file may hand them back in any, and sums over
+        them (the norm of a gradient) must not depend on that.
+        """
         return {
-            f"{network}/{name}": tensor
+            f"{network}/{name}": self.parameters[network][name]
             for network in networks_of(group)
-            for name, tensor in self.parameters[network].items()
+            for name in sorted(self.parameters[network])
         }
 
     def note_environment(self, device: torch.device) -> None:

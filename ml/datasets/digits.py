@@ -28,6 +28,9 @@ class Digits(DatasetComponent):
     size: Literal[32, 64] = 64
     """Width and height in pixels."""
 
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, 1
+
     def open(self, progress: Progress | None = None) -> Dataset:
         # scikit-learn takes a second to import, which the catalogue need not wait for.
         from sklearn.datasets import load_digits
@@ -39,7 +42,7 @@ class Digits(DatasetComponent):
         return Dataset(
             name=self.name,
             storage=images[..., None],
-            image_shape=(self.size, self.size, 1),
+            image_shape=self.image_shape(),
             factor_names=("digit",),
             factor_sizes=(10,),
             labels=digits.target.astype(np.int64)[:, None],

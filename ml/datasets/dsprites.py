@@ -56,6 +56,9 @@ class DSprites(DatasetComponent):
     path: OperatorPath | None = None
     """The official .npz file, relative to the data folder; null renders the images."""
 
+    def image_shape(self) -> tuple[int, int, int]:
+        return 64, 64, 1
+
     def open(self, progress: Progress | None = None) -> Dataset:
         """Open the images, rendering (seconds) or unpacking (10 seconds) them the first time.
 

@@ -23,8 +23,10 @@ class Burgess(Architecture):
 
     name: Literal["burgess"] = "burgess"
 
-    def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
+    def check(self, image_shape: ImageShape) -> None:
         self._require_64(image_shape)
+
+    def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(image_shape[2], 32, 4, stride=2, padding=1),
             nn.ReLU(),
@@ -43,7 +45,6 @@ class Burgess(Architecture):
         )
 
     def decoder(self, image_shape: ImageShape) -> nn.Module:
-        self._require_64(image_shape)
         return nn.Sequential(
             nn.Linear(self.latent_dim, 256),
             nn.ReLU(),

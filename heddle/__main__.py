@@ -1,0 +1,5 @@
+"""`python -m heddle`: the command line."""
+
+from heddle.cli import main
+
+main()

@@ -1,0 +1,135 @@
+"""What can go wrong between a client, a service and a home folder, each fact under its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing to change in a request: where it is, what came, what was expected."""
+
+    path: str
+    got: Any = None
+    expected: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        line = f"{self.path or 'body'}: got {json.dumps(self.got, default=str)}"
+        if self.expected:
+            line += f", expected {self.expected}"
+        if self.nearest:
+            line += f"; did you mean {self.nearest}?"
+        return line
+
+
+class HeddleError(Exception):
+    """Something asked of Heddle did not happen; `str()` has one line for each thing to change.
+
+    `status` is the HTTP status when a server said so, else None.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        status: int | None = None,
+        detail: str | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(title)
+        self.title = title
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+
+    def __str__(self) -> str:
+        head = self.title if self.status is None else f"{self.status} {self.title}"
+        # Many servers say the errors twice, in a sentence and in the list.
+        told = self.errors and all(error.path in (self.detail or "") for error in self.errors)
+        if self.detail and self.detail != self.title and not told:
+            head += f": {self.detail}"
+        return "\n".join([head, *(f"  {error}" for error in self.errors)])
+
+    @classmethod
+    def of_problem(cls, status: int, problem: Mapping[str, Any]) -> HeddleError:
+        """Read an `application/problem+json` document; absent members are allowed."""
+        errors = [
+            FieldError(
+                path=str(error.get("path") or ""),
+                got=error.get("got"),
+                expected=error.get("expected"),
+                nearest=_joined(error.get("nearest")),
+            )
+            for error in problem.get("errors") or []
+        ]
+        title = str(problem.get("title") or "The server refused")
+        return cls(title, status=status, detail=problem.get("detail"), errors=errors)
+
+
+def _joined(nearest: str | Sequence[str] | None) -> str | None:
+    if nearest is None or isinstance(nearest, str):
+        return nearest
+    return " or ".join(nearest)
+
+
+class ServerUnreachable(HeddleError):
+    """Nothing answers at the URL: start a service there, or set HEDDLE_URL to one."""
+
+    def __init__(self, url: str, cause: object) -> None:
+        super().__init__(
+            f"No Heddle server answers at {url} ({cause}). "
+            "Start one with `heddle up`, or name another by --url or HEDDLE_URL."
+        )
+        self.url = url
+
+
+class SpecError(HeddleError):
+    """A spec cannot be read or an override does not fit it, before any server was asked."""
+
+
+class DownloadDamaged(HeddleError):
+    """The bytes that came do not have the digest they are stored by; nothing was kept."""
+
+    def __init__(self, name: str, got: str, expected: str) -> None:
+        super().__init__(f"Artifact {name}: got bytes of sha256 {got}, expected {expected}")
+
+
+class ServiceError(HeddleError):
+    """The embedded service could not start, or had to end."""
+
+
+class HomeServed(ServiceError):
+    """Another `heddle up` serves this home folder already."""
+
+    def __init__(self, home: Path, pid: object, url: object) -> None:
+        super().__init__(
+            f"{home} is served already, by process {pid} at {url}. "
+            f"Use that one (HEDDLE_URL={url}), end it, or give another folder with --home."
+        )
+
+
+class PortTaken(ServiceError):
+    """The port to serve on cannot be bound."""
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        super().__init__(
+            f"Cannot serve on {host}:{port}: {cause.strerror}. Give a free one with --port."
+        )
+
+
+class ChildFailed(ServiceError):
+    """A process of the service ended too often, too early or with an error."""
+
+    def __init__(self, name: str, what: str, log: Path) -> None:
+        super().__init__(f"{name} {what}. The end of {log}:", detail="\n" + tail(log))
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log file, or a word that there are none."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:]) or "(the log is empty)"

@@ -1,0 +1,100 @@
+"""Specs as people write them: YAML by the 1.2 rules, so that 1e-4 is a number and `no` a word."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from heddle.errors import SpecError
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """The value of a YAML 1.2 document (JSON is one), made of what JSON can carry.
+
+    Raises:
+        SpecError: naming `origin`, when it is not YAML or holds a value JSON has no form for.
+    """
+    try:
+        # pure: the C loader follows YAML 1.1, where 1e-4 is a word and 010 is eight.
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise SpecError(f"{origin} is not YAML", detail=str(error)) from error
+    return _plain(value, origin)
+
+
+def read_spec(spec: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """A spec from a mapping, a file's path, or YAML text.
+
+    A text is taken as a path when a file of that name exists, else as YAML.
+
+    Raises:
+        SpecError: when there is no such file, or what is read is not a mapping.
+    """
+    if isinstance(spec, Mapping):
+        return dict(_plain(dict(spec), "spec"))
+    if isinstance(spec, Path) or _names_a_file(spec):
+        try:
+            text = Path(spec).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"Cannot read the spec {spec}", detail=str(error)) from error
+        return _mapping(parse_yaml(text, str(spec)), str(spec))
+    return _mapping(parse_yaml(spec, "spec"), repr(spec if len(spec) < 80 else spec[:77] + "..."))
+
+
+def override(spec: dict[str, Any], assignment: str) -> None:
+    """Apply `path=value` to a spec: `training.steps=500`, `sweep.objective.beta=[1, 4]`.
+
+    Values are YAML. Absent mappings on the way are made. Under `sweep` the rest of the path is
+    one key, as paths are what a sweep is keyed by.
+
+    Raises:
+        SpecError: when there is no `=`, or the path leads through something not a mapping.
+    """
+    path, equals, text = assignment.partition("=")
+    if not equals or not path.strip("."):
+        raise SpecError(f"Got the override {assignment!r}, expected path=value")
+    value = parse_yaml(text, f"the value of {path}")
+    keys = path.split(".", 1) if path.startswith("sweep.") else path.split(".")
+    place = spec
+    for depth, key in enumerate(keys[:-1], start=1):
+        if place.get(key) is None:
+            place[key] = {}
+        place = place[key]
+        if not isinstance(place, dict):
+            raise SpecError(
+                f"Cannot set {path}: {'.'.join(keys[:depth])} is {place!r}, expected a mapping"
+            )
+    place[keys[-1]] = value
+
+
+def _names_a_file(text: str) -> bool:
+    try:
+        return "\n" not in text and Path(text).is_file()
+    except OSError:  # a long line of YAML is no file name
+        return False
+
+
+def _mapping(value: Any, origin: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SpecError(f"Got {origin}, expected an existing file or a YAML mapping")
+    return value
+
+
+def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpecError(f"{where}: got {value}, expected a finite number")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise SpecError(f"{where}: got a {type(value).__name__}, expected what JSON can carry")

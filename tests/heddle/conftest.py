@@ -1,0 +1,21 @@
+"""A client of a server that is not there."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from heddle import client as client_module
+from heddle.client import Client
+from tests.heddle.fake_server import FakeServer
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def client(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.01)
+    return Client("http://heddle.test", transport=httpx.MockTransport(server.answer))

@@ -1,0 +1,262 @@
+"""What the Python client makes of a server's answers, good, bad and absent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from heddle import client as client_module
+from heddle.client import Client, ExperimentFailed, connect
+from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable
+from tests.heddle.fake_server import Broken, FakeServer, listed, problem, sha256
+
+ERROR = {"type": "LossNotFinite", "message": "step 12: loss is nan", "advice": "lower the rate"}
+
+
+def breaking(error: httpx.TransportError) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return answer
+
+
+def test_the_url_comes_from_the_argument_the_home_the_environment_or_is_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEDDLE_URL", raising=False)
+    assert connect().url == "http://127.0.0.1:8000"
+    monkeypatch.setenv("HEDDLE_URL", "http://lab:80/")
+    assert connect().url == "http://lab:80"
+    assert connect(home=tmp_path).url == "http://lab:80"
+    (tmp_path / "service.json").write_text('{"pid": 1, "url": "http://127.0.0.1:8003"}')
+    assert connect(home=tmp_path).url == "http://127.0.0.1:8003"
+    assert connect("http://other", home=tmp_path).url == "http://other"
+
+
+def test_the_key_is_sent_as_bearer(server: FakeServer) -> None:
+    client = Client("http://lab", key="secret", transport=httpx.MockTransport(server.answer))
+    client.experiment("exp_01")
+    assert server.requests[0].headers["Authorization"] == "Bearer secret"
+
+
+def test_submit_posts_what_the_yaml_says_by_the_1_2_rules(
+    client: Client, server: FakeServer
+) -> None:
+    experiment = client.submit("dataset: {name: dsprites}\ntraining: {rate: 1e-4, on: no}\n")
+    assert experiment.id == "exp_01"
+    assert server.requests[0].method == "POST"
+    assert (
+        server.requests[0].content
+        == b'{"dataset":{"name":"dsprites"},"training":{"rate":0.0001,"on":"no"}}'
+    )
+
+
+def test_wait_looks_until_all_has_ended(client: Client, server: FakeServer) -> None:
+    states = ["queued", "running", "running", "succeeded"]
+    seen = []
+
+    def progress(experiment: client_module.Experiment) -> None:
+        seen.append(experiment.state)
+        server.state = states[min(len(seen), 3)]
+
+    server.state = states[0]
+    experiment = client.experiment("exp_01").wait(progress=progress)
+    assert seen == states
+    assert [run.swept for run in experiment.runs()] == [
+        {"objective.beta": 1},
+        {"objective.beta": 4},
+    ]
+
+
+def test_wait_names_the_runs_that_failed_with_cause_and_advice(
+    client: Client, server: FakeServer
+) -> None:
+    server.state = "failed"
+    server.runs["run_b"] |= {"state": "failed", "error": ERROR}
+    with pytest.raises(ExperimentFailed) as failed:
+        client.experiment("exp_01").wait()
+    assert str(failed.value) == (
+        "Experiment exp_01 failed\n"
+        "  run_b (objective.beta=4): LossNotFinite: step 12: loss is nan - lower the rate"
+    )
+    assert [run.id for run in failed.value.failed] == ["run_b"]
+
+
+def test_wait_gives_up_when_its_time_is_over(client: Client, server: FakeServer) -> None:
+    server.state = "running"
+    with pytest.raises(TimeoutError, match=r"exp_01 is running still after 0\.05 s"):
+        client.experiment("exp_01").wait(timeout=0.05)
+
+
+def test_wait_bears_a_server_that_is_restarted(client: Client, server: FakeServer) -> None:
+    experiment = client.experiment("exp_01")
+    server.instead = [breaking(httpx.ConnectError("refused"))] * 3
+    assert experiment.wait().state == "succeeded"
+
+
+def test_runs_have_scores_over_all_pages_curves_and_pictures(
+    client: Client, tmp_path: Path
+) -> None:
+    run = client.run("run_a")
+    assert [score["name"] for score in run.scores()] == ["mig", "disentanglement"]
+    assert run.scalars() == {"loss": [(0, 400.5), (10, None)]}
+    assert run.traversal(tmp_path / "new" / "t.png").read_bytes() == b"a picture"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["t.png"]
+    with pytest.raises(ValueError, match=r"expected one ending in \.png or \.gif"):
+        run.traversal(tmp_path / "t.jpg")
+
+
+def test_a_problem_document_is_readable_a_line_an_error(client: Client, server: FakeServer) -> None:
+    errors = [
+        {"path": "objective.bta", "got": 4, "expected": "a known field", "nearest": "beta"},
+        {"path": "training.steps", "got": -1, "expected": "at least 1", "nearest": None},
+    ]
+    server.instead = [lambda _: problem(422, "The spec is invalid", "2 fields", errors)]
+    with pytest.raises(HeddleError) as refused:
+        client.submit({"objective": {"bta": 4}})
+    assert refused.value.status == 422
+    assert refused.value.errors[0].nearest == "beta"
+    assert str(refused.value) == (
+        "422 The spec is invalid: 2 fields\n"
+        "  objective.bta: got 4, expected a known field; did you mean beta?\n"
+        "  training.steps: got -1, expected at least 1"
+    )
+
+
+def test_what_the_detail_says_is_not_said_again(client: Client, server: FakeServer) -> None:
+    errors = [{"path": "seed", "got": "a", "expected": "an integer", "nearest": None}]
+    server.instead = [lambda _: problem(422, "Invalid", "seed: expected an integer, got a", errors)]
+    with pytest.raises(HeddleError) as refused:
+        client.submit({"seed": "a"})
+    assert str(refused.value) == '422 Invalid\n  seed: got "a", expected an integer'
+
+
+def test_an_answer_of_something_else_is_an_error_too(client: Client, server: FakeServer) -> None:
+    server.instead = [lambda _: httpx.Response(502, text="<h1>proxy</h1>")]
+    with pytest.raises(HeddleError, match="502 Bad Gateway: <h1>proxy</h1>"):
+        client.run("run_a")
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
+    started = time.monotonic()
+    with pytest.raises(
+        ServerUnreachable, match=r"http://127\.0\.0\.1:9 .*refused.*`heddle up`.*HEDDLE_URL"
+    ):
+        connect("http://127.0.0.1:9").run("run_a")
+    assert time.monotonic() - started < 5
+
+
+def test_a_get_is_tried_again_and_a_post_is_not(client: Client, server: FakeServer) -> None:
+    lost = breaking(httpx.ReadError("connection reset"))
+    server.instead = [lost, lost]
+    assert client.run("run_a").state == "succeeded"
+    assert len(server.requests) == 3
+    server.instead = [lost]
+    with pytest.raises(ServerUnreachable, match="connection reset"):
+        client.submit({})
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("after", ["0.02", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_busy_server_is_asked_again_when_it_says(
+    after: str, client: Client, server: FakeServer
+) -> None:
+    server.instead = [
+        lambda _: httpx.Response(429, headers={"Retry-After": after}),
+        lambda _: httpx.Response(503, headers={"Retry-After": after}),
+    ]
+    assert client.run("run_a").state == "succeeded"
+    server.instead = [lambda _: httpx.Response(503)]
+    with pytest.raises(HeddleError, match="503"):
+        client.run("run_a")
+
+
+def test_download_brings_every_artifact_and_keeps_what_is_there(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    paths = client.run("run_a").download(tmp_path)
+    assert paths == [tmp_path / "curves.json", tmp_path / "plots" / "recon.png"]
+    assert [path.read_bytes() for path in paths] == list(server.files.values())
+    paths[0].write_bytes(b"changed")
+    server.requests.clear()
+    client.run("run_a").download(tmp_path)
+    assert paths[0].read_bytes() == server.files["curves.json"]
+    assert len([path for path in server.paths if "/artifacts/" in path]) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "curves.json",
+        "recon.png",
+    ]
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    data = server.files["plots/recon.png"]
+    server.files = {"recon.png": data}
+    run = client.run("run_a")
+    server.requests.clear()
+    server.instead = [
+        lambda _: httpx.Response(
+            200, json={"items": [listed("recon.png", data)], "next_cursor": None}
+        ),
+        lambda _: httpx.Response(200, stream=Broken(data, 1000)),
+        lambda _: httpx.Response(206, stream=Broken(data[1000:], 500)),
+    ]
+    (path,) = run.download(tmp_path)
+    assert path.read_bytes() == data
+    ranges = [request.headers.get("Range") for request in server.requests[1:]]
+    assert ranges == [None, "bytes=1000-", "bytes=1500-"]
+
+
+def test_a_download_goes_on_after_its_process_has_ended(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    data = server.files["plots/recon.png"]
+    server.files = {"recon.png": data}
+    (tmp_path / f".recon.png.{sha256(data)[:16]}.part").write_bytes(data[:700])
+    (path,) = client.run("run_a").download(tmp_path)
+    assert path.read_bytes() == data
+    assert server.requests[-1].headers["Range"] == "bytes=700-"
+
+
+def test_a_server_that_knows_no_ranges_is_read_from_the_start(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    data = server.files["plots/recon.png"]
+    (tmp_path / f".recon.png.{sha256(data)[:16]}.part").write_bytes(data[:700])
+    run = client.run("run_a")
+    server.instead = [
+        lambda _: httpx.Response(
+            200, json={"items": [listed("recon.png", data)], "next_cursor": None}
+        ),
+        lambda _: httpx.Response(200, content=data),
+    ]
+    (path,) = run.download(tmp_path)
+    assert path.read_bytes() == data
+
+
+def test_damaged_bytes_are_not_kept(client: Client, server: FakeServer, tmp_path: Path) -> None:
+    server.instead = [
+        lambda _: httpx.Response(200, json=server.runs["run_a"]),
+        lambda _: httpx.Response(
+            200, json={"items": [listed("a.bin", b"right")], "next_cursor": None}
+        ),
+        lambda _: httpx.Response(200, content=b"wrong"),
+    ]
+    with pytest.raises(DownloadDamaged, match=r"a\.bin: got bytes of sha256 8810ad58"):
+        client.run("run_a").download(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../b", ""])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    name: str, client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    server.files = {name: b"data"}
+    with pytest.raises(HeddleError, match="expected a name inside its folder"):
+        client.run("run_a").download(tmp_path / "in")
+    assert list(tmp_path.iterdir()) == []

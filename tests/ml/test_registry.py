@@ -1,0 +1,51 @@
+from typing import ClassVar, Literal
+
+import pytest
+
+from ml.registry import (
+    DuplicateComponent,
+    UnknownComponent,
+    components,
+    find,
+    register,
+)
+from ml.schedule import Schedule
+
+KINDS = ("dataset", "model", "objective", "optimizer", "schedule", "metric", "plot")
+ALL = [(kind, name) for kind in KINDS for name in components(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_every_component_documents_itself_and_stands_on_its_defaults(kind: str, name: str) -> None:
+    component = find(kind, name)
+    assert component.summary().endswith((".", ":")) or len(component.summary()) > 15
+    assert component.version >= 1
+    made = component.model_validate({"name": name})
+    assert component.model_validate(made.model_dump(mode="json")) == made
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_every_parameter_of_every_component_is_described(kind: str, name: str) -> None:
+    schema = find(kind, name).model_json_schema()
+    described = {field for field, about in schema["properties"].items() if "description" in about}
+    assert described | {"name"} == set(schema["properties"])
+
+
+def test_a_name_that_is_nearly_right_brings_the_nearest() -> None:
+    with pytest.raises(UnknownComponent) as raised:
+        find("objective", "beta_vea")
+    assert raised.value.nearest == "beta_vae"
+    assert "beta_vae" in str(raised.value) and "vae" in raised.value.known
+
+
+def test_a_second_claim_to_a_name_is_refused() -> None:
+    class Other(Schedule):
+        name: Literal["constant"] = "constant"
+        version: ClassVar[int] = 7
+
+        def factor(self, step: int, steps: int) -> float:
+            return 2.0
+
+    with pytest.raises(DuplicateComponent, match="constant"):
+        register(Other)
+    assert find("schedule", "constant").version == 1

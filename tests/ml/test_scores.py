@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import mutual_info_score
+
+from ml import score
+from ml.metric import ConstantFactor, Score, UnusableRows
+from ml.metrics._mutual_information import equal_width_bins, mutual_information
+from ml.metrics.mig import mig
+from ml.registry import UnknownComponent
+from ml.spec_errors import InvalidSpec
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+PUBLISHED = json.loads((GOLDEN / "mig.json").read_text())["problems"]
+CASES = [(problem, key) for problem, keys in PUBLISHED.items() for key in keys]
+
+
+def mig_of(codes: np.ndarray, factors: np.ndarray, **params: int) -> Score:
+    (found,) = score(codes, factors, [{"name": "mig", **params}])
+    return found
+
+
+@pytest.mark.parametrize(("problem", "key"), CASES)
+def test_mig_is_the_published_implementations(problem: str, key: str) -> None:
+    arrays = np.load(GOLDEN / f"{problem}.npz")
+    codes, factors = arrays["codes"], arrays["factors"]
+    if "float64" in key:
+        codes = codes.astype(np.float64)
+    if "dropconst" in key:
+        factors = factors[:, factors.min(0) != factors.max(0)]
+    found, published = mig_of(codes, factors), PUBLISHED[problem][key]
+    assert found.value == pytest.approx(published["value"], abs=1e-6)
+    matrices = published["matrices"]
+    assert found.details["factor_entropies"] == pytest.approx(
+        matrices["factor_entropy_nats"]["data"], abs=1e-6
+    )
+    if problem != "p01_perfect_lattice":  # Codes on the bins' edges: counts may differ, MIG not.
+        expected = np.array(matrices["mi_nats_codes_x_factors"]["data"])
+        np.testing.assert_allclose(found.details["mutual_information"], expected, atol=1e-6)
+
+
+def test_gaps_worked_by_hand() -> None:
+    information = np.array([[1.0, 0.2], [0.5, 0.2], [0.0, 0.6]])
+    np.testing.assert_allclose(mig(information, np.array([2.0, 1.0])), [0.25, 0.4])
+    np.testing.assert_allclose(mig(information[:1], np.array([2.0, 1.0])), [0.5, 0.2])
+
+
+def test_a_perfect_code_scores_one_and_noise_near_zero() -> None:
+    factors = np.indices((8, 16, 32)).reshape(3, -1).T  # Every combination once.
+    assert mig_of(-2.5 * factors, factors, bins=32).value == pytest.approx(1.0)
+    noise = np.random.default_rng(0).normal(size=(len(factors), 5))
+    assert mig_of(noise, factors).value == pytest.approx(0.0, abs=0.01)
+
+
+def test_permuting_codes_and_adding_a_dead_one_change_nothing() -> None:
+    draws = np.random.default_rng(1)
+    factors = draws.integers(0, 5, size=(1000, 2))
+    codes = factors @ draws.normal(size=(2, 4)) + 0.1 * draws.normal(size=(1000, 4))
+    value = mig_of(codes, factors).value
+    assert mig_of(codes[:, [2, 0, 3, 1]], factors).value == pytest.approx(value)
+    assert mig_of(np.c_[codes, np.zeros(1000)], factors).value == pytest.approx(value)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 4), st.integers(2, 30))
+def test_the_matrix_is_scikit_learns(seed: int, latents: int, factors: int, bins: int) -> None:
+    draws = np.random.default_rng(seed)
+    codes = equal_width_bins(draws.normal(size=(200, latents)).astype(np.float32), bins)
+    assert codes.min() == 0 and codes.max() == bins - 1
+    values = draws.integers(0, 6, size=(200, factors))
+    expected = [[mutual_info_score(values[:, k], code) for k in range(factors)] for code in codes.T]
+    np.testing.assert_allclose(mutual_information(codes, values), expected, atol=1e-12)
+
+
+def test_a_constant_factor_is_named() -> None:
+    factors = np.c_[np.arange(10) % 3, np.full(10, 4)]
+    with pytest.raises(ConstantFactor, match=r"'colour' \(column 1\).*4"):
+        score(np.random.rand(10, 2), factors, ["mig"], factor_names=["shape", "colour"])
+
+
+@pytest.mark.parametrize(
+    ("codes", "factors", "message"),
+    [
+        (np.zeros((5, 2)), np.zeros((4, 2), int), "5 rows of codes but 4"),
+        (np.zeros(5), np.zeros((5, 2), int), "codes must be"),
+        (np.array([[0.0, np.nan]] * 5), np.zeros((5, 2), int), "codes has NaN.*column 1"),
+        (np.zeros((5, 2)), np.full((5, 1), np.inf), "factors has NaN or infinite.*column 0"),
+        (np.zeros((0, 2)), np.zeros((0, 1), int), "codes must be"),
+        (np.array([["a"]]), np.zeros((1, 1), int), "must be numbers"),
+    ],
+)
+def test_unusable_arrays_are_named(codes: np.ndarray, factors: np.ndarray, message: str) -> None:
+    with pytest.raises(UnusableRows, match=message):
+        score(codes, factors, ["mig"])
+
+
+def test_misspelt_metrics_and_parameters_are_named() -> None:
+    arrays = np.random.rand(9, 2), np.arange(9).reshape(9, 1)
+    with pytest.raises(UnknownComponent, match="mig"):
+        score(*arrays, ["mgi"])
+    with pytest.raises(InvalidSpec, match="binz"):
+        score(*arrays, [{"name": "mig", "binz": 3}])
+
+
+def test_a_continuous_factor_is_cut_into_bins_and_a_discrete_one_is_not() -> None:
+    values = np.random.default_rng(2).random((5000, 1))
+    as_continuous = mig_of(values, values)
+    assert as_continuous.value == pytest.approx(1.0)
+    assert as_continuous.details["factor_entropies"] == pytest.approx([np.log(20)], abs=0.01)
+    (as_discrete,) = score(values, values, ["mig"], factor_kinds=["discrete"])
+    assert as_discrete.details["factor_entropies"] == pytest.approx([np.log(5000)])
+
+
+def test_a_score_says_what_is_needed_to_cite_it() -> None:
+    found = mig_of(np.random.rand(50, 2), np.arange(50).reshape(50, 1) % 4, bins=7)
+    document = json.loads(found.model_dump_json())
+    assert document["definition"] == "mig@1" and document["params"] == {"bins": 7}
+    assert document["rows"] == 50 and document["range"] == [0.0, 1.0] and document["perfect"] == 1.0
+    assert {"numpy", "scikit-learn", "torch", "heddle"} <= set(document["versions"])
+    assert {
+        "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
+        "codes", "params", "definition", "rows", "seed", "seconds", "versions", "details",
+    } == set(document)  # fmt: skip

@@ -1,0 +1,118 @@
+import math
+from typing import Any
+
+import pytest
+
+from ml.experiment import parse_experiment
+from ml.spec import RunSpec
+from ml.spec_errors import Fault, InvalidSpec
+
+LEAST = {"dataset": "digits", "objective": "beta_vae"}
+
+
+def faults_of(spec: object) -> list[Fault]:
+    with pytest.raises(InvalidSpec) as raised:
+        parse_experiment(spec, remote=True)
+    return raised.value.faults
+
+
+def test_everything_but_dataset_and_objective_has_the_protocols_defaults() -> None:
+    document = RunSpec.parse(LEAST).document()
+    assert document["model"] == {"name": "locatello", "latent_dim": 10}
+    assert document["objective"] == {"name": "beta_vae", "beta": 4.0, "beta_norm": None}
+    training = document["training"]
+    assert (training["steps"], training["batch_size"]) == (300_000, 64)
+    assert training["optimizer"] == {
+        "name": "adam",
+        "learning_rate": 1e-4,
+        "betas": [0.9, 0.999],
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+    }
+    assert document["seed"] == 0
+
+
+def test_a_resolved_spec_resolves_to_itself() -> None:
+    document = RunSpec.parse(LEAST).document()
+    assert RunSpec.parse(document).document() == document
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "got", "nearest"),
+    [
+        ({"trainin": {}}, "trainin", {}, "training"),
+        ({"objective": {"name": "beta_vea"}}, "objective.name", "beta_vea", "beta_vae"),
+        ({"objective": "beta_vea"}, "objective.name", "beta_vea", "beta_vae"),
+        ({"objective": {"name": "beta_vae", "beta": -1}}, "objective.beta", -1, None),
+        ({"objective": {"name": "beta_vae", "betta": 1}}, "objective.betta", 1, "beta"),
+        ({"objective": {"name": "beta_vae", "beta": math.nan}}, "objective.beta", "nan", None),
+        ({"objective": {"name": "beta_vae", "beta": math.inf}}, "objective.beta", "inf", None),
+        ({"objective": {"beta": 1}}, "objective.name", None, None),
+        ({"objective": None}, "objective", None, None),
+        ({"training": {"stps": 3}}, "training.stps", 3, "steps"),
+        ({"training": {"steps": 10**9}}, "training.steps", 10**9, None),
+        ({"training": {"batch_size": 10**6}}, "training.batch_size", 10**6, None),
+        ({"training": {"optimizer": {"name": "adem"}}}, "training.optimizer.name", "adem", "adam"),
+        ({"model": {"name": "locatello", "latent_dim": 0}}, "model.latent_dim", 0, None),
+        ({"evaluation": {"metrics": ["elbo", "mgi"]}}, "evaluation.metrics[1].name", "mgi", "mig"),
+        ({"evaluation": {"metrics": [{"name": "mig", "bins": 1}]}}, "evaluation.metrics[0].bins", 1,
+         None),
+        ({"seed": 2**63}, "seed", 2**63, None),
+        ({"seed": 1.5}, "seed", 1.5, None),
+        ({"sweep": {"objektive.beta": [1]}}, "sweep.objektive.beta", "objektive.beta", "objective"),
+        ({"sweep": {"objective.beta": [1, 2, -4]}}, "sweep.objective.beta[2]", -4, None),
+        ({"sweep": {"objective": ["vae", {"name": "beta_vae", "beta": "x"}]}},
+         "sweep.objective[1].beta", "x", None),
+        ({"sweep": {"seed": []}}, "sweep.seed", [], None),
+        ({"tags": [""]}, "tags[0]", "", None),
+        ({"dataset": {"name": "dsprites", "path": "/etc/passwd"}}, "dataset.path", "/etc/passwd",
+         None),
+        ({"dataset": {"name": "dsprites", "path": "../x"}}, "dataset.path", "../x", None),
+    ],
+)  # fmt: skip
+def test_a_fault_names_path_what_came_and_the_nearest_name(
+    change: dict[str, Any], path: str, got: Any, nearest: str | None
+) -> None:
+    faults = faults_of({**LEAST, **change})
+    assert [(fault.path, fault.got, fault.nearest) for fault in faults] == [(path, got, nearest)]
+    assert faults[0].expected
+
+
+@pytest.mark.parametrize("spec", [None, [], "vae", 3])
+def test_what_is_no_object_is_refused(spec: object) -> None:
+    assert "an object" in faults_of(spec)[0].expected
+
+
+def test_missing_parts_are_all_named() -> None:
+    assert {fault.path for fault in faults_of({})} == {"dataset", "objective"}
+
+
+def test_a_sweep_of_a_million_is_refused_before_it_is_made() -> None:
+    sweep = {"seed": list(range(1000)), "objective.beta": list(range(1000))}
+    (fault,) = faults_of({**LEAST, "sweep": sweep})
+    assert fault.path == "sweep" and "1000000" in str(fault.got) and "10000" in fault.expected
+
+
+def test_a_sweep_is_a_product_with_the_last_path_fastest() -> None:
+    sweep = {"objective.beta": [1, 4], "seed": [0, 1, 2]}
+    runs = parse_experiment({**LEAST, "sweep": sweep}).runs
+    assert [(run.swept["objective.beta"], run.spec.seed) for run in runs] == [
+        (1, 0), (1, 1), (1, 2), (4, 0), (4, 1), (4, 2),
+    ]  # fmt: skip
+    assert [run.spec.objective.model_dump()["beta"] for run in runs] == [1, 1, 1, 4, 4, 4]
+
+
+def test_a_whole_component_is_applied_before_paths_into_it() -> None:
+    sweep = {"objective.beta": [7], "objective": ["beta_vae", {"name": "beta_vae", "beta": 2}]}
+    runs = parse_experiment({"dataset": "digits", "sweep": sweep}).runs
+    assert [run.spec.objective.model_dump()["beta"] for run in runs] == [7, 7]
+
+
+def test_a_swept_path_makes_the_parts_that_lead_to_it() -> None:
+    runs = parse_experiment({**LEAST, "sweep": {"training.optimizer.learning_rate": [1e-3]}}).runs
+    assert runs[0].spec.training.optimizer.learning_rate == 1e-3
+
+
+def test_images_that_the_model_cannot_take_are_refused_with_the_spec() -> None:
+    (fault,) = faults_of({"dataset": {"name": "digits", "size": 32}, "objective": "vae"})
+    assert fault.path == "model" and "64 x 64" in fault.expected

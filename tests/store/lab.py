@@ -1,0 +1,88 @@
+"""A lab that uses the store as the API and the workers do, in short words for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from store.claim import Claim, claim
+from store.database import Database
+from store.finish import finish_evaluation, finish_training
+from store.queries import ExperimentRun, events, experiment, experiment_runs, run
+from store.states import ExperimentState, JobKind, RunState
+from store.submit import NewRun, submit
+
+TRAIN, EVALUATE = JobKind.TRAIN, JobKind.EVALUATE
+ERROR = {"type": "ValueError", "message": "the loss is not a number", "advice": "lower the rate"}
+
+
+def new_run(train_id: str, *, evaluation: str = "mig", **others: Any) -> NewRun:
+    values: dict[str, Any] = {
+        "spec": {"objective": {"name": "beta_vae", "beta": 4.0}, "seed": 0},
+        "train_id": train_id,
+        "evaluation": {"evaluation": {"metrics": [evaluation]}, "traversal": {"frames": 11}},
+        "evaluation_key": evaluation,
+        "swept": {"seed": train_id},
+        "dataset": "dsprites",
+        "objective": "beta_vae",
+        "seed": 0,
+        "steps": 1000,
+    }
+    return NewRun(**values | others)
+
+
+class Lab:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def post(self, *train_ids: str, evaluation: str = "mig", **options: Any) -> str:
+        """An experiment with one run for each of these identities."""
+        values: dict[str, Any] = {
+            "name": "beta sweep",
+            "tags": ["demo"],
+            "notes": None,
+            "owner": "ada",
+            "spec": {"dataset": {"name": "dsprites"}},
+            "runs": [new_run(train_id, evaluation=evaluation) for train_id in train_ids],
+        }
+        return submit(self.database, **values | options)
+
+    def take(self, kind: JobKind = TRAIN, *, worker: str = "w", lease: float = 30.0) -> Claim:
+        [taken] = self.take_all(kind, worker=worker, lease=lease, width=1)
+        return taken
+
+    def take_all(
+        self, kind: JobKind, *, worker: str = "w", lease: float = 30.0, width: int = 100
+    ) -> list[Claim]:
+        return claim(self.database, kind, worker=worker, lease_seconds=lease, width=width)
+
+    def train(self) -> None:
+        """Train every run that waits for it."""
+        for taken in self.take_all(TRAIN):
+            finish_training(self.database, taken, record={"device": "cpu"})
+
+    def evaluate(self) -> None:
+        """Evaluate all that waits for it."""
+        for taken in self.take_all(EVALUATE):
+            finish_evaluation(self.database, taken, scores=[{"name": "mig", "value": 0.25}])
+
+    def links(self, experiment_id: str) -> list[ExperimentRun]:
+        return experiment_runs(self.database, experiment_id)
+
+    def run_of(self, experiment_id: str) -> str:
+        """The id of an experiment's only run."""
+        [link] = self.links(experiment_id)
+        return link.run_id
+
+    def state(self, run_id: str) -> RunState:
+        return run(self.database, run_id).state
+
+    def states(self, experiment_id: str) -> list[str]:
+        """How an experiment's runs count in it, in order."""
+        return [str(link.state) for link in self.links(experiment_id)]
+
+    def experiment_state(self, experiment_id: str) -> ExperimentState:
+        return experiment(self.database, experiment_id).state
+
+    def events(self, experiment_id: str) -> list[str]:
+        """The types of an experiment's events, in order."""
+        return [event.type for event in events(self.database, experiment_id)]

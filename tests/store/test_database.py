@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import make_url, select, text
+
+from store.database import Database, db_now, migrate
+from store.tables import Base
+
+
+def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> None:
+    with database.read() as session:
+        context = MigrationContext.configure(session.connection())
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
+    migrate(database_url)
+    with database.read() as session:
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0001"]
+
+
+def test_simultaneous_migrations_of_one_database_all_succeed(empty_database_url: str) -> None:
+    # Processes, as locks within a process would hide what is to be shown.
+    code = "import sys; from store.database import migrate; print('ready', flush=True); "
+    code += f"sys.stdin.readline(); migrate({empty_database_url!r})"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.wait(30) for process in processes] == [0, 0]
+
+
+def test_python_m_store_migrate_creates_the_database_in_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    subprocess.run(
+        [sys.executable, "-m", "store.migrate"],
+        env={"HEDDLE_HOME": str(home), "PATH": ""},
+        check=True,
+    )
+    with Database(f"sqlite:///{home / 'heddle.db'}").read() as session:
+        assert session.scalar(text("SELECT count(*) FROM runs")) == 0
+
+
+def test_the_databases_clock_gives_unix_seconds_with_fractions(database: Database) -> None:
+    with database.read() as session:
+        first = session.scalars(select(db_now())).one()
+        time.sleep(0.02)
+        second = session.scalars(select(db_now())).one()
+    assert isinstance(first, float)
+    assert abs(first - time.time()) < 5
+    # The clock runs on within a transaction.
+    assert 0.01 < second - first < 5
+
+
+def test_a_write_that_raises_leaves_no_mark(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="stop"), database.write() as session:
+        session.execute(
+            text("INSERT INTO experiments VALUES ('e', 'n', '[]', '', '{}', 'o', 0, 0, 0)")
+        )
+        raise RuntimeError("stop")
+    with database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM experiments")) == 0
+
+
+def test_sqlite_commits_are_durable_and_readers_are_not_blocked(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'heddle.db'}"
+    migrate(url)
+    database = Database(url)
+    with database.write() as session:
+        session.execute(text("DELETE FROM events"))
+        with database.read() as reader:
+            assert reader.scalar(text("PRAGMA journal_mode")) == "wal"
+            assert reader.scalar(text("PRAGMA synchronous")) == 2
+            assert reader.scalar(text("PRAGMA foreign_keys")) == 1
+    database.dispose()
+
+
+def test_a_postgresql_connection_that_died_is_replaced(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.read() as session:
+        process = session.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(str(make_url(postgres_url).render_as_string(hide_password=False)))
+    with other.write() as session:
+        session.execute(text("SELECT pg_terminate_backend(:id)"), {"id": process})
+    with database.read() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+    database.dispose()
+    other.dispose()

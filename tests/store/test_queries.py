@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from store.beat import beat
+from store.errors import BadCursor, NotFound
+from store.ids import new_id
+from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
+from store.states import RunState
+from tests.store.lab import EVALUATE, Lab, new_run
+
+
+def walk(page: Callable[..., Any], **options: Any) -> list[list[str]]:
+    """The ids on each page, from the first to the last."""
+    pages: list[list[str]] = []
+    cursor: str | None = None
+    while True:
+        found = page(cursor=cursor, **options)
+        pages.append([item.id for item in found.items])
+        cursor = found.next_cursor
+        if cursor is None:
+            return pages
+
+
+def test_cursors_walk_everything_once_newest_first(lab: Lab) -> None:
+    posted = [lab.post(f"run {number}") for number in range(7)]
+    newest_first = sorted(posted, reverse=True)
+    pages = walk(lambda **options: experiments(lab.database, **options), limit=3)
+    assert pages == [newest_first[:3], newest_first[3:6], newest_first[6:]]
+    pages = walk(lambda **options: runs(lab.database, **options), limit=7)
+    assert len(pages) == 1
+    assert pages[0] == sorted(pages[0], reverse=True)
+    assert len(set(pages[0])) == 7
+
+
+def test_a_walk_is_not_disturbed_by_what_is_posted_meanwhile(lab: Lab) -> None:
+    posted = [lab.post(f"run {number}") for number in range(4)]
+    first = experiments(lab.database, limit=2)
+    lab.post("later")
+    second = experiments(lab.database, limit=2, cursor=first.next_cursor)
+    found = [item.id for item in [*first.items, *second.items]]
+    assert found == sorted(posted, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "é",
+        "a" * 5000,
+        base64.urlsafe_b64encode(b"exp_1' OR 1=1").decode(),
+        base64.urlsafe_b64encode(new_id("run").encode()).decode(),
+        base64.urlsafe_b64encode(new_id("exp").encode()).decode() + "\n",
+    ],
+)
+def test_a_cursor_that_no_page_gave_is_refused(lab: Lab, cursor: str) -> None:
+    with pytest.raises(BadCursor, match="next_cursor"):
+        experiments(lab.database, limit=2, cursor=cursor)
+
+
+def test_runs_are_found_by_every_condition(lab: Lab) -> None:
+    first = lab.post("a", "b", tags=["demo", "1"])
+    second = lab.post(
+        runs=[
+            new_run("a"),
+            new_run("c", objective="factor_vae"),
+            new_run("d", dataset="shapes3d"),
+        ],
+        tags=["paper"],
+    )
+    a, b = (link.run_id for link in lab.links(first))
+    _, c, d = (link.run_id for link in lab.links(second))
+    lab.take()
+
+    def found(**conditions: Any) -> set[str]:
+        return {item.id for item in runs(lab.database, limit=100, **conditions).items}
+
+    assert found() == {a, b, c, d}
+    assert found(experiment=first) == {a, b}
+    assert found(experiment=second) == {a, c, d}
+    assert found(experiment="exp_x") == set()
+    assert found(state=RunState.TRAINING) == {a}
+    assert found(objective="factor_vae") == {c}
+    assert found(dataset="shapes3d") == {d}
+    assert found(tag="demo") == found(tag="1") == {a, b}
+    assert found(tag="paper") == {a, c, d}
+    assert found(tag="dem") == set()
+    assert found(tag="paper", state=RunState.QUEUED, dataset="dsprites") == {c}
+
+
+def test_a_run_tells_who_holds_it_and_how_far_it_is(lab: Lab) -> None:
+    first, second = lab.post("a"), lab.post("a", "a")
+    run_id = lab.run_of(first)
+    beat(lab.database, lab.take(), lease_seconds=-1, progress={"step": 5})
+    found = run(lab.database, run_id)
+    assert found.experiments == [first, second]
+    assert found.progress == {"step": 5}
+
+
+def test_progress_of_a_running_evaluation_comes_first(lab: Lab) -> None:
+    id = lab.post("a")
+    lab.train()
+    taken = lab.take(EVALUATE)
+    beat(lab.database, taken, lease_seconds=30, progress={"stage": "metrics"})
+    assert run(lab.database, lab.run_of(id)).progress == {"stage": "metrics"}
+
+
+def test_what_does_not_exist_is_named(lab: Lab) -> None:
+    for query, kind in (
+        (experiment, "experiment"),
+        (experiment_runs, "experiment"),
+        (run, "run"),
+        (spec_of, "run"),
+        (evaluation, "evaluation"),
+    ):
+        with pytest.raises(NotFound, match=f"no {kind} 'x'"):
+            query(lab.database, "x")
