@@ -1,0 +1,4 @@
+"""The steps that bring a database's schema to what `store.tables` describes (Alembic).
+
+`python -m store.migrate` applies them. A migration, once released, is never edited.
+"""

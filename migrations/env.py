@@ -1,0 +1,17 @@
+"""How Alembic runs here: on the connection that `store.database.migrate` has locked."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from store.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    # SQLite alters a table by making it anew.
+    render_as_batch=True,
+)
+
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,72 @@
+"""The sign of life that a worker gives every second or two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, update
+
+from store.claim import Claim, still_held
+from store.database import Database, db_now
+from store.errors import LeaseLost
+from store.tables import Job, Scalars
+
+#: {tag: [(step, value), …]}
+Points = Mapping[str, Sequence[tuple[int, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker learns when it gives a sign of life."""
+
+    #: Stop at the next good moment, then call `acknowledge_cancel`.
+    cancel_requested: bool
+
+
+def beat(
+    database: Database,
+    claim: Claim,
+    *,
+    lease_seconds: float,
+    progress: dict[str, Any] | None = None,
+    points: Points | None = None,
+) -> Beat:
+    """Renew the lease from now on, and record how far the work is.
+
+    Args:
+        database: where the job is.
+        claim: the job that the worker holds.
+        lease_seconds: how long the worker may be silent from now on.
+        progress: replaces what was recorded before; None leaves it. Finite numbers only.
+        points: new points of the training curves. A value that is not finite is kept as null.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with database.write() as session:
+        values: dict[str, Any] = {"lease_until": db_now() + lease_seconds}
+        if progress is not None:
+            values["progress"] = progress
+        cancel_requested = session.scalars(
+            update(Job).where(*still_held(claim)).values(values).returning(Job.cancel_requested)
+        ).one_or_none()
+        if cancel_requested is None:
+            raise LeaseLost(claim.job_id, claim.fence)
+        steps = [step for tag in (points or {}).values() for step, _ in tag]
+        if points and steps:
+            session.execute(
+                insert(Scalars).values(
+                    run_id=claim.run_id,
+                    fence=claim.fence,
+                    first_step=min(steps),
+                    last_step=max(steps),
+                    points={
+                        tag: [[step, value if math.isfinite(value) else None] for step, value in p]
+                        for tag, p in points.items()
+                    },
+                )
+            )
+    return Beat(cancel_requested=cancel_requested)

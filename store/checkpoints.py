@@ -1,0 +1,159 @@
+"""Checkpoints: files in a folder, and the rows that say which of them count."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, insert, select, tuple_
+
+from store import tables
+from store.claim import Claim, hold
+from store.database import Database, db_now
+from store.errors import BadName
+from store.ids import is_id
+from store.whole_file import write_whole
+
+_FILE = re.compile(r"\d+-\d+\.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A recorded checkpoint. Its file may be torn or gone: `CheckpointFolder.read_whole` tells."""
+
+    run_id: str
+    fence: int
+    step: int
+    #: Relative to the checkpoint folder.
+    path: str
+    sha256: str
+    bytes: int
+    created_at: float
+
+
+class CheckpointFolder:
+    """The files, at `<root>/<run id>/<fence>-<step>.safetensors`.
+
+    The fence in the name keeps a worker that was given up from overwriting the files of the
+    one that has taken over.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, run_id: str, fence: int, step: int, data: bytes) -> tuple[str, str, int]:
+        """Write a checkpoint's file, whole or not at all; then `record_checkpoint` makes it count.
+
+        Returns:
+            The path relative to the folder, the SHA-256 in hex and the size in bytes.
+
+        Raises:
+            BadName: if `run_id` is not the id of a run.
+        """
+        path = f"{run_id}/{fence}-{step}.safetensors"
+        place = self._place(path)
+        _, sha256, size = write_whole(place.parent, [data], lambda _: place)
+        return path, sha256, size
+
+    def read_whole(self, checkpoint: Checkpoint) -> bytes | None:
+        """The file's content; None if it is missing or not what was recorded.
+
+        Going through `checkpoints` until one is whole finds where a run can go on.
+        """
+        try:
+            data = self._place(checkpoint.path).read_bytes()
+        except FileNotFoundError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == checkpoint.sha256 else None
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files by their paths relative to the folder; missing ones are no error."""
+        for path in paths:
+            self._place(path).unlink(missing_ok=True)
+
+    def _place(self, path: str) -> Path:
+        run_id, _, file = path.partition("/")
+        if not is_id(run_id, "run") or _FILE.fullmatch(file) is None:
+            raise BadName("a path <run id>/<fence>-<step>.safetensors", path)
+        return self.root / run_id / file
+
+
+def record_checkpoint(
+    database: Database,
+    claim: Claim,
+    *,
+    step: int,
+    path: str,
+    sha256: str,
+    size: int,
+    keep: int = 2,
+) -> list[str]:
+    """Make a written checkpoint count, and forget those of this run beyond the newest `keep`.
+
+    Returns:
+        Paths of the forgotten ones, whose files may now be removed.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written, and the caller
+            had better remove the file, as nobody knows of it.
+    """
+    key = tuple_(tables.Checkpoint.fence, tables.Checkpoint.step)
+    with database.write() as session:
+        hold(session, claim)
+        this = (tables.Checkpoint.run_id == claim.run_id, key == (claim.fence, step))
+        # A stop right after a checkpoint writes the same step again.
+        session.execute(delete(tables.Checkpoint).where(*this))
+        session.execute(
+            insert(tables.Checkpoint).values(
+                run_id=claim.run_id,
+                fence=claim.fence,
+                step=step,
+                path=path,
+                sha256=sha256,
+                bytes=size,
+                created_at=db_now(),
+            )
+        )
+        known = session.execute(
+            select(tables.Checkpoint.fence, tables.Checkpoint.step, tables.Checkpoint.path)
+            .where(tables.Checkpoint.run_id == claim.run_id)
+            .order_by(*_NEWEST_FIRST)
+        ).all()
+        forgotten = known[keep:]
+        for fence, old_step, _ in forgotten:
+            session.execute(
+                delete(tables.Checkpoint).where(
+                    tables.Checkpoint.run_id == claim.run_id, key == (fence, old_step)
+                )
+            )
+        return [old_path for _, _, old_path in forgotten]
+
+
+def checkpoints(database: Database, run_id: str) -> list[Checkpoint]:
+    """A run's recorded checkpoints, newest first; empty when there are none."""
+    with database.read() as session:
+        rows = session.scalars(
+            select(tables.Checkpoint)
+            .where(tables.Checkpoint.run_id == run_id)
+            .order_by(*_NEWEST_FIRST)
+        )
+        return [
+            Checkpoint(
+                run_id=row.run_id,
+                fence=row.fence,
+                step=row.step,
+                path=row.path,
+                sha256=row.sha256,
+                bytes=row.bytes,
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]
+
+
+# By fence first: a later worker that had to start from an older step has left the higher steps
+# behind because they were torn.
+_NEWEST_FIRST = (tables.Checkpoint.fence.desc(), tables.Checkpoint.step.desc())

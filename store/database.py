@@ -1,0 +1,167 @@
+"""Connections to SQLite or PostgreSQL, the database's clock, and the schema's upgrades."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from filelock import FileLock
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import FunctionElement
+
+# How long a SQLite writer waits for the one before it.
+_BUSY_MILLISECONDS = 30_000
+# Any fixed number does; it only has to differ from other programs' in the same database.
+_MIGRATION_LOCK = 0x48_45_44_44_4C_45
+
+
+class _Now(FunctionElement[float]):
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Now, "postgresql")
+def _now_postgresql(*_: Any, **__: Any) -> str:
+    # now() would be the start of the transaction, which may have waited for a lock since.
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+@compiles(_Now, "sqlite")
+def _now_sqlite(*_: Any, **__: Any) -> str:
+    # unixepoch('subsec') needs SQLite 3.42; 2440587.5 is the julian day of 1970-01-01.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def db_now() -> ColumnElement[float]:
+    """Seconds since 1970 by the database's clock, as a SQL expression.
+
+    Leases are granted and judged by this one clock, so workers' clocks may differ.
+    """
+    return _Now()
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, reached through a pool that threads may share.
+
+    A process that forks must make its own in the child.
+    """
+
+    def __init__(self, url: str) -> None:
+        engine = _engine(make_url(url))
+        self._engine = engine
+        if engine.dialect.name == "sqlite":
+            self._reader: Engine = engine
+            self._writer: Engine = engine.execution_options(heddle_writes=True)
+        else:
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            self._writer = engine.execution_options(isolation_level="READ COMMITTED")
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that sees the database as it was at its first query."""
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits at the end, or leaves no mark when an error passes through.
+
+        On SQLite it is the only writer from its first statement on; on PostgreSQL rows that
+        others must not change meanwhile are to be locked.
+        """
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        """Close the pool's idle connections."""
+        self._engine.dispose()
+
+
+def migrate(url: str) -> None:
+    """Bring the schema to the newest version, creating it where there is none.
+
+    Safe to call from several processes at once: one works, the others wait and find it done.
+    """
+    parsed = make_url(url)
+    engine = _engine(parsed)
+    config = Config()
+    # Named and not imported, as the migrations import the tables.
+    config.set_main_option("script_location", "migrations:.")
+    # The first connection to a new SQLite file also switches its journal, which must be alone.
+    alone = FileLock(f"{parsed.database}.migrate") if _is_sqlite(parsed) else nullcontext()
+    try:
+        with alone, engine.begin() as connection:
+            if not _is_sqlite(parsed):
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    # NaN is not JSON, and PostgreSQL would refuse what SQLite takes: refuse it on both.
+    serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
+    if _is_sqlite(url):
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, json_serializer=serializer, pool_size=10, max_overflow=40)
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    # A connection that died with a restarted server is replaced before it is used.
+    engine = create_engine(
+        url, json_serializer=serializer, pool_pre_ping=True, pool_size=10, max_overflow=40
+    )
+    event.listen(engine, "connect", _open_postgresql)
+    return engine
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _open_postgresql(connection: Any, _: Any) -> None:
+    # PostgreSQL plans the checks of foreign keys once a connection. Planned while the tables are
+    # small they scan, and 10,000 runs posted later take 22 s instead of 3.
+    connection.execute("SET enable_seqscan = off")
+    connection.commit()
+
+
+def _open_sqlite(connection: Any, _: Any) -> None:
+    # The driver must not begin transactions by itself: `_begin_sqlite` chooses how.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL a power cut could take back a POST that was answered. Commits are few, so the
+    # sync that FULL adds to each is cheap.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("heddle_writes", False)
+    # A transaction that starts as a reader and writes later fails when another wrote between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

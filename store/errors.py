@@ -1,0 +1,66 @@
+"""What can be wrong with a request to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class StoreError(Exception):
+    """A fact about the store that the caller can act on."""
+
+
+class NotFound(StoreError):
+    """Nothing of this kind has this id."""
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"There is no {kind} {id!r}.")
+        self.kind = kind
+        self.id = id
+
+
+class WrongState(StoreError):
+    """The thing exists, but is not in a state that allows what was asked."""
+
+    def __init__(self, kind: str, id: str, state: str, allowed: Iterable[str]) -> None:
+        self.kind = kind
+        self.id = id
+        self.state = str(state)
+        self.allowed = tuple(str(name) for name in allowed)
+        super().__init__(
+            f"The {kind} {id} is {self.state}; this needs one that is {' or '.join(self.allowed)}."
+        )
+
+
+class LeaseLost(StoreError):
+    """Another worker holds the job by now, or it has ended: stop at once and write nothing.
+
+    What the holder of an old fence has written before stays; what it writes now is refused.
+    """
+
+    def __init__(self, job_id: str, fence: int) -> None:
+        super().__init__(
+            f"Fence {fence} of job {job_id} is no longer valid: the job was taken back or has "
+            "ended. Stop working on it."
+        )
+        self.job_id = job_id
+        self.fence = fence
+
+
+class BadCursor(StoreError):
+    """The cursor did not come from a previous page of this list."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(
+            f"The cursor {cursor!r} is not one that this list gave; "
+            "use `next_cursor` of the previous page unchanged, or none for the first page."
+        )
+        self.cursor = cursor
+
+
+class BadName(StoreError):
+    """A name that a file's place is made from is not of the form that the store gives out."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"Expected {expected}, but got {got!r}.")
+        self.expected = expected
+        self.got = got

@@ -1,0 +1,199 @@
+"""How a worker lets go of a job: done, failed, cancelled, or for another to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from store.announce import announcing
+from store.claim import Claim, hold
+from store.database import Database, db_now
+from store.moves import (
+    end_attempt,
+    end_evaluations_of,
+    move_evaluations,
+    put_back,
+    settle,
+)
+from store.states import EvaluationState, JobState, sources
+from store.tables import Artifact, Checkpoint, Job, Run, Score
+from store.want import queue_evaluations
+
+
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """A file that lies in the object folder and is now to be known as a run's."""
+
+    name: str
+    sha256: str
+    media_type: str
+    #: In bytes.
+    size: int
+
+
+def finish_training(
+    database: Database,
+    claim: Claim,
+    *,
+    record: dict[str, Any],
+    artifacts: Sequence[NewArtifact] = (),
+) -> list[str]:
+    """Record a trained model; its evaluations become jobs in the same transaction.
+
+    When cancellation was asked for meanwhile, the run ends cancelled but stays trained, and
+    resuming it goes straight to evaluation.
+
+    Returns:
+        Paths of the checkpoints, which nobody needs any more.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with _holding(database, claim) as (session, cancel_requested):
+        _done(session, claim)
+        session.execute(update(Run).where(Run.id == claim.run_id).values(record=record))
+        _add_artifacts(session, claim, artifacts)
+        if cancel_requested:
+            end_evaluations_of(session, [claim.run_id], "cancelled")
+        queue_evaluations(session, [claim.run_id])
+        settle(session, [claim.run_id])
+        return list(
+            session.scalars(
+                delete(Checkpoint)
+                .where(Checkpoint.run_id == claim.run_id)
+                .returning(Checkpoint.path)
+            )
+        )
+
+
+def finish_evaluation(
+    database: Database,
+    claim: Claim,
+    *,
+    scores: Sequence[dict[str, Any]],
+    artifacts: Sequence[NewArtifact] = (),
+) -> None:
+    """Record an evaluation's scores, in the order given, and its pictures.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    evaluation_id = claim.evaluation_id
+    if evaluation_id is None:
+        raise ValueError(f"Job {claim.job_id} is for training, not for an evaluation.")
+    with _holding(database, claim) as (session, _):
+        _done(session, claim)
+        if scores:
+            session.execute(
+                insert(Score),
+                [
+                    {
+                        "run_id": claim.run_id,
+                        "evaluation_id": evaluation_id,
+                        "position": position,
+                        "document": document,
+                    }
+                    for position, document in enumerate(scores)
+                ],
+            )
+        _add_artifacts(session, claim, artifacts)
+        move_evaluations(session, [evaluation_id], EvaluationState.SUCCEEDED)
+        settle(session, [claim.run_id])
+
+
+def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
+    """End the job with the error `{type, message, advice}` that stopped it.
+
+    A failed evaluation fails the run, unless another of its evaluations has scores or goes on.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with _holding(database, claim) as (session, _):
+        end_attempt(
+            session,
+            job_id=claim.job_id,
+            run_id=claim.run_id,
+            evaluation_id=claim.evaluation_id,
+            ending="failed",
+            error=error,
+        )
+
+
+def release(database: Database, claim: Claim) -> None:
+    """Let another worker go on with the job, which does not count as a loss.
+
+    If its cancellation has been asked for meanwhile, the job ends cancelled.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with _holding(database, claim) as (session, cancel_requested):
+        if cancel_requested:
+            end_attempt(
+                session,
+                job_id=claim.job_id,
+                run_id=claim.run_id,
+                evaluation_id=claim.evaluation_id,
+                ending="cancelled",
+            )
+        else:
+            put_back(
+                session,
+                job_id=claim.job_id,
+                run_id=claim.run_id,
+                evaluation_id=claim.evaluation_id,
+                lost=False,
+            )
+
+
+def acknowledge_cancel(database: Database, claim: Claim) -> None:
+    """Say that the work has stopped, as a beat asked for.
+
+    If somebody has come to want the work since, the job is queued again instead.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    # Whether it is still to be cancelled is the database's to know, just as in a release.
+    release(database, claim)
+
+
+@contextmanager
+def _holding(database: Database, claim: Claim) -> Iterator[tuple[Session, bool]]:
+    with database.write() as session, announcing(session, [claim.run_id]):
+        yield session, hold(session, claim)
+
+
+def _done(session: Session, claim: Claim) -> None:
+    session.execute(
+        update(Job)
+        .where(Job.id == claim.job_id, Job.state.in_(sources(JobState.DONE)))
+        .values(state=JobState.DONE, lease_until=None, cancel_requested=False)
+    )
+
+
+def _add_artifacts(session: Session, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
+    if not artifacts:
+        return
+    now = session.scalar(select(db_now()))
+    session.execute(
+        insert(Artifact),
+        [
+            {
+                "run_id": claim.run_id,
+                "evaluation_id": claim.evaluation_id,
+                "name": artifact.name,
+                "sha256": artifact.sha256,
+                "media_type": artifact.media_type,
+                "bytes": artifact.size,
+                "created_at": now,
+            }
+            for artifact in artifacts
+        ],
+    )

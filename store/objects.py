@@ -1,0 +1,61 @@
+"""Artifacts' bytes, each file named by the SHA-256 of its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from store.errors import BadName, NotFound
+from store.whole_file import write_whole
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK_BYTES = 1 << 20
+
+
+class ObjectFolder:
+    """A folder of files that never change, at `<root>/<first two digits>/<sha256>`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, data: bytes | Path) -> tuple[str, int]:
+        """Keep bytes, or a copy of a file.
+
+        Putting the same content again leaves one file.
+
+        Returns:
+            The SHA-256 in hex and the size in bytes.
+        """
+        chunks = [data] if isinstance(data, bytes) else _chunks(data)
+        _, sha256, size = write_whole(self.root, chunks, self.path)
+        return sha256, size
+
+    def path(self, sha256: str) -> Path:
+        """Where the content with this digest lies, or would lie.
+
+        Raises:
+            BadName: if it is not 64 hexadecimal digits in lower case.
+        """
+        if _SHA256.fullmatch(sha256) is None:
+            raise BadName("a SHA-256 as 64 hexadecimal digits in lower case", sha256)
+        return self.root / sha256[:2] / sha256
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The content, to be read and closed.
+
+        Raises:
+            BadName: if it is not 64 hexadecimal digits in lower case.
+            NotFound: if no such content was put here.
+        """
+        try:
+            return self.path(sha256).open("rb")
+        except FileNotFoundError:
+            raise NotFound("object", sha256) from None
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,58 @@
+"""Where Heddle keeps its things, and how patient it is with its workers."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The store's settings, each read from the environment variable `HEDDLE_<NAME>`.
+
+    What is not set lies under `home`. Seconds are by the database's clock.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEDDLE_")
+
+    #: Folder of everything that has no place of its own; made absolute, as processes differ in
+    #: their working folder.
+    home: Path = Field(default=Path(".heddle"), validate_default=True)
+    #: `sqlite:///path` or `postgresql://…`.
+    database_url: str = Field(
+        default_factory=lambda known: f"sqlite:///{_home(known) / 'heddle.db'}",
+    )
+    #: Where hints are sent; None leaves it to whoever starts a private broker.
+    broker_url: str | None = None
+    #: Folder of artifacts, by their SHA-256.
+    objects: Path = Field(default_factory=lambda known: _home(known) / "objects")
+    #: Folder of checkpoints, by run.
+    checkpoints: Path = Field(default_factory=lambda known: _home(known) / "checkpoints")
+    #: A job whose worker has been silent for so long is taken back.
+    lease_seconds: float = Field(default=30.0, gt=0)
+    #: A worker reports this often.
+    beat_seconds: float = Field(default=1.5, gt=0)
+    #: A job that has lost so many workers is marked failed.
+    max_losses: int = Field(default=3, ge=1)
+    #: Expired leases are looked for this often.
+    sweep_seconds: float = Field(default=5.0, gt=0)
+
+    @field_validator("home", "objects", "checkpoints")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+
+def _home(known: dict[str, Any]) -> Path:
+    # Absent when `home` itself was refused; that error is reported, so any path will do here.
+    home: Path = known.get("home", Path(".heddle"))
+    return home
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

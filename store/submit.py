@@ -1,0 +1,278 @@
+"""Writing an experiment down, with new runs only where the work is not there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from store.announce import announcing
+from store.database import Database, db_now
+from store.ids import new_id
+from store.parts import parts
+from store.states import EvaluationState, JobKind, JobState, RunState
+from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
+from store.want import new_job, want
+
+_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """One place of an experiment's sweep: what to train, and how to judge it."""
+
+    #: The resolved run spec.
+    spec: dict[str, Any]
+    #: Hash of what decides the trained model; equal hashes share one run.
+    train_id: str
+    #: `{evaluation, traversal}`, resolved.
+    evaluation: dict[str, Any]
+    #: Hash of what decides the scores and pictures of a given model.
+    evaluation_key: str
+    #: Path in the spec to the value that it has here.
+    swept: dict[str, Any]
+    dataset: str
+    objective: str
+    seed: int
+    steps: int
+
+
+class _Outrun(Exception):
+    """Another submission has changed which runs are current since they were looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    experiment: dict[str, Any]
+    runs: Sequence[NewRun]
+    force: bool
+
+
+def submit(
+    database: Database,
+    *,
+    name: str | None,
+    tags: Sequence[str],
+    notes: str | None,
+    owner: str | None,
+    spec: dict[str, Any],
+    runs: Sequence[NewRun],
+    priority: int = 0,
+    force: bool = False,
+) -> str:
+    """Write an experiment and what has to be done for it, all or nothing.
+
+    A run of the same `train_id` is joined: a finished one gives its scores, or is evaluated
+    anew where this evaluation was never asked for; one under way is waited for; a failed or
+    cancelled one is queued again and goes on from its checkpoint. Two places with one
+    `train_id` share one run. A place that causes no new training is marked `reused`. A waiting
+    job takes the new priority where that is higher.
+
+    Args:
+        database: where to write.
+        name: what people call the experiment.
+        tags: words to find it by.
+        notes: free text.
+        owner: who posted it.
+        spec: the experiment's spec, resolved, as it is to be shown.
+        runs: the places of the sweep, in order; at least one.
+        priority: higher goes first.
+        force: train anew; later submissions join the new runs, not the old.
+
+    Returns:
+        The id of the new experiment.
+
+    Raises:
+        ValueError: if there are no runs.
+    """
+    if not runs:
+        raise ValueError("An experiment needs at least one run, but got none.")
+    experiment = {
+        "id": new_id("exp"),
+        "name": name,
+        "tags": list(tags),
+        "notes": notes,
+        "spec": spec,
+        "owner": owner,
+        "priority": priority,
+        "events": 0,
+    }
+    submission = _Submission(experiment, runs, force)
+    for remaining in reversed(range(_TRIES)):
+        try:
+            with database.write() as session:
+                _write(session, submission)
+                break
+        except (IntegrityError, _Outrun):
+            # Somebody submitted the same work at this moment: on the next try it is there.
+            if not remaining:
+                raise
+    return str(experiment["id"])
+
+
+def _write(session: Session, submission: _Submission) -> None:
+    runs = submission.runs
+    train_ids = {run.train_id for run in runs}
+    current = _current(session, train_ids)
+    with announcing(session, current.values()):
+        # Looked up before they were locked, so look again.
+        if current and _current(session, train_ids) != current:
+            raise _Outrun
+        now = session.scalar(select(db_now()))
+        if submission.force:
+            _retire(session, current.values())
+            current = {}
+        session.execute(insert(Experiment), [submission.experiment | {"created_at": now}])
+        run_of = _add_runs(session, submission, current, now)
+        evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
+        _add_links(session, submission, run_of, evaluation_of, set(current))
+        joined = [run for run in runs if run.train_id in current]
+        evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
+        want(session, current.values(), evaluation_ids)
+        _raise_priority(session, current.values(), submission.experiment["priority"])
+
+
+def _current(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
+    """The runs to join: {train_id: run id}."""
+    return {
+        train_id: run_id
+        for part in parts(train_ids)
+        for train_id, run_id in session.execute(
+            select(Run.train_id, Run.id).where(Run.train_id.in_(part), Run.current)
+        )
+    }
+
+
+def _retire(session: Session, run_ids: Iterable[str]) -> None:
+    for part in parts(run_ids):
+        session.execute(update(Run).where(Run.id.in_(part)).values(current=False))
+
+
+def _add_runs(
+    session: Session, submission: _Submission, current: dict[str, str], now: float | None
+) -> dict[str, str]:
+    """Write the runs that are not there yet, each with its training job.
+
+    Returns:
+        {train_id: run id} of all of the submission's runs.
+    """
+    run_of = dict(current)
+    rows: list[dict[str, Any]] = []
+    for run in submission.runs:
+        if run.train_id in run_of:
+            continue
+        run_of[run.train_id] = new_id("run")
+        rows.append(
+            {
+                "id": run_of[run.train_id],
+                "train_id": run.train_id,
+                "current": True,
+                "state": RunState.QUEUED,
+                "spec": run.spec,
+                "dataset": run.dataset,
+                "objective": run.objective,
+                "seed": run.seed,
+                "steps": run.steps,
+                "created_at": now,
+            }
+        )
+    if rows:
+        jobs = [
+            new_job(
+                JobKind.TRAIN,
+                run_id=row["id"],
+                evaluation_id=None,
+                priority=submission.experiment["priority"],
+                owner=submission.experiment["owner"],
+                now=now,
+            )
+            for row in rows
+        ]
+        # Two submissions of the same runs wait for each other at the first one, in this order,
+        # and not in a circle.
+        session.execute(insert(Run), sorted(rows, key=lambda row: str(row["train_id"])))
+        session.execute(insert(Job), jobs)
+    return run_of
+
+
+def _add_evaluations(
+    session: Session,
+    runs: Sequence[NewRun],
+    run_of: dict[str, str],
+    joined: Iterable[str],
+    now: float | None,
+) -> dict[tuple[str, str], str]:
+    """Write the evaluations that are not there yet.
+
+    Returns:
+        {(run id, evaluation key): evaluation id} of at least the submission's evaluations.
+    """
+    evaluation_of = {
+        (run_id, key): evaluation_id
+        for part in parts(joined)
+        for run_id, key, evaluation_id in session.execute(
+            select(Evaluation.run_id, Evaluation.evaluation_key, Evaluation.id).where(
+                Evaluation.run_id.in_(part)
+            )
+        )
+    }
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        key = _key(run, run_of)
+        if key in evaluation_of:
+            continue
+        evaluation_of[key] = new_id("eval")
+        rows.append(
+            {
+                "id": evaluation_of[key],
+                "run_id": key[0],
+                "evaluation_key": run.evaluation_key,
+                "spec": run.evaluation,
+                "state": EvaluationState.QUEUED,
+                "created_at": now,
+            }
+        )
+    if rows:
+        session.execute(insert(Evaluation), rows)
+    return evaluation_of
+
+
+def _add_links(
+    session: Session,
+    submission: _Submission,
+    run_of: dict[str, str],
+    evaluation_of: dict[tuple[str, str], str],
+    known: set[str],
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for position, run in enumerate(submission.runs):
+        rows.append(
+            {
+                "experiment_id": submission.experiment["id"],
+                "position": position,
+                "run_id": run_of[run.train_id],
+                "evaluation_id": evaluation_of[_key(run, run_of)],
+                "swept": run.swept,
+                "reused": run.train_id in known,
+                "wanted": True,
+            }
+        )
+        known.add(run.train_id)
+    session.execute(insert(ExperimentRun), rows)
+
+
+def _raise_priority(session: Session, run_ids: Iterable[str], priority: int) -> None:
+    for part in parts(run_ids):
+        session.execute(
+            update(Job)
+            .where(Job.run_id.in_(part), Job.state == JobState.QUEUED, Job.priority < priority)
+            .values(priority=priority)
+        )
+
+
+def _key(run: NewRun, run_of: dict[str, str]) -> tuple[str, str]:
+    return run_of[run.train_id], run.evaluation_key

@@ -1,0 +1,260 @@
+"""The tables. All times are seconds since 1970 by the database's clock, as floats."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.states import EvaluationState, JobKind, JobState, RunState
+
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite counts up by itself only in a column that is exactly INTEGER.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _enum(kind: type[StrEnum]) -> Enum:
+    # Text in the database, so that a new state needs no change of type there.
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """The metadata that the migrations must arrive at."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own name for a class attribute)
+        str: Text(),
+        float: Double(),
+        dict[str, Any]: _JSON,
+        list[str]: _JSON,
+        RunState: _enum(RunState),
+        EvaluationState: _enum(EvaluationState),
+        JobState: _enum(JobState),
+        JobKind: _enum(JobKind),
+    }
+
+
+class Experiment(Base):
+    """A spec that somebody posted."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    tags: Mapped[list[str]]
+    notes: Mapped[str | None]
+    spec: Mapped[dict[str, Any]]
+    owner: Mapped[str | None]
+    priority: Mapped[int]
+    created_at: Mapped[float]
+    #: How many events there are; an event's number is taken here, under the row's lock.
+    events: Mapped[int]
+
+
+class Run(Base):
+    """One model, trained under one resolved spec and one seed."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        # Of the runs with one identity, the one that a new experiment joins.
+        Index(
+            "uq_runs_train_id_current",
+            "train_id",
+            unique=True,
+            sqlite_where=text("current = 1"),
+            postgresql_where=text("current"),
+        ),
+        Index(None, "state", "id"),
+        Index(None, "dataset", "id"),
+        Index(None, "objective", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    train_id: Mapped[str]
+    current: Mapped[bool]
+    state: Mapped[RunState]
+    spec: Mapped[dict[str, Any]]
+    dataset: Mapped[str]
+    objective: Mapped[str]
+    # Signed 64 bits, on both databases.
+    seed: Mapped[int] = mapped_column(BigInteger)
+    steps: Mapped[int] = mapped_column(BigInteger)
+    error: Mapped[dict[str, Any] | None]
+    #: What training noted of itself: device, versions, width, seconds.
+    record: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+
+class Evaluation(Base):
+    """Scores and pictures of one run, as one evaluation spec asks for them."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (UniqueConstraint("run_id", "evaluation_key"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    #: Hash of the evaluation's part of the identity.
+    evaluation_key: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[EvaluationState]
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class ExperimentRun(Base):
+    """The place of a run in an experiment's sweep; several experiments may share a run."""
+
+    __tablename__ = "experiment_runs"
+
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), index=True)
+    #: Path in the spec to the value that it has here.
+    swept: Mapped[dict[str, Any]]
+    #: Whether the run was there already.
+    reused: Mapped[bool]
+    #: False once this experiment was cancelled before the run had ended.
+    wanted: Mapped[bool]
+
+
+class Job(Base):
+    """A unit of work. A run has one job for its training, an evaluation one for itself."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "uq_jobs_run_id_train",
+            "run_id",
+            unique=True,
+            sqlite_where=text("kind = 'train'"),
+            postgresql_where=text("kind = 'train'"),
+        ),
+        Index(None, "evaluation_id", unique=True),
+        Index(None, "run_id", "state"),
+        Index(None, "lease_until"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    state: Mapped[JobState]
+    priority: Mapped[int]
+    owner: Mapped[str | None]
+    created_at: Mapped[float]
+    #: Rises with every claim and never falls; every write of a worker must name the newest.
+    fence: Mapped[int]
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None]
+    #: How often it was claimed.
+    attempts: Mapped[int]
+    #: How often its lease ran out since it was last asked for.
+    losses: Mapped[int]
+    progress: Mapped[dict[str, Any] | None]
+    cancel_requested: Mapped[bool]
+
+
+# In the order of claims, which then read its beginning and sort nothing.
+Index("ix_jobs_in_order", Job.state, Job.kind, Job.priority.desc(), Job.created_at, Job.id)
+
+
+class Score(Base):
+    """One score of one evaluation, as the document that `ml` gave."""
+
+    __tablename__ = "scores"
+    __table_args__ = (UniqueConstraint("evaluation_id", "position"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
+    position: Mapped[int]
+    document: Mapped[dict[str, Any]]
+
+
+class Scalars(Base):
+    """A chunk of training curves: `points` is {tag: [[step, value], …]}."""
+
+    __tablename__ = "scalars"
+    __table_args__ = (Index(None, "run_id", "fence", "id"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    fence: Mapped[int]
+    first_step: Mapped[int] = mapped_column(BigInteger)
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    points: Mapped[dict[str, Any]]
+
+
+class Artifact(Base):
+    """A file that a run left. Of several with one name, the newest row counts."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (Index(None, "run_id", "name", "id"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    name: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    media_type: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float]
+
+
+class Checkpoint(Base):
+    """A recorded file from which training can go on exactly."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    #: Relative to the checkpoint folder.
+    path: Mapped[str]
+    sha256: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float]
+
+
+class Event(Base):
+    """Something that happened in an experiment; numbers run from 1 without gaps."""
+
+    __tablename__ = "events"
+
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[float]

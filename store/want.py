@@ -1,0 +1,197 @@
+"""Asking for work, and no longer asking for it. Called inside `announcing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from store.database import db_now
+from store.ids import new_id
+from store.moves import end_training, move_evaluations, move_runs, settle, trained
+from store.parts import parts
+from store.states import EvaluationState, JobKind, JobState, RunState
+from store.tables import Evaluation, Experiment, ExperimentRun, Job
+
+_ENDED = (JobState.FAILED, JobState.CANCELLED)
+
+
+def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
+    """See to it that these evaluations of these runs will come about.
+
+    What is finished or under way stays as it is. What failed or was cancelled is queued again:
+    the training from its newest checkpoint, or, where that is done, the evaluation alone. A
+    cancellation that a worker has not carried out yet is withdrawn.
+    """
+    runs, evaluations = set(run_ids), set(evaluation_ids)
+    _withdraw_cancellation(session, runs, evaluations)
+    again = _queue_training_again(session, runs)
+    move_runs(session, again, RunState.QUEUED)
+    # The evaluations of other experiments ended with the training, and go on with it.
+    move_evaluations(
+        session, evaluations | _wanted_evaluations(session, again), EvaluationState.QUEUED
+    )
+    ready = trained(session, runs)
+    queue_evaluations(session, ready)
+    settle(session, ready)
+
+
+def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
+    """Give every queued evaluation of these trained runs a job that workers can take.
+
+    The job belongs to an experiment that wants the evaluation, the most urgent of them.
+    """
+    new: list[dict[str, Any]] = []
+    again: list[str] = []
+    now = session.scalar(select(db_now()))
+    for part in parts(run_ids):
+        waiting = session.execute(
+            select(
+                Evaluation.id,
+                Evaluation.run_id,
+                Job.id,
+                func.coalesce(func.max(Experiment.priority), 0),
+                func.min(Experiment.owner),
+            )
+            .outerjoin(Job, Job.evaluation_id == Evaluation.id)
+            .outerjoin(
+                ExperimentRun,
+                and_(ExperimentRun.evaluation_id == Evaluation.id, ExperimentRun.wanted),
+            )
+            .outerjoin(Experiment, Experiment.id == ExperimentRun.experiment_id)
+            .where(Evaluation.run_id.in_(part), Evaluation.state == EvaluationState.QUEUED)
+            .group_by(Evaluation.id, Evaluation.run_id, Job.id)
+            .order_by(Evaluation.id)
+        )
+        for evaluation_id, run_id, job_id, priority, owner in waiting:
+            if job_id is not None:
+                again.append(job_id)
+                continue
+            new.append(
+                new_job(
+                    JobKind.EVALUATE,
+                    run_id=run_id,
+                    evaluation_id=evaluation_id,
+                    priority=priority,
+                    owner=owner,
+                    now=now,
+                )
+            )
+    if new:
+        session.execute(insert(Job), new)
+    for part in parts(again):
+        session.execute(
+            update(Job)
+            .where(Job.id.in_(part), Job.state.in_(_ENDED))
+            .values(state=JobState.QUEUED, losses=0, worker=None)
+        )
+
+
+def new_job(
+    kind: JobKind,
+    *,
+    run_id: str,
+    evaluation_id: str | None,
+    priority: int,
+    owner: str | None,
+    now: float | None,
+) -> dict[str, Any]:
+    """The row of a job that nobody has taken yet."""
+    return {
+        "id": new_id("job"),
+        "kind": kind,
+        "run_id": run_id,
+        "evaluation_id": evaluation_id,
+        "state": JobState.QUEUED,
+        "priority": priority,
+        "owner": owner,
+        "created_at": now,
+        "fence": 0,
+        "attempts": 0,
+        "losses": 0,
+        "cancel_requested": False,
+    }
+
+
+def stop_training(session: Session, run_ids: Iterable[str]) -> None:
+    """End the training of these runs: now where it waits, at the next beat where it goes on."""
+    ended: list[str] = []
+    for part in parts(run_ids):
+        training = (Job.run_id.in_(part), Job.kind == JobKind.TRAIN)
+        ended += session.scalars(
+            update(Job)
+            .where(*training, Job.state == JobState.QUEUED)
+            .values(state=JobState.CANCELLED)
+            .returning(Job.run_id)
+        )
+        session.execute(
+            update(Job)
+            .where(*training, Job.state == JobState.RUNNING)
+            .values(cancel_requested=True)
+        )
+    end_training(session, ended, "cancelled")
+
+
+def stop_evaluations(
+    session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
+) -> None:
+    """End these evaluations of these runs: now where they wait, else at the next beat."""
+    for part in parts(evaluation_ids):
+        session.execute(
+            update(Job)
+            .where(Job.evaluation_id.in_(part), Job.state == JobState.QUEUED)
+            .values(state=JobState.CANCELLED)
+        )
+        session.execute(
+            update(Job)
+            .where(Job.evaluation_id.in_(part), Job.state == JobState.RUNNING)
+            .values(cancel_requested=True)
+        )
+        waiting = session.scalars(
+            select(Evaluation.id).where(
+                Evaluation.id.in_(part), Evaluation.state == EvaluationState.QUEUED
+            )
+        ).all()
+        move_evaluations(session, waiting, EvaluationState.CANCELLED)
+    settle(session, trained(session, run_ids))
+
+
+def _withdraw_cancellation(session: Session, runs: set[str], evaluations: set[str]) -> None:
+    for part in parts(runs):
+        session.execute(
+            update(Job)
+            .where(Job.run_id.in_(part), Job.kind == JobKind.TRAIN, Job.cancel_requested)
+            .values(cancel_requested=False)
+        )
+    for part in parts(evaluations):
+        session.execute(
+            update(Job)
+            .where(Job.evaluation_id.in_(part), Job.cancel_requested)
+            .values(cancel_requested=False)
+        )
+
+
+def _queue_training_again(session: Session, runs: set[str]) -> list[str]:
+    again: list[str] = []
+    for part in parts(runs):
+        again += session.scalars(
+            update(Job)
+            .where(Job.run_id.in_(part), Job.kind == JobKind.TRAIN, Job.state.in_(_ENDED))
+            .values(state=JobState.QUEUED, losses=0, worker=None)
+            .returning(Job.run_id)
+        )
+    return again
+
+
+def _wanted_evaluations(session: Session, runs: list[str]) -> set[str]:
+    return {
+        evaluation_id
+        for part in parts(runs)
+        for evaluation_id in session.scalars(
+            select(ExperimentRun.evaluation_id).where(
+                ExperimentRun.run_id.in_(part), ExperimentRun.wanted
+            )
+        )
+    }
