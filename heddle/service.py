@@ -31,6 +31,13 @@ API_DRAIN_SECONDS = 3
 #: In which a service has ended: three times the patience with a child, and a little.
 STOP_SECONDS = 50.0
 
+#: glibc gives large freed buffers back to the system, and a training step asks for the same ones
+#: again and again; with these it keeps them.
+KEEP_FREED = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+
 Say = Callable[[str], None]
 
 
@@ -135,7 +142,7 @@ class _Service:
         yield self._command(
             "train",
             _worker("train", "-c", "1", "-P", "prefork"),
-            worker | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
+            worker | KEEP_FREED | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
             rank=2,
         )
         yield self._command(

@@ -1,0 +1,117 @@
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from ml import evaluate, train
+from ml.dataset import dataset
+from ml.encode import EncodedRows, draw_rows, encode_rows
+from ml.model import Model
+from ml.recorder import Progress, Silent, Stopped, Wish
+from ml.resident import ResidentImages
+
+DIGITS = dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    spec: dict[str, Any] = {
+        "dataset": "digits",
+        "model": {"name": "burgess", "latent_dim": 4},
+        "objective": {"name": "beta_vae", "beta": 8},
+        "training": {"steps": 5, "batch_size": 8},
+        "evaluation": {"rows": 300, "test_rows": 100},
+    }
+    yield train(spec, data=DIGITS)
+
+
+def test_rows_are_drawn_with_replacement_from_a_large_set_and_once_from_a_small_one() -> None:
+    index, train_rows = draw_rows(737_280, rows=10_000, test_rows=5_000, seed=0)
+    assert len(index) == 15_000 and train_rows == 10_000 and index.max() < 737_280
+    index, train_rows = draw_rows(1797, rows=10_000, test_rows=5_000, seed=0)
+    assert sorted(index) == list(range(1797)) and train_rows == 1198
+    assert not np.array_equal(index, draw_rows(1797, rows=10_000, test_rows=5_000, seed=1)[0])
+
+
+def test_encoded_rows_are_what_the_networks_say_one_by_one(model: Model) -> None:
+    encoded = encode_rows(model, DIGITS, model.spec.evaluation)
+    assert encoded.mean.shape == (400, 4) and int(encoded.train_rows) == 300
+    row = 37
+    image = ResidentImages(DIGITS, torch.device("cpu")).gather(encoded.index[row : row + 1])
+    one = model.encode(image)
+    np.testing.assert_allclose(encoded.mean[row], one.mean[0], atol=1e-5)
+    posterior = Normal(
+        torch.from_numpy(one.mean[0]), torch.from_numpy(np.exp(0.5 * one.log_variance[0]))
+    )
+    np.testing.assert_allclose(encoded.kl[row], kl_divergence(posterior, Normal(0, 1)), atol=1e-5)
+    logits = model.logits(torch.from_numpy(encoded.sample[row : row + 1]))
+    cost = -Bernoulli(logits=logits, validate_args=False).log_prob(image).sum()
+    assert encoded.reconstruction[row] == pytest.approx(cost.item(), rel=1e-5)
+    assert encoded.factors[row].tolist() == DIGITS.factors(encoded.index[row : row + 1])[0].tolist()
+
+
+def test_encoded_rows_survive_their_file_and_equal_rows_are_equal_files(model: Model) -> None:
+    encoded = encode_rows(model, DIGITS, model.spec.evaluation)
+    again = EncodedRows.from_npz(encoded.to_npz())
+    assert all(np.array_equal(getattr(again, name), value) for name, value in vars(encoded).items())
+    assert again.to_npz() == encoded.to_npz()
+
+
+def test_a_model_survives_its_file(model: Model) -> None:
+    again = Model.from_bytes(model.to_bytes())
+    assert again.spec == model.spec and again.steps == 5
+    latents = np.random.default_rng(0).normal(size=(3, 4))
+    np.testing.assert_array_equal(again.decode(latents), model.decode(latents))
+    assert again.to_bytes() == model.to_bytes()
+
+
+def test_decoding_gives_pixel_means_and_refuses_other_shapes(model: Model) -> None:
+    images = model.decode(np.zeros((2, 4)))
+    assert images.shape == (2, 64, 64, 1) and 0 <= images.min() and images.max() <= 1
+    with pytest.raises(ValueError, match=r"\(samples, 4\), got \(2, 3\)"):
+        model.decode(np.zeros((2, 3)))
+
+
+def test_elbo_is_the_mean_over_the_test_rows(model: Model) -> None:
+    encoded = encode_rows(model, DIGITS, model.spec.evaluation)
+    scores = {s.name: s for s in evaluate(model, DIGITS, ["elbo"], rows=300, test_rows=100)}
+    reconstruction, kl = encoded.reconstruction[300:].mean(), encoded.kl[300:].sum(1).mean()
+    assert scores["reconstruction"].value == pytest.approx(reconstruction, rel=1e-5)
+    assert scores["kl"].value == pytest.approx(kl, rel=1e-5)
+    assert scores["elbo"].value == pytest.approx(-(reconstruction + kl), rel=1e-5)
+    assert scores["elbo"].rows == 100 and not scores["kl"].higher_is_better
+
+
+def test_what_one_metric_cannot_do_is_its_error_and_no_others(model: Model) -> None:
+    # Two rows that show the same digit: the factor is constant.
+    one_class = np.flatnonzero(DIGITS.factors(slice(None))[:, 0] == 3)
+    only_threes = dataset("digits").__class__(
+        **{**vars(DIGITS), "storage": DIGITS.storage[one_class], "labels": DIGITS.labels[one_class]}
+    )
+    scores = evaluate(model, only_threes, ["mig", "elbo"], rows=50, test_rows=20)
+    by_name = {score.name: score for score in scores}
+    assert by_name["mig"].value is None and "ConstantFactor: factor 'digit'" in by_name["mig"].error
+    assert by_name["elbo"].value is not None and by_name["elbo"].error is None
+
+
+def test_means_and_samples_are_scored_apart_and_the_posterior_once(model: Model) -> None:
+    scores = evaluate(
+        model, DIGITS, ["mig", "elbo"], codes=["mean", "sample"], rows=300, test_rows=100
+    )
+    assert [(score.name, score.codes) for score in scores] == [
+        ("mig", "mean"), ("elbo", "mean"), ("reconstruction", "mean"), ("kl", "mean"),
+        ("mig", "sample"),
+    ]  # fmt: skip
+    assert scores[0].value != scores[4].value
+
+
+def test_encoding_can_be_stopped(model: Model) -> None:
+    class Impatient(Silent):
+        def progress(self, progress: Progress) -> Wish:
+            return Wish.CANCEL
+
+    with pytest.raises(Stopped):
+        encode_rows(model, DIGITS, model.spec.evaluation, Impatient())

@@ -1,0 +1,101 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.encode import EncodedRows
+from ml.plot import Material, Plot, png
+from ml.plots.traversal import most_typical
+from ml.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.registry import components
+
+
+def material(*, latents: int = 3, factors: int = 2, rows: int = 40, channels: int = 1) -> Material:
+    draws = np.random.default_rng(0)
+    codes = draws.normal(size=(rows, latents)).astype(np.float32)
+    encoded = EncodedRows(
+        index=np.arange(rows),
+        factors=draws.integers(0, 3, size=(rows, factors)),
+        mean=codes,
+        log_variance=np.zeros_like(codes),
+        sample=codes,
+        kl=np.abs(codes),
+        reconstruction=np.arange(rows, dtype=np.float32),
+        train_rows=np.array(rows // 2),
+    )
+    return Material(
+        title="a model",
+        decode=lambda z: (
+            np.clip(np.abs(z[:, :1, None, None]), 0, 1) * np.ones((len(z), 8, 8, channels))
+        ),
+        posterior=DiagonalGaussian(),
+        encoded=encoded,
+        factor_names=tuple("abcdefg"[:factors]),
+        images=lambda index: np.zeros((len(index), 8, 8, channels)),
+        scalars={"loss": [(1, 9.0), (2, 7.0)], "kl_per_latent/0": [(1, 0.0)]},
+        frames=5,
+    )
+
+
+def draw(name: str, given: Material) -> Image.Image:
+    plot = components("plot")[name].model_validate({"name": name})
+    assert isinstance(plot, Plot)
+    image = Image.open(io.BytesIO(png(plot.draw(given))))
+    image.load()
+    return image
+
+
+AWKWARD = {
+    "plain": material(),
+    "one latent, one factor": material(latents=1, factors=1),
+    "no factors": material(factors=0),
+    "a hundred latents": material(latents=100),
+    "two rows in colour": material(rows=2, channels=3),
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+@pytest.mark.parametrize("name", components("plot"))
+def test_every_plot_draws_on_the_awkward(name: str, case: str) -> None:
+    image = draw(name, AWKWARD[case])
+    assert image.format == "PNG" and image.width > 300
+    assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 1  # Not a blank sheet.
+
+
+@pytest.mark.parametrize("name", components("plot"))
+def test_the_same_material_gives_the_same_file(name: str) -> None:
+    plot = components("plot")[name].model_validate({"name": name})
+    assert isinstance(plot, Plot)
+    assert png(plot.draw(material())) == png(plot.draw(material()))
+
+
+def test_curves_cope_with_a_run_that_has_none() -> None:
+    given = material()
+    draw("curves", Material(**{**vars(given), "scalars": {}}))
+
+
+def test_a_traversal_moves_one_latent_through_its_quantiles_and_no_other() -> None:
+    given = material()
+    asked: list[np.ndarray] = []
+
+    def decode(latents: np.ndarray) -> np.ndarray:
+        asked.append(latents.copy())
+        return given.decode(latents)
+
+    draw("traversal", Material(**{**vars(given), "decode": decode}))
+    codes, kl = given.encoded.mean, given.encoded.kl.mean(0)
+    base = codes[most_typical(codes)]
+    for row, latent in zip(asked, np.argsort(-kl), strict=True):
+        others = np.delete(row, latent, axis=1)
+        np.testing.assert_array_equal(others, np.tile(np.delete(base, latent), (5, 1)))
+        np.testing.assert_allclose(
+            row[:, latent],
+            np.quantile(codes[:, latent], [0.01, 0.255, 0.5, 0.745, 0.99]),
+            rtol=1e-5,
+        )
+
+
+def test_the_most_typical_row_is_the_one_nearest_to_the_mean() -> None:
+    codes = np.array([[0.0, 5.0], [9.0, 0.0], [1.0, 1.0], [-6.0, -2.0]])
+    assert most_typical(codes) == 2
