@@ -136,7 +136,7 @@ class _Service:
         one_thread = {"OMP_NUM_THREADS": "1"}
         # With this SIGTERM ends a task instead of waiting for it, as it may last for days.
         worker = {**environment, "REMAP_SIGTERM": "SIGQUIT"}
-        threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(os.cpu_count() or 1)
+        threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, (os.cpu_count() or 1) - 1))
         schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(

@@ -54,14 +54,22 @@ def run_table(run: Run) -> Table:
 
 
 def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
-    """One row a score: its value, how sure it is, and what chance alone would give."""
-    table = _table(title, ["metric", "name", "value", "ci95", "null mean", "error"])
+    """One row a score: its value, how sure it is, and what chance alone would give.
+
+    Columns in which nothing stands are left out.
+    """
+    names = ["metric", "name", "value", "ci95", "null mean", "error"]
+    rows: list[list[str]] = []
     for score in scores:
         interval = score.get("ci95")
         ends = f"[{_shown(interval[0])}, {_shown(interval[1])}]" if interval else ""
         null = score.get("null") or {}
         row = [score["metric"], score["name"], score.get("value"), ends, null.get("mean")]
-        _add_row(table, [_shown(cell) for cell in [*row, score.get("error")]])
+        rows.append([_shown(cell) for cell in [*row, score.get("error")]])
+    used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
+    table = _table(title, [names[place] for place in used])
+    for cells in rows:
+        _add_row(table, [cells[place] for place in used])
     return table
 
 

@@ -86,6 +86,8 @@ def sweep() -> None:
     from worker.sweeping import sweep_now
 
     for kind, waiting in sweep_now().items():
+        if waiting:
+            _forget_hints(kind)
         for _ in range(waiting):
             hint(kind, expires=2 * settings().sweep_seconds)
 
@@ -93,3 +95,10 @@ def sweep() -> None:
 def hint(kind: JobKind, *, expires: float = SWEEP_HINT_SECONDS) -> None:
     """Tell one worker that there is work of a kind. May be lost: the sweep sends more."""
     app.send_task(f"heddle.{kind.value}", expires=expires)
+
+
+def _forget_hints(kind: JobKind) -> None:
+    # Workers that are busy for days read no hints, not even expired ones: sweep after sweep would
+    # add to them for ever.
+    with app.connection_for_write() as connection:
+        app.amqp.queues[kind.value](connection.default_channel).purge()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -25,6 +26,8 @@ from worker.outcome import recorded
 from worker.settings import worker_settings
 from worker.stores import Stores, stores, worker_name
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate_next() -> bool:
     """Make the evaluation whose turn it is; False when none waits."""
@@ -37,6 +40,7 @@ def evaluate_next() -> bool:
     )
     if not claims:
         return False
+    logger.info("evaluating %s of %s", claims[0].evaluation_id, claims[0].run_id)
     torch.set_num_threads(worker_settings().evaluate_threads)
     with recorded(here, claims[0]):
         _evaluate(here, claims[0])
@@ -60,11 +64,9 @@ def _evaluate(here: Stores, claim: Claim) -> None:
         curves = _finite(scalars(here.database, claim.run_id))
         for name, png in draw_pictures(model, data, encoded, curves, lease).items():
             artifacts.append(put(here, f"{name}.png", PNG, png))
-        finish_evaluation(
-            here.database,
-            claim,
-            scores=[score.model_dump(mode="json") for score in scores],
-            artifacts=artifacts,
+        documents = [score.model_dump(mode="json") for score in scores]
+        lease.conclude(
+            lambda: finish_evaluation(here.database, claim, scores=documents, artifacts=artifacts)
         )
 
 

@@ -8,12 +8,13 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ml import tensor_file
 from ml.recorder import Checkpoint, Progress, Wish
@@ -26,8 +27,13 @@ from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 GRACE_SECONDS = 10.0
 """A process that has lost its lease ends by force after so long."""
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What is raised while the database cannot be reached or is busy with others."""
 
 
 class Lease:
@@ -36,13 +42,16 @@ class Lease:
     Every beat carries progress and new points of the curves in one transaction, and brings back
     whether somebody cancelled. When the database refuses a beat because the job has moved on, or
     could not be reached for as long as the lease lasts, the work is told to stop at its
-    next step; if it does not within ten seconds, the process ends.
+    next step; if it does not within ten seconds, the process ends. What the work itself writes
+    waits for the database for as long.
     """
 
     def __init__(self, stores: Stores, claim: Claim) -> None:
         self.claim = claim
         self._stores = stores
         self._lock = threading.Lock()
+        # Held from when points are taken until they are recorded or put back.
+        self._beating = threading.Lock()
         self._progress: Progress | None = None
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
         self._cancelled = False
@@ -63,6 +72,10 @@ class Lease:
     ) -> None:
         self._over.set()
         self._thread.join()
+        if error is not None and not isinstance(error, LeaseLost):
+            # The curves up to an error are what one looks at to understand it.
+            with suppress(LeaseLost, *DATABASE_AWAY):
+                self.flush()
 
     def restore(self) -> Checkpoint | None:
         """The newest checkpoint whose file is what was recorded; damaged ones are passed over."""
@@ -79,18 +92,34 @@ class Lease:
         claim, folder = self.claim, self._stores.checkpoints
         path, sha256, size = folder.write(claim.run_id, claim.fence, checkpoint.step, data)
         try:
-            forgotten = record_checkpoint(
-                self._stores.database,
-                claim,
-                step=checkpoint.step,
-                path=path,
-                sha256=sha256,
-                size=size,
+            # First the curves: whoever goes on from here will not draw them again.
+            self._patiently(self.flush)
+            forgotten = self._patiently(
+                lambda: record_checkpoint(
+                    self._stores.database,
+                    claim,
+                    step=checkpoint.step,
+                    path=path,
+                    sha256=sha256,
+                    size=size,
+                )
             )
         except LeaseLost:
             folder.remove([path])
             raise
         folder.remove(forgotten)
+
+    def conclude(self, write: Callable[[], T]) -> T:
+        """Record the rest of the curves, then do the write that ends the job; no beat follows it.
+
+        Raises:
+            LeaseLost: if the job is no longer this worker's; `write` was refused.
+        """
+        self._patiently(self.flush)
+        with self._beating:
+            written = self._patiently(write)
+            self._over.set()
+        return written
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         with self._lock:
@@ -107,8 +136,13 @@ class Lease:
 
     def flush(self) -> None:
         """Record what the next beat would have carried. Raises `LeaseLost`."""
+        with self._beating:
+            self._beat()
+
+    def _beat(self) -> None:
         with self._lock:
             points, self._points = self._points, defaultdict(list)
+        began = time.monotonic()
         try:
             answer = beat(
                 self._stores.database,
@@ -117,23 +151,26 @@ class Lease:
                 progress=_document(self._progress) if self._progress else None,
                 points=points,
             )
-        except DBAPIError:
+        except Exception:
             with self._lock:
                 for tag, values in self._points.items():
                     points[tag].extend(values)
                 self._points = points
             raise
-        self._renewed = time.monotonic()
+        self._renewed = began
         self._cancelled = answer.cancel_requested
 
     def _beats(self) -> None:
         settings = self._stores.settings
         while not self._over.wait(settings.beat_seconds):
             try:
-                self.flush()
+                with self._beating:
+                    if not self._over.is_set():
+                        self._beat()
             except LeaseLost:
                 break
-            except DBAPIError as error:
+            # Whatever it is: a worker without a heartbeat must know that it has none.
+            except Exception as error:
                 logger.warning("a beat did not reach the database: %s", error)
                 if time.monotonic() - self._renewed > settings.lease_seconds:
                     break
@@ -144,6 +181,20 @@ class Lease:
         if not self._over.wait(GRACE_SECONDS):
             # The work hears nothing. Whatever it writes would be refused, but it holds the device.
             os._exit(1)
+
+    def _patiently(self, write: Callable[[], T]) -> T:
+        """Try a write again while the database is away, for as long as a lease lasts."""
+        settings = self._stores.settings
+        give_up = time.monotonic() + settings.lease_seconds
+        while True:
+            try:
+                return write()
+            except DATABASE_AWAY as error:
+                if time.monotonic() > give_up:
+                    raise
+                logger.warning("the database is away; trying again: %s", error)
+                if self._lost.wait(settings.beat_seconds):
+                    raise LeaseLost(self.claim.job_id, self.claim.fence) from error
 
 
 def _document(progress: Progress) -> dict[str, Any]:

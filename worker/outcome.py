@@ -13,6 +13,7 @@ from ml.recorder import Stopped, Wish
 from store.claim import Claim
 from store.errors import LeaseLost
 from store.finish import acknowledge_cancel, fail, release
+from worker.lease import DATABASE_AWAY
 from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
@@ -22,21 +23,36 @@ logger = logging.getLogger(__name__)
 def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     """Record how the work inside ended, unless it recorded its own success.
 
-    A pause queues the job again, a cancellation ends it, an error fails it with its cause and is
-    raised for the log. A lost lease leaves no mark: somebody else has the job.
+    A pause queues the job again, a cancellation ends it, an error fails it with its cause. A lost
+    lease leaves no mark: somebody else has the job. Nor does a database that stays away: it
+    is no fault of the run, which is taken back when the lease runs out.
+
+    Errors are logged and go no further. Celery would hand them to its parent process, which would
+    import their classes and torch with them.
     """
     try:
+        with _recorded(stores, claim):
+            yield
+    except LeaseLost as lost:
+        logger.error("%s", lost)
+    except DATABASE_AWAY:
+        logger.exception("the database is away; job %s is left to the sweep", claim.job_id)
+
+
+@contextmanager
+def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
+    try:
         yield
+    except (LeaseLost, *DATABASE_AWAY):
+        raise
     except Stopped as stopped:
         if stopped.wish is Wish.CANCEL:
             acknowledge_cancel(stores.database, claim)
         else:
             release(stores.database, claim)
-    except LeaseLost as lost:
-        logger.error("%s", lost)
     except Exception as error:
+        logger.exception("job %s failed", claim.job_id)
         fail(stores.database, claim, cause(error))
-        raise
 
 
 def cause(error: Exception) -> dict[str, Any]:

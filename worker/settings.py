@@ -14,9 +14,10 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEDDLE_")
 
-    #: torch's threads in a training process. A resumed run has the same bits only at the same
-    #: number, which is why it is a setting and not the load of the moment.
-    train_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    #: torch's threads in a training process; all cores but one by default, since threads that wait
+    #: for one that has no core cost far more than they bring. A resumed run has the same bits
+    #: only at the same number, which is why it is a setting and not the load of the moment.
+    train_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1), ge=1)
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)
     #: How long a process that is told to end may take to reach a checkpoint.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import torch
@@ -21,6 +22,8 @@ from worker.outcome import recorded
 from worker.settings import worker_settings
 from worker.stores import Stores, stores, worker_name
 
+logger = logging.getLogger(__name__)
+
 
 def train_next() -> bool:
     """Train the run whose turn it is; False when none waits."""
@@ -33,6 +36,7 @@ def train_next() -> bool:
     )
     if not claims:
         return False
+    logger.info("training %s, attempt %d", claims[0].run_id, claims[0].attempts)
     torch.set_num_threads(worker_settings().train_threads)
     with recorded(here, claims[0]):
         _train(here, claims[0])
@@ -51,9 +55,9 @@ def _train(here: Stores, claim: Claim) -> None:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
             codes = encode_rows(model, data, evaluation, lease).to_npz()
             artifacts.append(put(here, CODES, NPZ, codes))
-        lease.flush()
-        done = finish_training(
-            here.database, claim, record=_record(model, claim, began), artifacts=artifacts
+        record = _record(model, claim, began)
+        done = lease.conclude(
+            lambda: finish_training(here.database, claim, record=record, artifacts=artifacts)
         )
     here.checkpoints.remove(done)
 
