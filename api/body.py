@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from api.errors import BadRequest
-from ml.spec_errors import Fault, InvalidSpec, dotted, shown
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, dotted, shown
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+MAX_DIGITS = 1000
 Place = tuple[str | int, ...]
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
-async def _json_body(request: Request) -> Any:
-    """The request's JSON value.
+
+async def _body(request: Request) -> bytes:
+    """The request's bytes.
 
     Raises:
-        BadRequest: 413 over a million bytes, 415 for another media type, 400 for what is not JSON.
-        InvalidSpec: NaN, infinities (also 1e999), and text that no database can hold.
+        BadRequest: 413 over a million bytes, 415 for another media type, 400 for none at all.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if media_type != "application/json" and not media_type.endswith("+json"):
@@ -43,13 +48,23 @@ async def _json_body(request: Request) -> Any:
             HTTPStatus.BAD_REQUEST,
             "The body is empty; send a JSON object with at least dataset and objective.",
         )
+    return bytes(body)
+
+
+def _json_body(body: Annotated[bytes, Depends(_body)]) -> Any:
+    """The request's JSON value. Not async, so that large ones are read beside the event loop.
+
+    Raises:
+        BadRequest: 400 for what is not JSON.
+        InvalidSpec: NaN, infinities (also 1e999), and text that no database can hold.
+    """
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_without_duplicates)
+        value = json.loads(body.decode(), object_pairs_hook=_without_duplicates, parse_int=_integer)
     except RecursionError:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.") from None
+        raise _too_deep() from None
     except ValueError as error:
         raise BadRequest(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}.") from None
-    faults = list(_faults(value, ()))
+    faults = list(islice(_faults(value, ()), MOST_FAULTS))
     if faults:
         raise InvalidSpec(faults)
     return value
@@ -67,7 +82,21 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits, and {MAX_DIGITS} are read")
+    return int(digits)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(
+        HTTPStatus.BAD_REQUEST, f"The JSON is nested too deeply: {MAX_DEPTH} levels are read."
+    )
+
+
 def _faults(value: Any, place: Place) -> Iterator[Fault]:
+    if len(place) > MAX_DEPTH:
+        raise _too_deep()
     if isinstance(value, float) and not math.isfinite(value):
         yield Fault(dotted(place), shown(value), "a finite number")
     elif isinstance(value, str) and not storable(value):
@@ -76,7 +105,8 @@ def _faults(value: Any, place: Place) -> Iterator[Fault]:
         for name, item in value.items():
             if not storable(name):
                 yield Fault(dotted(place), shown(name), "names without NUL or unpaired surrogates")
-            yield from _faults(item, (*place, name))
+            else:
+                yield from _faults(item, (*place, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _faults(item, (*place, index))
@@ -84,4 +114,4 @@ def _faults(value: Any, place: Place) -> Iterator[Fault]:
 
 def storable(text: str) -> bool:
     """Whether every database can hold this text."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return _UNSTORABLE.search(text) is None

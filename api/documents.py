@@ -66,7 +66,7 @@ class Progress(Document):
     """Where a run stands."""
 
     stage: str | None = None
-    """preparing, training, encoding, scoring or drawing."""
+    """preparing, training, encoding, scoring, drawing, or done."""
     step: int = 0
     steps: int | None = None
     images_per_second: float | None = None
@@ -80,7 +80,7 @@ class Waiting(Document):
 
     reason: str
     position: int | None
-    """1 is next."""
+    """1 is next; null in lists, which do not count it."""
     starts_in_seconds: float | None
     """null: not known."""
 
@@ -107,6 +107,7 @@ class Run(Document):
     """Resolved: every default filled in."""
     progress: Progress
     waiting: Waiting | None
+    """Null when a worker has it, or nothing is left to do. Lists tell it of training alone."""
     error: RunError | None
     attempts: int
     """How often a worker has begun or gone on with its training."""
@@ -162,11 +163,10 @@ def experiment_document(
     )
 
 
-def run_document(found: queries.Run, position: int | None) -> Run:
-    """A run as it is shown."""
+def run_document(found: queries.Run, position: int | None = None) -> Run:
+    """A run as it is shown; `position` is its place in the queue, where that was counted."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "cancel", "resume")
-    progress = Progress.model_validate(found.progress or {})
     return Run(
         id=found.id,
         state=found.state,
@@ -175,7 +175,7 @@ def run_document(found: queries.Run, position: int | None) -> Run:
         objective=found.objective,
         seed=found.seed,
         spec=found.spec,
-        progress=progress.model_copy(update={"steps": progress.steps or found.steps}),
+        progress=_progress(found),
         waiting=_waiting(found.state, position),
         error=RunError.model_validate(found.error) if found.error else None,
         attempts=found.attempts,
@@ -204,16 +204,21 @@ def artifact_document(found: queries.Artifact) -> Artifact:
     )
 
 
+def _progress(found: queries.Run) -> Progress:
+    if found.state is RunState.SUCCEEDED:
+        return Progress(stage="done", step=found.steps, steps=found.steps)
+    progress = Progress.model_validate(found.progress or {})
+    return progress.model_copy(update={"steps": progress.steps or found.steps})
+
+
 def _waiting(state: RunState, position: int | None) -> Waiting | None:
-    if position is None:
+    if position is None and state is not RunState.QUEUED:
         return None
     work = "evaluating" if state is RunState.EVALUATING else "training"
-    ahead = "it is next" if position == 1 else f"{position - 1} jobs are before it"
-    return Waiting(
-        reason=f"waits for a free {work} worker; {ahead}",
-        position=position,
-        starts_in_seconds=None,
-    )
+    reason = f"waits for a free {work} worker"
+    if position is not None:
+        reason += "; it is next" if position == 1 else f"; {position - 1} before it in the queue"
+    return Waiting(reason=reason, position=position, starts_in_seconds=None)
 
 
 def _moment(seconds: float) -> datetime:

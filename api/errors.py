@@ -9,24 +9,25 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.problems import FieldProblem, problem
-from ml.dataset import MissingFile, UnusableFile
 from ml.registry import UnknownComponent
-from ml.spec_errors import InvalidSpec, dotted, shown
+from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
 from store.errors import BadCursor, NotFound, WrongState
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class BadRequest(Exception):
     """A request that cannot even be read; `status` is 400, 413 or 415."""
 
-    def __init__(self, status: int, detail: str, errors: tuple[FieldProblem, ...] = ()) -> None:
+    def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.errors = status, detail, errors
+        self.status, self.detail = status, detail
 
 
 def install(app: FastAPI) -> None:
@@ -39,8 +40,6 @@ def install(app: FastAPI) -> None:
         UnknownComponent: _unknown_component,
         WrongState: _wrong_state,
         BadCursor: _bad_cursor,
-        MissingFile: _file_problem,
-        UnusableFile: _file_problem,
         HTTPException: _http,
         DBAPIError: _database,
         Exception: _unexpected,
@@ -50,7 +49,7 @@ def install(app: FastAPI) -> None:
 
 
 def _bad_request(_: Request, error: BadRequest) -> Response:
-    return problem(error.status, error.detail, error.errors)
+    return problem(error.status, error.detail)
 
 
 def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
@@ -61,17 +60,10 @@ def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors)
 
 
-def _invalid_parameters(_: Request, error: RequestValidationError) -> Response:
-    errors = [
-        FieldProblem(
-            path=dotted(fault["loc"][1:]),
-            got=shown(fault.get("input")),
-            expected=str(fault["msg"]).removeprefix("Input should be "),
-        )
-        for fault in error.errors()
-    ]
-    detail = "; ".join(f"{e.path}: expected {e.expected}, got {e.got!r}" for e in errors)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+def _invalid_parameters(request: Request, error: RequestValidationError) -> Response:
+    # A location begins with "query" or "path".
+    faults = [value_fault(dotted(detail["loc"][1:]), detail) for detail in error.errors()]
+    return _invalid_spec(request, InvalidSpec(faults))
 
 
 def _not_found(_: Request, error: NotFound) -> Response:
@@ -80,7 +72,9 @@ def _not_found(_: Request, error: NotFound) -> Response:
 
 def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     expected = "one of " + ", ".join(error.known)
-    fault = FieldProblem(path=error.kind, got=error.name, expected=expected, nearest=error.nearest)
+    fault = FieldProblem(
+        path=error.kind, got=shown(error.name), expected=expected, nearest=error.nearest
+    )
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
@@ -89,28 +83,48 @@ def _wrong_state(_: Request, error: WrongState) -> Response:
 
 
 def _bad_cursor(_: Request, error: BadCursor) -> Response:
-    fault = FieldProblem(path="cursor", got=error.cursor, expected="next_cursor of a former page")
+    expected = "next_cursor of the page before"
+    fault = FieldProblem(path="cursor", got=shown(error.cursor), expected=expected)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
 
 
-def _file_problem(_: Request, error: MissingFile | UnusableFile) -> Response:
-    fault = FieldProblem(path="dataset.path", got=error.file.name, expected=str(error))
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
-
-
-def _http(_: Request, error: HTTPException) -> Response:
+def _http(request: Request, error: HTTPException) -> Response:
+    path = shown(request.url.path)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(
+            HTTPStatus.NOT_FOUND, f"There is nothing at {path}; /docs lists what there is."
+        )
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods(request))
+        return problem(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{path} does not take {request.method}; it takes {allowed}.",
+            headers={"Allow": allowed},
+        )
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
-def _database(_: Request, error: DBAPIError) -> Response:
-    logger.exception("the database refused a statement")
-    if isinstance(error, OperationalError | InterfaceError):
-        return problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The database cannot be reached at the moment; nothing was changed. Try again.",
-            headers={"Retry-After": str(RETRY_SECONDS)},
+def _methods(request: Request) -> list[str]:
+    """What a path takes; starlette names only what its first route does."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
         )
-    return _unexpected(_, error)
+    ]
+
+
+def _database(request: Request, error: DBAPIError) -> Response:
+    if not isinstance(error, OperationalError | InterfaceError):
+        return _unexpected(request, error)
+    logger.error("the database cannot be reached", exc_info=error)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database cannot be reached at the moment. Try again.",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -2,23 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
+from api.problems import problem
 from store.objects import ObjectFolder
 from store.queries import Artifact
 
-FILE: dict[str, Any] = {
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Response])
+
+_FILE: dict[str, Any] = {
     "response_class": FileResponse,
     "responses": {
         200: {"description": "The file.", "content": {"application/octet-stream": {}}},
         206: {"description": "The part that Range asked for."},
         304: {"description": "The client has it already (If-None-Match)."},
+        416: {"description": "The file has no such part."},
     },
 }
-"""What the OpenAPI document says of a route that answers with a file."""
+
+
+def file_route(router: APIRouter, path: str, name: str) -> Callable[[Endpoint], Endpoint]:
+    """Answer GET and HEAD at a path, as the operations `get_<name>` and `head_<name>`."""
+
+    def add(endpoint: Endpoint) -> Endpoint:
+        for method in ("GET", "HEAD"):
+            id = f"{method.lower()}_{name}"
+            router.add_api_route(path, endpoint, methods=[method], operation_id=id, **_FILE)
+        return endpoint
+
+    return add
+
+
+class _Content(FileResponse):
+    """A file, or the problem with the part of it that Range asks for."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: list[Response] = []
+
+        async def unless_refused(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                refused.append(_refusal(message["status"], scope, message))
+            if not refused:
+                await send(message)
+
+        await super().__call__(scope, receive, unless_refused)
+        if refused:
+            await refused[0](scope, receive, send)
+
+
+def _refusal(status: int, scope: Scope, message: Message) -> Response:
+    asked = Headers(scope=scope).get("range")
+    extent = Headers(raw=message["headers"]).get("content-range")
+    size = f", which has {extent.removeprefix('bytes */')} bytes" if extent else ""
+    return problem(
+        status,
+        f"The Range {asked!r} cannot be taken of this file{size}.",
+        headers={"Content-Range": extent} if extent else None,
+    )
 
 
 def serve_file(
@@ -36,7 +82,7 @@ def serve_file(
         return Response(status_code=304, headers=headers)
     with objects.open(found.sha256):
         pass  # Says that it is gone before a header is sent.
-    return FileResponse(
+    return _Content(
         objects.path(found.sha256),
         media_type=found.media_type,
         filename=found.name,

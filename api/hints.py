@@ -10,6 +10,8 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger(__name__)
 
 EXPIRES_SECONDS = 10.0
+PATIENCE_SECONDS = 2.0
+QUEUES = ("train", "evaluate")
 
 
 class Hints:
@@ -19,17 +21,28 @@ class Hints:
         self._app = Celery("heddle-hints", broker=broker_url, set_as_current=False)
         self._app.conf.update(
             task_ignore_result=True,
-            broker_connection_timeout=2.0,
-            broker_transport_options={"socket_timeout": 2.0, "socket_connect_timeout": 2.0},
+            broker_connection_timeout=PATIENCE_SECONDS,
+            broker_transport_options={
+                "socket_timeout": PATIENCE_SECONDS,
+                "socket_connect_timeout": PATIENCE_SECONDS,
+                # One attempt: kombu would otherwise sit out its patience on a refused connection.
+                "max_retries": 0,
+            },
         )
         self._enabled = broker_url is not None
 
-    def send(self, kind: str) -> None:
-        """Tell one worker that there is work of a kind, `train` or `evaluate`."""
+    def send(self) -> None:
+        """Tell a worker of each queue that there may be work.
+
+        Of both, as a reused run may need nothing but another evaluation.
+        """
         if not self._enabled:
             return
         try:
-            self._app.send_task(f"heddle.{kind}", queue=kind, expires=EXPIRES_SECONDS, retry=False)
+            for queue in QUEUES:
+                self._app.send_task(
+                    f"heddle.{queue}", queue=queue, expires=EXPIRES_SECONDS, retry=False
+                )
         except OperationalError as error:
             # The work is written down; the sweep will send hints when the broker is back.
             logger.warning("no hint sent: %s", error)
@@ -40,7 +53,7 @@ class Hints:
             return False
         try:
             with self._app.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, timeout=2.0)
+                connection.ensure_connection(max_retries=0, timeout=PATIENCE_SECONDS)
         except OperationalError:
             return False
         return True

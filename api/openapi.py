@@ -30,12 +30,24 @@ EXPERIMENT_BODY: dict[str, Any] = {
     },
 }
 
-_PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+_PROBLEM = {
+    "content": {
+        MEDIA_TYPE: {
+            "schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        }
+    }
+}
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such thing.", **_PROBLEM},
     409: {"description": "Its state does not allow this.", **_PROBLEM},
     422: {"description": "The request says something that cannot be done.", **_PROBLEM},
+}
+
+UNREADABLE: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is empty or is not JSON.", **_PROBLEM},
+    413: {"description": "The body is too large.", **_PROBLEM},
+    415: {"description": "The body is of another media type.", **_PROBLEM},
 }
 
 

@@ -13,7 +13,7 @@ def plan(data: Any) -> tuple[Experiment, list[NewRun]]:
     """Check a spec that came over HTTP, and name the work it asks for.
 
     Raises:
-        InvalidSpec: with every fault. MissingFile, UnusableFile: a data set's file.
+        InvalidSpec: with its faults, a data set's missing or unusable file among them.
     """
     experiment = parse_experiment(data, remote=True)
     return experiment, [_new_run(run) for run in experiment.runs]

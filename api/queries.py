@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from api.body import storable
 from ml.registry import nearest
-from ml.spec_errors import Fault, InvalidSpec
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
@@ -18,6 +19,8 @@ Cursor = Annotated[str | None, Query(description="`next_cursor` of the page befo
 
 def only_known(request: Request) -> None:
     """Refuse parameters that a route does not read: a misspelt filter must not be passed over.
+
+    Nor may the first of two values.
 
     Raises:
         InvalidSpec: naming the parameter and those that are known.
@@ -27,18 +30,25 @@ def only_known(request: Request) -> None:
         return
     known = [field.alias for field in route.dependant.query_params]
     expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
+    given = request.query_params.multi_items()
+    names = Counter(name for name, _ in given)
     faults = [
-        Fault(name, value, expected, nearest(name, known))
-        for name, value in request.query_params.multi_items()
+        Fault(shown(name), shown(value), expected, nearest(name, known))
+        for name, value in given
         if name not in known
     ]
     faults += [
-        Fault(name, value, "text without NUL")
-        for name, value in [*request.query_params.multi_items(), *request.path_params.items()]
+        Fault(name, shown(request.query_params.getlist(name)), "a single value")
+        for name in known
+        if names[name] > 1
+    ]
+    faults += [
+        Fault(shown(name), shown(value), "text without NUL")
+        for name, value in [*given, *request.path_params.items()]
         if not storable(str(value))
     ]
     if faults:
-        raise InvalidSpec(faults)
+        raise InvalidSpec(faults[:MOST_FAULTS])
 
 
 def link_next(request: Request, response: Response, next_cursor: str | None) -> None:

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from ml.dataset import MissingFile, UnusableFile
 from ml.registry import nearest
 from ml.spec import RunSpec
-from ml.spec_errors import Fault, InvalidSpec, describe, shown
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
 
 MAX_RUNS = 10_000
-MOST_FAULTS = 20
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -71,10 +71,10 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
     if not isinstance(data, Mapping):
         raise InvalidSpec([Fault("", shown(data), "an object with at least dataset and objective")])
     known = sorted(ExperimentBody.model_fields)
-    if unknown := [str(key) for key in data if key not in known]:
+    if unknown := [str(key) for key in data if key not in known][:MOST_FAULTS]:
         expected = "one of the fields " + ", ".join(known)
         raise InvalidSpec(
-            [Fault(key, shown(data[key]), expected, nearest(key, known)) for key in unknown]
+            [Fault(shown(key), shown(data[key]), expected, nearest(key, known)) for key in unknown]
         )
     header_data = {key: data[key] for key in Header.model_fields if key in data}
     base = {key: value for key, value in data.items() if key not in Header.model_fields}
@@ -96,7 +96,12 @@ def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
         raise InvalidSpec([Fault("sweep", f"{lengths} = {total} runs", f"at most {MAX_RUNS} runs")])
     known = list(RunSpec.model_fields)
     faults = [
-        Fault(f"sweep.{path}", path, "a path into " + ", ".join(known), nearest(head, known))
+        Fault(
+            f"sweep.{shown(path)}",
+            shown(path),
+            "a path into " + ", ".join(known),
+            nearest(head, known),
+        )
         for path in sweep
         if (head := path.partition(".")[0]) not in known
     ]
@@ -113,7 +118,9 @@ def _expand(
         place = dict(zip(sweep, places, strict=True))
         swept = {path: sweep[path][index] for path, index in place.items()}
         try:
-            runs.append(PlannedRun(swept, RunSpec.parse(_applied(base, swept), remote=remote)))
+            spec = RunSpec.parse(_applied(base, swept), remote=remote)
+            _check_files(spec)
+            runs.append(PlannedRun(swept, spec))
         except InvalidSpec as error:
             for fault in _at_sweep(error.faults, place):
                 faults.setdefault(fault.path, fault)
@@ -125,19 +132,37 @@ def _expand(
 
 
 def _applied(base: Mapping[str, Any], swept: Mapping[str, Any]) -> dict[str, Any]:
-    """The base spec with swept values in place, whole components before paths into them."""
+    """The base spec with swept values in place, whole components before paths into them.
+
+    Raises:
+        InvalidSpec: what a path leads through is there, but is no object.
+    """
     spec = copy.deepcopy(dict(base))
     for path in sorted(swept, key=lambda path: path.count(".")):
         *parents, last = path.split(".")
         here = spec
-        for parent in parents:
-            below = here.get(parent)
+        for depth, parent in enumerate(parents, start=1):
+            below = here.get(parent, {})
+            if isinstance(below, str):
+                below = {"name": below}
             if not isinstance(below, dict):
-                below = {"name": below} if isinstance(below, str) else {}
+                expected = f"an object, as the sweep sets {path}"
+                raise InvalidSpec([Fault(".".join(parents[:depth]), shown(below), expected)])
             here[parent] = below
             here = below
         here[last] = copy.deepcopy(swept[path])
     return spec
+
+
+def _check_files(spec: RunSpec) -> None:
+    try:
+        spec.dataset.identity()
+    except (OSError, UnusableFile) as error:
+        reason = str(error) if isinstance(error, MissingFile | UnusableFile) else error.strerror
+        given = spec.dataset.model_dump().get("path")
+        raise InvalidSpec(
+            [Fault("dataset.path", shown(given), f"a file that can be read, but {reason}")]
+        ) from None
 
 
 def _at_sweep(faults: Sequence[Fault], place: Mapping[str, int]) -> Iterator[Fault]:

@@ -41,7 +41,8 @@ def _one_of(kind: str) -> Any:
     union: Any = functools.reduce(operator.or_, members)
     if len(members) > 1:
         union = Annotated[union, Field(discriminator="name")]
-    return Annotated[union, BeforeValidator(_named)]
+    names: Any = Literal[tuple(components(kind))]
+    return Annotated[union, BeforeValidator(_named, json_schema_input_type=union | names)]
 
 
 if TYPE_CHECKING:

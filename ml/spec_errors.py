@@ -15,6 +15,18 @@ from ml.component import Component
 from ml.registry import nearest
 
 LONGEST_SHOWN = 200
+MOST_FAULTS = 20
+"""Faults told at once; who has mended these finds the others on the next try."""
+
+_TYPES = {
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "a name, or an object that has one",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "text",
+}
+"""What clients call the types that pydantic names in Python's words."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Fault:
 
 
 class InvalidSpec(ValueError):
-    """A spec that cannot be run; `faults` lists every fault found."""
+    """A spec that cannot be run; `faults` lists what is wrong with it."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = list(faults)
@@ -41,8 +53,12 @@ class InvalidSpec(ValueError):
 
 
 def describe(error: ValidationError, model: type[BaseModel], data: object) -> list[Fault]:
-    """pydantic's findings on `data` as faults, each at the path that the client wrote."""
-    return [_fault(detail, model, data) for detail in error.errors(include_url=False)]
+    """pydantic's findings on `data` as faults, each at the path that the client wrote.
+
+    At most 20 of them.
+    """
+    details = error.errors(include_url=False)[:MOST_FAULTS]
+    return [_fault(detail, model, data) for detail in details]
 
 
 def dotted(location: Iterable[str | int]) -> str:
@@ -52,42 +68,65 @@ def dotted(location: Iterable[str | int]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += f".{part}" if path else part
+            path += f".{shown(part)}" if path else shown(part)
     return path
 
 
 def shown(value: object) -> Any:
-    """A value fit for a JSON document: short, and without NaN or infinities."""
+    """A value fit for a JSON document: short, and without NaN, infinities or half letters."""
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        text, value = repr(value), repr(value)
-    return value if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+        text = value = repr(value)
+    if len(text) > LONGEST_SHOWN:
+        text = value = text[:LONGEST_SHOWN] + "…"
+    if isinstance(value, str):
+        # UTF-8 has no form for one half of a surrogate pair.
+        return value.encode(errors="backslashreplace").decode()
+    return value
 
 
 def _fault(detail: ErrorDetails, model: type[BaseModel], data: object) -> Fault:
-    kind, context, got = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+    kind, context = detail["type"], detail.get("ctx", {})
     location = _as_written(detail["loc"], data, missing=kind == "missing")
     path = dotted(location)
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", context["expected_tags"])
         expected = "one of " + ", ".join(known)
-        return Fault(f"{path}.name", context["tag"], expected, nearest(context["tag"], known))
+        return Fault(
+            f"{path}.name", shown(context["tag"]), expected, nearest(context["tag"], known)
+        )
     if kind == "union_tag_not_found":
         return Fault(f"{path}.name", None, "the name of a component")
-    if kind == "literal_error":
-        known = re.findall(r"'([^']*)'", context["expected"])
-        hint = nearest(got, known) if isinstance(got, str) else None
-        return Fault(path, got, "one of " + ", ".join(known), hint)
     if kind == "extra_forbidden":
         owner = _model_at(model, detail["loc"][:-1])
         known = sorted(owner.model_fields) if owner else []
         expected = "one of the fields " + ", ".join(known) if known else "no such field"
-        return Fault(path, got, expected, nearest(str(detail["loc"][-1]), known))
+        hint = nearest(str(detail["loc"][-1]), known)
+        return Fault(path, shown(detail["input"]), expected, hint)
     if kind == "missing":
         return Fault(path, None, "a value: it is required")
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return Fault(path, got, message)
+    return value_fault(path, detail)
+
+
+def value_fault(path: str, detail: Mapping[str, Any]) -> Fault:
+    """What pydantic says of a value, whatever it is a part of, as a fault at this path."""
+    kind, got = detail["type"], shown(detail["input"])
+    if kind in ("literal_error", "enum"):
+        known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+        hint = nearest(got, known) if isinstance(got, str) else None
+        return Fault(path, got, "one of " + ", ".join(known), hint)
+    return Fault(path, got, _TYPES.get(kind) or _in_plain_words(detail["msg"]))
+
+
+def _in_plain_words(message: str) -> str:
+    """pydantic's message so that it follows "expected", without what came: a fault has that."""
+    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.removeprefix("expected ").partition(", but got ")[0]
+    message = re.sub(r"^String should (have|match)", r"text to \1", message)
+    message = re.sub(r"^(List|Tuple) should have", "a list to have", message)
+    message = re.sub(r"^Dictionary should have", "an object to have", message)
+    return message.partition(" after validation, not ")[0]
 
 
 def _as_written(location: Sequence[str | int], data: object, *, missing: bool) -> list[str | int]:

@@ -68,6 +68,9 @@ def train(
     spec = RunSpec.parse(run_spec)
     recorder = recorder or Silent()
     device = device or default_device()
+    if device.type == "cuda":
+        # The same bits at every run: cuDNN may otherwise choose kernels that add in any order.
+        torch.backends.cudnn.deterministic = True
     training, objective, latents = spec.training, spec.objective, spec.model.latent_dim
 
     # The data lie on the training device; a batch is gathered there by index.
@@ -183,8 +186,7 @@ def _bound(
     """The networks with the update's own parameters as leaves of a new graph, and these leaves."""
     bound = {network: dict(named) for network, named in state.parameters.items()}
     leaves = {
-        path: tensor.detach().requires_grad_()
-        for path, tensor in state.group(update.group).items()
+        path: tensor.detach().requires_grad_() for path, tensor in state.group(update.group).items()
     }
     for path, leaf in leaves.items():
         network, _, name = path.partition("/")

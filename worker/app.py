@@ -11,7 +11,6 @@ from celery.signals import worker_process_init, worker_shutting_down
 from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
-from worker.settings import worker_settings
 
 SWEEP_HINT_SECONDS = 10.0
 
@@ -36,8 +35,6 @@ app.conf.update(
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     worker_hijack_root_logger=True,
-    # On SIGTERM (REMAP_SIGTERM=SIGQUIT) work has so long to reach a checkpoint.
-    worker_soft_shutdown_timeout=worker_settings().soft_shutdown_seconds,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     timezone="UTC",
@@ -58,6 +55,8 @@ def _end_with_parent(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _drain(**_: Any) -> None:
+    # SIGTERM's warm shutdown waits for the task under way, and this makes that short. With
+    # REMAP_SIGTERM=SIGQUIT Celery would tell us only after its soft shutdown has run out.
     draining.begin()
 
 
@@ -98,7 +97,7 @@ def hint(kind: JobKind, *, expires: float = SWEEP_HINT_SECONDS) -> None:
 
 
 def _forget_hints(kind: JobKind) -> None:
-    # Workers that are busy for days read no hints, not even expired ones: sweep after sweep would
-    # add to them for ever.
+    # Workers that are busy for days read no hints, not even expired ones, and sweep after sweep
+    # would add to them.
     with app.connection_for_write() as connection:
         app.amqp.queues[kind.value](connection.default_channel).purge()

@@ -20,8 +20,6 @@ class WorkerSettings(BaseSettings):
     train_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1), ge=1)
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)
-    #: How long a process that is told to end may take to reach a checkpoint.
-    soft_shutdown_seconds: float = Field(default=10.0, gt=0)
 
 
 @cache

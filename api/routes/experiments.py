@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from api.body import JsonBody
 from api.context import Context, Here
 from api.documents import Experiment, Page, experiment_document
-from api.openapi import EXPERIMENT_BODY
+from api.openapi import EXPERIMENT_BODY, UNREADABLE
 from api.planning import plan
 from api.queries import Cursor, Limit, link_next
 from store import cancel, queries
@@ -26,9 +26,16 @@ Force = Annotated[bool, Query(description="Train anew what exists already.")]
     "",
     operation_id="create_experiment",
     status_code=HTTPStatus.ACCEPTED,
+    responses=UNREADABLE,
     openapi_extra={"requestBody": EXPERIMENT_BODY},
 )
-def create(spec: JsonBody, here: Here, response: Response, force: Force = False) -> Experiment:
+def create(
+    spec: JsonBody,
+    here: Here,
+    response: Response,
+    afterwards: BackgroundTasks,
+    force: Force = False,
+) -> Experiment:
     """Post a spec; its runs are written down, and worked on when a worker is free.
 
     Work that exists already is not done twice: such a run says `reused`.
@@ -44,9 +51,7 @@ def create(spec: JsonBody, here: Here, response: Response, force: Force = False)
         runs=runs,
         force=force,
     )
-    # A reused run may need nothing but another evaluation.
-    for kind in ("train", "evaluate"):
-        here.hints.send(kind)
+    afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/experiments/{id}"
     return _document(here, id)
 
@@ -83,11 +88,10 @@ def stop(id: str, here: Here) -> Experiment:
 
 
 @router.post("/{id}/resume", operation_id="resume_experiment", status_code=HTTPStatus.ACCEPTED)
-def resume(id: str, here: Here) -> Experiment:
+def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
     """Take failed and cancelled runs up again, from their checkpoints."""
     cancel.resume_experiment(here.database, id)
-    for kind in ("train", "evaluate"):
-        here.hints.send(kind)
+    afterwards.add_task(here.hints.send)
     return _document(here, id)
 
 

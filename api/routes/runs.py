@@ -5,11 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from api.context import Context, Here
 from api.documents import Artifact, Page, Run, artifact_document, run_document
-from api.files import FILE, serve_file
+from api.files import file_route, serve_file
 from api.queries import Cursor, Limit, link_next
 from ml.metric import Score
 from ml.registry import find
@@ -49,7 +49,8 @@ def index(
         cursor=cursor,
     )
     link_next(request, response, page.next_cursor)
-    items = [_document(here, found) for found in page.items]
+    # Counting the places in the queue takes queries for each run: a run by itself tells its own.
+    items = [run_document(found) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -67,11 +68,10 @@ def stop(id: str, here: Here) -> Run:
 
 
 @router.post("/{id}/resume", operation_id="resume_run", status_code=HTTPStatus.ACCEPTED)
-def resume(id: str, here: Here) -> Run:
+def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     """Take a failed or cancelled run up again, from its newest checkpoint."""
     cancel.resume_run(here.database, id)
-    for kind in ("train", "evaluate"):
-        here.hints.send(kind)
+    afterwards.add_task(here.hints.send)
     return _document(here, queries.run(here.database, id))
 
 
@@ -103,24 +103,20 @@ def artifacts(id: str, here: Here) -> Page[Artifact]:
     return Page(items=[artifact_document(one) for one in queries.artifacts(here.database, id)])
 
 
-@router.api_route(
-    "/{id}/traversal.png", methods=["GET", "HEAD"], operation_id="get_traversal", **FILE
-)
+@file_route(router, "/{id}/traversal.png", "traversal")
 def traversal(id: str, here: Here, request: Request) -> Response:
     """Images decoded while one latent moves and the others stay, a row a latent."""
     return _named(here, request, id, "traversal.png")
 
 
-@router.api_route(
-    "/{id}/plots/{plot}.png", methods=["GET", "HEAD"], operation_id="get_plot", **FILE
-)
+@file_route(router, "/{id}/plots/{plot}.png", "plot")
 def plot(id: str, plot: str, here: Here, request: Request) -> Response:
     """A picture of the run; the catalogue lists the plots."""
     find("plot", plot)
     return _named(here, request, id, f"{plot}.png")
 
 
-@router.api_route("/{id}/codes.npz", methods=["GET", "HEAD"], operation_id="get_codes", **FILE)
+@file_route(router, "/{id}/codes.npz", "codes")
 def codes(id: str, here: Here, request: Request) -> Response:
     """Codes and factors of the rows that were scored last, as numpy arrays."""
     return _named(here, request, id, "codes.npz")

@@ -42,16 +42,14 @@ class Curves(Plot):
                     axes.plot(*zip(*points, strict=True), lw=1, label=label)
             if 1 < len(tags) <= LEGEND_UP_TO:
                 axes.legend(fontsize=6, ncols=2)
-        # The first steps dwarf the rest; reconstruction and loss are read near their end.
-        for axes in figure.axes[:2]:
-            _from_a_tenth(axes)
+            _show_what_follows_the_start(axes)
         return figure
 
 
-def _from_a_tenth(axes: Axes) -> None:
-    for line in axes.get_lines():
-        values = np.asarray(line.get_ydata(), dtype=float)
-        late = values[len(values) // 10 :]
-        if len(late) > 1 and late.max() > late.min():
-            margin = 0.05 * (late.max() - late.min())
-            axes.set_ylim(late.min() - margin, late.max() + margin)
+def _show_what_follows_the_start(axes: Axes) -> None:
+    """Bound the axis by what comes after a tenth of the points: the first steps dwarf the rest."""
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+    late = [values for curve in curves for values in curve[len(curve) // 10 :]]
+    if late and max(late) > min(late):
+        margin = 0.05 * (max(late) - min(late))
+        axes.set_ylim(min(late) - margin, max(late) + margin)

@@ -1,0 +1,142 @@
+"""A service under test, and a worker that does its work by the store's own functions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from starlette.testclient import TestClient
+
+from api.main import create_app
+from ml.score import score
+from store.beat import beat
+from store.claim import Claim, claim
+from store.database import Database
+from store.finish import NewArtifact, fail, finish_evaluation, finish_training
+from store.objects import ObjectFolder
+from store.settings import Settings
+from store.states import JobKind
+
+SPEC: dict[str, Any] = {"dataset": "digits", "objective": "beta_vae"}
+"""The least that an experiment needs."""
+
+RECORD = {"device": "cpu", "threads": 1}
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
+    "0000000a49444154789c6360000000020001e221bc330000000049454e44ae426082"
+)
+"""A PNG file of one black pixel."""
+
+
+class Service:
+    """A client of the service, with the service's own stores at hand."""
+
+    def __init__(self, client: TestClient, settings: Settings) -> None:
+        self.client = client
+        self.database = Database(settings.database_url)
+        self.objects = ObjectFolder(settings.objects)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.client.get(path, headers=headers)
+
+    def json(self, path: str) -> Any:
+        """The document at a path, which must be there."""
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def send(self, content: bytes, **headers: str) -> httpx.Response:
+        """POST bytes as an experiment."""
+        headers = {"content-type": "application/json"} | headers
+        return self.client.post("/v1/experiments", content=content, headers=headers)
+
+    def post(self, spec: Mapping[str, Any] = SPEC, query: str = "") -> dict[str, Any]:
+        """Post an experiment that must be accepted."""
+        answer = self.client.post(f"/v1/experiments{query}", json=spec)
+        assert answer.status_code == 202, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def run_of(self, experiment: Mapping[str, Any]) -> str:
+        """The id of an experiment's only run."""
+        [run] = experiment["runs"]
+        return str(run["id"])
+
+    def take(self, kind: JobKind = JobKind.TRAIN) -> Claim:
+        [taken] = claim(self.database, kind, worker="a worker", lease_seconds=60)
+        return taken
+
+    def finish(self) -> None:
+        """Train and evaluate the run whose turn it is."""
+        taken = self.take()
+        curves = {"loss": [(step, 100.0 / step) for step in range(1, 101)], "kl": [(1, 0.5)]}
+        beat(self.database, taken, lease_seconds=60, progress={"stage": "training"}, points=curves)
+        codes = self._put("codes.npz", "application/x-npz", _codes())
+        finish_training(self.database, taken, record=RECORD, artifacts=[codes])
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Make the evaluation whose turn it is."""
+        pictures = [
+            # What follows the end of a PNG is not looked at, and makes other content of it.
+            self._put(f"{plot}.png", "image/png", PICTURE + plot.encode())
+            for plot in ("curves", "reconstructions", "traversal")
+        ]
+        finish_evaluation(
+            self.database, self.take(JobKind.EVALUATE), scores=scores(), artifacts=pictures
+        )
+
+    def fail(self) -> None:
+        """Fail the training whose turn it is."""
+        error = {"type": "Diverged", "message": "the loss is NaN", "advice": "lower the rate"}
+        fail(self.database, self.take(), error)
+
+    def _put(self, name: str, media_type: str, data: bytes) -> NewArtifact:
+        sha256, size = self.objects.put(data)
+        return NewArtifact(name, sha256, media_type, size)
+
+
+def scores() -> list[dict[str, Any]]:
+    """What mig makes of two perfect codes and a useless one."""
+    factors = np.stack(np.unravel_index(np.arange(60), (3, 4, 5)), axis=1)[:, :2]
+    codes = np.column_stack([factors, np.zeros(60)]).astype(float)
+    return [one.model_dump(mode="json") for one in score(codes, factors, ["mig"])]
+
+
+@contextmanager
+def serving(home: Path, **settings: Any) -> Iterator[Service]:
+    """A service over a home folder; its database must have been migrated."""
+    known = Settings(home=home, **settings)
+    with TestClient(
+        create_app(known),
+        base_url="http://127.0.0.1",
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    ) as client:
+        service = Service(client, known)
+        yield service
+        service.database.dispose()
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document of an answer that must be one, with this status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert set(document) == {"type", "title", "status", "detail", "errors"}
+    assert document["status"] == status
+    assert document["title"] and document["detail"]
+    for error in document["errors"]:
+        assert set(error) == {"path", "got", "expected", "nearest"}
+    return document
+
+
+def _codes() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, mean=np.arange(6.0).reshape(3, 2))
+    return file.getvalue()

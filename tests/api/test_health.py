@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from kombu import Connection
+
+from tests.api.service import Service, problem, serving
+
+NOBODY = "127.0.0.1:1"
+"""Connections to this port are refused."""
+
+
+def test_the_process_answers(shared: Service) -> None:
+    assert shared.json("/healthz") == {"status": "ok"}
+
+
+def test_a_service_is_ready_with_its_database(service_on_each: Service) -> None:
+    answer = service_on_each.get("/readyz")
+    assert answer.status_code == 200 and answer.json()["database"] == "ok"
+
+
+def test_without_its_database_a_service_lives_but_is_not_ready(tmp_path: Path) -> None:
+    with serving(tmp_path, database_url=f"postgresql://{NOBODY}/heddle") as service:
+        assert service.json("/healthz") == {"status": "ok"}
+        answer = service.get("/readyz")
+        assert answer.status_code == 503 and answer.json()["database"] == "unreachable"
+        for refused in (
+            service.get("/v1/runs"),
+            service.send(b'{"dataset": "digits", "objective": "vae"}'),
+        ):
+            assert "database" in problem(refused, 503)["detail"]
+            assert int(refused.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("broker", [f"redis://{NOBODY}/0", "redis+socket:///nowhere.sock"])
+def test_without_its_broker_work_is_taken_all_the_same(
+    tmp_path: Path, sqlite_schema: Path, broker: str
+) -> None:
+    shutil.copy(sqlite_schema, tmp_path / "heddle.db")
+    with serving(tmp_path, broker_url=broker) as service:
+        began = time.monotonic()
+        assert service.post()["state"] == "queued"
+        ready = service.get("/readyz")
+        # Importing the broker's driver is part of it; waiting for the broker is not.
+        assert time.monotonic() - began < 1.9
+        assert ready.status_code == 200
+        assert ready.json() == {"database": "ok", "broker": "unreachable"}
+
+
+def test_a_post_tells_the_workers_of_both_queues(tmp_path: Path, sqlite_schema: Path) -> None:
+    shutil.copy(sqlite_schema, tmp_path / "heddle.db")
+    with serving(tmp_path, broker_url="memory://") as service, Connection("memory://") as broker:
+        assert service.json("/readyz") == {"database": "ok", "broker": "ok"}
+        experiment = service.post()
+        for queue in ("train", "evaluate"):
+            message = broker.SimpleQueue(queue).get(timeout=5)
+            message.ack()
+            assert message.headers["task"] == f"heddle.{queue}"
+            assert message.payload[:2] == [[], {}]
+            assert experiment["id"] not in str(message.headers)
+
+
+def test_browsers_are_sent_to_the_documentation(shared: Service) -> None:
+    answer = shared.get("/")
+    assert answer.status_code == 307 and answer.headers["location"] == "/docs"
+    assert shared.get("/docs").status_code == 200

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from ml.train import train
+from tests.ml.recorders import Kept
+from tests.worker.workplace import Trained, Workplace, slow_down, spec
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def workplace(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workplace]:
+    """A home with an empty database, once of each kind."""
+    place = Workplace(database_url, tmp_path / "home", monkeypatch)
+    yield place
+    place.leave()
+
+
+@pytest.fixture
+def slow_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves time to do something to a run under way."""
+    slow_down(monkeypatch)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is most of a small evaluation's time."""
+    monkeypatch.setattr("worker.evaluation.draw_pictures", lambda *_: {})
+
+
+@pytest.fixture(scope="session")
+def undisturbed(one_thread: None) -> Trained:
+    """What `spec()` gives when nothing happens to it: trained without a worker or a database."""
+    kept = Kept()
+    model = train(spec(checkpoint_minutes=2), kept)
+    weights = {
+        f"{network}/{name}": tensor
+        for network, named in model.parameters.items()
+        for name, tensor in named.items()
+    }
+    tags = sorted(kept.points[1])
+    return Trained(
+        weights,
+        {tag: [(step, at[tag]) for step, at in sorted(kept.points.items())] for tag in tags},
+    )

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SHOW = """
+import json, sys
+import worker.app
+names = %r
+app = worker.app.app
+print(json.dumps({
+    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+    "settings": {name: app.conf[name] for name in names},
+    "queues": {task: app.amqp.router.route({}, task)["queue"].name for task in app.tasks
+               if task.startswith("heddle.")},
+    "beat": [entry["task"] for entry in app.conf.beat_schedule.values()],
+}))
+"""
+
+# What DESIGN.md, section 4, says of the broker: hints only.
+SETTINGS = {
+    "task_acks_late": False,
+    "worker_disable_prefetch": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_enable_remote_control": False,
+    "task_ignore_result": True,
+    "result_backend": None,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+}
+
+WAITING = """
+import json
+from store.states import JobKind
+import worker.sweeping
+worker.sweeping.sweep_now = lambda: {JobKind.TRAIN: 16, JobKind.EVALUATE: 0}
+from worker.app import app, hint, sweep
+hint(JobKind.EVALUATE)
+for _ in range(20):
+    sweep()
+with app.connection_for_read() as connection:
+    channel = connection.default_channel
+    print(json.dumps({kind: channel._size(kind) for kind in ("train", "evaluate")}))
+"""
+
+
+def told_by(program: str, home: Path) -> Any:
+    """What a program prints as JSON, run with a home and an in-memory broker."""
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("HEDDLE_")}
+    environment |= {"HEDDLE_HOME": str(home), "HEDDLE_BROKER_URL": "memory://"}
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=30,
+    )
+    return json.loads(told.stdout)
+
+
+def test_the_application_is_light_and_treats_messages_as_hints(tmp_path: Path) -> None:
+    told = told_by(SHOW % list(SETTINGS), tmp_path)
+    # A process that has used torch cannot fork children that do.
+    assert not {"torch", "ml", "numpy"} & set(told["modules"])
+    assert told["settings"] == SETTINGS
+    assert told["queues"] == {
+        "heddle.train": "train",
+        "heddle.evaluate": "evaluate",
+        "heddle.sweep": "control",
+    }
+    assert told["beat"] == ["heddle.sweep"]
+
+
+def test_hints_do_not_pile_up_while_every_worker_is_busy(tmp_path: Path) -> None:
+    assert told_by(WAITING, tmp_path) == {"train": 16, "evaluate": 1}

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ml.encode import EncodedRows, draw_rows
+from ml.model import Encoding, Model
+from store import queries
+from store.states import RunState
+from tests.worker.workplace import Workplace, on_sqlite, spec
+from worker.evaluation import evaluate_next
+from worker.training import train_next
+
+pytestmark = [on_sqlite, pytest.mark.usefixtures("no_pictures")]
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images the model has encoded, call by call."""
+    calls: list[int] = []
+    encode = Model.encode
+
+    def counted(self: Model, images: Any) -> Encoding:
+        calls.append(len(images))
+        return encode(self, images)
+
+    monkeypatch.setattr(Model, "encode", counted)
+    return calls
+
+
+def asking(**evaluation: Any) -> dict[str, Any]:
+    document = spec(steps=2)
+    document["evaluation"] |= evaluation
+    return document
+
+
+def test_training_leaves_the_codes_that_its_evaluation_needs(
+    workplace: Workplace, encoded: list[int]
+) -> None:
+    workplace.post(asking())
+    train_next()
+    assert sum(encoded) == 80
+    encoded.clear()
+    assert evaluate_next()
+    assert encoded == []
+
+
+def test_another_evaluation_of_the_same_rows_uses_their_codes(
+    workplace: Workplace, encoded: list[int]
+) -> None:
+    run_id = workplace.post(asking())
+    train_next()
+    evaluate_next()
+    encoded.clear()
+    assert workplace.post(asking(metrics=["elbo"])) == run_id
+    assert not train_next()
+    assert evaluate_next()
+    assert encoded == []
+    assert workplace.run(run_id).state is RunState.SUCCEEDED
+    first, second = queries.evaluations(workplace.stores.database, run_id)
+    names = [_names(workplace, run_id, evaluation.id) for evaluation in (first, second)]
+    assert "mig" in names[0]
+    assert "mig" not in names[1]
+    assert "elbo" in names[1]
+
+
+@pytest.mark.parametrize("other", [{"rows": 40}, {"seed": 7}])
+def test_an_evaluation_of_other_rows_encodes_anew(
+    other: dict[str, int], workplace: Workplace, encoded: list[int]
+) -> None:
+    run_id = workplace.post(asking())
+    train_next()
+    evaluate_next()
+    encoded.clear()
+    assert workplace.post(asking(**other)) == run_id
+    assert evaluate_next()
+    rows = other.get("rows", 60) + 20
+    assert sum(encoded) == rows
+    after = EncodedRows.from_npz(workplace.content(run_id, "codes.npz"))
+    assert len(after.index) == rows
+    wanted = draw_rows(1797, rows=rows - 20, test_rows=20, seed=other.get("seed", 0))
+    assert after.index.tolist() == wanted[0].tolist()
+
+
+def _names(workplace: Workplace, run_id: str, evaluation_id: str) -> set[str]:
+    found = queries.scores(workplace.stores.database, run_id, evaluation_id=evaluation_id)
+    return {score.document["name"] for score in found}

@@ -1,0 +1,79 @@
+"""A database that is away for a while: it refuses what it is asked, and comes back."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from store.states import RunState
+from tests.worker.workplace import Trained, Workplace, on_sqlite
+from worker.training import train_next
+
+pytestmark = on_sqlite
+
+AWAY = OperationalError("UPDATE jobs", {}, Exception("the server closed the connection"))
+
+
+def away(calls: int | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, refused at its first `calls`, or always."""
+    numbers = itertools.count()
+
+    def refused_at_first(*args: Any, **kwargs: Any) -> Any:
+        if calls is None or next(numbers) < calls:
+            raise AWAY
+        return function(*args, **kwargs)
+
+    return refused_at_first
+
+
+@pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
+def test_a_run_outlives_a_moment_without_the_database(
+    name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    monkeypatch.setattr(name, away(5, _found(name)))
+    assert train_next()
+    assert workplace.run(run_id).state is RunState.EVALUATING
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+def test_a_run_outlives_a_database_that_is_away_when_it_ends(
+    workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    name = "worker.training.finish_training"
+    monkeypatch.setattr(name, away(5, _found(name)))
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+@pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
+def test_work_stops_without_a_mark_when_the_database_is_away_for_longer_than_the_lease(
+    name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(lease_seconds=0.3)
+    run_id = workplace.post()
+    began = time.monotonic()
+    with monkeypatch.context() as without:
+        without.setattr(name, away(None, _found(name)))
+        assert train_next()
+    assert time.monotonic() - began < 3
+    assert workplace.run(run_id).state is RunState.TRAINING
+    assert workplace.run(run_id).error is None
+    assert workplace.checkpoint_steps(run_id) == []
+
+    workplace.sweep_until_queued(run_id)
+    workplace.configure(lease_seconds=30)
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+def _found(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.rpartition(".")
+    found: Callable[..., Any] = getattr(__import__(module, fromlist=[attribute]), attribute)
+    return found

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from store import queries
+from store.cancel import resume_run
+from store.states import EvaluationState, JobState, RunState
+from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
+from worker.evaluation import evaluate_next
+from worker.training import train_next
+
+HOT = {"name": "adam", "learning_rate": 100.0}
+
+
+def error_of(workplace: Workplace, run_id: str) -> dict[str, Any]:
+    error = workplace.run(run_id).error
+    assert error is not None
+    return error
+
+
+def test_a_loss_that_is_not_finite_fails_the_run_with_advice(workplace: Workplace) -> None:
+    run_id = workplace.post(spec(optimizer=HOT, checkpoint_minutes=2))
+    assert train_next()
+    assert workplace.run(run_id).state is RunState.FAILED
+    assert workplace.job(run_id).state is JobState.FAILED
+    error = error_of(workplace, run_id)
+    assert error["type"] == "NonFiniteLoss"
+    assert "not finite at step" in error["message"]
+    assert "learning_rate" in error["advice"]
+    # The way there can be seen, up to the step before.
+    steps = [step for step, _ in workplace.curves(run_id)["loss"]]
+    assert steps
+    assert f"not finite at step {steps[-1]}:" in error["message"]
+
+
+@on_sqlite
+def test_an_unknown_error_fails_the_run_and_not_the_worker(
+    workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    with monkeypatch.context() as broken:
+        broken.setattr("worker.training.train", _raise(ZeroDivisionError("by nought")))
+        assert train_next()
+    assert workplace.run(run_id).state is RunState.FAILED
+    error = {"type": "ZeroDivisionError", "message": "by nought", "advice": None}
+    assert error_of(workplace, run_id) == error
+
+    resume_run(workplace.stores.database, run_id)
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+@on_sqlite
+def test_memory_that_ran_out_comes_with_advice(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    monkeypatch.setattr("worker.training.train", _raise(MemoryError()))
+    assert train_next()
+    error = error_of(workplace, run_id)
+    assert error["type"] == "MemoryError"
+    assert "batch_size" in error["advice"]
+
+
+@on_sqlite
+def test_an_error_in_an_evaluation_fails_the_run_with_its_cause(
+    workplace: Workplace, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post(spec(steps=2))
+    train_next()
+    with monkeypatch.context() as broken:
+        broken.setattr("worker.evaluation.score_encoded", _raise(KeyError("factors")))
+        assert evaluate_next()
+    assert workplace.run(run_id).state is RunState.FAILED
+    assert error_of(workplace, run_id)["type"] == "KeyError"
+    [evaluation] = queries.evaluations(workplace.stores.database, run_id)
+    assert evaluation.state is EvaluationState.FAILED
+    assert queries.scores(workplace.stores.database, run_id) == []
+
+    resume_run(workplace.stores.database, run_id)
+    assert not train_next()
+    assert evaluate_next()
+    assert workplace.run(run_id).state is RunState.SUCCEEDED
+
+
+def _raise(error: Exception) -> Any:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fails

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from contextlib import closing
+
+import psycopg
+
+from store.checkpoints import checkpoints
+from store.states import JobState, RunState
+from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, until
+from worker.evaluation import evaluate_next
+from worker.sweeping import sweep_now
+from worker.training import train_next
+
+
+def test_a_run_whose_worker_was_killed_ends_with_the_same_bits(
+    workplace: Workplace, undisturbed: Trained
+) -> None:
+    run_id = workplace.post()
+    with workplace.another_process(lease_seconds=0.5) as process:
+        until(lambda: workplace.checkpoint_steps(run_id))
+        process.kill()
+        process.join()
+    assert 0 < workplace.checkpoint_steps(run_id)[0] < STEPS
+    assert workplace.run(run_id).state is RunState.TRAINING
+
+    workplace.sweep_until_queued(run_id)
+    assert workplace.job(run_id).losses == 1
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+    assert workplace.run(run_id).attempts == 2
+
+
+@on_sqlite
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
+    workplace: Workplace, undisturbed: Trained
+) -> None:
+    run_id = workplace.post()
+    with workplace.another_process(lease_seconds=0.5) as process:
+        until(lambda: len(workplace.checkpoint_steps(run_id)) == 2)
+        process.kill()
+        process.join()
+    newest = checkpoints(workplace.stores.database, run_id)[0]
+    path = workplace.stores.checkpoints.root / newest.path
+    os.truncate(path, newest.bytes // 2)
+
+    workplace.sweep_until_queued(run_id)
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+@on_sqlite
+def test_without_a_whole_checkpoint_a_run_begins_again(
+    workplace: Workplace, undisturbed: Trained
+) -> None:
+    run_id = workplace.post()
+    with workplace.another_process(lease_seconds=0.5) as process:
+        until(lambda: workplace.checkpoint_steps(run_id))
+        process.kill()
+        process.join()
+    for path in workplace.files():
+        path.unlink()
+
+    workplace.sweep_until_queued(run_id)
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+@on_sqlite
+def test_a_run_that_kills_its_workers_fails_with_that_cause(workplace: Workplace) -> None:
+    workplace.configure(max_losses=1)
+    run_id = workplace.post()
+    with workplace.another_process(lease_seconds=0.2) as process:
+        until(lambda: (workplace.run(run_id).progress or {}).get("step"))
+        process.kill()
+        process.join()
+
+    def failed() -> bool:
+        sweep_now()
+        return workplace.run(run_id).state is RunState.FAILED
+
+    until(failed)
+    error = workplace.run(run_id).error
+    assert error is not None
+    assert error["type"] == "WorkerLost"
+
+
+def test_a_worker_that_wakes_after_its_lease_leaves_no_mark(
+    workplace: Workplace, undisturbed: Trained, no_pictures: None
+) -> None:
+    run_id = workplace.post()
+    with workplace.another_process(lease_seconds=0.5) as process:
+        until(lambda: workplace.checkpoint_steps(run_id))
+        _stop_between_transactions(workplace, process.pid or 0)
+        assert workplace.run(run_id).state is RunState.TRAINING
+        workplace.sweep_until_queued(run_id)
+        assert train_next()
+        assert evaluate_next()
+        assert workplace.job(run_id).state is JobState.DONE
+        before = workplace.rows()
+
+        os.kill(process.pid or 0, signal.SIGCONT)
+        process.join(timeout=3)
+        assert process.exitcode == 0
+    assert workplace.rows() == before
+    assert workplace.trained(run_id).same(undisturbed)
+    # What it had recorded was removed when the other finished, what it wrote after by itself.
+    assert workplace.files() == []
+
+
+def _stop_between_transactions(workplace: Workplace, pid: int) -> None:
+    """Stop a process where it holds no lock that would stop everybody else."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        if _nobody_writes(workplace.environment["HEDDLE_DATABASE_URL"]):
+            return
+        os.kill(pid, signal.SIGCONT)
+
+
+def _nobody_writes(database_url: str) -> bool:
+    if database_url.startswith("postgresql"):
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND state <> 'idle'"
+            ).fetchone()
+            return row == (0,)
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=0.1)) as file:
+        try:
+            file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True

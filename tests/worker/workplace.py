@@ -1,0 +1,221 @@
+"""A place where workers work: a home, a database, and short words for what happens there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from api.planning import plan
+from ml import tensor_file
+from ml.recorder import Progress, Wish
+from store import queries
+from store.checkpoints import checkpoints
+from store.objects import ObjectFolder
+from store.settings import settings
+from store.states import RunState
+from store.submit import submit
+from store.tables import Base, Job
+from worker.lease import Lease
+from worker.settings import worker_settings
+from worker.stores import Stores, _of_process, stores
+from worker.sweeping import sweep_now
+from worker.training import train_next
+
+#: A test that need not see both databases.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+STEPS = 24
+
+
+def spec(**training: Any) -> dict[str, Any]:
+    """A run of half a second, with a checkpoint every few steps."""
+    return {
+        "dataset": "digits",
+        "model": {"name": "burgess", "latent_dim": 4},
+        "objective": "beta_vae",
+        "training": {
+            "steps": STEPS,
+            "batch_size": 8,
+            "optimizer": {"name": "adam", "learning_rate": 1e-3},
+            "checkpoint_minutes": 0.001,
+            **training,
+        },
+        "evaluation": {"metrics": ["mig", "elbo"], "rows": 60, "test_rows": 20},
+        "traversal": {"frames": 3},
+    }
+
+
+class Workplace:
+    """A home whose settings are this process's own."""
+
+    def __init__(self, database_url: str, home: Path, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        for name in list(os.environ):
+            if name.startswith("HEDDLE_"):
+                patch.delenv(name)
+        self.environment = {
+            "HEDDLE_HOME": str(home),
+            "HEDDLE_DATABASE_URL": database_url,
+            "HEDDLE_TRAIN_THREADS": "1",
+            "HEDDLE_BEAT_SECONDS": "0.05",
+        }
+        self.configure()
+
+    def configure(self, **settings: object) -> None:
+        """Change settings of this process, as in `lease_seconds=1`."""
+        self.environment |= _variables(settings)
+        for name, value in self.environment.items():
+            self._patch.setenv(name, value)
+        self.leave()
+
+    def leave(self) -> None:
+        """Forget what this process has opened and read."""
+        if _of_process.cache_info().currsize:
+            stores().database.dispose()
+        for remembered in (_of_process, settings, worker_settings):
+            remembered.cache_clear()
+
+    @property
+    def stores(self) -> Stores:
+        return stores()
+
+    def post(self, document: dict[str, Any] | None = None) -> str:
+        """Submit a spec of one run as the API does; returns the run's id."""
+        experiment, runs = plan(document or spec())
+        id = submit(
+            self.stores.database,
+            name=experiment.name,
+            tags=[],
+            notes=None,
+            owner=None,
+            spec=experiment.document,
+            runs=runs,
+        )
+        [link] = queries.experiment_runs(self.stores.database, id)
+        return link.run_id
+
+    def run(self, run_id: str) -> queries.Run:
+        return queries.run(self.stores.database, run_id)
+
+    def job(self, run_id: str) -> Job:
+        """The job that trains a run."""
+        with self.stores.database.read() as session:
+            return session.query(Job).filter_by(run_id=run_id, evaluation_id=None).one()
+
+    def checkpoint_steps(self, run_id: str) -> list[int]:
+        """Steps of the recorded checkpoints, newest first."""
+        return [row.step for row in checkpoints(self.stores.database, run_id)]
+
+    def files(self) -> list[Path]:
+        """The checkpoints' files."""
+        return sorted(self.stores.checkpoints.root.rglob("*.*"))
+
+    def content(self, run_id: str, name: str) -> bytes:
+        """An artifact's bytes."""
+        sha256 = queries.artifact(self.stores.database, run_id, name).sha256
+        return ObjectFolder(self.stores.objects.root).path(sha256).read_bytes()
+
+    def trained(self, run_id: str) -> Trained:
+        """What the run's training has left."""
+        weights, _ = tensor_file.from_bytes(self.content(run_id, "weights.safetensors"))
+        return Trained(weights, self.curves(run_id))
+
+    def curves(self, run_id: str) -> queries.Curves:
+        return queries.scalars(self.stores.database, run_id)
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Everything in the database."""
+        with self.stores.database.read() as session:
+            return {
+                table.name: sorted(map(repr, session.execute(table.select())))
+                for table in Base.metadata.sorted_tables
+            }
+
+    def sweep_until_queued(self, run_id: str) -> None:
+        """Sweep as often as it takes to get the run back from its silent worker."""
+
+        def queued() -> bool:
+            sweep_now()
+            return self.run(run_id).state is RunState.QUEUED
+
+        until(queued)
+
+    @contextmanager
+    def another_process(self, **settings: object) -> Iterator[BaseProcess]:
+        """A process that trains what waits, slowly; killed at the end of the block."""
+        environment = self.environment | _variables(settings)
+        process = _PROCESSES.Process(target=_train_elsewhere, args=(environment,), daemon=True)
+        process.start()
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.join()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights and curves of a run."""
+
+    weights: dict[str, Tensor]
+    curves: queries.Curves
+
+    def same(self, other: Trained) -> bool:
+        """Whether every bit of both is equal."""
+        return (
+            self.weights.keys() == other.weights.keys()
+            and all(tensor.equal(other.weights[name]) for name, tensor in self.weights.items())
+            and self.curves == other.curves
+        )
+
+
+def slow_down(patch: pytest.MonkeyPatch) -> None:
+    """Make steps take long enough for something to happen between the first and the last."""
+    progress = Lease.progress
+
+    def slowly(self: Lease, told: Progress) -> Wish:
+        time.sleep(0.04)
+        return progress(self, told)
+
+    patch.setattr(Lease, "progress", slowly)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], bool]) -> Iterator[Future[bool]]:
+    """Work in a thread while the block goes on; the block's end waits for it."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work)
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "did not come true in time"
+        time.sleep(0.01)
+
+
+# A server that has imported torch, but not used it, and forks a worker in a moment.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["sklearn.datasets", __name__])
+
+
+def _train_elsewhere(environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with pytest.MonkeyPatch.context() as patch:
+        slow_down(patch)
+        train_next()
+
+
+def _variables(settings: dict[str, object]) -> dict[str, str]:
+    return {f"HEDDLE_{name.upper()}": str(value) for name, value in settings.items()}
