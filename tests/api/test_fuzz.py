@@ -103,7 +103,7 @@ def check(service: Service, body: Any) -> None:
 
 
 def test_no_document_makes_the_service_fail(service_on_each: Service) -> None:
-    @settings(max_examples=120, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
     @given(any_json | st.dictionaries(words, any_json, max_size=4))
     def examine(body: Any) -> None:
         check(service_on_each, body)
@@ -113,7 +113,7 @@ def test_no_document_makes_the_service_fail(service_on_each: Service) -> None:
 
 def test_no_change_to_a_good_spec_makes_the_service_fail(service_on_each: Service) -> None:
     @settings(
-        max_examples=150,
+        max_examples=100,
         deadline=None,
         database=None,
         derandomize=True,

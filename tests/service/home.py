@@ -36,7 +36,7 @@ def spec(*, steps: int = 10, seed: int = 0, learning_rate: float = 1e-3) -> dict
             "optimizer": {"name": "adam", "learning_rate": learning_rate},
             "checkpoint_minutes": 0.005,
         },
-        "evaluation": {"metrics": ["mig", "elbo"], "rows": 150, "test_rows": 50},
+        "evaluation": {"metrics": ["mig", "elbo"], "rows": 60, "test_rows": 20},
         "traversal": {"frames": 3},
         "seed": seed,
     }

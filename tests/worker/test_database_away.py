@@ -62,7 +62,7 @@ def test_work_stops_without_a_mark_when_the_database_is_away_for_longer_than_the
     with monkeypatch.context() as without:
         without.setattr(name, away(None, _found(name)))
         assert train_next()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
     assert workplace.run(run_id).state is RunState.TRAINING
     assert workplace.run(run_id).error is None
     assert workplace.checkpoint_steps(run_id) == []
