@@ -134,27 +134,27 @@ class _Service:
         # An event stream would keep it from ending for ever.
         api += ["--timeout-graceful-shutdown", str(API_DRAIN_SECONDS)]
         one_thread = {"OMP_NUM_THREADS": "1"}
-        # With this SIGTERM ends a task instead of waiting for it, as it may last for days.
-        worker = {**environment, "REMAP_SIGTERM": "SIGQUIT"}
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, (os.cpu_count() or 1) - 1))
         schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(
             "train",
             _worker("train", "-c", "1", "-P", "prefork"),
-            worker | KEEP_FREED | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
+            environment
+            | KEEP_FREED
+            | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
             rank=2,
         )
         yield self._command(
             "evaluate",
             _worker("evaluate", "-c", "1", "-P", "prefork"),
-            worker | one_thread,
+            environment | one_thread,
             rank=2,
         )
         yield self._command(
             "control",
             _worker("control", "-P", "solo", "-B", "-s", schedule),
-            worker | one_thread,
+            environment | one_thread,
             rank=2,
         )
 

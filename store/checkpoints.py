@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,16 @@ class CheckpointFolder:
         """Delete files by their paths relative to the folder; missing ones are no error."""
         for path in paths:
             self._place(path).unlink(missing_ok=True)
+
+    def clear(self, run_id: str) -> None:
+        """Delete everything of a run, also what a worker wrote and died before recording.
+
+        Raises:
+            BadName: if `run_id` is not the id of a run.
+        """
+        if not is_id(run_id, "run"):
+            raise BadName("the id of a run", run_id)
+        shutil.rmtree(self.root / run_id, ignore_errors=True)
 
     def _place(self, path: str) -> Path:
         run_id, _, file = path.partition("/")

@@ -42,14 +42,12 @@ def finish_training(
     *,
     record: dict[str, Any],
     artifacts: Sequence[NewArtifact] = (),
-) -> list[str]:
+) -> None:
     """Record a trained model; its evaluations become jobs in the same transaction.
 
-    When cancellation was asked for meanwhile, the run ends cancelled but stays trained, and
-    resuming it goes straight to evaluation.
-
-    Returns:
-        Paths of the checkpoints, which nobody needs any more.
+    Its checkpoints no longer count, and `CheckpointFolder.clear` may delete them. When
+    cancellation was asked for meanwhile, the run ends cancelled but stays trained, and resuming it
+    goes straight to evaluation.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -62,13 +60,7 @@ def finish_training(
             end_evaluations_of(session, [claim.run_id], "cancelled")
         queue_evaluations(session, [claim.run_id])
         settle(session, [claim.run_id])
-        return list(
-            session.scalars(
-                delete(Checkpoint)
-                .where(Checkpoint.run_id == claim.run_id)
-                .returning(Checkpoint.path)
-            )
-        )
+        session.execute(delete(Checkpoint).where(Checkpoint.run_id == claim.run_id))
 
 
 def finish_evaluation(

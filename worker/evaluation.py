@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 
 from ml.encode import EncodedRows, draw_rows, encode_rows
 from ml.evaluate import score_encoded
@@ -15,36 +13,21 @@ from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.spec import RunSpec
 from ml.train import open_data
-from store.claim import Claim, claim
+from store.claim import Claim
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation
 from store.queries import Curves, evaluation, scalars
 from store.states import JobKind
 from worker.files import CODES, NPZ, PNG, WEIGHTS, put, read
 from worker.lease import Lease
-from worker.outcome import recorded
+from worker.next_job import work_on_next
 from worker.settings import worker_settings
-from worker.stores import Stores, stores, worker_name
-
-logger = logging.getLogger(__name__)
+from worker.stores import Stores
 
 
 def evaluate_next() -> bool:
     """Make the evaluation whose turn it is; False when none waits."""
-    here = stores()
-    claims = claim(
-        here.database,
-        JobKind.EVALUATE,
-        worker=worker_name(),
-        lease_seconds=here.settings.lease_seconds,
-    )
-    if not claims:
-        return False
-    logger.info("evaluating %s of %s", claims[0].evaluation_id, claims[0].run_id)
-    torch.set_num_threads(worker_settings().evaluate_threads)
-    with recorded(here, claims[0]):
-        _evaluate(here, claims[0])
-    return True
+    return work_on_next(JobKind.EVALUATE, worker_settings().evaluate_threads, _evaluate)
 
 
 def _evaluate(here: Stores, claim: Claim) -> None:

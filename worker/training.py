@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import time
-
-import torch
 
 from ml.encode import encode_rows
 from ml.identity import train_id
 from ml.model import Model
 from ml.spec import Evaluation, RunSpec
 from ml.train import open_data, train
-from store.claim import Claim, claim
+from store.claim import Claim
 from store.finish import finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
 from worker.files import CODES, NPZ, WEIGHTS, put
 from worker.lease import Lease
-from worker.outcome import recorded
+from worker.next_job import work_on_next
 from worker.settings import worker_settings
-from worker.stores import Stores, stores, worker_name
-
-logger = logging.getLogger(__name__)
+from worker.stores import Stores, worker_name
 
 
 def train_next() -> bool:
     """Train the run whose turn it is; False when none waits."""
-    here = stores()
-    claims = claim(
-        here.database,
-        JobKind.TRAIN,
-        worker=worker_name(),
-        lease_seconds=here.settings.lease_seconds,
-    )
-    if not claims:
-        return False
-    logger.info("training %s, attempt %d", claims[0].run_id, claims[0].attempts)
-    torch.set_num_threads(worker_settings().train_threads)
-    with recorded(here, claims[0]):
-        _train(here, claims[0])
-    return True
+    return work_on_next(JobKind.TRAIN, worker_settings().train_threads, _train)
 
 
 def _train(here: Stores, claim: Claim) -> None:
@@ -56,10 +38,10 @@ def _train(here: Stores, claim: Claim) -> None:
             codes = encode_rows(model, data, evaluation, lease).to_npz()
             artifacts.append(put(here, CODES, NPZ, codes))
         record = _record(model, claim, began)
-        done = lease.conclude(
+        lease.conclude(
             lambda: finish_training(here.database, claim, record=record, artifacts=artifacts)
         )
-    here.checkpoints.remove(done)
+    here.checkpoints.clear(claim.run_id)
 
 
 def _record(model: Model, claim: Claim, began: float) -> dict[str, object]:

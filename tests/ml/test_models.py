@@ -79,5 +79,5 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 def test_other_sizes_of_images_are_refused(name: str) -> None:
     model = find("model", name).model_validate({"name": name})
     assert isinstance(model, Architecture)
-    with pytest.raises(UnfitImages, match="64 x 64 pixels.*32 x 32 with 3"):
+    with pytest.raises(UnfitImages, match=r"64 x 64 pixels.*32 x 32 with 3"):
         model.check((32, 32, 3))

@@ -8,8 +8,10 @@ from store.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_
 from store.claim import Claim
 from store.errors import BadName
 from store.finish import release
-from store.ids import new_id
 from tests.store.lab import Lab
+
+# Parameters of tests are the same in every process that collects them.
+A_RUN = "run_01m822kecrheprs28fdpac8mzh"
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_a_torn_checkpoint_falls_back_to_the_older_one(lab: Lab, folder: Checkpo
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "/etc/passwd", "run_x/1-2.safetensors", f"{new_id('run')}/../1-2.safetensors"]
+    "path", ["../x", "/etc/passwd", "run_x/1-2.safetensors", f"{A_RUN}/../1-2.safetensors"]
 )
 def test_a_path_that_the_folder_did_not_give_is_refused(
     folder: CheckpointFolder, path: str
@@ -80,3 +82,15 @@ def test_a_path_that_the_folder_did_not_give_is_refused(
         folder.remove([path])
     with pytest.raises(BadName):
         folder.write("../x", 1, 2, b"")
+
+
+def test_clearing_deletes_a_runs_files_also_those_that_nobody_recorded(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    other = A_RUN[:-1] + "0"
+    for run_id in (A_RUN, other):
+        folder.write(run_id, 1, 5, b"unrecorded")
+    folder.clear(A_RUN)
+    folder.clear(A_RUN)
+    assert [path.name for path in tmp_path.iterdir()] == [other]
+    with pytest.raises(BadName):
+        folder.clear("..")

@@ -9,7 +9,6 @@ import pytest
 from store.beat import beat
 from store.cursors import decode
 from store.errors import BadCursor, NotFound
-from store.ids import new_id
 from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
 from store.states import RunState
 from tests.store.lab import EVALUATE, Lab, new_run
@@ -55,8 +54,8 @@ def test_a_walk_is_not_disturbed_by_what_is_posted_meanwhile(lab: Lab) -> None:
         "é",
         "a" * 5000,
         base64.urlsafe_b64encode(b"exp_1' OR 1=1").decode(),
-        base64.urlsafe_b64encode(new_id("run").encode()).decode(),
-        base64.urlsafe_b64encode(new_id("exp").encode()).decode() + "\n",
+        base64.urlsafe_b64encode(b"run_01m822kecrheprs28fdpac8mzh").decode(),
+        base64.urlsafe_b64encode(b"exp_01m822kecrheprs28fdpac8mzh").decode() + "\n",
     ],
 )
 def test_a_cursor_that_no_page_gave_is_refused(cursor: str) -> None:

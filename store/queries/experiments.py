@@ -1,0 +1,176 @@
+"""Experiments, and how their runs stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from store import tables
+from store.cursors import Page, cut, decode
+from store.database import Database
+from store.errors import NotFound
+from store.states import (
+    ExperimentState,
+    RunState,
+    experiment_state,
+    linked_state,
+)
+
+#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment, and how its runs stand."""
+
+    id: str
+    name: str | None
+    tags: list[str]
+    notes: str | None
+    spec: dict[str, Any]
+    owner: str | None
+    priority: int
+    created_at: float
+    #: Number of the newest event; 0 when there is none.
+    events: int
+    state: ExperimentState
+    #: How many places of the sweep are in each state, as they count here (`linked_state`).
+    counts: dict[RunState, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRun:
+    """A place of an experiment's sweep."""
+
+    experiment_id: str
+    position: int
+    run_id: str
+    train_id: str
+    evaluation_id: str
+    swept: dict[str, Any]
+    reused: bool
+    #: As it counts in this experiment.
+    state: RunState
+
+
+def experiment(database: Database, id: str) -> Experiment:
+    """One experiment.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+    with database.read() as session:
+        row = session.get(tables.Experiment, id)
+        if row is None:
+            raise NotFound("experiment", id)
+        return _experiments(session, [row])[0]
+
+
+def experiments(database: Database, *, limit: int, cursor: str | None = None) -> Page[Experiment]:
+    """Experiments, newest first.
+
+    Raises:
+        BadCursor: if the cursor is not one that this list gave.
+    """
+    query = select(tables.Experiment).order_by(tables.Experiment.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(tables.Experiment.id < decode(cursor, "exp"))
+    with database.read() as session:
+        return cut(_experiments(session, session.scalars(query).all()), limit)
+
+
+def experiment_runs(database: Database, experiment_id: str) -> list[ExperimentRun]:
+    """Every place of an experiment's sweep, in order.
+
+    Raises:
+        NotFound: if there is no such experiment.
+    """
+    link, run = tables.ExperimentRun, tables.Run
+    with database.read() as session:
+        if session.get(tables.Experiment, experiment_id) is None:
+            raise NotFound("experiment", experiment_id)
+        rows = session.execute(
+            select(
+                link.position,
+                link.run_id,
+                run.train_id,
+                link.evaluation_id,
+                link.swept,
+                link.reused,
+                link.wanted,
+                run.state,
+                tables.Evaluation.state,
+            )
+            .join(run, run.id == link.run_id)
+            .join(tables.Evaluation, tables.Evaluation.id == link.evaluation_id)
+            .where(link.experiment_id == experiment_id)
+            .order_by(link.position)
+        )
+        return [
+            ExperimentRun(
+                experiment_id=experiment_id,
+                position=position,
+                run_id=run_id,
+                train_id=train_id,
+                evaluation_id=evaluation_id,
+                swept=swept,
+                reused=reused,
+                state=linked_state(run_state, evaluation_state, wanted=wanted),
+            )
+            for (
+                position,
+                run_id,
+                train_id,
+                evaluation_id,
+                swept,
+                reused,
+                wanted,
+                run_state,
+                evaluation_state,
+            ) in rows
+        ]
+
+
+def _experiments(session: Session, rows: Sequence[tables.Experiment]) -> list[Experiment]:
+    counts = _counts(session, [row.id for row in rows])
+    return [
+        Experiment(
+            id=row.id,
+            name=row.name,
+            tags=row.tags,
+            notes=row.notes,
+            spec=row.spec,
+            owner=row.owner,
+            priority=row.priority,
+            created_at=row.created_at,
+            events=row.events,
+            state=experiment_state(counts[row.id]),
+            counts=counts[row.id],
+        )
+        for row in rows
+    ]
+
+
+def _counts(session: Session, experiment_ids: list[str]) -> dict[str, dict[RunState, int]]:
+    link = tables.ExperimentRun
+    rows = session.execute(
+        select(
+            link.experiment_id,
+            tables.Run.state,
+            tables.Evaluation.state,
+            link.wanted,
+            func.count(),
+        )
+        .join(tables.Run, tables.Run.id == link.run_id)
+        .join(tables.Evaluation, tables.Evaluation.id == link.evaluation_id)
+        .where(link.experiment_id.in_(experiment_ids))
+        .group_by(link.experiment_id, tables.Run.state, tables.Evaluation.state, link.wanted)
+    )
+    counts = {id: dict.fromkeys(RunState, 0) for id in experiment_ids}
+    for experiment_id, run_state, evaluation_state, wanted, count in rows:
+        counts[experiment_id][linked_state(run_state, evaluation_state, wanted=wanted)] += count
+    return counts

@@ -1,0 +1,219 @@
+"""What runs left: evaluations, scores, curves and files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store import tables
+from store.database import Database
+from store.errors import NotFound
+from store.states import (
+    EvaluationState,
+)
+
+#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
+
+
+#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
+Curves = dict[str, list[tuple[int, float | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation of a run."""
+
+    id: str
+    run_id: str
+    evaluation_key: str
+    #: `{evaluation, traversal}`, resolved.
+    spec: dict[str, Any]
+    state: EvaluationState
+    error: dict[str, Any] | None
+    created_at: float
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score, as `ml` gave it."""
+
+    run_id: str
+    evaluation_id: str
+    position: int
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a run left; its bytes are in the object folder."""
+
+    run_id: str
+    #: None for what the training left.
+    evaluation_id: str | None
+    name: str
+    sha256: str
+    media_type: str
+    bytes: int
+    created_at: float
+
+
+def evaluations(database: Database, run_id: str) -> list[Evaluation]:
+    """Every evaluation that was asked for of a run, oldest first."""
+    with database.read() as session:
+        rows = session.scalars(
+            select(tables.Evaluation)
+            .where(tables.Evaluation.run_id == run_id)
+            .order_by(tables.Evaluation.id)
+        )
+        return [_evaluation(row) for row in rows]
+
+
+def evaluation(database: Database, id: str) -> Evaluation:
+    """One evaluation.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+    with database.read() as session:
+        row = session.get(tables.Evaluation, id)
+        if row is None:
+            raise NotFound("evaluation", id)
+        return _evaluation(row)
+
+
+def scores(database: Database, run_id: str, *, evaluation_id: str | None = None) -> list[Score]:
+    """A run's scores: of one evaluation, or of all, in the order that these were asked for.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    query = (
+        select(tables.Score)
+        .where(tables.Score.run_id == run_id)
+        .order_by(tables.Score.evaluation_id, tables.Score.position)
+    )
+    if evaluation_id is not None:
+        query = query.where(tables.Score.evaluation_id == evaluation_id)
+    with database.read() as session:
+        _check_run(session, run_id)
+        return [
+            Score(
+                run_id=row.run_id,
+                evaluation_id=row.evaluation_id,
+                position=row.position,
+                document=row.document,
+            )
+            for row in session.scalars(query)
+        ]
+
+
+def scalars(database: Database, run_id: str, tags: Collection[str] | None = None) -> Curves:
+    """A run's training curves, of these tags or of all.
+
+    Where a later attempt has trained a step again, its value is the one that counts.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    merged: dict[str, dict[int, float | None]] = defaultdict(dict)
+    with database.read() as session:
+        _check_run(session, run_id)
+        chunks = session.scalars(
+            select(tables.Scalars.points)
+            .where(tables.Scalars.run_id == run_id)
+            .order_by(tables.Scalars.fence, tables.Scalars.id)
+        )
+        for points in chunks:
+            for tag, values in points.items():
+                if tags is None or tag in tags:
+                    merged[tag].update(values)
+    return {tag: sorted(merged[tag].items(), key=lambda point: point[0]) for tag in sorted(merged)}
+
+
+def artifacts(database: Database, run_id: str) -> list[Artifact]:
+    """A run's artifacts by name, the newest of each.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    with database.read() as session:
+        _check_run(session, run_id)
+        rows = session.scalars(
+            select(tables.Artifact)
+            .where(tables.Artifact.run_id == run_id)
+            .order_by(tables.Artifact.id)
+        )
+        newest = {row.name: row for row in rows}
+        return [_artifact(newest[name]) for name in sorted(newest)]
+
+
+def artifact(database: Database, run_id: str, name: str) -> Artifact:
+    """The newest artifact of this name that a run left.
+
+    Raises:
+        NotFound: if the run has none of this name.
+    """
+    with database.read() as session:
+        row = session.scalars(
+            select(tables.Artifact)
+            .where(tables.Artifact.run_id == run_id, tables.Artifact.name == name)
+            .order_by(tables.Artifact.id.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"artifact of run {run_id} named", name)
+        return _artifact(row)
+
+
+def artifact_by_sha(database: Database, sha256: str) -> Artifact:
+    """An artifact with this content, of whichever run left it last.
+
+    Raises:
+        NotFound: if no run left such content.
+    """
+    with database.read() as session:
+        row = session.scalars(
+            select(tables.Artifact)
+            .where(tables.Artifact.sha256 == sha256)
+            .order_by(tables.Artifact.id.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is None:
+            raise NotFound("artifact with SHA-256", sha256)
+        return _artifact(row)
+
+
+def _check_run(session: Session, run_id: str) -> None:
+    if session.scalar(select(tables.Run.id).where(tables.Run.id == run_id)) is None:
+        raise NotFound("run", run_id)
+
+
+def _evaluation(row: tables.Evaluation) -> Evaluation:
+    return Evaluation(
+        id=row.id,
+        run_id=row.run_id,
+        evaluation_key=row.evaluation_key,
+        spec=row.spec,
+        state=row.state,
+        error=row.error,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _artifact(row: tables.Artifact) -> Artifact:
+    return Artifact(
+        run_id=row.run_id,
+        evaluation_id=row.evaluation_id,
+        name=row.name,
+        sha256=row.sha256,
+        media_type=row.media_type,
+        bytes=row.bytes,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,238 @@
+"""Runs, with what their workers last told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from store import tables
+from store.cursors import Page, cut, decode
+from store.database import Database
+from store.errors import NotFound
+from store.parts import parts
+from store.states import (
+    JobKind,
+    JobState,
+    RunState,
+)
+
+#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, with what its workers last told."""
+
+    id: str
+    train_id: str
+    #: False once `force` has put a newer run in its place.
+    current: bool
+    state: RunState
+    spec: dict[str, Any]
+    dataset: str
+    objective: str
+    seed: int
+    steps: int
+    error: dict[str, Any] | None
+    record: dict[str, Any] | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    #: How often workers have begun or gone on with its training.
+    attempts: int
+    #: Who trains it, or did last; None while it waits.
+    worker: str | None
+    #: As the last beat gave it: of the evaluation while one goes on, else of the training.
+    progress: dict[str, Any] | None
+    #: Its training is to stop, and has not yet.
+    cancel_requested: bool
+    #: Experiments that hold it, oldest first.
+    experiments: list[str]
+
+
+def run(database: Database, id: str) -> Run:
+    """One run.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+    with database.read() as session:
+        found = _runs(session, _SELECT_RUNS.where(tables.Run.id == id))
+        if not found:
+            raise NotFound("run", id)
+        return found[0]
+
+
+def runs(
+    database: Database,
+    *,
+    experiment: str | None = None,
+    state: RunState | None = None,
+    dataset: str | None = None,
+    objective: str | None = None,
+    tag: str | None = None,
+    limit: int,
+    cursor: str | None = None,
+) -> Page[Run]:
+    """Runs that meet every condition given, newest first, each once.
+
+    Args:
+        database: where to look.
+        experiment: only runs that this experiment holds; an unknown one holds none.
+        state: only runs in this state of their own, whatever they count as in an experiment.
+        dataset: only runs on the dataset of this name.
+        objective: only runs with the objective of this name.
+        tag: only runs that some experiment with this tag holds.
+        limit: at most so many.
+        cursor: where the previous page ended.
+
+    Raises:
+        BadCursor: if the cursor is not one that this list gave.
+    """
+    query = _SELECT_RUNS.order_by(tables.Run.id.desc()).limit(limit + 1)
+    link = tables.ExperimentRun
+    if cursor is not None:
+        query = query.where(tables.Run.id < decode(cursor, "run"))
+    if experiment is not None:
+        query = query.where(
+            tables.Run.id.in_(select(link.run_id).where(link.experiment_id == experiment))
+        )
+    if state is not None:
+        query = query.where(tables.Run.state == state)
+    if dataset is not None:
+        query = query.where(tables.Run.dataset == dataset)
+    if objective is not None:
+        query = query.where(tables.Run.objective == objective)
+    with database.read() as session:
+        if tag is not None:
+            tagged = (
+                select(link.run_id)
+                .join(tables.Experiment, tables.Experiment.id == link.experiment_id)
+                .where(_has_tag(session, tag))
+            )
+            query = query.where(tables.Run.id.in_(tagged))
+        return cut(_runs(session, query), limit)
+
+
+def spec_of(database: Database, run_id: str) -> dict[str, Any]:
+    """The resolved spec that a run is trained under.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    with database.read() as session:
+        row = session.get(tables.Run, run_id)
+        if row is None:
+            raise NotFound("run", run_id)
+        return row.spec
+
+
+def queue_position(database: Database, run_id: str) -> int | None:
+    """The place of a run's waiting job among those of its kind; the next to be taken has 1.
+
+    None if nothing of the run waits for a worker.
+    """
+    job = tables.Job
+    with database.read() as session:
+        waiting = session.execute(
+            select(job.kind, job.priority, job.created_at, job.id)
+            .where(job.run_id == run_id, job.state == JobState.QUEUED)
+            .order_by(job.priority.desc(), job.created_at, job.id)
+            .limit(1)
+        ).one_or_none()
+        if waiting is None:
+            return None
+        kind, priority, created_at, job_id = waiting
+        before = or_(
+            job.priority > priority,
+            (job.priority == priority) & (job.created_at < created_at),
+            (job.priority == priority) & (job.created_at == created_at) & (job.id < job_id),
+        )
+        ahead = session.scalar(
+            select(func.count()).where(job.kind == kind, job.state == JobState.QUEUED, before)
+        )
+        return 1 + (ahead or 0)
+
+
+_SELECT_RUNS = select(tables.Run, tables.Job).join(
+    tables.Job, (tables.Job.run_id == tables.Run.id) & (tables.Job.kind == JobKind.TRAIN)
+)
+
+
+def _has_tag(session: Session, tag: str) -> ColumnElement[bool]:
+    tags = tables.Experiment.tags
+    if session.get_bind().dialect.name == "postgresql":
+        return cast(tags, JSONB).contains([tag])
+    each = func.json_each(tags).table_valued("value")
+    return select(true()).select_from(each).where(cast(each.c.value, Text) == tag).exists()
+
+
+def _runs(session: Session, query: Select[tables.Run, tables.Job]) -> list[Run]:
+    rows = session.execute(query).all()
+    ids = [run.id for run, _ in rows]
+    evaluating = _evaluation_progress(session, ids)
+    held_by = _holders(session, ids)
+    return [
+        _run(run, job, evaluating.get(run.id, job.progress), held_by[run.id]) for run, job in rows
+    ]
+
+
+def _evaluation_progress(session: Session, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {
+        run_id: progress
+        for part in parts(run_ids)
+        for run_id, progress in session.execute(
+            select(tables.Job.run_id, tables.Job.progress).where(
+                tables.Job.run_id.in_(part),
+                tables.Job.kind == JobKind.EVALUATE,
+                tables.Job.state == JobState.RUNNING,
+            )
+        )
+        if progress is not None
+    }
+
+
+def _holders(session: Session, run_ids: Iterable[str]) -> dict[str, list[str]]:
+    link = tables.ExperimentRun
+    held_by: dict[str, list[str]] = defaultdict(list)
+    for part in parts(run_ids):
+        for run_id, experiment_id in session.execute(
+            select(link.run_id, link.experiment_id)
+            .where(link.run_id.in_(part))
+            .distinct()
+            .order_by(link.experiment_id)
+        ):
+            held_by[run_id].append(experiment_id)
+    return held_by
+
+
+def _run(
+    run: tables.Run, job: tables.Job, progress: dict[str, Any] | None, experiments: list[str]
+) -> Run:
+    return Run(
+        id=run.id,
+        train_id=run.train_id,
+        current=run.current,
+        state=run.state,
+        spec=run.spec,
+        dataset=run.dataset,
+        objective=run.objective,
+        seed=run.seed,
+        steps=run.steps,
+        error=run.error,
+        record=run.record,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        attempts=job.attempts,
+        worker=job.worker,
+        progress=progress,
+        cancel_requested=job.cancel_requested,
+        experiments=experiments,
+    )
