@@ -59,7 +59,7 @@ def draw_rows(n_images: int, *, rows: int, test_rows: int, seed: int) -> tuple[n
     """
     draws = generator(seed, "evaluation rows")
     if n_images < rows + test_rows:
-        train = min(n_images - 1, round(n_images * rows / (rows + test_rows)))
+        train = max(1, min(n_images - 1, round(n_images * rows / (rows + test_rows))))
         return draws.permutation(n_images), train
     return draws.integers(0, n_images, size=rows + test_rows), rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -13,7 +13,14 @@ LIBRARIES = ("heddle", "torch", "numpy", "scikit-learn")
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that compute numbers, and of Python."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"  # Used from its folder, as Heddle itself may be.
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ml.encode import EncodedRows, encode_rows
 from ml.metric import FactorKind, Metric, Rows, Score
 from ml.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
-from ml.score import scores_of
+from ml.score import metric_of, scores_of
 from ml.spec import Evaluation
 
 
@@ -30,8 +30,11 @@ def evaluate(
     """Encode rows of a data set and score the codes; parameters are those of a spec's evaluation.
 
     A metric that cannot be computed gives Scores with `error`; the others are not touched by it.
+
+    Raises:
+        UnknownComponent, InvalidSpec: a metric's name or params are wrong.
     """
-    given = [m.model_dump() if isinstance(m, Metric) else m for m in metrics]
+    given = [metric_of(metric).model_dump() for metric in metrics]
     evaluation = Evaluation.model_validate(
         {
             "metrics": given,

@@ -24,6 +24,10 @@ MODEL = ("encoder", "decoder")
 
 def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
     """The networks without their weights: modules on torch's `meta` device."""
+    # On CUDA, cuDNN would otherwise compute float32 convolutions with the 10-bit mantissas of TF32,
+    # and choose kernels that add in any order. Wherever networks are called, they were built.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     latents = spec.model.latent_dim
     with torch.device("meta"):
         return {

@@ -82,7 +82,7 @@ class Update:
 
     loss: LossFunction
     group: str = "model"
-    """"model" (encoder and decoder) or one of the objective's own groups."""
+    """"model" (encoder and decoder) or one of the objective's own groups; one update for each."""
     optimizer: Optimizer | None = None
     """None: the optimizer of the training spec."""
 
@@ -124,3 +124,19 @@ class Objective(Component):
         Each sees the parameters as the updates before it left them, and in `carry` what their
         losses handed on.
         """
+
+
+def checked_updates(objective: Objective) -> tuple[Update, ...]:
+    """The objective's updates.
+
+    Raises:
+        TypeError: two of them are for one group, or none is for "model".
+    """
+    updates = objective.updates()
+    groups = [update.group for update in updates]
+    if "model" not in groups or len(set(groups)) < len(groups):
+        raise TypeError(
+            f'objective {objective.name!r} must have one update for each group, "model" among'
+            f" them, but has them for {groups}"
+        )
+    return updates

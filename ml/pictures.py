@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -14,6 +15,8 @@ from ml.plot import Curve, Material, Plot, png
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.registry import components
 
+logger = logging.getLogger(__name__)
+
 
 def draw_pictures(
     model: Model,
@@ -22,7 +25,13 @@ def draw_pictures(
     scalars: Mapping[str, Curve],
     recorder: Recorder | None = None,
 ) -> dict[str, bytes]:
-    """PNG files by the name of their plot. Raises `Stopped` between two pictures."""
+    """PNG files by the name of their plot.
+
+    A plot that cannot be drawn is logged and left out: scores do not depend on pictures.
+
+    Raises:
+        Stopped: between two pictures.
+    """
     recorder = recorder or Silent()
     material = Material(
         title=title(model, data),
@@ -40,7 +49,10 @@ def draw_pictures(
         continue_or_stop(recorder.progress(Progress("drawing", done, len(plots))))
         plot = component.model_validate({"name": name})
         assert isinstance(plot, Plot)
-        pictures[name] = png(plot.draw(material))
+        try:
+            pictures[name] = png(plot.draw(material))
+        except Exception:
+            logger.exception("the plot %s could not be drawn", name)
     return pictures
 
 

@@ -48,13 +48,17 @@ def register(component: C) -> C:
     """Make a component known under its kind and name; a second claim to a name is refused."""
     name = component.component_name()
     known = _components.setdefault(component.kind, {})
-    if name in known and known[name].__qualname__ != component.__qualname__:
+    if name in known and _place(known[name]) != _place(component):
         raise DuplicateComponent(
             f"{component.kind} {name!r} is defined by {known[name].__module__}"
             f" and again by {component.__module__}"
         )
     known[name] = component
     return component
+
+
+def _place(component: type[Component]) -> tuple[str, str]:
+    return component.__module__, component.__qualname__
 
 
 @cache

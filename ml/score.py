@@ -55,21 +55,35 @@ def score(
     if len(codes) != len(factors):
         raise UnusableRows(f"{len(codes)} rows of codes but {len(factors)} rows of factors")
     columns = factors.shape[1]
-    names = tuple(factor_names) if factor_names else tuple(f"factor_{k}" for k in range(columns))
+    names = (
+        tuple(map(str, factor_names))
+        if factor_names is not None
+        else tuple(f"factor_{k}" for k in range(columns))
+    )
     kind: FactorKind = "continuous" if factors.dtype.kind == "f" else "discrete"
-    kinds = tuple(factor_kinds) if factor_kinds else (kind,) * columns
+    kinds = tuple(factor_kinds) if factor_kinds is not None else (kind,) * columns
     for what, given in (("factor_names", names), ("factor_kinds", kinds)):
         if len(given) != columns:
             raise UnusableRows(f"{len(given)} {what} for {columns} columns of factors")
+    for given in kinds:
+        if given not in ("discrete", "continuous"):
+            raise UnusableRows(f"factor_kinds are discrete or continuous, got {str(given)!r}")
     train = math.ceil(0.75 * len(codes)) if train_rows is None else train_rows
+    if not 0 < train <= len(codes):
+        raise UnusableRows(f"train_rows must be 1 to {len(codes)}, got {train}")
     kl = None
     if posterior_logvar is not None:
+        if np.shape(posterior_logvar) != codes.shape:
+            raise UnusableRows(
+                f"posterior_logvar must have the codes' shape {codes.shape},"
+                f" got {np.shape(posterior_logvar)}"
+            )
         kl = 0.5 * (codes**2 + np.exp(posterior_logvar) - posterior_logvar - 1)
     rows = Rows(codes, factors, names, kinds, train, seed, kl)
     return [
         one
         for given in metrics
-        for one in scores_of(_metric(given), rows, codes="mean", raising=True)
+        for one in scores_of(metric_of(given), rows, codes="mean", raising=True)
     ]
 
 
@@ -84,8 +98,9 @@ def scores_of(
         if metric.needs_factors and not rows.factors.shape[1]:
             raise UnusableRows("the data set has no factors to compare codes with")
         values = metric.compute(rows)
-    except (ValueError, ArithmeticError) as problem:
-        if raising:
+    except Exception as problem:
+        # Whatever one metric meets is its own affair; only memory concerns them all.
+        if raising or isinstance(problem, MemoryError):
             raise
         error = f"{type(problem).__name__}: {problem}"
     seconds = time.perf_counter() - began
@@ -125,7 +140,8 @@ def _score(
     )
 
 
-def _metric(given: str | Mapping[str, Any] | Metric) -> Metric:
+def metric_of(given: str | Mapping[str, Any] | Metric) -> Metric:
+    """A metric by name, or by name and params. Raises `UnknownComponent`, `InvalidSpec`."""
     if isinstance(given, Metric):
         return given
     document = {"name": given} if isinstance(given, str) else dict(given)

@@ -30,19 +30,22 @@ MAX_ROWS = 1_000_000
 MAX_SEED = 2**63 - 1
 
 
-def _named(value: object) -> object:
-    """A component may be given by its bare name."""
+def _named(value: object, *, default: str | None) -> object:
+    """A component may be given by its bare name, or, where one is the default, by params alone."""
+    if default is not None and isinstance(value, Mapping) and "name" not in value:
+        return {"name": default, **value}
     return {"name": value} if isinstance(value, str) else value
 
 
-def _one_of(kind: str) -> Any:
+def _one_of(kind: str, *, default: str | None = None) -> Any:
     """The union of all components of a kind, told apart by `name`."""
     members = tuple(components(kind).values())
     union: Any = functools.reduce(operator.or_, members)
     if len(members) > 1:
         union = Annotated[union, Field(discriminator="name")]
     names: Any = Literal[tuple(components(kind))]
-    return Annotated[union, BeforeValidator(_named, json_schema_input_type=union | names)]
+    named = functools.partial(_named, default=default)
+    return Annotated[union, BeforeValidator(named, json_schema_input_type=union | names)]
 
 
 if TYPE_CHECKING:
@@ -54,10 +57,10 @@ if TYPE_CHECKING:
     AnyMetric = Metric
 else:
     AnyDataset = _one_of("dataset")
-    AnyModel = _one_of("model")
+    AnyModel = _one_of("model", default="locatello")
     AnyObjective = _one_of("objective")
-    AnyOptimizer = _one_of("optimizer")
-    AnySchedule = _one_of("schedule")
+    AnyOptimizer = _one_of("optimizer", default="adam")
+    AnySchedule = _one_of("schedule", default="constant")
     AnyMetric = _one_of("metric")
 
 

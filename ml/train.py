@@ -16,7 +16,7 @@ from ml.draws import Stream
 from ml.environment import default_device
 from ml.model import Model
 from ml.networks import BoundNetworks, build
-from ml.objective import Batch, Draw, Loss, Update
+from ml.objective import Batch, Draw, Loss, Update, checked_updates
 from ml.recorder import Progress, Recorder, Silent, Wish, continue_or_stop
 from ml.resident import ResidentImages
 from ml.spec import RunSpec
@@ -68,9 +68,6 @@ def train(
     spec = RunSpec.parse(run_spec)
     recorder = recorder or Silent()
     device = device or default_device()
-    if device.type == "cuda":
-        # The same bits at every run: cuDNN may otherwise choose kernels that add in any order.
-        torch.backends.cudnn.deterministic = True
     training, objective, latents = spec.training, spec.objective, spec.model.latent_dim
 
     # The data lie on the training device; a batch is gathered there by index.
@@ -79,7 +76,7 @@ def train(
 
     # What the objective is given: networks, coefficients as tensors, batches, named draws.
     modules = build(spec, data.image_shape)
-    updates, needs = objective.updates(), objective.needs()
+    updates, needs = checked_updates(objective), objective.needs()
     weights = objective.coefficients(pixels=math.prod(data.image_shape), latents=latents)
     coefficients = {name: torch.tensor(value, device=device) for name, value in weights.items()}
     batches = [_batches(spec, number, len(data)) for number in range(needs.batches)]
@@ -151,8 +148,9 @@ def train(
             )
         )
 
-        # Once in a while, and before stopping: a checkpoint.
-        if wish is not Wish.CONTINUE or now - saved >= 60 * training.checkpoint_minutes:
+        # Once in a while, at the end, and before stopping: a checkpoint.
+        due = now - saved >= 60 * training.checkpoint_minutes or state.step == training.steps
+        if wish is not Wish.CONTINUE or due:
             recorder.checkpoint(to_checkpoint(spec, state))
             saved = time.monotonic()
             continue_or_stop(wish)

@@ -14,8 +14,6 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from ml import tensor_file
 from ml.recorder import Checkpoint, Progress, Wish
 from store.beat import beat
@@ -23,6 +21,7 @@ from store.checkpoints import checkpoints, record_checkpoint
 from store.claim import Claim
 from store.errors import LeaseLost
 from worker import draining
+from worker.patience import DATABASE_AWAY, patiently
 from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
@@ -31,9 +30,6 @@ T = TypeVar("T")
 
 GRACE_SECONDS = 10.0
 """A process that has lost its lease ends by force after so long."""
-
-DATABASE_AWAY = (OperationalError, InterfaceError)
-"""What is raised while the database cannot be reached or is busy with others."""
 
 
 class Lease:
@@ -183,18 +179,11 @@ class Lease:
             os._exit(1)
 
     def _patiently(self, write: Callable[[], T]) -> T:
-        """Try a write again while the database is away, for as long as a lease lasts."""
-        settings = self._stores.settings
-        give_up = time.monotonic() + settings.lease_seconds
-        while True:
-            try:
-                return write()
-            except DATABASE_AWAY as error:
-                if time.monotonic() > give_up:
-                    raise
-                logger.warning("the database is away; trying again: %s", error)
-                if self._lost.wait(settings.beat_seconds):
-                    raise LeaseLost(self.claim.job_id, self.claim.fence) from error
+        return patiently(write, self._stores.settings, self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        if self._lost.wait(seconds):
+            raise LeaseLost(self.claim.job_id, self.claim.fence)
 
 
 def _document(progress: Progress) -> dict[str, Any]:

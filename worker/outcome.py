@@ -13,7 +13,7 @@ from ml.recorder import Stopped, Wish
 from store.claim import Claim
 from store.errors import LeaseLost
 from store.finish import acknowledge_cancel, fail, release
-from worker.lease import DATABASE_AWAY
+from worker.patience import DATABASE_AWAY, patiently
 from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,12 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     except (LeaseLost, *DATABASE_AWAY):
         raise
     except Stopped as stopped:
-        if stopped.wish is Wish.CANCEL:
-            acknowledge_cancel(stores.database, claim)
-        else:
-            release(stores.database, claim)
+        end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
+        patiently(lambda: end(stores.database, claim), stores.settings)
     except Exception as error:
         logger.exception("job %s failed", claim.job_id)
-        fail(stores.database, claim, cause(error))
+        found = cause(error)
+        patiently(lambda: fail(stores.database, claim, found), stores.settings)
 
 
 def cause(error: Exception) -> dict[str, Any]:

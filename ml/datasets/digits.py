@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class Digits(DatasetComponent):
             factor_names=("digit",),
             factor_sizes=(10,),
             labels=digits.target.astype(np.int64)[:, None],
-            source="scikit-learn",
+            source=hashlib.sha256(digits.images.tobytes()).hexdigest(),
         )
 
 

@@ -6,19 +6,32 @@ import numpy as np
 
 from ml.metric import Rows
 
+MOST_CELLS = 2**24
+"""Rows times latents times factors that are counted at once: 128 MB an array."""
+
 
 def equal_width_bins(values: np.ndarray, n_bins: int) -> np.ndarray:
     """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
 
     The edges are numpy.histogram's in the dtype of `values`, the bin is
     `digitize(x, edges[:-1]) - 1`, so that the maximum falls into the last bin; a constant column
-    falls into one bin. This is the protocol's discretiser (disentanglement_lib).
+    falls into one bin. This is the protocol's discretiser (disentanglement_lib). Unlike numpy's
+    own, it also cuts a column whose values differ in their last places only, as those
+    of a collapsed encoder do; some of its bins are then empty.
     """
     binned = np.empty(values.shape, dtype=np.int64)
-    for column in range(values.shape[1]):
-        edges = np.histogram_bin_edges(values[:, column], n_bins)
-        binned[:, column] = np.digitize(values[:, column], edges[:-1]) - 1
+    for column, data in enumerate(values.T):
+        edges = _edges(data.astype(np.uint8) if data.dtype == bool else data, n_bins)
+        binned[:, column] = np.digitize(data, edges[:-1]) - 1
     return binned
+
+
+def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
+    low, high = data.min(), data.max()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    dtype = np.result_type(low, high, data)
+    return np.linspace(low, high, n_bins + 1, dtype=dtype if dtype.kind == "f" else np.float64)
 
 
 def factor_classes(rows: Rows, n_bins: int) -> np.ndarray:
@@ -41,9 +54,15 @@ def class_entropies(classes: np.ndarray) -> np.ndarray:
 def mutual_information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Empirical mutual information in nats of every code with every factor, (latents, factors).
 
-    Both are class indices from 0. All pairs are counted by one bincount:
-    I = sum p(c, v) log(p(c, v) / (p(c) p(v))).
+    Both are class indices from 0. All pairs are counted by one bincount, or by one for as many
+    latents as fit into memory: I = sum p(c, v) log(p(c, v) / (p(c) p(v))).
     """
+    at_once = max(1, MOST_CELLS // (codes.shape[0] * max(1, factors.shape[1])))
+    parts = range(0, codes.shape[1], at_once)
+    return np.concatenate([_information(codes[:, k : k + at_once], factors) for k in parts])
+
+
+def _information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     samples, latents = codes.shape
     n_factors = factors.shape[1]
     rows, columns = int(codes.max()) + 1, int(factors.max()) + 1

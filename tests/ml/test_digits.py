@@ -14,7 +14,7 @@ def test_digits_are_grey_images_with_one_factor(size: int) -> None:
     digits = dataset("digits", size=size)
     assert len(digits) == 1797
     assert (digits.factor_names, digits.factor_sizes) == (("digit",), (10,))
-    assert (digits.max_value, digits.source, digits.is_grid) == (255, "scikit-learn", False)
+    assert (digits.max_value, len(digits.source), digits.is_grid) == (255, 64, False)
     images = digits.images(slice(None))
     assert images.shape == (1797, size, size)
     assert (images.min(), images.max()) == (0, 255)

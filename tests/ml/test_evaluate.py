@@ -10,6 +10,7 @@ from ml import evaluate, train
 from ml.dataset import dataset
 from ml.encode import EncodedRows, draw_rows, encode_rows
 from ml.model import Model
+from ml.pictures import draw_pictures
 from ml.recorder import Progress, Silent, Stopped, Wish
 from ml.resident import ResidentImages
 
@@ -33,6 +34,7 @@ def test_rows_are_drawn_with_replacement_from_a_large_set_and_once_from_a_small_
     assert len(index) == 15_000 and train_rows == 10_000 and index.max() < 737_280
     index, train_rows = draw_rows(1797, rows=10_000, test_rows=5_000, seed=0)
     assert sorted(index) == list(range(1797)) and train_rows == 1198
+    assert draw_rows(1797, rows=10, test_rows=50_000, seed=0)[1] == 1
     assert not np.array_equal(index, draw_rows(1797, rows=10_000, test_rows=5_000, seed=1)[0])
 
 
@@ -106,6 +108,17 @@ def test_means_and_samples_are_scored_apart_and_the_posterior_once(model: Model)
         ("mig", "sample"),
     ]  # fmt: skip
     assert scores[0].value != scores[4].value
+
+
+def test_a_plot_that_fails_takes_no_other_with_it(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("ml.plots.curves.Curves.draw", fail)
+    encoded = encode_rows(model, DIGITS, model.spec.evaluation)
+    assert set(draw_pictures(model, DIGITS, encoded, {})) == {"traversal", "reconstructions"}
 
 
 def test_encoding_can_be_stopped(model: Model) -> None:

@@ -39,7 +39,7 @@ def test_a_name_that_is_nearly_right_brings_the_nearest() -> None:
 
 
 def test_a_second_claim_to_a_name_is_refused() -> None:
-    class Other(Schedule):
+    class Constant(Schedule):  # Of the same name as ours, in another module.
         name: Literal["constant"] = "constant"
         version: ClassVar[int] = 7
 
@@ -47,5 +47,5 @@ def test_a_second_claim_to_a_name_is_refused() -> None:
             return 2.0
 
     with pytest.raises(DuplicateComponent, match="constant"):
-        register(Other)
+        register(Constant)
     assert find("schedule", "constant").version == 1

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,34 @@ def test_the_matrix_is_scikit_learns(seed: int, latents: int, factors: int, bins
     np.testing.assert_allclose(mutual_information(codes, values), expected, atol=1e-12)
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float32, np.float64, np.int64, np.uint8]),
+    st.integers(2, 40),
+)
+def test_bins_are_numpys(seed: int, dtype: type, bins: int) -> None:
+    draws = np.random.default_rng(seed)
+    values = (draws.normal(size=(300, 1)) * 10 ** draws.uniform(0, 2) + 90).astype(dtype)
+    edges = np.histogram(values[:, 0], bins)[1]
+    expected = np.digitize(values[:, 0], edges[:-1]) - 1
+    np.testing.assert_array_equal(equal_width_bins(values, bins)[:, 0], expected)
+
+
+def test_a_collapsed_latent_is_cut_although_numpy_refuses_to() -> None:
+    last_places = np.float32(1) + np.arange(5, dtype=np.float32)[:, None] * np.float32(1.2e-7)
+    binned = equal_width_bins(np.repeat(last_places, 10, axis=0), 20)
+    assert len(np.unique(binned)) == 5 and binned.min() >= 0 and binned.max() == 19
+
+
+def test_counting_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = np.random.default_rng(3)
+    codes, factors = draws.integers(0, 9, (100, 7)), draws.integers(0, 4, (100, 3))
+    whole = mutual_information(codes, factors)
+    monkeypatch.setattr("ml.metrics._mutual_information.MOST_CELLS", 600)
+    np.testing.assert_allclose(mutual_information(codes, factors), whole, atol=1e-15)
+
+
 def test_a_constant_factor_is_named() -> None:
     factors = np.c_[np.arange(10) % 3, np.full(10, 4)]
     with pytest.raises(ConstantFactor, match=r"'colour' \(column 1\).*4"):
@@ -96,6 +125,30 @@ def test_a_constant_factor_is_named() -> None:
 def test_unusable_arrays_are_named(codes: np.ndarray, factors: np.ndarray, message: str) -> None:
     with pytest.raises(UnusableRows, match=message):
         score(codes, factors, ["mig"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train_rows": -3}, "train_rows must be 1 to 9, got -3"),
+        ({"train_rows": 10}, "train_rows must be 1 to 9, got 10"),
+        ({"factor_kinds": ["discreet"]}, "discrete or continuous, got 'discreet'"),
+        ({"factor_names": ["a", "b"]}, "2 factor_names for 1 column"),
+        ({"posterior_logvar": np.zeros((9, 1))}, r"posterior_logvar.*\(9, 2\), got \(9, 1\)"),
+    ],
+)
+def test_options_that_do_not_fit_the_arrays_are_named(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UnusableRows, match=message):
+        score(np.random.rand(9, 2), np.arange(9).reshape(9, 1), ["mig"], **options)
+
+
+def test_names_and_kinds_may_be_arrays() -> None:
+    names, kinds = np.array(["a"]), np.array(["discrete"])
+    arrays = np.random.rand(9, 2), np.arange(9).reshape(9, 1)
+    (found,) = score(*arrays, ["mig"], factor_names=names, factor_kinds=kinds)
+    assert found.details["factors"] == ["a"]
 
 
 def test_misspelt_metrics_and_parameters_are_named() -> None:

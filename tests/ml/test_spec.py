@@ -32,6 +32,16 @@ def test_everything_but_dataset_and_objective_has_the_protocols_defaults() -> No
     assert document["seed"] == 0
 
 
+def test_params_alone_are_those_of_the_default_component() -> None:
+    spec = RunSpec.parse(
+        {**LEAST, "model": {"latent_dim": 6}, "training": {"optimizer": {"learning_rate": 1e-3}}}
+    )
+    assert (spec.model.name, spec.model.latent_dim) == ("locatello", 6)
+    assert spec.training.optimizer.name == "adam"
+    runs = parse_experiment({**LEAST, "sweep": {"model.latent_dim": [5, 7]}}).runs
+    assert [run.spec.model.latent_dim for run in runs] == [5, 7]
+
+
 def test_a_resolved_spec_resolves_to_itself() -> None:
     document = RunSpec.parse(LEAST).document()
     assert RunSpec.parse(document).document() == document
@@ -53,6 +63,8 @@ def test_a_resolved_spec_resolves_to_itself() -> None:
         ({"training": {"steps": 10**9}}, "training.steps", 10**9, None),
         ({"training": {"batch_size": 10**6}}, "training.batch_size", 10**6, None),
         ({"training": {"optimizer": {"name": "adem"}}}, "training.optimizer.name", "adem", "adam"),
+        ({"model": {"latent_dim": 0}}, "model.latent_dim", 0, None),
+        ({"model": {"latent_dims": 3}}, "model.latent_dims", 3, "latent_dim"),
         ({"model": {"name": "locatello", "latent_dim": 0}}, "model.latent_dim", 0, None),
         ({"evaluation": {"metrics": ["elbo", "mgi"]}}, "evaluation.metrics[1].name", "mgi", "mig"),
         ({"evaluation": {"metrics": [{"name": "mig", "bins": 1}]}}, "evaluation.metrics[0].bins", 1,

@@ -164,6 +164,23 @@ def test_the_record_says_where_each_stretch_was_trained() -> None:
     assert history == [(0, 1), (4, 2)]
 
 
+def test_the_end_is_a_checkpoint_so_that_later_stages_repeat_nothing() -> None:
+    kept = Kept()
+    model = train(spec(), kept, data=DIGITS)
+    again = Kept(start=kept.files[-1])
+    assert same_bits(model, train(spec(), again, data=DIGITS))
+    assert again.stages == []
+
+
+def test_two_updates_of_one_group_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = registry.find("objective", "vae")
+    updates = vae.model_validate({"name": "vae"}).updates()
+    for wrong in (2 * updates, ()):
+        monkeypatch.setattr(vae, "updates", lambda _, wrong=wrong: wrong)
+        with pytest.raises(TypeError, match="one update for each group"):
+            train(spec("vae"), data=DIGITS)
+
+
 @pytest.fixture
 def critic_objective() -> Iterator[None]:
     """An objective with a second group, an optimizer of its own, a second batch and a carry."""
