@@ -82,7 +82,7 @@ class LiveProgress:
             self._bars.remove_task(self._tasks.pop(gone))
         for run in running.values():
             if run.id not in self._tasks:
-                self._tasks[run.id] = self._bars.add_task(run.label, total=None, told="")
+                self._tasks[run.id] = self._bars.add_task(_short(run), total=None, told="")
             progress = run.document.get("progress") or {}
             self._bars.update(
                 self._tasks[run.id],
@@ -114,6 +114,11 @@ def told(state: str, progress: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
+def _short(run: Run) -> str:
+    """What tells a run from its neighbours, in few letters: a terminal has eighty columns."""
+    return ", ".join(f"{path}={value}" for path, value in run.swept.items()) or run.id[-6:]
+
+
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -123,7 +128,7 @@ def _duration(seconds: float) -> str:
 def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=10),
         TextColumn("{task.fields[told]}", markup=False),
         console=console,
         transient=True,
