@@ -42,8 +42,8 @@ def score(
     A metric is a name or `{"name": …, **params}`. The first `train_rows` rows (by default
     ceil(0.75 samples)) fit predictors and the rest test them; metrics without a split use all rows.
     Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
-    says otherwise. Histograms are taken in the dtype given. `posterior_sample` and `factor_sizes` are
-    for metrics that need them; none of those here does.
+    says otherwise. Histograms are taken in the dtype given. `posterior_sample` and `factor_sizes`
+    are for metrics that need them; none of those here does.
 
     Raises:
         UnusableRows: wrong shapes, NaN or infinities; it names the column.
