@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-LIBRARIES = ("heddle", "torch", "numpy", "scikit-learn")
+LIBRARIES = ("heddle", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def library_versions() -> dict[str, str]:

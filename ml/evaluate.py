@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from ml.dataset import Dataset
 from ml.encode import EncodedRows, encode_rows
@@ -25,6 +27,7 @@ def evaluate(
     rows: int = 10_000,
     test_rows: int = 5_000,
     seed: int = 0,
+    uncertainty: bool = True,
     recorder: Recorder | None = None,
 ) -> list[Score]:
     """Encode rows of a data set and score the codes; parameters are those of a spec's evaluation.
@@ -42,6 +45,7 @@ def evaluate(
             "rows": rows,
             "test_rows": test_rows,
             "seed": seed,
+            "uncertainty": uncertainty,
         }
     )
     encoded = encode_rows(model, dataset, evaluation, recorder)
@@ -54,32 +58,66 @@ def score_encoded(
     factor_names: tuple[str, ...],
     recorder: Recorder | None = None,
 ) -> list[Score]:
-    """Score rows that are encoded already. Raises `Stopped` between two metrics."""
-    recorder = recorder or Silent()
+    """Score rows that are encoded already. Raises `Stopped` within and between metrics."""
     scores: list[Score] = []
-    work = [
-        (kind, metric)
-        for kind in evaluation.codes
-        for metric in evaluation.metrics
+    for kind in evaluation.codes:
         # What the posterior itself tells does not depend on which codes are scored.
-        if metric.needs == "rows" or kind == evaluation.codes[0]
-    ]
-    for done, (kind, metric) in enumerate(work):
-        continue_or_stop(recorder.progress(Progress("scoring", done, len(work))))
+        metrics = [
+            metric
+            for metric in evaluation.metrics
+            if metric.needs == "rows" or kind == evaluation.codes[0]
+        ]
         rows = _rows(encoded, kind, factor_names, evaluation.seed)
-        scores += scores_of(metric, rows.only(_part(metric, rows)), codes=kind)
-    continue_or_stop(recorder.progress(Progress("scoring", len(work), len(work))))
+        parts = {
+            "all": rows.only(slice(0, rows.train)),
+            "split": rows,
+            "test": rows.only(slice(rows.train, len(rows))),
+        }
+        scores += _score_parts(
+            parts, metrics, kind, uncertainty=evaluation.uncertainty, recorder=recorder
+        )
     return scores
 
 
-def _part(metric: Metric, rows: Rows) -> slice:
-    """Which of an evaluation's rows a metric takes: one sample, both parts, or the test part."""
+def score_rows(
+    rows: Rows,
+    metrics: Sequence[Metric],
+    *,
+    codes: Literal["mean", "sample"] = "mean",
+    uncertainty: bool = True,
+    recorder: Recorder | None = None,
+) -> list[Score]:
+    """Score rows that somebody else made; what goes wrong becomes a Score's `error`.
+
+    Metrics without a split take all rows. Raises `Stopped` within and between metrics.
+    """
+    parts = dict.fromkeys(("all", "split", "test"), rows)
+    return _score_parts(parts, metrics, codes, uncertainty=uncertainty, recorder=recorder)
+
+
+def _score_parts(
+    parts: Mapping[str, Rows],
+    metrics: Sequence[Metric],
+    codes: Literal["mean", "sample"],
+    *,
+    uncertainty: bool,
+    recorder: Recorder | None,
+) -> list[Score]:
+    recorder = recorder or Silent()
+    scores: list[Score] = []
+
+    def report() -> None:
+        continue_or_stop(recorder.progress(Progress("scoring", done, len(metrics))))
+
     parts = {
-        "all": slice(0, rows.train),
-        "split": slice(0, len(rows)),
-        "test": slice(rows.train, len(rows)),
+        part: replace(rows, continue_or_stop=report, threads=torch.get_num_threads())
+        for part, rows in parts.items()
     }
-    return parts[metric.uses]
+    for done, metric in enumerate(metrics):  # noqa: B007 (read by `report`)
+        report()
+        scores += scores_of(metric, parts[metric.uses], codes=codes, uncertainty=uncertainty)
+    continue_or_stop(recorder.progress(Progress("scoring", len(metrics), len(metrics))))
+    return scores
 
 
 def _rows(

@@ -7,27 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ml.component import Component
+from ml.rows import ConstantFactor, FactorKind, Rows, UnfitFactor, UnusableRows
+from ml.uncertainty import Draws, Numbers, group_errors, null_draws
 
-FactorKind = Literal["discrete", "continuous"]
-
-
-class ConstantFactor(ValueError):
-    """A factor takes a single value on the rows given, so that nothing can be said about it."""
-
-    def __init__(self, name: str, column: int, value: object) -> None:
-        self.factor, self.column = name, column
-        super().__init__(
-            f"factor {name!r} (column {column}) has the single value {value!r} on these rows;"
-            " drop the column or give rows on which it varies"
-        )
-
-
-class UnusableRows(ValueError):
-    """Codes or factors cannot be scored: the message says which column or shape, and why."""
+__all__ = [
+    "ConstantFactor",
+    "FactorKind",
+    "Metric",
+    "NullDistribution",
+    "Number",
+    "Rows",
+    "Score",
+    "UnfitFactor",
+    "UnusableRows",
+    "Value",
+]
 
 
 class NullDistribution(BaseModel):
@@ -90,47 +87,6 @@ class Value:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A sample of codes with all that metrics may want to know of each row.
-
-    Codes are (samples, latents), factors (samples, factors). The first `train` rows are for
-    fitting predictors, the others for testing them.
-    """
-
-    codes: np.ndarray
-    factors: np.ndarray
-    factor_names: tuple[str, ...]
-    factor_kinds: tuple[FactorKind, ...]
-    train: int
-    seed: int = 0
-    kl: np.ndarray | None = None
-    """KL to the prior in nats, (samples, latents)."""
-    reconstruction: np.ndarray | None = None
-    """-log p(x|z) in nats, (samples,), one posterior sample a row."""
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def only(self, rows: slice) -> Rows:
-        """The same for some of the rows."""
-
-        def cut(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[rows]
-
-        length = len(range(*rows.indices(len(self))))
-        return Rows(
-            self.codes[rows],
-            self.factors[rows],
-            self.factor_names,
-            self.factor_kinds,
-            min(self.train, length),
-            self.seed,
-            cut(self.kl),
-            cut(self.reconstruction),
-        )
-
-
 class Metric(Component):
     """A judgement of codes against factors."""
 
@@ -141,10 +97,33 @@ class Metric(Component):
     """Which rows it takes: all as one sample; a training and a testing part; the latter alone."""
     needs_factors: ClassVar[bool] = True
     numbers: ClassVar[Sequence[Number]]
+    """Every number that it may give."""
+    permutations: ClassVar[int] = 3
+    """How many joint permutations its null is made of; few where each takes a fit."""
+
+    def reported(self) -> Sequence[Number]:
+        """The numbers that it gives with these params."""
+        return self.numbers
 
     @abstractmethod
     def compute(self, rows: Rows) -> dict[str, Value]:
-        """The value of each of `numbers`, by name.
+        """The value of each number of `reported()`, by name.
 
-        Raises `ConstantFactor`, `UnusableRows`, or another ValueError that says what is wrong.
+        The same rows and `rows.seed` give the same values. Long work calls
+        `rows.continue_or_stop()` between its parts and lets pass what that raises.
+
+        Raises `ConstantFactor`, `UnfitFactor`, `UnusableRows`, or another ValueError that says
+        what is wrong.
         """
+
+    def null(self, rows: Rows) -> Draws:
+        """Each number on rows whose factors were permuted, over replicates."""
+        return null_draws(self.values, rows, self.permutations)
+
+    def half_widths(self, rows: Rows) -> Numbers:
+        """Half the width of each number's 95 % interval; see `ml.uncertainty`."""
+        return group_errors(self.values, rows)
+
+    def values(self, rows: Rows) -> Numbers:
+        """What `compute` gives, without details."""
+        return {name: value.value for name, value in self.compute(rows).items()}

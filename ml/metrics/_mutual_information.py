@@ -1,16 +1,30 @@
-"""Mutual information between binned codes and discrete factors, by counting."""
+"""Mutual information between binned codes and classes of factors, by counting."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ml.metric import Rows
+from ml.rows import Rows
 
 MOST_CELLS = 2**24
-"""Rows times latents times factors that are counted at once: 128 MB an array."""
+"""Cells that are counted at once: 128 MB an array."""
 
 
-def equal_width_bins(values: np.ndarray, n_bins: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Information:
+    """What is known from one table of counts, in nats."""
+
+    mutual: np.ndarray
+    """Of every code with every factor, (latents, factors)."""
+    codes: np.ndarray
+    """Entropies of the binned codes, (latents,)."""
+    factors: np.ndarray
+    """Entropies of the factors, (factors,)."""
+
+
+def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -> np.ndarray:
     """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
 
     The edges are numpy.histogram's in the dtype of `values`, the bin is
@@ -18,10 +32,19 @@ def equal_width_bins(values: np.ndarray, n_bins: int) -> np.ndarray:
     falls into one bin. This is the protocol's discretiser (disentanglement_lib). Unlike numpy's
     own, it also cuts a column whose values differ in their last places only, as those
     of a collapsed encoder do; some of its bins are then empty.
+
+    `scaled` takes columns to [0, 1] first, as the metrics of Carbonneau and Zaidi do: the same
+    bins, but for values that lie on an edge up to rounding.
     """
     binned = np.empty(values.shape, dtype=np.int64)
     for column, data in enumerate(values.T):
-        edges = _edges(data.astype(np.uint8) if data.dtype == bool else data, n_bins)
+        data = data.astype(np.uint8) if data.dtype == bool else data
+        if scaled:
+            low, high = float(data.min()), float(data.max())
+            data = (data.astype(np.float64) - low) / ((high - low) or 1.0)
+            edges = np.linspace(0.0, 1.0, n_bins + 1)
+        else:
+            edges = _edges(data, n_bins)
         binned[:, column] = np.digitize(data, edges[:-1]) - 1
     return binned
 
@@ -34,48 +57,60 @@ def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
     return np.linspace(low, high, n_bins + 1, dtype=dtype if dtype.kind == "f" else np.float64)
 
 
-def factor_classes(rows: Rows, n_bins: int) -> np.ndarray:
-    """Class indices of each factor: of its values where it is discrete, else of its bins."""
+def factor_classes(rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool) -> np.ndarray:
+    """Class indices of each factor: of its values where it is discrete, else of its bins.
+
+    `all_factors` cuts discrete factors into bins, too.
+    """
     classes = np.empty(rows.factors.shape, dtype=np.int64)
     for column, kind in enumerate(rows.factor_kinds):
         values = rows.factors[:, column]
-        if kind == "discrete":
+        if kind == "discrete" and not all_factors:
             classes[:, column] = np.unique(values, return_inverse=True)[1]
         else:
-            classes[:, column] = equal_width_bins(values[:, None], n_bins)[:, 0]
+            classes[:, column] = equal_width_bins(values[:, None], n_bins, scaled=scaled)[:, 0]
     return classes
 
 
-def class_entropies(classes: np.ndarray) -> np.ndarray:
-    """Empirical entropy of each column in nats."""
-    return np.array([_entropy(np.bincount(column)) for column in classes.T])
+def information(codes: np.ndarray, factors: np.ndarray) -> Information:
+    """Mutual information of every code with every factor, and their entropies.
 
+    Both are class indices from 0, (samples, latents) and (samples, factors). All pairs are counted
+    by one bincount, or by one for as many latents as fit into memory. From counts n of N rows
 
-def mutual_information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Empirical mutual information in nats of every code with every factor, (latents, factors).
+    .. math:: N H = N \\log N - \\sum n \\log n, \\qquad I = H(z) + H(v) - H(z, v)
 
-    Both are class indices from 0. All pairs are counted by one bincount, or by one for as many
-    latents as fit into memory: I = sum p(c, v) log(p(c, v) / (p(c) p(v))).
+    and what is below rounding is zero: the smallest information that counts can have is
+    about 1 / (2 N^2).
     """
-    at_once = max(1, MOST_CELLS // (codes.shape[0] * max(1, factors.shape[1])))
-    parts = range(0, codes.shape[1], at_once)
-    return np.concatenate([_information(codes[:, k : k + at_once], factors) for k in parts])
-
-
-def _information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     samples, latents = codes.shape
     n_factors = factors.shape[1]
-    rows, columns = int(codes.max()) + 1, int(factors.max()) + 1
-    pair = np.arange(latents * n_factors).reshape(latents, n_factors)
-    cell = (pair[None] * rows + codes[:, :, None]) * columns + factors[:, None, :]
-    counts = np.bincount(cell.ravel(), minlength=latents * n_factors * rows * columns)
-    joint = counts.reshape(latents, n_factors, rows, columns) / samples
-    independent = joint.sum(3, keepdims=True) * joint.sum(2, keepdims=True)
-    ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
-    information: np.ndarray = (joint * np.log(ratio)).sum((2, 3))
-    return information.clip(min=0.0)
+    n_bins, sizes = int(codes.max()) + 1, factors.max(0) + 1
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    starts, width = offsets[:-1], int(offsets[-1])
+    # Rows last: numpy adds and counts along memory.
+    shifted = np.ascontiguousarray((factors + starts).T)
+    # n log n for every count that can occur.
+    n_log_n = np.arange(samples + 1, dtype=np.float64)
+    n_log_n[1:] *= np.log(n_log_n[1:])
+    whole = n_log_n[samples]
 
-
-def _entropy(counts: np.ndarray) -> float:
-    p = counts[counts > 0] / counts.sum()
-    return float(-(p * np.log(p)).sum())
+    of_factors = np.add.reduceat(n_log_n[np.bincount(shifted.ravel(), minlength=width)], starts)
+    mutual, of_codes = np.empty((latents, n_factors)), np.empty(latents)
+    at_once = max(1, MOST_CELLS // max(samples * n_factors, n_bins * width))
+    for first in range(0, latents, at_once):
+        part = codes[:, first : first + at_once]
+        rows = np.ascontiguousarray((part + n_bins * np.arange(part.shape[1])).T) * width
+        cells = rows[:, None, :] + shifted[None, :, :]
+        counts = np.bincount(cells.ravel(), minlength=part.shape[1] * n_bins * width)
+        counts = counts.reshape(part.shape[1], n_bins, width)
+        joint = np.add.reduceat(n_log_n[counts].sum(1), starts, axis=1)
+        # Each row of a factor's table sums to the bin's count, whichever factor.
+        binned = n_log_n[counts[:, :, : sizes[0]].sum(2)].sum(1)
+        mutual[first : first + at_once] = joint - binned[:, None] - of_factors + whole
+        of_codes[first : first + at_once] = whole - binned
+    mutual /= samples
+    mutual[mutual < 1e-13] = 0.0
+    return Information(
+        mutual, (of_codes / samples).clip(min=0.0), ((whole - of_factors) / samples).clip(min=0.0)
+    )

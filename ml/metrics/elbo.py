@@ -7,6 +7,10 @@ from typing import ClassVar, Literal
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.registry import register
+from ml.uncertainty import Numbers, half_sample_errors
+
+HALVES = 200
+"""Half samples that an interval is made of."""
 
 
 @register
@@ -33,6 +37,9 @@ class Elbo(Metric):
         Number("reconstruction", higher_is_better=False, range=(0.0, None), perfect=None),
         Number("kl", higher_is_better=False, range=(0.0, None), perfect=None),
     )
+
+    def half_widths(self, rows: Rows) -> Numbers:
+        return half_sample_errors(self.values, rows, HALVES)
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         if rows.reconstruction is None or rows.kl is None:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.figure import Figure
 
-from ml.metrics._mutual_information import class_entropies, equal_width_bins, mutual_information
+from ml.metrics._mutual_information import equal_width_bins, information
 from ml.plot import Material, Plot, show_image
 from ml.registry import register
 
@@ -83,6 +83,6 @@ def _most_told(material: Material) -> list[str]:
     classes = np.stack(
         [np.unique(material.encoded.factors[:, k], return_inverse=True)[1] for k in varying], 1
     )
-    share = mutual_information(equal_width_bins(material.encoded.mean, BINS), classes)
-    share = share / class_entropies(classes)
+    known = information(equal_width_bins(material.encoded.mean, BINS), classes)
+    share = known.mutual / known.factors
     return [f"{material.factor_names[varying[int(row.argmax())]]} {row.max():.0%}" for row in share]

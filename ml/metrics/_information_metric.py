@@ -1,0 +1,133 @@
+"""What the information metrics share: bins, one matrix for all of them, its null and halves."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Annotated, NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from ml.metric import ConstantFactor, Metric, Rows, Value
+from ml.metrics._mutual_information import (
+    Information,
+    equal_width_bins,
+    factor_classes,
+    information,
+)
+from ml.uncertainty import Draws, Numbers, half_width_of_halves, halves, permutations
+
+_T = TypeVar("_T")
+
+MOST_REPLICATES = 1000
+FEWEST_REPLICATES = 30
+MOST_COUNTS = 2_000_000_000
+"""Rows x latents x factors counted over all replicates: more of them, fewer replicates."""
+
+
+class Binning(NamedTuple):
+    """How codes and factors become classes."""
+
+    bins: int
+    factor_bins: int | None
+    scaled: bool
+
+
+class InformationMetric(Metric):
+    """A metric that is a function of the mutual information of binned codes with factors.
+
+    All metrics of one binning share one matrix, one null of up to a thousand joint permutations,
+    and as many half samples; where rows x latents x factors is above two million, fewer of both.
+    """
+
+    bins: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Bins of equal width that a code is cut into."""
+    factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Bins that every factor is cut into; null keeps the values of discrete factors and cuts
+    continuous ones into as many bins as codes."""
+    scaled: bool = False
+    """Scale columns to [0, 1] before cutting them, as Carbonneau et al. do; only values on an edge
+    up to rounding can change their bin."""
+
+    @abstractmethod
+    def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
+        """The score, and the parts it is made of, per factor or per code."""
+
+    def check(self, rows: Rows) -> None:
+        """Raise what a matrix of this shape cannot be scored for."""
+
+    def compute(self, rows: Rows) -> dict[str, Value]:
+        self.check(rows)
+        known = _known(rows, self._binning)
+        for column in np.flatnonzero(known.factors == 0):
+            name = rows.factor_names[column]
+            raise ConstantFactor(name, int(column), rows.factors[0, column].item())
+        value, parts = self.aggregate(known)
+        details = {
+            "factors": list(rows.factor_names),
+            **{name: part.tolist() for name, part in parts.items()},
+            "factor_entropies": known.factors.tolist(),
+            "code_entropies": known.codes.tolist(),
+            "mutual_information": known.mutual.tolist(),
+        }
+        return {self.name: Value(value, details)}
+
+    def null(self, rows: Rows) -> Draws:
+        return {self.name: self._over(_null(rows, self._binning))}
+
+    def half_widths(self, rows: Rows) -> Numbers:
+        return {self.name: half_width_of_halves(self._over(_halves(rows, self._binning)))}
+
+    @property
+    def _binning(self) -> Binning:
+        return Binning(self.bins, self.factor_bins, self.scaled)
+
+    def _over(self, several: Iterable[Information]) -> np.ndarray:
+        return np.array([self.aggregate(known)[0] for known in several])
+
+
+def _known(rows: Rows, binning: Binning) -> Information:
+    return _once(rows, ("information", binning), lambda: information(*_classes(rows, binning)))
+
+
+def _null(rows: Rows, binning: Binning) -> list[Information]:
+    def compute() -> list[Information]:
+        codes, factors = _classes(rows, binning)
+        return [information(codes, factors[index]) for index in permutations(rows, _number(rows))]
+
+    return _once(rows, ("information under the null", binning), compute)
+
+
+def _halves(rows: Rows, binning: Binning) -> list[Information]:
+    def compute() -> list[Information]:
+        # A fresh sample would be cut between its own minimum and maximum.
+        return [
+            information(*_classes(rows.take(index, len(index)), binning))
+            for index in halves(rows, _number(rows))
+        ]
+
+    return _once(rows, ("information of half samples", binning), compute)
+
+
+def _once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:
+    if key not in rows.shared:
+        rows.shared[key] = compute()
+    found: _T = rows.shared[key]
+    return found
+
+
+def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
+    bins, factor_bins, scaled = binning
+    return (
+        equal_width_bins(rows.codes, bins, scaled=scaled),
+        factor_classes(
+            rows, factor_bins or bins, all_factors=factor_bins is not None, scaled=scaled
+        ),
+    )
+
+
+def _number(rows: Rows) -> int:
+    """How many replicates these rows can afford."""
+    cost: int = rows.codes.size * rows.factors.shape[1]
+    return max(FEWEST_REPLICATES, min(MOST_REPLICATES, MOST_COUNTS // cost))

@@ -1,0 +1,51 @@
+"""MIG-sup: the Mutual Information Gap the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ml.metric import Number
+from ml.metrics._gaps import best_and_second
+from ml.metrics._information_metric import InformationMetric
+from ml.metrics._mutual_information import Information
+from ml.registry import register
+
+
+@register
+class MIGSup(InformationMetric):
+    r"""MIG-sup: by how much each latent's best factor leads its second.
+
+    .. math:: \frac{1}{D} \sum_d \hat I(z_d; v_{(1)}) - \hat I(z_d; v_{(2)})
+
+    with I divided by the factor's entropy H(v) before the two are compared (`normaliser: factor`,
+    as Li et al. do), or by the binned code's H(z) (`normaliser: code`, as the code of
+    Carbonneau et al. does). In [0, 1], higher is better. `mig` asks whether a factor is kept in one
+    latent, this whether a latent keeps one factor.
+
+    A dead latent scores 0 and stays in the mean, as in `modularity`; the published code gives NaN.
+
+    Raises:
+        ConstantFactor: a factor takes a single value.
+
+    References:
+        Li et al., 2020, https://arxiv.org/abs/2002.10549
+    """
+
+    name: Literal["mig_sup"] = "mig_sup"
+    numbers: ClassVar[Sequence[Number]] = (Number("mig_sup"),)
+    normaliser: Literal["factor", "code"] = "factor"
+    """Whose entropy mutual information is divided by."""
+
+    def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
+        if self.normaliser == "factor":
+            shares = known.mutual / known.factors
+        else:
+            entropies = known.codes[:, None]
+            shares = np.divide(
+                known.mutual, entropies, out=np.zeros_like(known.mutual), where=entropies > 0
+            )
+        best, second = best_and_second(shares.T)
+        return float((best - second).mean()), {"gaps": best - second}

@@ -1,0 +1,92 @@
+"""The rows that metrics judge: codes, factors, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+FactorKind = Literal["discrete", "continuous"]
+
+
+class ConstantFactor(ValueError):
+    """A factor takes a single value on the rows given, so that nothing can be said about it."""
+
+    def __init__(self, name: str, column: int, value: object, rows: str = "these rows") -> None:
+        self.factor, self.column = name, column
+        super().__init__(
+            f"factor {name!r} (column {column}) has the single value {value!r} on {rows};"
+            " drop the column or give rows on which it varies"
+        )
+
+
+class UnfitFactor(ValueError):
+    """A factor is of a kind that the metric, with these params, cannot take."""
+
+    def __init__(self, name: str, column: int, why: str) -> None:
+        self.factor, self.column = name, column
+        super().__init__(f"factor {name!r} (column {column}) {why}")
+
+
+class UnusableRows(ValueError):
+    """Codes or factors cannot be scored: the message says which column or shape, and why."""
+
+
+def _go_on() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A sample of codes with all that metrics may want to know of each row.
+
+    Codes are (samples, latents), factors (samples, factors). The first `train` rows are for
+    fitting predictors, the others for testing them.
+    """
+
+    codes: np.ndarray
+    factors: np.ndarray
+    factor_names: tuple[str, ...]
+    factor_kinds: tuple[FactorKind, ...]
+    train: int
+    seed: int = 0
+    kl: np.ndarray | None = None
+    """KL to the prior in nats, (samples, latents)."""
+    reconstruction: np.ndarray | None = None
+    """-log p(x|z) in nats, (samples,), one posterior sample a row."""
+    threads: int = 1
+    """How many threads a fit may use."""
+    continue_or_stop: Callable[[], None] = _go_on
+    """Called between the parts of long work; raises to stop it."""
+    shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What several metrics compute of these very rows, by a key of their own choice."""
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, index: np.ndarray | slice, train: int) -> Rows:
+        """Some of the rows, in the order of `index`; the first `train` of them are for fitting."""
+
+        def taken(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[index]
+
+        return replace(
+            self,
+            codes=self.codes[index],
+            factors=self.factors[index],
+            kl=taken(self.kl),
+            reconstruction=taken(self.reconstruction),
+            train=train,
+            shared={},
+        )
+
+    def only(self, rows: slice) -> Rows:
+        """The same for some of the rows."""
+        length = len(range(*rows.indices(len(self))))
+        return self.take(rows, min(self.train, length))
+
+    def with_factors_of(self, index: np.ndarray) -> Rows:
+        """Each row with another row's factors: codes that know nothing of them."""
+        return replace(self, factors=self.factors[index], shared={})

@@ -1,0 +1,153 @@
+"""What published implementations give on the arrays of `tests/golden`, and which of ours it is.
+
+`scores.json` holds every number, by problem and key; `README.md` beside it says whose they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parent.parent / "golden"
+PROBLEMS: dict[str, Any] = json.loads((FOLDER / "scores.json").read_text())
+WITHOUT_CONSTANT = ".dropconst"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """How to ask for the number that a key stands for."""
+
+    metric: Mapping[str, Any]
+    #: Their name of a number: ours.
+    names: Mapping[str, str]
+    #: How far ours may be from theirs.
+    tolerance: float = 1e-6
+    #: Cast codes first.
+    dtype: type | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One metric of one published implementation on one problem."""
+
+    problem: str
+    key: str
+    ours: Ours
+
+    def __str__(self) -> str:
+        return f"{self.problem}-{self.key}"
+
+    @property
+    def published(self) -> dict[str, Any]:
+        found: dict[str, Any] = PROBLEMS[self.problem]["keys"][self.key]
+        return found
+
+    @property
+    def train_rows(self) -> int:
+        return int(self.published["params"].get("num_train", PROBLEMS[self.problem]["n_train"]))
+
+    @property
+    def constant_factor(self) -> bool:
+        """Whether a factor takes a single value and was not dropped."""
+        return 1 in PROBLEMS[self.problem]["factor_sizes"] and WITHOUT_CONSTANT not in self.key
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        codes, factors = arrays(self.problem)
+        if WITHOUT_CONSTANT in self.key:
+            factors = factors[:, factors.min(0) != factors.max(0)]
+        if self.ours.dtype is not None:
+            codes = codes.astype(self.ours.dtype)
+        params = self.published["params"]
+        if "num_train" in params and "num_test" in params:
+            rows = params["num_train"] + params["num_test"]
+            codes, factors = codes[:rows], factors[:rows]
+        return codes, factors
+
+
+def _ours() -> dict[str, Ours]:
+    dci = {name: name for name in ("disentanglement", "completeness", "informativeness")}
+    accuracies = {
+        f"informativeness_{part}": f"informativeness_{part}" for part in ("train", "test")
+    }
+    mig = {"name": "mig", "bins": 20}
+    found = {
+        "dlib.mig": Ours(mig, {"discrete_mig": "mig"}),
+        "dlib.mig.float64codes": Ours(mig, {"discrete_mig": "mig"}, dtype=np.float64),
+        "dcf.mig": Ours({**mig, "factor_bins": 20}, {"mig": "mig"}),
+        "dcf.modularity": Ours(
+            {"name": "modularity", "bins": 20, "factor_bins": 20}, {"modularity": "modularity"}
+        ),
+        "dlib.modularity.allrows": Ours(
+            {"name": "modularity", "bins": 20}, {"modularity_score": "modularity"}
+        ),
+        "dlib.sap.discrete": Ours(
+            {"name": "sap", "predictor": "linear_svm"}, {"SAP_score": "sap"}, 2e-3
+        ),
+        "dlib.sap.discrete.dual": Ours(
+            {"name": "sap", "predictor": "linear_svm"}, {"SAP_score": "sap"}, 5e-3
+        ),
+        "dlib.sap.continuous": Ours(
+            {"name": "sap", "predictor": "correlation"}, {"SAP_score": "sap"}
+        ),
+        "ubi.sap.regression": Ours(
+            {"name": "sap", "predictor": "linear_regression"}, {"sap": "sap"}
+        ),
+        "ubi.sap.classification": Ours(
+            {"name": "sap", "predictor": "decision_tree"}, {"sap": "sap"}, 5e-3
+        ),
+        "dlib.dci_gbt": Ours(
+            {"name": "dci", "predictor": "gradient_boosting"},
+            {
+                "disentanglement": "disentanglement",
+                "completeness": "completeness",
+                **accuracies,
+            },
+            2e-3,
+        ),
+        "ubi.dci.lasso": Ours({"name": "dci", "predictor": "lasso"}, dci, 1e-4),
+        "ubi.dci.random_forest": Ours({"name": "dci", "predictor": "random_forest"}, dci, 0.03),
+        "dlib.modularity_explicitness": Ours(
+            {"name": "explicitness"},
+            {f"explicitness_score_{part}": f"explicitness_{part}" for part in ("train", "test")},
+            5e-4,
+        ),
+    }
+    ten = {"bins": 10, "factor_bins": 10, "scaled": True}
+    for cut, params in (("disc20", {"bins": 20}), ("cont10", ten)):
+        by_code = {"name": "mig_sup", "normaliser": "code", **params}
+        found[f"ubi.mig_sup.{cut}"] = Ours(by_code, {"mig_sup": "mig_sup"})
+        for name in ("jemmig", "dcimig", "modularity"):
+            found[f"ubi.{name}.{cut}"] = Ours({"name": name, **params}, {name: name})
+        found[f"ubi.explicitness.{cut}.impl1"] = Ours(
+            {
+                "name": "explicitness",
+                "variant": "one_vs_rest",
+                **({"factor_bins": 10} if cut == "cont10" else {}),
+            },
+            {"explicitness": "explicitness"},
+            5e-4,
+        )
+    return found
+
+
+OURS = _ours()
+KEYS = sorted({key for problem in PROBLEMS.values() for key in problem["keys"]})
+COVERED = [key for key in KEYS if key.removesuffix(WITHOUT_CONSTANT) in OURS]
+CASES = [
+    Case(problem, key, OURS[key.removesuffix(WITHOUT_CONSTANT)])
+    for problem in PROBLEMS
+    for key in PROBLEMS[problem]["keys"]
+    if key in COVERED
+]
+
+
+@cache
+def arrays(problem: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(FOLDER / f"{problem}.npz") as stored:
+        return stored["codes"], stored["factors"]

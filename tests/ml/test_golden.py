@@ -1,0 +1,50 @@
+"""Our scores beside those that published implementations give on the same arrays."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ml import score
+from ml.metric import ConstantFactor
+from ml.metrics._mutual_information import equal_width_bins, information
+from tests.ml.golden import CASES, FOLDER, Case, arrays
+
+MATRICES = json.loads((FOLDER / "mutual_information.json").read_text())["problems"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_scores_are_those_of_published_implementations(case: Case) -> None:
+    codes, factors = case.arrays()
+    if case.constant_factor:
+        with pytest.raises(ConstantFactor):
+            score(codes, factors, [case.ours.metric], train_rows=case.train_rows)
+        return
+    found = {
+        one.name: one.value
+        for one in score(
+            codes, factors, [case.ours.metric], train_rows=case.train_rows, uncertainty=False
+        )
+    }
+    compared = 0
+    for theirs, ours in case.ours.names.items():
+        published = case.published["scores"][theirs]
+        # Where theirs is random: three of its deviations, or the tolerance where that is more.
+        tolerance = max(3 * published.get("std", 0.0), case.ours.tolerance)
+        expected = published.get("value", published.get("mean"))
+        assert found[ours] == pytest.approx(expected, abs=tolerance), theirs
+        compared += 1
+    assert compared
+
+
+@pytest.mark.parametrize("problem", sorted(MATRICES))
+def test_matrices_are_disentanglement_libs(problem: str) -> None:
+    # The lattice is not among them: its codes lie on the edges of bins, and counts may differ.
+    codes, factors = arrays(problem)
+    factors = factors[:, factors.min(0) != factors.max(0)].astype(np.int64)
+    known = information(equal_width_bins(codes, 20), factors)
+    published = MATRICES[problem]
+    np.testing.assert_allclose(known.mutual, published["mi_nats_codes_x_factors"], atol=1e-8)
+    np.testing.assert_allclose(known.factors, published["factor_entropy_nats"], atol=1e-8)
