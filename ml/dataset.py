@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
@@ -171,6 +171,8 @@ class DatasetComponent(Component):
     """
 
     kind: ClassVar[str] = "dataset"
+    not_recoverable: ClassVar[Mapping[str, str]] = {}
+    """Factors that no encoder can tell fully from an image, and why."""
 
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:

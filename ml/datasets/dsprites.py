@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -52,6 +52,10 @@ class DSprites(DatasetComponent):
     """
 
     version: ClassVar[int] = 1
+    not_recoverable: ClassVar[Mapping[str, str]] = {
+        "orientation": "squares look the same after a quarter of a turn and ellipses after half a"
+        " turn, and the first and the last of the 40 values are one angle"
+    }
     name: Literal["dsprites"] = "dsprites"
     path: OperatorPath | None = None
     """The official .npz file, relative to the data folder; null renders the images."""

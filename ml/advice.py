@@ -1,0 +1,165 @@
+"""Advice: the plain reasons behind odd scores, found in the scores and curves themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from pydantic import BaseModel
+
+from ml.dataset import DatasetComponent
+from ml.metric import Score
+
+Curves = Mapping[str, Sequence[tuple[int, float | None]]]
+"""Training curves: tag to (step, value) pairs."""
+
+UNUSED_KL = 0.01
+"""Nats; a latent with less is unused, as in UDR (Duan et al., 2020)."""
+STILL_FALLING = 0.01
+"""Share of the reconstruction by which a trained model may still improve over its last tenth."""
+FEWEST_POINTS = 20
+"""Of a curve that is to be judged."""
+LATENT = "kl_per_latent/"
+
+
+class Advice(BaseModel):
+    """One reason for odd numbers, and what to do about it."""
+
+    about: str
+    """A score's name, a factor's, or `training`."""
+    reason: str
+    """What was seen, with its numbers."""
+    suggestion: str
+    """What to change, or what not to expect."""
+
+
+def advise(
+    scores: Sequence[Score],
+    *,
+    curves: Curves | None = None,
+    dataset: DatasetComponent | None = None,
+) -> list[Advice]:
+    """What stands behind these scores: the model first, then the data, then single scores.
+
+    Without curves nothing is said of the training, without a data set nothing of its factors.
+    """
+    found: list[Advice] = []
+    if curves:
+        found += [*_unused_latents(curves), *_undertrained(curves)]
+    if dataset is not None:
+        found += _not_recoverable(scores, dataset)
+    for score in scores:
+        found += [*_inside_null(score), *_too_few_bins(score), *_shared_factor(score)]
+    # The same factor meets the same bins in every metric of one matrix.
+    return list({(one.about, one.reason): one for one in found}.values())
+
+
+def _unused_latents(curves: Curves) -> Iterator[Advice]:
+    kl = {
+        int(tag.removeprefix(LATENT)): points[-1][1]
+        for tag, points in curves.items()
+        if tag.startswith(LATENT) and points and points[-1][1] is not None
+    }
+    unused = sorted(
+        latent for latent, value in kl.items() if value is not None and value < UNUSED_KL
+    )
+    if not unused:
+        return
+    listed = ", ".join(f"z{latent}" for latent in unused)
+    if len(unused) == len(kl):
+        yield Advice(
+            about="training",
+            reason=f"all {len(kl)} latents have collapsed: each has a KL below {UNUSED_KL} nats at"
+            " the last step, so that codes say nothing of the image",
+            suggestion="lower the weight of the KL (beta), or let it grow from zero; no score of"
+            " these codes means anything",
+        )
+    else:
+        yield Advice(
+            about="training",
+            reason=f"{len(unused)} of {len(kl)} latents are unused ({listed}): a KL below"
+            f" {UNUSED_KL} nats at the last step",
+            suggestion="usual where there are more latents than factors; if factors are missing"
+            " from the codes, lower the weight of the KL (beta)",
+        )
+
+
+def _undertrained(curves: Curves) -> Iterator[Advice]:
+    values = np.array(
+        [value for _, value in curves.get("reconstruction", ()) if value is not None], dtype=float
+    )
+    if len(values) < FEWEST_POINTS:
+        return
+    tenth = len(values) // 10
+    last, before = values[-tenth:], values[-2 * tenth : -tenth]
+    fall = float(before.mean() - last.mean())
+    # A batch's noise: deviation of each mean, from differences of neighbours.
+    noise = float(np.diff(values[-2 * tenth :]).std() / math.sqrt(max(1, tenth)))
+    if fall > STILL_FALLING * abs(float(before.mean())) and fall > 2 * noise:
+        yield Advice(
+            about="training",
+            reason="the reconstruction was still falling when training ended: by"
+            f" {fall / abs(float(before.mean())):.1%} from the last tenth but one to the last",
+            suggestion="train for more steps before comparing scores",
+        )
+
+
+def _not_recoverable(scores: Sequence[Score], dataset: DatasetComponent) -> Iterator[Advice]:
+    judged = {name for score in scores for name in score.details.get("factors", ())}
+    for factor, why in dataset.not_recoverable.items():
+        if factor in judged:
+            yield Advice(
+                about=factor,
+                reason=f"{factor} of {dataset.name} cannot be told fully from an image: {why}",
+                suggestion="even a perfect encoder falls short of a perfect score on it",
+            )
+
+
+def _inside_null(score: Score) -> Iterator[Advice]:
+    if score.value is None or score.null is None:
+        return
+    null = score.null
+    lead = (score.value - null.mean) * (1 if score.higher_is_better else -1)
+    if lead <= 2 * null.std:
+        yield Advice(
+            about=score.name,
+            reason=f"{score.name} {score.value:.4g} lies inside its null ({null.mean:.4g} ±"
+            f" {null.std:.2g}, {null.replicates} permutations)",
+            suggestion="it cannot be told from codes that know nothing of the factors",
+        )
+
+
+def _too_few_bins(score: Score) -> Iterator[Advice]:
+    bins, entropies = score.params.get("bins"), score.details.get("factor_entropies")
+    if score.metric != "mig" or bins is None or entropies is None:
+        return
+    most = math.log(bins)
+    for factor, entropy in zip(score.details["factors"], entropies, strict=True):
+        if entropy > most * 1.01:
+            yield Advice(
+                about=factor,
+                reason=f"codes are cut into {bins} bins, which hold {most:.2f} nats at most, but"
+                f" {factor} has {entropy:.2f}",
+                suggestion=f"its gap cannot exceed {most / entropy:.2f}; for more, set bins, and"
+                " compare scores of equal bins only",
+            )
+
+
+def _shared_factor(score: Score) -> Iterator[Advice]:
+    """Factors that a latent knows well, and a second one too: what makes a gap small."""
+    if score.metric != "mig" or "mutual_information" not in score.details:
+        return
+    shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
+    if len(shares) < 2:
+        return
+    for factor, column in zip(score.details["factors"], shares.T, strict=True):
+        second, best = np.argsort(column)[-2:]
+        if column[best] > 0.2 and column[second] > 0.7 * column[best]:
+            yield Advice(
+                about=factor,
+                reason=f"two latents know {factor}: z{best} holds {column[best]:.0%} of its"
+                f" entropy and z{second} {column[second]:.0%}",
+                suggestion="the gap that MIG measures is small though the codes keep the factor;"
+                " see modularity and DCI",
+            )
