@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.component import Component
 from ml.rows import ConstantFactor, FactorKind, Rows, UnfitFactor, UnusableRows
-from ml.uncertainty import Draws, Numbers, group_errors, null_draws
+from ml.uncertainty import Draws, Numbers, jackknife_errors, null_draws
 
 __all__ = [
     "ConstantFactor",
@@ -122,7 +122,7 @@ class Metric(Component):
 
     def half_widths(self, rows: Rows) -> Numbers:
         """Half the width of each number's 95 % interval; see `ml.uncertainty`."""
-        return group_errors(self.values, rows)
+        return jackknife_errors(self.values, rows)
 
     def values(self, rows: Rows) -> Numbers:
         """What `compute` gives, without details."""

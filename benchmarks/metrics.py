@@ -1,0 +1,201 @@
+"""Each metric beside the reference call on the same arrays, in turns in one run.
+
+The reference call is what published code does for that number, by scikit-learn: loops of
+mutual_info_score, one LinearSVC a code and factor, a grid search of trees. The arrays are
+`tests/golden/p07_dsprites_mid.npz`: 10,000 rows, 10 codes, factors of 3, 6, 40, 32 and 32 values,
+of which 7,500 rows train. Times are CPU seconds of the process (one thread), the best of the
+rounds.
+
+    OMP_NUM_THREADS=1 python benchmarks/metrics.py [--rounds 3] [--slow] [--only sap]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.metrics import mutual_info_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import StandardScaler, minmax_scale
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from ml import score
+
+ARRAYS = Path(__file__).parent.parent / "tests" / "golden" / "p07_dsprites_mid.npz"
+TRAIN = 7500
+
+Arrays = tuple[np.ndarray, np.ndarray]
+Reference = Callable[[np.ndarray, np.ndarray], float]
+
+
+def matrix(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Mutual information by loops, (latents, factors)."""
+    binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
+    return np.array([[mutual_info_score(v, code) for v in factors.T] for code in binned])
+
+
+def gap(scores: np.ndarray) -> float:
+    ordered = np.sort(scores, axis=0)[::-1]
+    return float((ordered[0] - ordered[1]).mean())
+
+
+def mig(codes: np.ndarray, factors: np.ndarray) -> float:
+    return gap(matrix(codes, factors) / [mutual_info_score(v, v) for v in factors.T])
+
+
+def sap_linear_svm(codes: np.ndarray, factors: np.ndarray) -> float:
+    def accuracy(code: np.ndarray, factor: np.ndarray) -> float:
+        machine = LinearSVC(C=0.01, class_weight="balanced").fit(code[:TRAIN], factor[:TRAIN])
+        return float((machine.predict(code[TRAIN:]) == factor[TRAIN:]).mean())
+
+    return gap(np.array([[accuracy(code[:, None], v) for v in factors.T] for code in codes.T]))
+
+
+def sap_decision_tree(codes: np.ndarray, factors: np.ndarray) -> float:
+    def accuracy(code: np.ndarray, factor: np.ndarray) -> float:
+        tree = DecisionTreeClassifier(random_state=0)
+        search = GridSearchCV(tree, {"max_depth": list(range(1, 10))}, cv=10)
+        return float((search.fit(code, factor).predict(code) == factor).mean())
+
+    scaled = minmax_scale(codes)
+    return gap(np.array([[accuracy(code[:, None], v) for v in factors.T] for code in scaled.T]))
+
+
+def explicitness(codes: np.ndarray, factors: np.ndarray) -> float:
+    scaled = StandardScaler().fit(codes[:TRAIN]).transform(codes)
+    areas = []
+    for factor in factors.T:
+        model = LogisticRegression().fit(scaled[:TRAIN], factor[:TRAIN])
+        given = model.predict_proba(scaled[TRAIN:])
+        each = [
+            roc_auc_score(factor[TRAIN:] == c, given[:, k]) for k, c in enumerate(model.classes_)
+        ]
+        areas.append(np.mean(each))
+    return float(np.mean(areas))
+
+
+def explicitness_one_vs_rest(codes: np.ndarray, factors: np.ndarray) -> float:
+    scaled, areas = minmax_scale(codes), []
+    for factor in factors.T:
+        model = OneVsRestClassifier(LogisticRegression(class_weight="balanced"))
+        given = model.fit(scaled, factor).predict_proba(scaled)
+        areas.append(
+            np.mean([roc_auc_score(factor == c, given[:, k]) for k, c in enumerate(model.classes_)])
+        )
+    return 2 * float(np.mean(areas)) - 1
+
+
+def disentanglement(importance: np.ndarray) -> float:
+    shares = importance / importance.sum(1, keepdims=True).clip(min=1e-30)
+    entropies = -(shares * np.log(shares.clip(min=1e-30))).sum(1) / np.log(importance.shape[1])
+    return float((1 - entropies) @ importance.sum(1) / importance.sum())
+
+
+def dci_gradient_boosting(codes: np.ndarray, factors: np.ndarray) -> float:
+    fits = [
+        GradientBoostingClassifier(random_state=0).fit(codes[:TRAIN], v[:TRAIN]) for v in factors.T
+    ]
+    return disentanglement(np.stack([fit.feature_importances_ for fit in fits], axis=1))
+
+
+def dci_lasso(codes: np.ndarray, factors: np.ndarray) -> float:
+    alphas = {"alpha": [1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0]}
+    columns = []
+    for factor in minmax_scale(factors.astype(float)).T:
+        search = GridSearchCV(
+            Lasso(max_iter=5000), alphas, cv=KFold(10), scoring="neg_mean_squared_error"
+        )
+        columns.append(np.abs(search.fit(minmax_scale(codes), factor).best_estimator_.coef_))
+    return disentanglement(np.stack(columns, axis=1))
+
+
+def dci_random_forest(codes: np.ndarray, factors: np.ndarray) -> float:
+    grid = {"max_depth": [8, 16, 32, 64, 128], "max_features": [0.2, 0.4, 0.8, 1.0]}
+    columns = []
+    for factor in minmax_scale(factors.astype(float)).T:
+        search = GridSearchCV(
+            RandomForestRegressor(10, random_state=0),
+            grid,
+            cv=KFold(10),
+            scoring="neg_mean_squared_error",
+        )
+        columns.append(search.fit(minmax_scale(codes), factor).best_estimator_.feature_importances_)
+    return disentanglement(np.stack(columns, axis=1))
+
+
+PAIRS: list[tuple[dict[str, Any], str, Reference]] = [
+    ({"name": "mig"}, "mig", mig),
+    ({"name": "sap"}, "sap", sap_linear_svm),
+    ({"name": "explicitness"}, "explicitness_test", explicitness),
+    (
+        {"name": "explicitness", "variant": "one_vs_rest"},
+        "explicitness",
+        explicitness_one_vs_rest,
+    ),
+    ({"name": "dci", "predictor": "lasso"}, "disentanglement", dci_lasso),
+]
+SLOW: list[tuple[dict[str, Any], str, Reference]] = [
+    ({"name": "sap", "predictor": "decision_tree"}, "sap", sap_decision_tree),
+    ({"name": "dci"}, "disentanglement", dci_gradient_boosting),
+    ({"name": "dci", "predictor": "random_forest"}, "disentanglement", dci_random_forest),
+]
+
+
+def timed(call: Callable[[], float]) -> tuple[float, float]:
+    began = time.process_time()
+    value = call()
+    return value, time.process_time() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--slow", action="store_true", help="those of minutes, too, one round each")
+    parser.add_argument("--only", default="", help="metrics whose name begins so")
+    given = parser.parse_args()
+    with np.load(ARRAYS) as stored:
+        codes, factors = stored["codes"], stored["factors"]
+    # Kernels are compiled, or read from where they were kept, before anything is timed.
+    score(codes[:300], factors[:300] % 3, ["dci", "sap", "mig"], uncertainty=False)
+    print("| metric | number | ours | reference | ours, s | reference, s | times less |")
+    print("|---|---|---|---|---|---|---|")
+    for metric, name, reference in PAIRS + (SLOW if given.slow else []):
+        label = " ".join(metric.values())
+        if not label.startswith(given.only):
+            continue
+
+        def ours(metric: dict[str, Any] = metric, name: str = name) -> float:
+            found = score(codes, factors, [metric], train_rows=TRAIN, uncertainty=False)
+            return float({one.name: one.value for one in found}[name] or 0.0)
+
+        def theirs(reference: Reference = reference) -> float:
+            return reference(codes, factors)
+
+        rounds = 1 if (metric, name, reference) in SLOW else given.rounds
+        mine, other = zip(*((timed(ours), timed(theirs)) for _ in range(rounds)), strict=True)
+        fast, slow = min(s for _, s in mine), min(s for _, s in other)
+        print(
+            f"| {label} | {name} | {mine[0][0]:.6f} | {other[0][0]:.6f} | {fast:.3f} | {slow:.3f}"
+            f" | {slow / fast:.1f} |",
+            flush=True,
+        )
+    everything = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]
+    if "information".startswith(given.only):
+        _, seconds = timed(lambda: len(score(codes, factors, everything)))
+        print(
+            f"\nThe seven information metrics with 1,000 permutations and 1,000 half samples:"
+            f" {seconds:.1f} s; a thousand loops of the reference matrix alone:"
+            f" {1000 * timed(lambda: matrix(codes, factors).sum())[1]:.0f} s."
+        )
+
+
+if __name__ == "__main__":
+    main()
