@@ -46,13 +46,14 @@ async def _body(request: Request) -> bytes:
     if not body.strip():
         raise BadRequest(
             HTTPStatus.BAD_REQUEST,
-            "The body is empty; send a JSON object with at least dataset and objective.",
+            "The body is empty; send a JSON object, for an experiment with at least dataset and"
+            " objective.",
         )
     return bytes(body)
 
 
-def _json_body(body: Annotated[bytes, Depends(_body)]) -> Any:
-    """The request's JSON value. Not async, so that large ones are read beside the event loop.
+def read_json(body: bytes, what: str = "The body") -> Any:
+    """The JSON value that bytes stand for; `what` they are is told when they do not.
 
     Raises:
         BadRequest: 400 for what is not JSON.
@@ -63,11 +64,16 @@ def _json_body(body: Annotated[bytes, Depends(_body)]) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}.") from None
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"{what} is not JSON: {error}.") from None
     faults = list(islice(_faults(value, ()), MOST_FAULTS))
     if faults:
         raise InvalidSpec(faults)
     return value
+
+
+def _json_body(body: Annotated[bytes, Depends(_body)]) -> Any:
+    # Not async, so that large ones are read beside the event loop.
+    return read_json(body)
 
 
 JsonBody = Annotated[Any, Depends(_json_body)]

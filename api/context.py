@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.hints import Hints
+from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
 
@@ -19,6 +21,9 @@ class Context:
     database: Database
     objects: ObjectFolder
     hints: Hints
+    settings: ApiSettings
+    checking: CapacityLimiter
+    """Holds whoever checks an upload's arrays, which takes memory."""
 
 
 def _context(request: Request) -> Context:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from api import errors
@@ -17,21 +18,33 @@ from api.guard import LoopbackOnly, is_loopback
 from api.hints import Hints
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.queries import only_known
-from api.routes import artifacts, catalog, experiments, health, runs
+from api.routes import artifacts, catalog, evaluations, experiments, health, runs
+from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
 from store.settings import Settings, settings
 
 
-def create_app(known: Settings, *, host: str = "127.0.0.1") -> FastAPI:
-    """The service on these stores; on a loopback host it answers to this machine alone."""
+def create_app(
+    known: Settings, *, host: str = "127.0.0.1", limits: ApiSettings | None = None
+) -> FastAPI:
+    """The service on these stores; on a loopback host it answers to this machine alone.
+
+    `limits` are the environment's by default.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Training needs the cores more than whatever the service decodes.
         torch.set_num_threads(1)
         database = Database(known.database_url)
-        app.state.context = Context(database, ObjectFolder(known.objects), Hints(known.broker_url))
+        app.state.context = Context(
+            database,
+            ObjectFolder(known.objects),
+            Hints(known.broker_url),
+            limits or ApiSettings(),
+            checking=CapacityLimiter(1),
+        )
         yield
         database.dispose()
 
@@ -43,7 +56,7 @@ def create_app(known: Settings, *, host: str = "127.0.0.1") -> FastAPI:
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
-    for resource in (experiments, runs, artifacts, catalog, health):
+    for resource in (experiments, runs, evaluations, artifacts, catalog, health):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):

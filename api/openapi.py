@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from api.problems import MEDIA_TYPE, Problem
+from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
+from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
+from ml.evaluation_spec import FileEvaluation, RunEvaluation
 from ml.experiment import ExperimentBody
 
 SUMMARY = "Trains disentangling autoencoders, scores them, and keeps scores, files and pictures."
@@ -20,12 +23,53 @@ EXAMPLE = {
     "sweep": {"objective.beta": [1, 4, 16], "seed": [0, 1, 2]},
 }
 
+FILE_DESCRIPTION = (
+    "An npz file of numpy.savez or savez_compressed. Required: codes (samples, latents) and factors"
+    " (samples, factors). Optional: factor_names, factor_sizes and factor_kinds (one for each"
+    " column of factors), posterior_logvar and posterior_sample (samples, latents). Nothing is"
+    f" unpickled. At most {MOST_ROWS:,} samples, {MOST_LATENTS:,} latents, {MOST_FACTORS} factors."
+)
+
 EXPERIMENT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
             "schema": ExperimentBody.model_json_schema(ref_template="#/components/schemas/{model}"),
             "example": EXAMPLE,
+        }
+    },
+}
+
+RUN_EVALUATION_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": RunEvaluation.model_json_schema(ref_template="#/components/schemas/{model}"),
+            "example": {"metrics": ["mig", "elbo"], "rows": 10_000, "test_rows": 5_000, "seed": 1},
+        }
+    },
+}
+
+FILE_EVALUATION_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        UPLOAD_MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "additionalProperties": False,
+                "properties": {
+                    "file": {
+                        "type": "string",
+                        "contentMediaType": "application/octet-stream",
+                        "description": FILE_DESCRIPTION,
+                    },
+                    "spec": FileEvaluation.model_json_schema(
+                        ref_template="#/components/schemas/{model}"
+                    ),
+                },
+            },
+            "encoding": {"spec": {"contentType": "application/json"}},
         }
     },
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ml.evaluation_spec import RunEvaluation
 from ml.experiment import Experiment, PlannedRun, parse_experiment
 from ml.identity import evaluation_key, train_id
 from store.submit import NewRun
@@ -19,13 +21,30 @@ def plan(data: Any) -> tuple[Experiment, list[NewRun]]:
     return experiment, [_new_run(run) for run in experiment.runs]
 
 
+def plan_evaluation(data: Any, run: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Check what came over HTTP as an evaluation of a run with this spec.
+
+    Returns:
+        `{evaluation, traversal}`, resolved, and their identity within the run.
+
+    Raises:
+        InvalidSpec: with its faults.
+    """
+    spec = RunEvaluation.parse(data).of(run)
+    return _evaluation_part(spec.document()), evaluation_key(spec)
+
+
+def _evaluation_part(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in ("evaluation", "traversal")}
+
+
 def _new_run(run: PlannedRun) -> NewRun:
     spec = run.spec
     document = spec.document()
     return NewRun(
         spec=document,
         train_id=train_id(spec),
-        evaluation={name: document[name] for name in ("evaluation", "traversal")},
+        evaluation=_evaluation_part(document),
         evaluation_key=evaluation_key(spec),
         swept=run.swept,
         dataset=spec.dataset.name,

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
 from heddle.download import fetch_artifact, fetch_file
-from heddle.errors import HeddleError, ServerUnreachable
+from heddle.errors import HeddleError, ServerUnreachable, SpecError
 from heddle.problem import checked, pause_asked_for
 from heddle.spec import read_spec
 
@@ -31,6 +31,9 @@ POLL_SECONDS = 0.5
 ATTEMPTS = 5
 #: How long a wait bears a server that is not there, as while it is restarted.
 PATIENCE_SECONDS = 60.0
+
+#: The server looks at every number of a file before it answers.
+UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -53,6 +56,16 @@ class ExperimentFailed(HeddleError):
         super().__init__("\n".join([f"Experiment {experiment.id} {how}", *lines]))
         self.experiment = experiment
         self.failed = failed
+
+
+class EvaluationFailed(HeddleError):
+    """An evaluation ended without scores: why, and advice. `evaluation` is as it ended."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        how = "was cancelled" if evaluation.state == "cancelled" else "failed"
+        why = f": {evaluation.reason}" if evaluation.reason else ""
+        super().__init__(f"Evaluation {evaluation.id} {how}{why}")
+        self.evaluation = evaluation
 
 
 def connect(url: str | None = None, *, home: str | Path | None = None) -> Client:
@@ -119,6 +132,51 @@ class Client:
         response = self.get(f"/v1/runs/{run_id}")
         return Run(self, response.json(), response.content)
 
+    def evaluate_file(
+        self, path: str | Path, spec: Mapping[str, Any] | str | Path | None = None
+    ) -> Evaluation:
+        """Send an npz file of codes and factors to be scored; what was scored before is joined.
+
+        Args:
+            path: with the arrays codes (samples, latents) and factors (samples, factors), and
+                maybe others; read piece by piece.
+            spec: metrics, seed, train_rows, …: a mapping, a file, or YAML text; the server's
+                defaults without one.
+
+        Raises:
+            SpecError: when the file cannot be opened, or the spec cannot be read.
+            HeddleError: what the server answered, when it is not a success.
+            ServerUnreachable: when there is no answer.
+        """
+        document = json.dumps({} if spec is None else read_spec(spec))
+        try:
+            opened = Path(path).open("rb")  # noqa: SIM115 (a reading error is another matter)
+        except OSError as error:
+            raise SpecError(f"Cannot read the file {path}", detail=str(error)) from error
+        with opened as file:
+            parts = {
+                "spec": (None, document, "application/json"),
+                "file": (Path(path).name, file, "application/octet-stream"),
+            }
+            response = self._send("/v1/evaluations", files=parts, timeout=UPLOAD_TIMEOUT)
+        return Evaluation(self, response)
+
+    def evaluate_run(
+        self, run_id: str, spec: Mapping[str, Any] | str | Path | None = None
+    ) -> Evaluation:
+        """Ask for one more evaluation of a trained run, with the `evaluation` part of a spec.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success: 409 for a run that
+                is not trained yet.
+            ServerUnreachable: when there is no answer.
+        """
+        document = {} if spec is None else read_spec(spec)
+        return Evaluation(self, self.post(f"/v1/runs/{run_id}/evaluations", document))
+
+    def evaluation(self, evaluation_id: str) -> Evaluation:
+        return Evaluation(self, self.get(f"/v1/evaluations/{evaluation_id}"))
+
     def iterate(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all its pages."""
         while True:
@@ -158,8 +216,11 @@ class Client:
             HeddleError: what the server answered, when it is not a success.
             ServerUnreachable: when there is no answer.
         """
+        return self._send(path, json=document)
+
+    def _send(self, path: str, **content: Any) -> httpx.Response:
         try:
-            return checked(self._http.post(path, json=document))
+            return checked(self._http.post(path, **content))
         except httpx.TransportError as error:
             raise ServerUnreachable(self.url, cause_of(error)) from error
 
@@ -170,8 +231,10 @@ class Client:
             yield response
 
 
-class Experiment:
-    """A posted spec and the runs that answer it, as the server last told."""
+class _Asked:
+    """Work that somebody asked the server for, as it last told."""
+
+    _resource: ClassVar[str]
 
     def __init__(self, client: Client, response: httpx.Response) -> None:
         self._client = client
@@ -190,47 +253,38 @@ class Experiment:
     def state(self) -> str:
         return str(self.document["state"])
 
-    def refresh(self) -> Experiment:
+    @property
+    def _path(self) -> str:
+        return f"/v1/{self._resource}/{self.id}"
+
+    def refresh(self) -> Self:
         """Ask the server again; returns itself."""
-        self._take(self._client.get(f"/v1/experiments/{self.id}"))
+        self._take(self._client.get(self._path))
         return self
 
-    def runs(self) -> list[Run]:
-        """Its runs in the order of the sweep, as its document lists them.
+    def cancel(self) -> Self:
+        """Ask that it stops, as far as nobody else wants it; returns itself."""
+        self._take(self._client.post(f"{self._path}/cancel"))
+        return self
 
-        They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
-        """
-        return [Run(self._client, document) for document in self.document["runs"]]
+    def resume(self) -> Self:
+        """Queue again what of it failed or was cancelled; returns itself."""
+        self._take(self._client.post(f"{self._path}/resume"))
+        return self
 
-    def wait(
-        self,
-        timeout: float | None = None,
-        progress: Callable[[Experiment], None] | None = None,
-    ) -> Experiment:
-        """Return once every run has ended well; `progress` is called with every look, the last too.
-
-        Args:
-            timeout: seconds to wait at most; None waits as long as it takes.
-
-        Raises:
-            ExperimentFailed: when it ended otherwise, naming the failed runs.
-            TimeoutError: when the time is over; the experiment goes on.
-        """
+    def _until_ended(self, timeout: float | None, progress: Callable[[Self], None] | None) -> None:
         start = time.monotonic()
         while True:
             looked = time.monotonic()
             self._look(progress)
             if self.state in ENDED:
-                break
+                return
             if timeout is not None and time.monotonic() + POLL_SECONDS > start + timeout:
                 raise TimeoutError(f"{self.id} is {self.state} still after {timeout:g} s")
             # A sweep of thousands takes a while to tell: leave the server time for others.
             time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - looked)))
-        if self.state != "succeeded":
-            raise ExperimentFailed(self)
-        return self
 
-    def _look(self, progress: Callable[[Experiment], None] | None) -> None:
+    def _look(self, progress: Callable[[Self], None] | None) -> None:
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -243,14 +297,72 @@ class Experiment:
                     raise
                 time.sleep(POLL_SECONDS)
 
-    def cancel(self) -> Experiment:
-        """Ask that its runs stop, save those another experiment wants; returns itself."""
-        self._take(self._client.post(f"/v1/experiments/{self.id}/cancel"))
+
+class Experiment(_Asked):
+    """A posted spec and the runs that answer it, as the server last told."""
+
+    _resource = "experiments"
+
+    def runs(self) -> list[Run]:
+        """Its runs in the order of the sweep, as its document lists them.
+
+        They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
+        """
+        return [Run(self._client, document) for document in self.document["runs"]]
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once every run has ended well; `progress` is called with every look, the last too.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            ExperimentFailed: when it ended otherwise, naming the failed runs.
+            TimeoutError: when the time is over; the experiment goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise ExperimentFailed(self)
         return self
 
-    def resume(self) -> Experiment:
-        """Queue its failed and cancelled runs again, from their checkpoints; returns itself."""
-        self._take(self._client.post(f"/v1/experiments/{self.id}/resume"))
+
+class Evaluation(_Asked):
+    """Scores of a file of codes or of a run, as the server last told."""
+
+    _resource = "evaluations"
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why it failed: type, message and advice; None when it did not."""
+        return self.document.get("error")
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        return _one_line(self.error)
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores, none before it has succeeded; see `Run.scores`."""
+        return list(self._client.iterate(f"{self._path}/scores"))
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once its scores are there; parameters are those of `Experiment.wait`.
+
+        Raises:
+            EvaluationFailed: when it ended otherwise.
+            TimeoutError: when the time is over; the evaluation goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise EvaluationFailed(self)
         return self
 
 
@@ -285,11 +397,7 @@ class Run:
     @property
     def reason(self) -> str:
         """Why it failed and what to do about it, in one line; empty when it did not."""
-        error = self.document.get("error")
-        if not error:
-            return ""
-        line = f"{error.get('type')}: {error.get('message')}"
-        return f"{line} - {error['advice']}" if error.get("advice") else line
+        return _one_line(self.document.get("error"))
 
     def refresh(self) -> Run:
         """Ask the server again, for everything; returns itself."""
@@ -302,6 +410,11 @@ class Run:
     def scores(self) -> list[dict[str, Any]]:
         """Its scores; `value` is None where there is none, and `error` says why."""
         return list(self._client.iterate(f"/v1/runs/{self.id}/scores"))
+
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"/v1/runs/{self.id}/scores")
+        return list(answer.json()["advice"])
 
     def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
         """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""
@@ -343,6 +456,13 @@ class Run:
         self.document |= response.json()
         self.served = response.content
         return self
+
+
+def _one_line(error: Mapping[str, Any] | None) -> str:
+    if not error:
+        return ""
+    line = f"{error.get('type')}: {error.get('message')}"
+    return f"{line} - {error['advice']}" if error.get("advice") else line
 
 
 def cause_of(error: httpx.TransportError) -> str:

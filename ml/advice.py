@@ -21,6 +21,7 @@ STILL_FALLING = 0.01
 FEWEST_POINTS = 20
 """Of a curve that is to be judged."""
 LATENT = "kl_per_latent/"
+RECONSTRUCTION = "reconstruction"
 
 
 class Advice(BaseModel):
@@ -87,7 +88,7 @@ def _unused_latents(curves: Curves) -> Iterator[Advice]:
 
 def _undertrained(curves: Curves) -> Iterator[Advice]:
     values = np.array(
-        [value for _, value in curves.get("reconstruction", ()) if value is not None], dtype=float
+        [value for _, value in curves.get(RECONSTRUCTION, ()) if value is not None], dtype=float
     )
     if len(values) < FEWEST_POINTS:
         return

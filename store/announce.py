@@ -15,17 +15,18 @@ from store.tables import Evaluation, ExperimentRun, Run
 
 
 @contextmanager
-def announcing(session: Session, run_ids: Iterable[str]) -> Iterator[None]:
+def announcing(session: Session, run_ids: Iterable[str | None]) -> Iterator[None]:
     """Lock runs for changes made inside, then emit `run.<state>` wherever a state has changed.
 
     The state is the one that the run counts with in that experiment (`linked_state`): an
     experiment that has its scores hears nothing of a later evaluation for another one. Every
-    change of a run, its jobs (but for beats) or its evaluations is made inside.
+    change of a run, its jobs (but for beats) or its evaluations is made inside. A None, as the
+    evaluation of a file has for its run, stands for nothing.
 
     Whoever changes several kinds of rows locks runs first, then jobs, evaluations and, by the
     events, experiments.
     """
-    ids = sorted(set(run_ids))
+    ids = sorted({run_id for run_id in run_ids if run_id is not None})
     _lock(session, ids)
     before = _linked_states(session, ids)
     yield

@@ -59,7 +59,7 @@ def beat(
         if points and steps:
             session.execute(
                 insert(Scalars).values(
-                    run_id=claim.run_id,
+                    run_id=claim.trains,
                     fence=claim.fence,
                     first_step=min(steps),
                     last_step=max(steps),

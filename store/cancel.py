@@ -66,7 +66,10 @@ def resume_run(database: Database, run_id: str) -> None:
             .values(wanted=True)
             .returning(ExperimentRun.evaluation_id)
         )
-        want(session, [run_id], evaluations.all())
+        by_themselves = session.scalars(
+            select(Evaluation.id).where(Evaluation.run_id == run_id, Evaluation.wanted)
+        )
+        want(session, [run_id], [*evaluations, *by_themselves])
 
 
 def cancel_experiment(database: Database, experiment_id: str) -> None:
@@ -85,17 +88,12 @@ def cancel_experiment(database: Database, experiment_id: str) -> None:
             live = _choose(session, experiment_id, RUN_LIVE, _EXPERIMENT_LIVE)
             _set_wanted(session, experiment_id, live, wanted=False)
             run_ids = {link.run_id for link in live}
-            unwanted = run_ids - _still_wanted(session, ExperimentRun.run_id, run_ids)
+            unwanted = run_ids - _held(session, ExperimentRun.run_id, run_ids)
             untrained = unwanted - trained(session, unwanted)
             stop_training(session, untrained)
             # A run that is going to be stopped takes its evaluations with it.
             evaluation_ids = {link.evaluation_id for link in live if link.run_id not in untrained}
-            stop_evaluations(
-                session,
-                run_ids,
-                evaluation_ids
-                - _still_wanted(session, ExperimentRun.evaluation_id, evaluation_ids),
-            )
+            stop_evaluations(session, run_ids, evaluation_ids - _wanted(session, evaluation_ids))
 
 
 def resume_experiment(database: Database, experiment_id: str) -> None:
@@ -190,9 +188,19 @@ def _set_wanted(
         )
 
 
-def _still_wanted(
-    session: Session, column: InstrumentedAttribute[str], ids: Iterable[str]
-) -> set[str]:
+def _wanted(session: Session, evaluation_ids: Iterable[str]) -> set[str]:
+    """Which of these evaluations some experiment wants, or somebody by itself."""
+    ids = set(evaluation_ids)
+    return _held(session, ExperimentRun.evaluation_id, ids) | {
+        id
+        for part in parts(ids)
+        for id in session.scalars(
+            select(Evaluation.id).where(Evaluation.id.in_(part), Evaluation.wanted)
+        )
+    }
+
+
+def _held(session: Session, column: InstrumentedAttribute[str], ids: Iterable[str]) -> set[str]:
     """Which of these runs or evaluations some experiment wants."""
     return {
         id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
@@ -21,13 +22,28 @@ class Claim:
 
     job_id: str
     kind: JobKind
-    run_id: str
+    #: None for the evaluation of a file.
+    run_id: str | None
     #: What to evaluate; None for training.
     evaluation_id: str | None
     #: Higher than that of every earlier claim of this job.
     fence: int
     #: How often the job has been claimed, this time included.
     attempts: int
+
+    @property
+    def trains(self) -> str:
+        """The run that is to be trained; a ValueError for an evaluation."""
+        if self.run_id is None or self.evaluation_id is not None:
+            raise ValueError(f"Job {self.job_id} is for an evaluation, not for training.")
+        return self.run_id
+
+    @property
+    def evaluates(self) -> str:
+        """The evaluation that is to be made; a ValueError for training."""
+        if self.evaluation_id is None:
+            raise ValueError(f"Job {self.job_id} is for training, not for an evaluation.")
+        return self.evaluation_id
 
 
 def claim(
@@ -46,19 +62,11 @@ def claim(
         width: how many jobs at most.
     """
     with database.write() as session:
-        candidates = session.execute(
-            select(Job.id, Job.run_id)
-            .join(Run, Run.id == Job.run_id)
-            .where(Job.kind == kind, Job.state == JobState.QUEUED)
-            .order_by(Job.priority.desc(), Job.created_at, Job.id)
-            .limit(width)
-            # Jobs that another worker is taking at this moment are passed over, not waited for.
-            .with_for_update(of=Run, skip_locked=True, key_share=True)
-        ).all()
+        candidates = _lock_next(session, kind, width)
         if not candidates:
             return []
-        order = [job_id for job_id, _ in candidates]
-        with announcing(session, (run_id for _, run_id in candidates)):
+        order = [job.id for job in candidates]
+        with announcing(session, (job.run_id for job in candidates)):
             rows = session.execute(
                 update(Job)
                 .where(Job.id.in_(order), Job.state == JobState.QUEUED)
@@ -74,7 +82,7 @@ def claim(
             claims = [Claim(*row) for row in rows]
             move_runs(
                 session,
-                (taken.run_id for taken in claims if taken.evaluation_id is None),
+                (taken.trains for taken in claims if taken.evaluation_id is None),
                 RunState.TRAINING,
             )
             move_evaluations(
@@ -83,6 +91,32 @@ def claim(
                 EvaluationState.RUNNING,
             )
     return sorted(claims, key=lambda taken: order.index(taken.job_id))
+
+
+def _lock_next(session: Session, kind: JobKind, width: int) -> list[Any]:
+    """The waiting jobs whose turn it is, in order: `id` and `run_id` of each.
+
+    Jobs that another worker is taking at this moment are passed over, not waited for. A job is
+    locked through its run, as everywhere, or by itself where it has none.
+    """
+    waiting = (
+        select(Job.id, Job.run_id, Job.priority, Job.created_at)
+        .where(Job.kind == kind, Job.state == JobState.QUEUED)
+        .order_by(Job.priority.desc(), Job.created_at, Job.id)
+        .limit(width)
+    )
+    queries = [
+        waiting.join(Run, Run.id == Job.run_id).with_for_update(
+            of=Run, skip_locked=True, key_share=True
+        )
+    ]
+    if kind is JobKind.EVALUATE:
+        # A join of both would leave nothing to lock where there is no run.
+        queries.append(
+            waiting.where(Job.run_id.is_(None)).with_for_update(skip_locked=True, key_share=True)
+        )
+    found = [job for query in queries for job in session.execute(query)]
+    return sorted(found, key=lambda job: (-job.priority, job.created_at, job.id))[:width]
 
 
 def still_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

@@ -98,13 +98,15 @@ class Database:
         self._engine.dispose()
 
 
-def migrate(url: str) -> None:
-    """Bring the schema to the newest version, creating it where there is none.
+def migrate(url: str, *, to: str = "head") -> None:
+    """Bring the schema to the newest version (or up `to` another), creating it where none is.
 
     Safe to call from several processes at once: one works, the others wait and find it done.
     """
     parsed = make_url(url)
     engine = _engine(parsed)
+    if _is_sqlite(parsed):
+        event.listen(engine, "connect", _let_tables_be_remade)
     config = Config()
     # Named and not imported, as the migrations import the tables.
     config.set_main_option("script_location", "migrations:.")
@@ -115,7 +117,9 @@ def migrate(url: str) -> None:
             if not _is_sqlite(parsed):
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
+            if _is_sqlite(parsed):
+                _check_references(connection)
     finally:
         engine.dispose()
 
@@ -159,6 +163,18 @@ def _open_sqlite(connection: Any, _: Any) -> None:
     # sync that FULL adds to each is cheap.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _let_tables_be_remade(connection: Any, _: Any) -> None:
+    # SQLite alters a table by making it anew, and would refuse to drop the old one while rows of
+    # others refer to it. It takes this only outside a transaction.
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
+def _check_references(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise RuntimeError(f"The migration would leave {len(broken)} references into nothing.")
 
 
 def _begin_sqlite(connection: Connection) -> None:

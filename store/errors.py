@@ -31,6 +31,18 @@ class WrongState(StoreError):
         )
 
 
+class NotTrained(StoreError):
+    """A run has no trained model yet, and nothing of it can be evaluated by itself."""
+
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(
+            f"The run {run_id} is {state} and not trained; an evaluation by itself needs a "
+            "trained model. Wait for the training, or cancel or resume the run as a whole."
+        )
+        self.run_id = run_id
+        self.state = str(state)
+
+
 class LeaseLost(StoreError):
     """Another worker holds the job by now, or it has ended: stop at once and write nothing.
 

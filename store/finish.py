@@ -52,15 +52,16 @@ def finish_training(
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
+    run_id = claim.trains
     with _holding(database, claim) as (session, cancel_requested):
         _done(session, claim)
-        session.execute(update(Run).where(Run.id == claim.run_id).values(record=record))
+        session.execute(update(Run).where(Run.id == run_id).values(record=record))
         _add_artifacts(session, claim, artifacts)
         if cancel_requested:
-            end_evaluations_of(session, [claim.run_id], "cancelled")
-        queue_evaluations(session, [claim.run_id])
-        settle(session, [claim.run_id])
-        session.execute(delete(Checkpoint).where(Checkpoint.run_id == claim.run_id))
+            end_evaluations_of(session, [run_id], "cancelled")
+        queue_evaluations(session, [run_id])
+        settle(session, [run_id])
+        session.execute(delete(Checkpoint).where(Checkpoint.run_id == run_id))
 
 
 def finish_evaluation(
@@ -75,9 +76,7 @@ def finish_evaluation(
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
-    evaluation_id = claim.evaluation_id
-    if evaluation_id is None:
-        raise ValueError(f"Job {claim.job_id} is for training, not for an evaluation.")
+    evaluation_id = claim.evaluates
     with _holding(database, claim) as (session, _):
         _done(session, claim)
         if scores:
@@ -101,7 +100,7 @@ def finish_evaluation(
 def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
     """End the job with the error `{type, message, advice}` that stopped it.
 
-    A failed evaluation fails the run, unless another of its evaluations has scores or goes on.
+    A failed evaluation fails its run, unless another of its evaluations has scores or goes on.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.

@@ -41,17 +41,18 @@ def move_runs(
         )
 
 
-def settle(session: Session, run_ids: Iterable[str]) -> None:
-    """Give trained runs the state that their evaluations add up to."""
+def settle(session: Session, run_ids: Iterable[str | None]) -> None:
+    """Give trained runs the state that their evaluations add up to; a None stands for no run."""
     found: dict[str, list[EvaluationState]] = defaultdict(list)
     errors: dict[str, dict[str, Any] | None] = {}
-    for part in parts(run_ids):
+    for part in parts(run_id for run_id in run_ids if run_id is not None):
         rows = session.execute(
             select(Evaluation.run_id, Evaluation.state, Evaluation.error)
             .where(Evaluation.run_id.in_(part))
             .order_by(Evaluation.finished_at)
         )
         for run_id, state, error in rows:
+            assert run_id is not None  # as it is one of the part
             found[run_id].append(state)
             if state is EvaluationState.FAILED:
                 errors[run_id] = error
@@ -106,7 +107,7 @@ def end_attempt(
     session: Session,
     *,
     job_id: str,
-    run_id: str,
+    run_id: str | None,
     evaluation_id: str | None,
     ending: Ending,
     error: dict[str, Any] | None = None,
@@ -117,15 +118,15 @@ def end_attempt(
         .where(Job.id == job_id, Job.state.in_(sources(JobState(ending))))
         .values(state=JobState(ending), lease_until=None, cancel_requested=False)
     )
-    if evaluation_id is None:
-        end_training(session, [run_id], ending, error)
-    else:
+    if evaluation_id is not None:
         move_evaluations(session, [evaluation_id], EvaluationState(ending), error=error)
         settle(session, [run_id])
+    elif run_id is not None:
+        end_training(session, [run_id], ending, error)
 
 
 def put_back(
-    session: Session, *, job_id: str, run_id: str, evaluation_id: str | None, lost: bool
+    session: Session, *, job_id: str, run_id: str | None, evaluation_id: str | None, lost: bool
 ) -> None:
     """Let any worker take a running job that its worker has let go of, or has `lost`."""
     session.execute(
@@ -138,10 +139,10 @@ def put_back(
             losses=Job.losses + 1 if lost else Job.losses,
         )
     )
-    if evaluation_id is None:
-        move_runs(session, [run_id], RunState.QUEUED)
-    else:
+    if evaluation_id is not None:
         move_evaluations(session, [evaluation_id], EvaluationState.QUEUED)
+    elif run_id is not None:
+        move_runs(session, [run_id], RunState.QUEUED)
 
 
 def trained(session: Session, run_ids: Iterable[str]) -> set[str]:
@@ -154,4 +155,5 @@ def trained(session: Session, run_ids: Iterable[str]) -> set[str]:
                 Job.run_id.in_(part), Job.kind == JobKind.TRAIN, Job.state == JobState.DONE
             )
         )
+        if run_id is not None
     }

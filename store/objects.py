@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,16 +21,19 @@ class ObjectFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, data: bytes | Path) -> tuple[str, int]:
-        """Keep bytes, or a copy of a file.
+    def put(self, data: bytes | Path | BinaryIO) -> tuple[str, int]:
+        """Keep bytes, or a copy of a file, of an open one from where it stands.
 
         Putting the same content again leaves one file.
 
         Returns:
             The SHA-256 in hex and the size in bytes.
         """
-        chunks = [data] if isinstance(data, bytes) else _chunks(data)
-        _, sha256, size = write_whole(self.root, chunks, self.path)
+        with ExitStack() as closed_after:
+            if isinstance(data, Path):
+                data = closed_after.enter_context(data.open("rb"))
+            chunks = [data] if isinstance(data, bytes) else _chunks(data)
+            _, sha256, size = write_whole(self.root, chunks, self.path)
         return sha256, size
 
     def path(self, sha256: str) -> Path:
@@ -55,7 +59,6 @@ class ObjectFolder:
             raise NotFound("object", sha256) from None
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

@@ -219,6 +219,7 @@ def _add_evaluations(
                 Evaluation.run_id.in_(part)
             )
         )
+        if run_id is not None
     }
     rows: list[dict[str, Any]] = []
     for run in runs:

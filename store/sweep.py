@@ -59,7 +59,7 @@ def sweep(database: Database, *, max_losses: int) -> Swept:
 
 class _Expired(NamedTuple):
     job_id: str
-    run_id: str
+    run_id: str | None
     evaluation_id: str | None
     fence: int
 
@@ -109,5 +109,5 @@ def _worker_lost(
         "message": f"{losses} workers fell silent while they worked on this, "
         f"the last of them {worker}.{where}",
         "advice": "Look for the cause in the worker's log and the machine's (memory that ran "
-        "out, a device error), then resume the run: it goes on from its newest checkpoint.",
+        "out, a device error), then resume it: training goes on from its newest checkpoint.",
     }

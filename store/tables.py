@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     Double,
     Enum,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -46,6 +48,7 @@ class Base(DeclarativeBase):
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
             "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
             "pk": "pk_%(table_name)s",
         }
@@ -116,13 +119,24 @@ class Run(Base):
 
 
 class Evaluation(Base):
-    """Scores and pictures of one run, as one evaluation spec asks for them."""
+    """Scores of one run or of one file of codes, as one evaluation spec asks for them."""
 
     __tablename__ = "evaluations"
-    __table_args__ = (UniqueConstraint("run_id", "evaluation_key"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "evaluation_key"),
+        UniqueConstraint("file_sha256", "evaluation_key"),
+        CheckConstraint("(run_id IS NULL) <> (file_sha256 IS NULL)", name="run_or_file"),
+        Index(None, "run_id", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    #: What it judges: a run, or else a file in the object folder.
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    file_sha256: Mapped[str | None]
+    file_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    file_name: Mapped[str | None]
+    #: Whether somebody wants it by itself, and not only through an experiment.
+    wanted: Mapped[bool] = mapped_column(server_default=false())
     #: Hash of the evaluation's part of the identity.
     evaluation_key: Mapped[str]
     spec: Mapped[dict[str, Any]]
@@ -168,7 +182,8 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[JobKind]
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    #: None where a file is evaluated.
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
     evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
     state: Mapped[JobState]
     priority: Mapped[int]
@@ -197,7 +212,7 @@ class Score(Base):
     __table_args__ = (UniqueConstraint("evaluation_id", "position"),)
 
     id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
     position: Mapped[int]
     document: Mapped[dict[str, Any]]

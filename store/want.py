@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
 from store.ids import new_id
 from store.moves import end_training, move_evaluations, move_runs, settle, trained
 from store.parts import parts
-from store.states import EvaluationState, JobKind, JobState, RunState
+from store.states import (
+    EVALUATION_RESUMABLE,
+    EvaluationState,
+    JobKind,
+    JobState,
+    RunState,
+)
 from store.tables import Evaluation, Experiment, ExperimentRun, Job
 
 _ENDED = (JobState.FAILED, JobState.CANCELLED)
@@ -30,12 +36,17 @@ def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
     again = _queue_training_again(session, runs)
     move_runs(session, again, RunState.QUEUED)
     # The evaluations of other experiments ended with the training, and go on with it.
-    move_evaluations(
-        session, evaluations | _wanted_evaluations(session, again), EvaluationState.QUEUED
-    )
+    _revive(session, evaluations | _wanted_evaluations(session, again))
     ready = trained(session, runs)
     queue_evaluations(session, ready)
     settle(session, ready)
+
+
+def want_of_file(session: Session, evaluation_id: str) -> None:
+    """The same for the evaluation of a file, whose job the caller has locked."""
+    _withdraw_cancellation(session, set(), {evaluation_id})
+    _revive(session, {evaluation_id})
+    _queue_again(session, Job.evaluation_id == evaluation_id)
 
 
 def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
@@ -82,17 +93,13 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
     if new:
         session.execute(insert(Job), new)
     for part in parts(again):
-        session.execute(
-            update(Job)
-            .where(Job.id.in_(part), Job.state.in_(_ENDED))
-            .values(state=JobState.QUEUED, losses=0, worker=None)
-        )
+        _queue_again(session, Job.id.in_(part))
 
 
 def new_job(
     kind: JobKind,
     *,
-    run_id: str,
+    run_id: str | None,
     evaluation_id: str | None,
     priority: int,
     owner: str | None,
@@ -137,7 +144,7 @@ def stop_training(session: Session, run_ids: Iterable[str]) -> None:
 def stop_evaluations(
     session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
 ) -> None:
-    """End these evaluations of these runs: now where they wait, else at the next beat."""
+    """End these evaluations, of these runs if of any: now where they wait, else at a beat."""
     for part in parts(evaluation_ids):
         session.execute(
             update(Job)
@@ -176,13 +183,31 @@ def _withdraw_cancellation(session: Session, runs: set[str], evaluations: set[st
 def _queue_training_again(session: Session, runs: set[str]) -> list[str]:
     again: list[str] = []
     for part in parts(runs):
-        again += session.scalars(
-            update(Job)
-            .where(Job.run_id.in_(part), Job.kind == JobKind.TRAIN, Job.state.in_(_ENDED))
-            .values(state=JobState.QUEUED, losses=0, worker=None)
-            .returning(Job.run_id)
-        )
+        again += _queue_again(session, Job.run_id.in_(part), Job.kind == JobKind.TRAIN)
     return again
+
+
+def _queue_again(session: Session, *which: ColumnElement[bool]) -> list[str]:
+    """Queue those of these jobs that have failed or were cancelled; returns their runs."""
+    found = session.scalars(
+        update(Job)
+        .where(*which, Job.state.in_(_ENDED))
+        .values(state=JobState.QUEUED, losses=0, worker=None)
+        .returning(Job.run_id)
+    )
+    return [run_id for run_id in found if run_id is not None]
+
+
+def _revive(session: Session, evaluation_ids: Iterable[str]) -> None:
+    """Queue those of these evaluations that have failed or were cancelled."""
+    for part in parts(evaluation_ids):
+        # One that a worker is making could be queued as well, and must not be.
+        ended = session.scalars(
+            select(Evaluation.id).where(
+                Evaluation.id.in_(part), Evaluation.state.in_(EVALUATION_RESUMABLE)
+            )
+        )
+        move_evaluations(session, ended.all(), EvaluationState.QUEUED)
 
 
 def _wanted_evaluations(session: Session, runs: list[str]) -> set[str]:

@@ -1,14 +1,18 @@
-"""Evaluating a run: scores and pictures from its weights and codes, on the CPU."""
+"""Evaluating, on the CPU: a run by its weights and codes, or a file of codes as it is."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from ml.arrays_file import read_arrays
 from ml.encode import EncodedRows, draw_rows, encode_rows
-from ml.evaluate import score_encoded
+from ml.evaluate import score_encoded, score_rows
+from ml.evaluation_spec import FileEvaluation
 from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.spec import RunSpec
@@ -16,7 +20,7 @@ from ml.train import open_data
 from store.claim import Claim
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation
-from store.queries import Curves, evaluation, scalars
+from store.queries import Curves, File, evaluation, scalars
 from store.states import JobKind
 from worker.files import CODES, NPZ, PNG, WEIGHTS, put, read
 from worker.lease import Lease
@@ -31,20 +35,39 @@ def evaluate_next() -> bool:
 
 
 def _evaluate(here: Stores, claim: Claim) -> None:
-    assert claim.evaluation_id is not None
-    asked = evaluation(here.database, claim.evaluation_id)
+    asked = evaluation(here.database, claim.evaluates)
+    if asked.file is not None:
+        _evaluate_file(here, claim, asked.file, asked.spec)
+    elif asked.run_id is not None:
+        _evaluate_run(here, claim, asked.run_id, asked.spec)
+
+
+def _evaluate_file(here: Stores, claim: Claim, file: File, asked: Mapping[str, Any]) -> None:
     with Lease(here, claim) as lease:
-        trained = Model.from_bytes(read(here, claim.run_id, WEIGHTS))
-        spec = RunSpec.parse({**trained.spec.document(), **asked.spec})
+        spec = FileEvaluation.parse(asked)
+        with here.objects.open(file.sha256) as content:
+            # The service has let it in, so its size is known to be bearable.
+            arrays = read_arrays(content, most_bytes=sys.maxsize)
+        scores = score_rows(
+            spec.rows(arrays), spec.metrics, uncertainty=spec.uncertainty, recorder=lease
+        )
+        documents = [score.model_dump(mode="json") for score in scores]
+        lease.conclude(lambda: finish_evaluation(here.database, claim, scores=documents))
+
+
+def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, Any]) -> None:
+    with Lease(here, claim) as lease:
+        trained = Model.from_bytes(read(here, run_id, WEIGHTS))
+        spec = RunSpec.parse({**trained.spec.document(), **asked})
         model = dataclasses.replace(trained, spec=spec)
         data = open_data(spec, lease)
         artifacts: list[NewArtifact] = []
-        encoded = _known_codes(here, claim.run_id, spec, len(data))
+        encoded = _known_codes(here, run_id, spec, len(data))
         if encoded is None:
             encoded = encode_rows(model, data, spec.evaluation, lease)
             artifacts.append(put(here, CODES, NPZ, encoded.to_npz()))
         scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
-        curves = _finite(scalars(here.database, claim.run_id))
+        curves = _finite(scalars(here.database, run_id))
         for name, png in draw_pictures(model, data, encoded, curves, lease).items():
             artifacts.append(put(here, f"{name}.png", PNG, png))
         documents = [score.model_dump(mode="json") for score in scores]

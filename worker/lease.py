@@ -75,7 +75,7 @@ class Lease:
 
     def restore(self) -> Checkpoint | None:
         """The newest checkpoint whose file is what was recorded; damaged ones are passed over."""
-        for row in checkpoints(self._stores.database, self.claim.run_id):
+        for row in checkpoints(self._stores.database, self.claim.trains):
             data = self._stores.checkpoints.read_whole(row)
             if data is not None:
                 tensors, document = tensor_file.from_bytes(data)
@@ -86,7 +86,7 @@ class Lease:
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
         claim, folder = self.claim, self._stores.checkpoints
-        path, sha256, size = folder.write(claim.run_id, claim.fence, checkpoint.step, data)
+        path, sha256, size = folder.write(claim.trains, claim.fence, checkpoint.step, data)
         try:
             # First the curves: whoever goes on from here will not draw them again.
             self._patiently(self.flush)

@@ -27,7 +27,8 @@ def work_on_next(kind: JobKind, threads: int, work: Callable[[Stores, Claim], No
     if not claims:
         return False
     (taken,) = claims
-    logger.info("%s of %s, attempt %d, begins", kind.value, taken.run_id, taken.attempts)
+    subject = taken.run_id or taken.evaluation_id
+    logger.info("%s of %s, attempt %d, begins", kind.value, subject, taken.attempts)
     torch.set_num_threads(threads)
     with recorded(here, taken):
         work(here, taken)

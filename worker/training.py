@@ -27,13 +27,14 @@ def train_next() -> bool:
 
 def _train(here: Stores, claim: Claim) -> None:
     began = time.monotonic()
+    run_id = claim.trains
     with Lease(here, claim) as lease:
-        spec = RunSpec.parse(spec_of(here.database, claim.run_id))
+        spec = RunSpec.parse(spec_of(here.database, run_id))
         data = open_data(spec, lease)
         model = train(spec, lease, data=data)
         artifacts = [put(here, WEIGHTS, "application/octet-stream", model.to_bytes())]
         # The model is on the device now: encode here what scoring will most likely want.
-        for wanted in evaluations(here.database, claim.run_id)[:1]:
+        for wanted in evaluations(here.database, run_id)[:1]:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
             codes = encode_rows(model, data, evaluation, lease).to_npz()
             artifacts.append(put(here, CODES, NPZ, codes))
@@ -41,7 +42,7 @@ def _train(here: Stores, claim: Claim) -> None:
         lease.conclude(
             lambda: finish_training(here.database, claim, record=record, artifacts=artifacts)
         )
-    here.checkpoints.clear(claim.run_id)
+    here.checkpoints.clear(run_id)
 
 
 def _record(model: Model, claim: Claim, began: float) -> dict[str, object]:

@@ -7,13 +7,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
+from api.advising import advised_run
+from api.body import JsonBody
 from api.context import Context, Here
-from api.documents import Artifact, Page, Run, artifact_document, run_document
+from api.documents import (
+    AdvisedScores,
+    Artifact,
+    EvaluationDocument,
+    Page,
+    Run,
+    artifact_document,
+    evaluation_document,
+    run_document,
+)
 from api.files import file_route, serve_file
+from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
+from api.planning import plan_evaluation
 from api.queries import Cursor, Limit, link_next
-from ml.metric import Score
+from api.routes.evaluations import asked_document
 from ml.registry import find
 from store import cancel, queries
+from store.evaluations import evaluate_run
 from store.states import RunState
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -76,10 +90,42 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
 
 
 @router.get("/{id}/scores", operation_id="get_scores")
-def scores(id: str, here: Here) -> Page[Score]:
-    """Every score of the run, in the order in which they were asked for."""
-    found = queries.scores(here.database, id)
-    return Page(items=[Score.model_validate(score.document) for score in found])
+def scores(id: str, here: Here) -> AdvisedScores:
+    """Every score of the run, in the order in which they were asked for.
+
+    `advice` has the plain reasons behind odd numbers: collapsed latents, training that was not
+    done, factors that no encoder can tell, scores inside their null.
+    """
+    return advised_run(here, id)
+
+
+@router.post(
+    "/{id}/evaluations",
+    operation_id="create_run_evaluation",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=UNREADABLE,
+    openapi_extra={"requestBody": RUN_EVALUATION_BODY},
+)
+def evaluate(
+    id: str, spec: JsonBody, here: Here, response: Response, afterwards: BackgroundTasks
+) -> EvaluationDocument:
+    """Score a trained run once more, by other metrics or on other rows; all its scores are kept.
+
+    What was asked of it before is not computed twice: such an evaluation says `reused`. A run that
+    is not trained yet is refused with 409.
+    """
+    evaluation, key = plan_evaluation(spec, queries.spec_of(here.database, id))
+    asked = evaluate_run(here.database, id, spec=evaluation, evaluation_key=key, owner="local")
+    afterwards.add_task(here.hints.send)
+    response.headers["Location"] = f"/v1/evaluations/{asked.id}"
+    return asked_document(here, asked)
+
+
+@router.get("/{id}/evaluations", operation_id="list_run_evaluations")
+def evaluations(id: str, here: Here) -> Page[EvaluationDocument]:
+    """Every evaluation that was asked for of the run, oldest first."""
+    found = queries.evaluations(here.database, id)
+    return Page(items=[evaluation_document(one) for one in found])
 
 
 @router.get("/{id}/scalars", operation_id="get_scalars")

@@ -12,14 +12,17 @@ from store.queries.results import (
     Artifact,
     Curves,
     Evaluation,
+    File,
     Score,
     artifact,
     artifact_by_sha,
     artifacts,
     evaluation,
     evaluations,
+    evaluations_of_files,
     scalars,
     scores,
+    scores_of_evaluation,
 )
 from store.queries.runs import Run, queue_position, run, runs, spec_of
 
@@ -30,6 +33,7 @@ __all__ = [
     "Event",
     "Experiment",
     "ExperimentRun",
+    "File",
     "Run",
     "Score",
     "artifact",
@@ -37,6 +41,7 @@ __all__ = [
     "artifacts",
     "evaluation",
     "evaluations",
+    "evaluations_of_files",
     "events",
     "experiment",
     "experiment_runs",
@@ -46,5 +51,6 @@ __all__ = [
     "runs",
     "scalars",
     "scores",
+    "scores_of_evaluation",
     "spec_of",
 ]

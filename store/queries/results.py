@@ -11,39 +11,50 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store import tables
+from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
-from store.states import (
-    EvaluationState,
-)
-
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
-
+from store.states import EvaluationState
 
 #: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
 Curves = dict[str, list[tuple[int, float | None]]]
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that somebody sent; its bytes are in the object folder."""
+
+    sha256: str
+    bytes: int
+    #: As its first sender called it.
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation of a run."""
+    """One evaluation, of a run or of a file."""
 
     id: str
-    run_id: str
+    #: None for a file's.
+    run_id: str | None
+    #: None for a run's.
+    file: File | None
     evaluation_key: str
-    #: `{evaluation, traversal}`, resolved.
+    #: Resolved; `{evaluation, traversal}` for a run.
     spec: dict[str, Any]
     state: EvaluationState
     error: dict[str, Any] | None
     created_at: float
     finished_at: float | None
+    #: As the last beat gave it; None until a worker has told.
+    progress: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One score, as `ml` gave it."""
 
-    run_id: str
+    run_id: str | None
     evaluation_id: str
     position: int
     document: dict[str, Any]
@@ -64,14 +75,33 @@ class Artifact:
 
 
 def evaluations(database: Database, run_id: str) -> list[Evaluation]:
-    """Every evaluation that was asked for of a run, oldest first."""
+    """Every evaluation that was asked for of a run, oldest first.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    query = _SELECT_EVALUATIONS.where(tables.Evaluation.run_id == run_id)
     with database.read() as session:
-        rows = session.scalars(
-            select(tables.Evaluation)
-            .where(tables.Evaluation.run_id == run_id)
-            .order_by(tables.Evaluation.id)
-        )
-        return [_evaluation(row) for row in rows]
+        _check_run(session, run_id)
+        rows = session.execute(query.order_by(tables.Evaluation.id))
+        return [_evaluation(row, progress) for row, progress in rows]
+
+
+def evaluations_of_files(
+    database: Database, *, limit: int, cursor: str | None = None
+) -> Page[Evaluation]:
+    """Evaluations of files, newest first.
+
+    Raises:
+        BadCursor: if the cursor is not one that this list gave.
+    """
+    id = tables.Evaluation.id
+    query = _SELECT_EVALUATIONS.where(tables.Evaluation.run_id.is_(None))
+    if cursor is not None:
+        query = query.where(id < decode(cursor, "eval"))
+    with database.read() as session:
+        rows = session.execute(query.order_by(id.desc()).limit(limit + 1))
+        return cut([_evaluation(row, progress) for row, progress in rows], limit)
 
 
 def evaluation(database: Database, id: str) -> Evaluation:
@@ -81,10 +111,10 @@ def evaluation(database: Database, id: str) -> Evaluation:
         NotFound: if there is none with this id.
     """
     with database.read() as session:
-        row = session.get(tables.Evaluation, id)
-        if row is None:
-            raise NotFound("evaluation", id)
-        return _evaluation(row)
+        found = session.execute(_SELECT_EVALUATIONS.where(tables.Evaluation.id == id))
+        for row, progress in found:
+            return _evaluation(row, progress)
+        raise NotFound("evaluation", id)
 
 
 def scores(database: Database, run_id: str, *, evaluation_id: str | None = None) -> list[Score]:
@@ -102,15 +132,22 @@ def scores(database: Database, run_id: str, *, evaluation_id: str | None = None)
         query = query.where(tables.Score.evaluation_id == evaluation_id)
     with database.read() as session:
         _check_run(session, run_id)
-        return [
-            Score(
-                run_id=row.run_id,
-                evaluation_id=row.evaluation_id,
-                position=row.position,
-                document=row.document,
-            )
-            for row in session.scalars(query)
-        ]
+        return [_score(row) for row in session.scalars(query)]
+
+
+def scores_of_evaluation(database: Database, id: str) -> list[Score]:
+    """The scores of one evaluation, in its order; none while it has not succeeded.
+
+    Raises:
+        NotFound: if there is no such evaluation.
+    """
+    query = (
+        select(tables.Score).where(tables.Score.evaluation_id == id).order_by(tables.Score.position)
+    )
+    with database.read() as session:
+        if session.get(tables.Evaluation, id) is None:
+            raise NotFound("evaluation", id)
+        return [_score(row) for row in session.scalars(query)]
 
 
 def scalars(database: Database, run_id: str, tags: Collection[str] | None = None) -> Curves:
@@ -194,16 +231,41 @@ def _check_run(session: Session, run_id: str) -> None:
         raise NotFound("run", run_id)
 
 
-def _evaluation(row: tables.Evaluation) -> Evaluation:
+_SELECT_EVALUATIONS = select(tables.Evaluation, tables.Job.progress).outerjoin(
+    # None while the run that it is of is being trained.
+    tables.Job,
+    tables.Job.evaluation_id == tables.Evaluation.id,
+)
+
+
+def _score(row: tables.Score) -> Score:
+    return Score(
+        run_id=row.run_id,
+        evaluation_id=row.evaluation_id,
+        position=row.position,
+        document=row.document,
+    )
+
+
+def _file(row: tables.Evaluation) -> File | None:
+    if row.file_sha256 is None:
+        return None
+    assert row.file_bytes is not None and row.file_name is not None
+    return File(sha256=row.file_sha256, bytes=row.file_bytes, name=row.file_name)
+
+
+def _evaluation(row: tables.Evaluation, progress: dict[str, Any] | None) -> Evaluation:
     return Evaluation(
         id=row.id,
         run_id=row.run_id,
+        file=_file(row),
         evaluation_key=row.evaluation_key,
         spec=row.spec,
         state=row.state,
         error=row.error,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        progress=progress,
     )
 
 

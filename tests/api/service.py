@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from api.main import create_app
+from api.settings import ApiSettings
 from ml.score import score
 from store.beat import beat
 from store.claim import Claim, claim
@@ -58,6 +60,19 @@ class Service:
     def post(self, spec: Mapping[str, Any] = SPEC, query: str = "") -> dict[str, Any]:
         """Post an experiment that must be accepted."""
         answer = self.client.post(f"/v1/experiments{query}", json=spec)
+        assert answer.status_code == 202, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def upload(self, file: bytes, spec: Any = None, name: str = "codes.npz") -> httpx.Response:
+        """Send a file of codes, with a spec if there is one."""
+        parts: dict[str, Any] = {"file": (name, file, "application/octet-stream")}
+        if spec is not None:
+            parts["spec"] = (None, json.dumps(spec), "application/json")
+        return self.client.post("/v1/evaluations", files=parts)
+
+    def accepted(self, answer: httpx.Response) -> dict[str, Any]:
+        """The document of an answer that must be 202."""
         assert answer.status_code == 202, answer.text
         document: dict[str, Any] = answer.json()
         return document
@@ -109,11 +124,11 @@ def scores() -> list[dict[str, Any]]:
 
 
 @contextmanager
-def serving(home: Path, **settings: Any) -> Iterator[Service]:
+def serving(home: Path, limits: ApiSettings | None = None, **settings: Any) -> Iterator[Service]:
     """A service over a home folder; its database must have been migrated."""
     known = Settings(home=home, **settings)
     with TestClient(
-        create_app(known),
+        create_app(known, limits=limits),
         base_url="http://127.0.0.1",
         raise_server_exceptions=False,
         follow_redirects=False,

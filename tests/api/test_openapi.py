@@ -9,8 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
+from api.documents import EvaluationDocument
+from ml.arrays_file import KNOWN
+from ml.evaluation_spec import FileEvaluation, RunEvaluation
 from ml.registry import components
+from ml.spec import Evaluation
 from tests.api.service import SPEC, Service
+from tests.npz import npz
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_every_operation_has_its_own_readable_id(document: Any) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
     for id in ids:
-        assert re.fullmatch(r"(create|get|head|list|cancel|resume)_[a-z]+", id), id
+        assert re.fullmatch(r"(create|get|head|list|cancel|resume)(_[a-z]+)+", id), id
 
 
 def test_every_operation_says_what_it_does_and_how_it_refuses(document: Any) -> None:
@@ -96,12 +101,38 @@ def test_the_example_is_taken_and_fits_its_schema(service: Service, document: An
     assert len(service.post(example)["runs"]) == 9
 
 
+def test_a_file_to_evaluate_and_its_spec_are_described(document: Any) -> None:
+    operation = document["paths"]["/v1/evaluations"]["post"]
+    [(media_type, content)] = operation["requestBody"]["content"].items()
+    assert media_type == "multipart/form-data"
+    assert content["schema"]["required"] == ["file"]
+    for array in KNOWN:
+        assert array in content["schema"]["properties"]["file"]["description"]
+    spec = content["schema"]["properties"]["spec"]
+    assert set(spec["properties"]) == set(FileEvaluation.model_fields)
+
+
+def test_the_example_of_a_runs_evaluation_fits_its_schema(document: Any) -> None:
+    operation = document["paths"]["/v1/runs/{id}/evaluations"]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    schema = content["schema"] | {"components": document["components"]}
+    Draft202012Validator(schema).validate(content["example"])
+    assert set(schema["properties"]) == set(RunEvaluation.model_fields)
+
+
+def test_no_schema_hides_another_of_its_name(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    assert set(schemas["Evaluation"]["properties"]) == set(Evaluation.model_fields)
+    assert set(schemas["EvaluationDocument"]["properties"]) == set(EvaluationDocument.model_fields)
+
+
 @pytest.mark.parametrize(
-    "path", ["/v1/experiments", "/v1/runs", "/v1/catalog", "/healthz", "/readyz"]
+    "path", ["/v1/experiments", "/v1/runs", "/v1/evaluations", "/v1/catalog", "/healthz", "/readyz"]
 )
 def test_answers_fit_their_schemas(service: Service, document: Any, path: str) -> None:
     service.post(SPEC)
     service.finish()
+    service.accepted(service.upload(npz()))
     answers = document["paths"][path]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(

@@ -10,6 +10,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from ml.metric import Score
+from store.beat import beat
+from store.finish import finish_training
 from store.states import RunState
 from tests.api.service import PICTURE, RECORD, SPEC, Service, problem, scores
 
@@ -151,9 +153,20 @@ def test_what_is_not_drawn_yet_is_not_found(service: Service) -> None:
     path = f"/v1/runs/{service.run_of(service.post())}"
     for name in ("traversal.png", "plots/curves.png", "codes.npz"):
         assert name.split("/")[-1] in problem(service.get(f"{path}/{name}"), 404)["detail"]
-    assert service.json(f"{path}/scores") == {"items": [], "next_cursor": None}
+    assert service.json(f"{path}/scores") == {"items": [], "next_cursor": None, "advice": []}
     assert service.json(f"{path}/scalars") == {}
     assert service.json(f"{path}/artifacts") == {"items": [], "next_cursor": None}
+
+
+def test_odd_scores_come_with_the_reasons_that_the_curves_tell(service: Service) -> None:
+    path = f"/v1/runs/{service.run_of(service.post())}"
+    taken = service.take()
+    points = {"kl_per_latent/0": [(1, 3.0)], "kl_per_latent/1": [(1, 0.002)]}
+    beat(service.database, taken, lease_seconds=60, progress=None, points=points)
+    finish_training(service.database, taken, record=RECORD)
+    service.evaluate()
+    [advice] = service.json(f"{path}/scores")["advice"]
+    assert "1 of 2 latents are unused (z1)" in advice["reason"] and advice["suggestion"]
 
 
 def walk(service: Service, path: str) -> list[list[str]]:

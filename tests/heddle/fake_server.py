@@ -72,7 +72,8 @@ class FakeServer:
 
     def _of_run(self, run_id: str, rest: list[str], request: httpx.Request) -> httpx.Response:
         if rest == ["scores"]:
-            return self._page(SCORES, request)
+            page = self._page(SCORES, request).json()
+            return httpx.Response(200, json={**page, "advice": [ADVICE]})
         if rest == ["scalars"]:
             return httpx.Response(200, json={"loss": [[0, 400.5], [10, None]]})
         if rest == ["artifacts"]:
@@ -95,6 +96,7 @@ class FakeServer:
         return httpx.Response(200, json={"items": items[start : start + 1], "next_cursor": more})
 
 
+ADVICE = {"about": "mig", "reason": "mig lies inside its null", "suggestion": "train [more]"}
 SCORES = [
     {"metric": "mig", "name": "mig", "value": 0.12345, "ci95": [0.1, 0.15], "null": {"mean": 0.01}},
     {"metric": "dci", "name": "disentanglement", "value": None, "error": "ConstantFactor: shape"},

@@ -129,6 +129,7 @@ def test_scores_are_tables(server: FakeServer) -> None:
     assert result.exit_code == 0, result.output
     for word in ("run_a", "run_b", "0.1235", "[0.1, 0.15]", "0.01", "ConstantFactor: shape"):
         assert word in result.output
+    assert "mig lies inside its null. Advice: train [more]." in result.output
 
 
 def test_download_gives_each_run_of_an_experiment_a_folder(tmp_path: Path) -> None:

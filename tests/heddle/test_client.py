@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from heddle import client as client_module
-from heddle.client import Client, ExperimentFailed, connect
-from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable
+from heddle.client import Client, EvaluationFailed, ExperimentFailed, connect
+from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable, SpecError
 from tests.heddle.fake_server import Broken, FakeServer, listed, problem, sha256
 
 ERROR = {"type": "LossNotFinite", "message": "step 12: loss is nan", "advice": "lower the rate"}
@@ -260,3 +260,121 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     with pytest.raises(HeddleError, match="expected a name inside its folder"):
         client.run("run_a").download(tmp_path / "in")
     assert list(tmp_path.iterdir()) == []
+
+
+def told(state: str, **others: object) -> Callable[[httpx.Request], httpx.Response]:
+    """An answer with an evaluation's document."""
+    document = {"id": "eval_01", "state": state, "error": None, "scores": None} | others
+    return lambda request: httpx.Response(202 if request.method == "POST" else 200, json=document)
+
+
+def parts_of(request: httpx.Request) -> dict[str, tuple[str, bytes]]:
+    """The parts of a multipart body by name: headers and content."""
+    _, _, boundary = request.headers["content-type"].partition("boundary=")
+    parts = request.content.split(f"--{boundary}".encode())[1:-1]
+    found = {}
+    for part in parts:
+        head, _, content = part.strip(b"\r\n").partition(b"\r\n\r\n")
+        name = head.decode().partition('name="')[2].partition('"')[0]
+        found[name] = (head.decode(), content)
+    return found
+
+
+def test_a_file_is_sent_with_its_spec(client: Client, server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "codes.npz"
+    path.write_bytes(bytes(range(256)) * 1000)
+    server.instead = [told("queued", reused=False)]
+    evaluation = client.evaluate_file(path, "metrics: [mig]\ntolerance: 1e-4\n")
+    assert (evaluation.id, evaluation.state, evaluation.error) == ("eval_01", "queued", None)
+    [request] = server.requests
+    assert (request.method, request.url.path) == ("POST", "/v1/evaluations")
+    parts = parts_of(request)
+    assert set(parts) == {"spec", "file"}
+    assert parts["file"][1] == path.read_bytes() and 'filename="codes.npz"' in parts["file"][0]
+    assert parts["spec"][1] == b'{"metrics": ["mig"], "tolerance": 0.0001}'
+    assert "filename" not in parts["spec"][0]
+
+
+def test_a_file_goes_piece_by_piece(server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "codes.npz"
+    with path.open("wb") as file:
+        file.truncate(5_000_000)
+    sizes: list[int] = []
+
+    class Reading(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            sizes.extend(map(len, request.stream))
+            return told("queued")(request)
+
+    Client("http://heddle.test", transport=Reading()).evaluate_file(path)
+    assert sum(sizes) > 5_000_000 and max(sizes) < 200_000
+
+
+def test_a_file_that_is_not_there_is_named_before_any_server_is_asked(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=r"Cannot read the file .*codes\.npz"):
+        client.evaluate_file(tmp_path / "codes.npz")
+    assert server.requests == []
+
+
+def test_what_the_server_says_of_a_file_is_told(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "codes.npz").write_bytes(b"no zip")
+    error = {"path": "file.codes", "got": "nan", "expected": "finite numbers", "nearest": None}
+    server.instead = [lambda _: problem(422, "Unprocessable", "1 fault", [error])]
+    with pytest.raises(HeddleError, match=r'file\.codes: got "nan", expected finite numbers'):
+        client.evaluate_file(tmp_path / "codes.npz")
+    server.instead = [breaking(httpx.WriteError("broken pipe"))]
+    with pytest.raises(ServerUnreachable, match="broken pipe"):
+        client.evaluate_file(tmp_path / "codes.npz")
+
+
+def test_a_run_is_evaluated_again(client: Client, server: FakeServer) -> None:
+    server.instead = [told("queued"), told("queued")]
+    assert client.evaluate_run("run_a", {"metrics": ["mig"], "seed": 2}).id == "eval_01"
+    assert client.evaluate_run("run_a").state == "queued"
+    assert server.paths == ["/v1/runs/run_a/evaluations"] * 2
+    assert server.requests[0].content == b'{"metrics":["mig"],"seed":2}'
+    assert server.requests[1].content == b"{}"
+
+
+def test_an_evaluation_is_waited_for_and_has_scores(client: Client, server: FakeServer) -> None:
+    states = ["queued", "running", "running", "succeeded"]
+    server.instead = [
+        *(told(state) for state in states),
+        lambda _: httpx.Response(200, json={"items": [{"value": 1}], "next_cursor": "2"}),
+        lambda _: httpx.Response(200, json={"items": [{"value": 2}], "next_cursor": None}),
+    ]
+    seen: list[str] = []
+    evaluation = client.evaluation("eval_01").wait(progress=lambda one: seen.append(one.state))
+    assert seen == states[1:]
+    assert [score["value"] for score in evaluation.scores()] == [1, 2]
+    assert server.paths == ["/v1/evaluations/eval_01"] * 4 + ["/v1/evaluations/eval_01/scores"] * 2
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        ("failed", ERROR, "failed: LossNotFinite: step 12: loss is nan - lower the rate"),
+        ("cancelled", None, "was cancelled"),
+    ],
+)
+def test_an_evaluation_that_ended_without_scores_says_why(
+    client: Client, server: FakeServer, state: str, error: object, message: str
+) -> None:
+    server.instead = [told("running"), told(state, error=error)]
+    with pytest.raises(EvaluationFailed) as failed:
+        client.evaluation("eval_01").wait()
+    assert str(failed.value) == f"Evaluation eval_01 {message}"
+    assert failed.value.evaluation.error == error
+
+
+def test_an_evaluation_is_cancelled_and_resumed(client: Client, server: FakeServer) -> None:
+    server.instead = [told("queued"), told("cancelled"), told("queued")]
+    evaluation = client.evaluation("eval_01")
+    assert evaluation.cancel().state == "cancelled"
+    assert evaluation.resume().state == "queued"
+    assert server.paths[1:] == [f"/v1/evaluations/eval_01/{verb}" for verb in ("cancel", "resume")]

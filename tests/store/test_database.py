@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import make_url, select, text
+from sqlalchemy.exc import IntegrityError
 
 from store.database import Database, db_now, migrate
 from store.tables import Base
@@ -23,7 +24,52 @@ def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> No
 def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
     migrate(database_url)
     with database.read() as session:
-        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0001"]
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0002"]
+
+
+OLD_ROWS = {
+    "experiments": "('e', 'n', '[]', '', '{}', 'o', 0, 0, 0)",
+    "runs": "('r', 't', true, 'succeeded', '{}', 'd', 'vae', 1, 2, NULL, '{}', 0, 1, 2)",
+    "evaluations": "('v', 'r', 'key', '{}', 'succeeded', NULL, 0, 2)",
+    "experiment_runs": "('e', 0, 'r', 'v', '{}', false, true)",
+    "jobs": "('j', 'evaluate', 'r', 'v', 'done', 3, 'o', 0, 1, NULL, 'w', 1, 0, NULL, false)",
+    "scores": "(7, 'r', 'v', 0, '{}')",
+    "artifacts": "(1, 'r', 'v', 'a', 'sha', 'image/png', 3, 0)",
+}
+
+
+def test_a_database_of_the_first_schema_keeps_its_rows(empty_database_url: str) -> None:
+    migrate(empty_database_url, to="0001")
+    database = Database(empty_database_url)
+    with database.write() as session:
+        for table, values in OLD_ROWS.items():
+            session.execute(text(f"INSERT INTO {table} VALUES {values}"))
+        before = {
+            table: session.execute(text(f"SELECT * FROM {table}")).mappings().one()
+            for table in OLD_ROWS
+        }
+    database.dispose()
+    migrate(empty_database_url)
+    with database.read() as session:
+        for table, row in before.items():
+            after = session.execute(text(f"SELECT * FROM {table}")).mappings().one()
+            assert dict(row).items() <= dict(after).items()
+        assert session.scalars(text("SELECT wanted FROM evaluations")).one() in (0, False)
+    # What referred to the tables that were made anew still does.
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(text("DELETE FROM evaluations"))
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(text("UPDATE scores SET evaluation_id = 'another'"))
+    database.dispose()
+
+
+def test_an_evaluation_is_of_a_run_or_of_a_file_and_never_of_both(database: Database) -> None:
+    with database.write() as session:
+        row = "VALUES ('v', '{}', 'queued', 0, 'key', NULL, 'sha')"
+        columns = "(id, spec, state, created_at, evaluation_key, run_id, file_sha256)"
+        session.execute(text(f"INSERT INTO evaluations {columns} {row}"))
+    with pytest.raises(IntegrityError, match="run_or_file"), database.write() as session:
+        session.execute(text("UPDATE evaluations SET file_sha256 = NULL"))
 
 
 def test_simultaneous_migrations_of_one_database_all_succeed(empty_database_url: str) -> None:

@@ -11,7 +11,7 @@ from store.beat import beat
 from store.cancel import cancel_experiment, cancel_run, resume_experiment
 from store.checkpoints import checkpoints, record_checkpoint
 from store.database import Database
-from store.finish import acknowledge_cancel, fail, finish_training
+from store.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
 from store.queries import evaluation, experiment, queue_position, run, scores, spec_of
 from store.states import RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab, new_run
@@ -75,6 +75,17 @@ def test_a_new_evaluation_of_finished_work_trains_nothing(lab: Lab) -> None:
     [one] = scores(lab.database, run_id, evaluation_id=lab.links(second)[0].evaluation_id)
     assert one.position == 0
     assert len(scores(lab.database, run_id)) == 2
+
+
+def test_an_evaluation_under_way_is_joined_and_left_to_its_worker(lab: Lab) -> None:
+    first = lab.post("a")
+    lab.train()
+    taken = lab.take(EVALUATE)
+    second = lab.post("a")
+    assert lab.evaluation_state(lab.links(second)[0].evaluation_id) == "running"
+    assert lab.take_all(EVALUATE) == []
+    finish_evaluation(lab.database, taken, scores=[])
+    assert lab.states(first) == lab.states(second) == ["succeeded"]
 
 
 def test_work_under_way_is_joined(lab: Lab) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from api.planning import plan_evaluation
 from ml.encode import EncodedRows, draw_rows
 from ml.model import Encoding, Model
 from store import queries
+from store.evaluations import evaluate_run
 from store.states import RunState
 from tests.worker.workplace import Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
@@ -81,6 +83,28 @@ def test_an_evaluation_of_other_rows_encodes_anew(
     assert len(after.index) == rows
     wanted = draw_rows(1797, rows=rows - 20, test_rows=20, seed=other.get("seed", 0))
     assert after.index.tolist() == wanted[0].tolist()
+
+
+def test_a_trained_run_is_evaluated_once_more_by_itself(
+    workplace: Workplace, encoded: list[int]
+) -> None:
+    run_id = workplace.post(asking(metrics=["mig"]))
+    train_next()
+    evaluate_next()
+    encoded.clear()
+    database = workplace.stores.database
+    body = {"metrics": [{"name": "mig", "bins": 7}], "rows": 60, "test_rows": 20}
+    evaluation, key = plan_evaluation(body, queries.spec_of(database, run_id))
+    asked = evaluate_run(database, run_id, spec=evaluation, evaluation_key=key, owner=None)
+    assert workplace.run(run_id).state is RunState.EVALUATING
+    assert evaluate_next()
+    assert workplace.run(run_id).state is RunState.SUCCEEDED
+    # The same rows, whose codes were there.
+    assert encoded == []
+    both = [score.document for score in queries.scores(database, run_id)]
+    assert [one["params"]["bins"] for one in both] == [20, 7]
+    assert {one["definition"] for one in both} == {both[0]["definition"]}
+    assert workplace.scores(asked.id) == both[1:]
 
 
 def _names(workplace: Workplace, run_id: str, evaluation_id: str) -> set[str]:

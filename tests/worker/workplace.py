@@ -18,9 +18,11 @@ from torch import Tensor
 
 from api.planning import plan
 from ml import tensor_file
+from ml.evaluation_spec import FileEvaluation
 from ml.recorder import Progress, Wish
 from store import queries
 from store.checkpoints import checkpoints
+from store.evaluations import NewFile, evaluate_file
 from store.objects import ObjectFolder
 from store.settings import settings
 from store.states import RunState
@@ -105,6 +107,26 @@ class Workplace:
         [link] = queries.experiment_runs(self.stores.database, id)
         return link.run_id
 
+    def send(self, data: bytes, **document: Any) -> str:
+        """Ask for the evaluation of a file as the API does; returns its id."""
+        spec = FileEvaluation.parse(document)
+        sha256, size = self.stores.objects.put(data)
+        asked = evaluate_file(
+            self.stores.database,
+            NewFile(sha256, size, "codes.npz"),
+            spec=spec.document(),
+            evaluation_key=spec.key(),
+            owner=None,
+        )
+        return asked.id
+
+    def evaluation(self, evaluation_id: str) -> queries.Evaluation:
+        return queries.evaluation(self.stores.database, evaluation_id)
+
+    def scores(self, evaluation_id: str) -> list[dict[str, Any]]:
+        found = queries.scores_of_evaluation(self.stores.database, evaluation_id)
+        return [score.document for score in found]
+
     def run(self, run_id: str) -> queries.Run:
         return queries.run(self.stores.database, run_id)
 
@@ -152,10 +174,12 @@ class Workplace:
         until(queued)
 
     @contextmanager
-    def another_process(self, **settings: object) -> Iterator[BaseProcess]:
-        """A process that trains what waits, slowly; killed at the end of the block."""
+    def another_process(
+        self, work: Callable[[], bool] = train_next, **settings: object
+    ) -> Iterator[BaseProcess]:
+        """A process that does what waits, slowly; killed at the end of the block."""
         environment = self.environment | _variables(settings)
-        process = _PROCESSES.Process(target=_train_elsewhere, args=(environment,), daemon=True)
+        process = _PROCESSES.Process(target=_work_elsewhere, args=(environment, work), daemon=True)
         process.start()
         try:
             yield process
@@ -210,11 +234,11 @@ _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["sklearn.datasets", __name__])
 
 
-def _train_elsewhere(environment: dict[str, str]) -> None:
+def _work_elsewhere(environment: dict[str, str], work: Callable[[], bool]) -> None:
     os.environ.update(environment)
     with pytest.MonkeyPatch.context() as patch:
         slow_down(patch)
-        train_next()
+        work()
 
 
 def _variables(settings: dict[str, object]) -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""Evaluations: of files of codes that clients send, and of runs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, BackgroundTasks, Request, Response
+
+from api.advising import advised
+from api.context import Context, Here
+from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
+from api.openapi import FILE_EVALUATION_BODY, UNREADABLE
+from api.queries import Cursor, Limit, link_next
+from api.uploads import CheckedUpload
+from store import queries
+from store.evaluations import (
+    Asked,
+    NewFile,
+    cancel_evaluation,
+    evaluate_file,
+    resume_evaluation,
+)
+
+router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
+
+
+@router.post(
+    "",
+    operation_id="create_evaluation",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=UNREADABLE,
+    openapi_extra={"requestBody": FILE_EVALUATION_BODY},
+)
+def create(
+    upload: CheckedUpload, here: Here, response: Response, afterwards: BackgroundTasks
+) -> EvaluationDocument:
+    """Send codes and factors of your own to be scored; the file is checked before it is taken.
+
+    The same spec for the same content is not computed twice: such an evaluation says `reused`.
+    """
+    sha256, size = here.objects.put(upload.content)
+    asked = evaluate_file(
+        here.database,
+        NewFile(sha256, size, upload.name),
+        spec=upload.spec.document(),
+        evaluation_key=upload.spec.key(),
+        owner="local",
+    )
+    afterwards.add_task(here.hints.send)
+    response.headers["Location"] = f"/v1/evaluations/{asked.id}"
+    return asked_document(here, asked)
+
+
+@router.get("", operation_id="list_evaluations")
+def index(
+    here: Here,
+    request: Request,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EvaluationDocument]:
+    """Evaluations of files, newest first; those of a run are listed with the run."""
+    page = queries.evaluations_of_files(here.database, limit=limit, cursor=cursor)
+    link_next(request, response, page.next_cursor)
+    items = [evaluation_document(found) for found in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{id}", operation_id="get_evaluation")
+def show(id: str, here: Here) -> EvaluationDocument:
+    """One evaluation, of a file or of a run, with its scores once it has succeeded."""
+    return _document(here, id)
+
+
+@router.get("/{id}/scores", operation_id="get_evaluation_scores")
+def scores(id: str, here: Here) -> AdvisedScores:
+    """The evaluation's scores, in the order in which they were asked for, and advice on them."""
+    return advised(queries.scores_of_evaluation(here.database, id))
+
+
+@router.post("/{id}/cancel", operation_id="cancel_evaluation", status_code=HTTPStatus.ACCEPTED)
+def stop(id: str, here: Here) -> EvaluationDocument:
+    """Stop an evaluation, for every experiment that waits for it, too."""
+    cancel_evaluation(here.database, id)
+    return _document(here, id)
+
+
+@router.post("/{id}/resume", operation_id="resume_evaluation", status_code=HTTPStatus.ACCEPTED)
+def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocument:
+    """Take a failed or cancelled evaluation up again."""
+    resume_evaluation(here.database, id)
+    afterwards.add_task(here.hints.send)
+    return _document(here, id)
+
+
+def asked_document(here: Context, asked: Asked) -> EvaluationDocument:
+    """An evaluation as the answer to who asked for it."""
+    return _document(here, asked.id, reused=asked.reused)
+
+
+def _document(here: Context, id: str, *, reused: bool | None = None) -> EvaluationDocument:
+    found = queries.evaluation(here.database, id)
+    return evaluation_document(
+        found, queries.scores_of_evaluation(here.database, id), reused=reused
+    )

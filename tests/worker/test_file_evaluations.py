@@ -1,0 +1,164 @@
+"""Evaluations of files, from the queue to their scores, and whatever may come between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.score import score
+from store.evaluations import cancel_evaluation, resume_evaluation
+from store.states import EvaluationState
+from tests.npz import CODES, FACTORS, npz
+from tests.worker.workplace import Workplace, meanwhile, on_sqlite, until
+from worker import draining
+from worker.evaluation import evaluate_next
+from worker.sweeping import sweep_now
+
+QUEUED, RUNNING = EvaluationState.QUEUED, EvaluationState.RUNNING
+SUCCEEDED, CANCELLED = EvaluationState.SUCCEEDED, EvaluationState.CANCELLED
+
+LONG = {
+    "metrics": [{"name": "mig", "bins": 2 + number} for number in range(40)],
+    "uncertainty": False,
+}
+"""Many metrics, between any two of which something may happen."""
+
+
+@pytest.fixture
+def drained() -> Iterator[None]:
+    """A worker that may be told to end, and is as new afterwards."""
+    yield
+    draining._flag[0] = 0
+
+
+def without_time(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in document.items() if key != "seconds"}
+        for document in documents
+    ]
+
+
+METRICS: list[Any] = ["mig", {"name": "sap", "predictor": "correlation"}]
+OPTIONS: dict[str, Any] = {
+    "seed": 7,
+    "train_rows": 40,
+    "factor_names": ["shape", "hue"],
+    "factor_kinds": ["discrete", "continuous"],
+}
+
+
+def test_a_file_is_scored_as_its_arrays_are(workplace: Workplace) -> None:
+    id = workplace.send(
+        npz(posterior_logvar=-np.ones_like(CODES), factor_names=np.array(["size", "hue"])),
+        metrics=[*METRICS, "elbo"],
+        **OPTIONS,
+    )
+    assert evaluate_next()
+    assert not evaluate_next()
+    assert workplace.evaluation(id).state is SUCCEEDED
+    found = workplace.scores(id)
+    assert [one["metric"] for one in found[:1]] == ["mig"]
+    assert found[0]["details"]["factors"] == ["shape", "hue"]
+    # Without elbo, which needs the images and would raise there.
+    expected = score(CODES, FACTORS, METRICS, posterior_logvar=-np.ones_like(CODES), **OPTIONS)
+    kept = [one for one in found if one["metric"] != "elbo"]
+    assert without_time(kept) == without_time([one.model_dump(mode="json") for one in expected])
+    assert workplace.evaluation(id).progress == {
+        "stage": "scoring",
+        "step": 3,
+        "steps": 3,
+        "images_per_second": None,
+        "eta_seconds": None,
+        "loss": None,
+    }
+
+
+@on_sqlite
+def test_without_uncertainty_only_values_are_computed(workplace: Workplace) -> None:
+    ids = [
+        workplace.send(npz(), metrics=["mig"], uncertainty=uncertainty)
+        for uncertainty in (True, False)
+    ]
+    assert evaluate_next() and evaluate_next()
+    [full], [plain] = (workplace.scores(id) for id in ids)
+    assert full["value"] == plain["value"]
+    assert full["null"] is not None and plain["null"] is None
+
+
+@on_sqlite
+def test_what_one_metric_meets_is_its_own_affair(workplace: Workplace) -> None:
+    factors = FACTORS.copy()
+    factors[:, 1] = 4
+    id = workplace.send(npz(factors=factors), metrics=["mig", "elbo"])
+    assert evaluate_next()
+    assert workplace.evaluation(id).state is SUCCEEDED
+    found = workplace.scores(id)
+    assert {one["metric"] for one in found} == {"mig", "elbo"}
+    assert all(one["value"] is None for one in found)
+    assert "ConstantFactor: factor 'factor_1' (column 1)" in found[0]["error"]
+
+
+def test_a_file_whose_worker_was_killed_is_scored_by_another(workplace: Workplace) -> None:
+    id = workplace.send(npz(), **LONG)
+    with workplace.another_process(evaluate_next, lease_seconds=0.5) as process:
+        until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
+        process.kill()
+        process.join()
+    assert workplace.evaluation(id).state is RUNNING
+    assert workplace.scores(id) == []
+
+    def taken_back() -> bool:
+        sweep_now()
+        return workplace.evaluation(id).state is QUEUED
+
+    until(taken_back)
+    assert evaluate_next()
+    assert workplace.evaluation(id).state is SUCCEEDED
+    assert [one["params"]["bins"] for one in workplace.scores(id)] == [*range(2, 42)]
+
+
+@on_sqlite
+def test_a_draining_worker_queues_the_file_again(
+    workplace: Workplace, drained: None, slow_steps: None
+) -> None:
+    id = workplace.send(npz(), **LONG)
+    with meanwhile(evaluate_next) as work:
+        until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
+        draining.begin()
+        assert work.result(timeout=10)
+    assert workplace.evaluation(id).state is QUEUED
+    draining._flag[0] = 0
+    assert evaluate_next()
+    assert len(workplace.scores(id)) == 40
+
+
+@on_sqlite
+def test_cancelling_stops_the_scoring_between_metrics(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    id = workplace.send(npz(), **LONG)
+    with meanwhile(evaluate_next) as work:
+        until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
+        cancel_evaluation(workplace.stores.database, id)
+        assert work.result(timeout=10)
+    assert workplace.evaluation(id).state is CANCELLED
+    assert workplace.scores(id) == []
+    assert not evaluate_next()
+    resume_evaluation(workplace.stores.database, id)
+    assert evaluate_next()
+    assert workplace.evaluation(id).state is SUCCEEDED
+
+
+@on_sqlite
+def test_a_file_that_is_gone_fails_the_evaluation_and_not_the_worker(workplace: Workplace) -> None:
+    id = workplace.send(npz())
+    for path in workplace.stores.objects.root.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert evaluate_next()
+    found = workplace.evaluation(id)
+    assert found.state is EvaluationState.FAILED
+    assert found.error is not None and found.error["type"] == "NotFound"
