@@ -108,7 +108,7 @@ def _ours() -> dict[str, Ours]:
                 "completeness": "completeness",
                 **accuracies,
             },
-            2e-3,
+            4e-3,  # What seeds move: theirs draws from numpy's global stream.
         ),
         "ubi.dci.lasso": Ours({"name": "dci", "predictor": "lasso"}, dci, 1e-4),
         "ubi.dci.random_forest": Ours({"name": "dci", "predictor": "random_forest"}, dci, 0.03),

@@ -63,7 +63,7 @@ def test_a_factor_of_more_values_than_bins_is_named_with_the_most_it_can_score()
     factors = np.random.default_rng(0).integers(0, 40, (4000, 1))
     (found,) = advise([mig_of(factors.astype(float), factors, factor_names=["orientation"])])
     # log 20 / log 40 = 0.812
-    assert found.about == "orientation" and "0.81" in found.suggestion
+    assert "orientation" in found.reason and "0.81 (orientation)" in found.suggestion
 
 
 def test_what_no_encoder_can_tell_of_dsprites_is_said_where_it_was_scored() -> None:

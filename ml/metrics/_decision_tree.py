@@ -1,0 +1,64 @@
+"""Decision trees whose depth is chosen by cross-validation, without a fit for every depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, repeat
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+from sklearn.tree import DecisionTreeClassifier
+
+DEEPEST = 9
+
+
+def nodes_by_depth(tree: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """The node of each row after 1, 2, … splits, until every row is in a leaf.
+
+    `tree` is scikit-learn's `tree_` and the rows are float32, as there. A tree grown to a depth is
+    the top of one grown deeper, so that this judges all depths at once.
+    """
+    at = np.zeros(len(rows), dtype=np.int64)
+    every = np.arange(len(rows))
+    for _ in range(tree.max_depth):
+        # A leaf's feature is -2 and its children are -1.
+        left = rows[every, np.maximum(tree.feature[at], 0)] <= tree.threshold[at]
+        below = np.where(left, tree.children_left[at], tree.children_right[at])
+        at = np.where(below < 0, at, below)
+        yield at
+
+
+def stratified_folds(classes: np.ndarray, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to fit and rows to judge of each fold, unshuffled, classes in proportion."""
+    folds = StratifiedKFold(number).split(np.zeros(len(classes)), classes)
+    return [(fit, judged) for fit, judged in folds]
+
+
+def accuracy(
+    code: np.ndarray, classes: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> float:
+    """Accuracy of a tree of one code on the rows it was fitted on.
+
+    Of the depths 1 to 9 the one of highest mean accuracy over the folds is taken, the smallest of
+    equals, and fitted on all rows.
+    """
+    column = code.astype(np.float32)[:, None]
+    judged = [_accuracies(column, classes, fit, held) for fit, held in folds]
+    depth = int(np.argmax(np.mean(judged, axis=0)))
+    every = np.arange(len(column))
+    return float(_accuracies(column, classes, every, every)[depth])
+
+
+def _accuracies(
+    column: np.ndarray, classes: np.ndarray, fit: np.ndarray, judged: np.ndarray
+) -> np.ndarray:
+    """Accuracy on the rows `judged` with a tree of each depth fitted on the rows `fit`."""
+    # A single column leaves no order of columns to chance: the seed decides nothing.
+    model = DecisionTreeClassifier(max_depth=DEEPEST, random_state=0)
+    model.fit(column[fit], classes[fit])
+    predicted = model.classes_[model.tree_.value[:, 0].argmax(1)]
+    grown = nodes_by_depth(model.tree_, column[judged])
+    nodes = list(grown) or [np.zeros(len(judged), dtype=np.int64)]
+    deepest = chain(nodes, repeat(nodes[-1]))
+    return np.array([(predicted[at] == classes[judged]).mean() for at in islice(deepest, DEEPEST)])

@@ -1,0 +1,24 @@
+"""How well scores rank the rows of a class above the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def areas_under_curves(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    r"""Area under the ROC curve of each class against the others, (classes,).
+
+    .. math:: P(s_+ > s_-) + \tfrac12 P(s_+ = s_-)
+
+    for a row of the class and one of the others (Mann and Whitney). `scores` is (samples, classes);
+    `classes` (samples,) are its columns, or -1 for rows of no class. In [0, 1], 0.5 by
+    chance; NaN for a class that has no rows, or all of them.
+    """
+    ranks = rankdata(scores, axis=0)
+    own = classes[:, None] == np.arange(scores.shape[1])
+    positive = own.sum(0).astype(np.float64)
+    pairs = positive * (len(scores) - positive)
+    above = (ranks * own).sum(0) - positive * (positive + 1) / 2
+    areas: np.ndarray = np.divide(above, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return areas

@@ -1,0 +1,29 @@
+"""Codes on a common scale, for predictors that depend on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def standardised(codes: np.ndarray, fit: int) -> np.ndarray:
+    """Each column less its mean, divided by its standard deviation, both of the first `fit` rows.
+
+    A column that is constant there is not divided, as disentanglement_lib does to its undoing: a
+    predictor fitted on these rows then sees zeros.
+    """
+    columns = codes.astype(np.float64)
+    low, high = columns[:fit].min(0), columns[:fit].max(0)
+    # By the range first: a constant column's deviation may come out as 1e-18 and not as zero, and
+    # the squares of very large or small codes are beyond what numbers hold.
+    columns = (columns - low) / np.where(high > low, high - low, 1.0)
+    known = columns[:fit]
+    scaled: np.ndarray = (columns - known.mean(0)) / np.where(high > low, known.std(0), 1.0)
+    return scaled
+
+
+def unit_interval(values: np.ndarray) -> np.ndarray:
+    """Each column moved and stretched onto [0, 1]; a constant one becomes 0."""
+    columns = values.astype(np.float64)
+    low, high = columns.min(0), columns.max(0)
+    scaled: np.ndarray = (columns - low) / np.where(high > low, high - low, 1.0)
+    return scaled

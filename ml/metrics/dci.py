@@ -1,0 +1,228 @@
+"""Disentanglement, completeness and informativeness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ml.metric import Metric, Number, Rows, Value
+from ml.metrics import _importance
+from ml.metrics._classes import classes, training_part
+from ml.metrics._importance import Prediction
+from ml.metrics._unused_params import refuse_unused
+from ml.registry import register
+
+STRUCTURE = (Number("disentanglement"), Number("completeness"))
+CLASSIFIED = (
+    Number("informativeness_train"),
+    Number("informativeness_test"),
+    Number("error_train", higher_is_better=False, perfect=0.0),
+    Number("error_test", higher_is_better=False, perfect=0.0),
+)
+REGRESSED = (
+    Number("informativeness"),
+    Number("error", higher_is_better=False, perfect=0.0),
+)
+CLASSIFIERS = ("gradient_boosting", "logistic_regression")
+USERS = {
+    "C": ("logistic_regression",),
+    "cv": ("lasso", "random_forest"),
+    "factor_bins": CLASSIFIERS,
+    "repeats": ("gradient_boosting", "random_forest"),
+}
+INSTEAD = ", or choose predictor lasso, random_forest or linear"
+
+
+def disentanglement_per_code(importance: np.ndarray) -> np.ndarray:
+    r"""How far each code is from mattering equally to all factors, (latents,).
+
+    .. math:: D_d = 1 - H_K(R_{d\cdot} / \textstyle\sum_k R_{dk})
+
+    with the entropy to base K. `importance` R is (latents, factors), not negative. In [0, 1]; a
+    code that matters to none scores 0, and with a single factor any other scores 1.
+    """
+    masses = importance.sum(1, keepdims=True)
+    # disentanglement_lib adds 1e-11 to every importance instead, for an entropy at zero.
+    shares = np.divide(importance, masses, out=np.zeros_like(importance), where=masses > 0)
+    entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(1)
+    factors = importance.shape[1]
+    focus = 1 - entropy / np.log(factors) if factors > 1 else np.ones(len(entropy))
+    return np.where(masses[:, 0] > 0, focus.clip(0.0, 1.0), 0.0)
+
+
+def disentanglement(importance: np.ndarray) -> float:
+    r"""Whether each code matters to one factor only: the mean over codes by their importance.
+
+    .. math:: \sum_d D_d \frac{\sum_k R_{dk}}{\sum_{dk} R_{dk}}
+
+    `importance` is (latents, factors), not negative. In [0, 1], higher is better; 0 where nothing
+    matters.
+    """
+    return _weighted(disentanglement_per_code(importance), importance.sum(1))
+
+
+def completeness_per_factor(importance: np.ndarray) -> np.ndarray:
+    """How far each factor is from needing all codes equally, (factors,).
+
+    The disentanglement of the transposed matrix: 1 less the entropy, to base D, of the D codes'
+    shares. 0 for a factor to which no code matters, 1 for others if there is a single code.
+    """
+    return disentanglement_per_code(importance.T)
+
+
+def completeness(importance: np.ndarray) -> float:
+    """Whether each factor needs one code only: the mean over factors by their importance.
+
+    `importance` is (latents, factors), not negative. In [0, 1], higher is better; 0 where nothing
+    matters.
+    """
+    return disentanglement(importance.T)
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> float:
+    total = weights.sum()
+    return float(values @ weights / total) if total > 0 else 0.0
+
+
+@register
+class DCI(Metric):
+    r"""Disentanglement, completeness, informativeness: which codes a predictor of factors needs.
+
+    A predictor of each factor from all codes tells how much each code matters to it, R_dk. A code
+    is disentangled if it matters to one factor, a factor complete if one code matters to it:
+
+    .. math:: D_d = 1 - H_K(R_{d\cdot} / \textstyle\sum_k R_{dk}), \qquad
+        C_k = 1 - H_D(R_{\cdot k} / \textstyle\sum_d R_{dk})
+
+    with entropies to base K factors and D codes. `disentanglement` and `completeness` are their
+    means weighted by the share of importance, 0 where no code matters; in [0, 1], higher is better.
+    `informativeness` says how well factors are predicted, and `error` is 1 - informativeness,
+    lower is better: both in [0, 1], means over factors. With `predictor`
+
+    - `gradient_boosting` (the protocol): 100 boosted trees of depth 3; R is the share of
+      the impurity decrease. Informativeness is accuracy, on the training and on the test rows.
+      Depends strongly on the number of training rows where factors have many values:
+      compare at equal rows.
+    - `logistic_regression`: codes standardised by the training rows; R is the absolute coefficient
+      averaged over classes. Accuracy likewise.
+    - `lasso`, `random_forest` (Carbonneau et al.): regression of the factors' values, codes and
+      factors stretched onto [0, 1], on all rows; penalty, or depth and features a split, by
+      cross-validation. R is the absolute coefficient, or the share of the variance decrease.
+      Informativeness is max(0, 1 - 12 MSE) on the same rows, 12 being 1 / variance of the uniform
+      distribution; completeness is the plain mean over factors. Their code leaves out all codes
+      after the first that matters to none; ours goes on.
+    - `linear`: least squares on the same scale and rows; R is the absolute coefficient.
+      Informativeness is R² = 1 - MSE / variance of the factor, and equals the above for a
+      uniform continuous factor.
+
+    Weights are shares: where a lasso finds one code of use to one factor and none to the others,
+    `disentanglement` is 1, though nothing is predicted. Read it beside informativeness and null.
+
+    Eastwood and Williams use lasso and random forests and report errors. A test row whose class is
+    in no training row counts as an error. `repeats` averages fits that draw from the seeds seed,
+    seed + 1, ...; the details tell their spread.
+
+    Raises:
+        ConstantFactor: a factor takes a single value, on the training rows if those are fitted.
+        UnfitFactor: a classifier met a continuous factor, and `factor_bins` is not set.
+        UnusableRows: no test rows, or fewer rows than folds.
+
+    References:
+        Eastwood and Williams, 2018, https://openreview.net/forum?id=By-7dz-AZ; settings as in
+        Locatello et al., 2019, https://arxiv.org/abs/1811.12359, and
+        Carbonneau et al., 2022, https://arxiv.org/abs/2012.09276
+    """
+
+    name: Literal["dci"] = "dci"
+    uses: ClassVar[Literal["all", "split", "test"]] = "split"
+    numbers: ClassVar[Sequence[Number]] = STRUCTURE + CLASSIFIED + REGRESSED
+    predictor: Literal[
+        "gradient_boosting", "logistic_regression", "lasso", "random_forest", "linear"
+    ] = "gradient_boosting"
+    """What predicts a factor from all codes."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """Fits that are averaged, where the predictor draws at random."""
+    C: Annotated[float, Field(gt=0)] = 1.0
+    """Inverse weight of the penalty on the coefficients of logistic_regression."""
+    cv: Annotated[int, Field(ge=2, le=100)] = 10
+    """Folds over which lasso and random_forest choose their settings."""
+    factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Classes of equal width that every factor is cut into; null takes the values of discrete
+    factors as they are, and is for classifiers only."""
+
+    @model_validator(mode="after")
+    def _no_param_is_ignored(self) -> DCI:
+        refuse_unused(self, "predictor", USERS)
+        return self
+
+    def reported(self) -> Sequence[Number]:
+        if self.predictor == "logistic_regression":
+            # Penalised, and blind to classes between others: other codes get a share.
+            return tuple(replace(number, perfect=None) for number in STRUCTURE + CLASSIFIED)
+        return STRUCTURE + (CLASSIFIED if self.predictor in CLASSIFIERS else REGRESSED)
+
+    def compute(self, rows: Rows) -> dict[str, Value]:
+        predictions = [self._predict(rows, rows.seed + k) for k in range(self.repeats)]
+        found = [self._numbers(prediction) for prediction in predictions]
+        details = self._details(rows, predictions)
+        return {
+            number.name: self._averaged([one[number.name] for one in found], details[number.name])
+            for number in self.reported()
+        }
+
+    def _predict(self, rows: Rows, seed: int) -> Prediction:
+        if self.predictor in CLASSIFIERS:
+            factors = classes(rows, training_part(rows), self.factor_bins, INSTEAD)
+            if self.predictor == "gradient_boosting":
+                return _importance.by_gradient_boosting(rows, factors, seed)
+            return _importance.by_logistic_regression(rows, factors, self.C)
+        if self.predictor == "lasso":
+            return _importance.by_lasso(rows, self.cv)
+        if self.predictor == "random_forest":
+            return _importance.by_random_forest(rows, self.cv, seed)
+        return _importance.by_linear_regression(rows)
+
+    def _numbers(self, prediction: Prediction) -> dict[str, float]:
+        importance = prediction.importance
+        found = {
+            "disentanglement": disentanglement(importance),
+            # Carbonneau et al. do not weigh factors by their importance.
+            "completeness": float(completeness_per_factor(importance).mean())
+            if self.predictor in ("lasso", "random_forest")
+            else completeness(importance),
+        }
+        for name, per_factor in prediction.informativeness.items():
+            found[name] = float(per_factor.mean())
+            found[name.replace("informativeness", "error")] = 1 - found[name]
+        return found
+
+    def _details(self, rows: Rows, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+        importance = np.mean([prediction.importance for prediction in predictions], axis=0)
+        factors = list(rows.factor_names)
+        details: dict[str, dict[str, Any]] = {
+            "disentanglement": {
+                "factors": factors,
+                "importance": importance.tolist(),
+                "per_code": disentanglement_per_code(importance).tolist(),
+            },
+            "completeness": {
+                "factors": factors,
+                "per_factor": completeness_per_factor(importance).tolist(),
+            },
+        }
+        for name in predictions[0].informativeness:
+            per_factor = np.mean([one.informativeness[name] for one in predictions], axis=0)
+            details[name] = {"factors": factors, "per_factor": per_factor.tolist()}
+            errors = {"factors": factors, "per_factor": (1 - per_factor).tolist()}
+            details[name.replace("informativeness", "error")] = errors
+        return details
+
+    def _averaged(self, values: Sequence[float], details: dict[str, Any]) -> Value:
+        if self.repeats == 1:
+            return Value(values[0], details)
+        spread = {"values": list(values), "std": float(np.std(values, ddof=1))}
+        return Value(float(np.mean(values)), {**details, "repeats": spread})
