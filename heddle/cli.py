@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,21 @@ from typing import Any, TypeVar
 
 import click
 import httpx
+from rich.console import Console
 
 from heddle.client import Client, Experiment, ExperimentFailed, Run, connect
 from heddle.errors import HeddleError, SpecError
 from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT, serve
 from heddle.spec import override, read_spec
-from heddle.tables import console, experiment_table, run_table, score_table
+from heddle.tables import (
+    advice_list,
+    console,
+    experiment_table,
+    file_score_table,
+    run_table,
+    score_table,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -162,7 +171,9 @@ def show(work_id: str, as_json: bool, url: str | None) -> None:
 @_json_option
 @_url_option
 def scores(work_id: str, as_json: bool, url: str | None) -> None:
-    """Show the scores of a run, or of each run of an experiment.
+    """Show the scores of a run on the server, or of each run of an experiment.
+
+    (A file of codes that you have is scored by `heddle score`.)
 
     Example: heddle scores exp_01jd3k
     """
@@ -171,7 +182,147 @@ def scores(work_id: str, as_json: bool, url: str | None) -> None:
             if as_json:
                 _echo(client.get(f"/v1/runs/{run.id}/scores"))
             else:
-                console().print(score_table(run.label, run.scores()))
+                console().print(score_table(run.label, run.scores()), advice_list(run.advice()))
+
+
+def _file_options(command: Command) -> Command:
+    """What `score` and `audit` ask of a file."""
+    options = [
+        click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
+        click.option(
+            "--codes",
+            metavar="NAMES",
+            default="",
+            help="Columns of codes, as in 'z*' or a,b; in an npz they are z0, z1, …",
+        ),
+        click.option(
+            "--factors",
+            metavar="NAMES",
+            default="",
+            help="Columns of factors; by default all that are no codes.",
+        ),
+        click.option(
+            "--factor-kinds",
+            metavar="KINDS",
+            help="discrete or continuous, for all, for each, or as in scale=discrete,x=continuous.",
+        ),
+        click.option(
+            "--train-rows",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="The first N rows fit predictors, the rest test them; by default three quarters.",
+        ),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
+        click.option("--json", "as_json", is_flag=True, help="Print it all as JSON."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_file_options
+@click.option(
+    "--metrics",
+    default="mig,sap,dci",
+    show_default=True,
+    metavar="NAMES",
+    help="Metrics, with params as in dci:predictor=lasso:cv=5.",
+)
+@click.option("--quick", is_flag=True, help="Values only: no nulls, no intervals.")
+@click.option("--server", is_flag=True, help="Let the server compute them; so does --url.")
+@_url_option
+def score(
+    file: Path,
+    codes: str,
+    factors: str,
+    factor_kinds: str | None,
+    train_rows: int | None,
+    seed: int,
+    metrics: str,
+    quick: bool,
+    server: bool,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """Score a FILE of codes and factors that you have, here and without a server.
+
+    FILE is an npz with the arrays codes and factors, or a CSV, TSV or Parquet table with a row a
+    sample. (The scores of a run on a server are shown by `heddle scores`.)
+
+    Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
+    """
+    from heddle import scoring  # The other commands need not wait for torch.
+    from heddle.codes_file import Choice
+
+    choice = Choice(_names(codes), _names(factors), factor_kinds)
+    asked = scoring.parse_metrics(metrics)
+    spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
+    if server or url:
+        with connect(url) as client:
+            found = scoring.score_there(client, file, spec, choice, _side_console())
+    else:
+        found = scoring.score_here(file, spec, choice, _side_console())
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        table = file_score_table(file.name, found, asked)
+        console().print(table, advice_list(scoring.advice_on(found)))
+    if any(one["error"] for one in found):
+        sys.exit(1)
+
+
+@main.command()
+@_file_options
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="No random forests, no gradient boosting; nulls and intervals where they are cheap.",
+)
+def audit(
+    file: Path,
+    codes: str,
+    factors: str,
+    factor_kinds: str | None,
+    train_rows: int | None,
+    seed: int,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    """Set all scores of a FILE of codes and factors beside what public codebases print.
+
+    It says where their number is another definition or wrong, and why. FILE is as in `heddle
+    score`; no server is needed.
+
+    Example: heddle audit codes.npz --quick
+    """
+    from heddle import auditing  # The other commands need not wait for torch.
+    from heddle.audit_table import audit_table
+    from heddle.codes_file import Choice
+
+    document = auditing.audit_file(
+        file,
+        Choice(_names(codes), _names(factors), factor_kinds),
+        _side_console(),
+        seed=seed,
+        train_rows=train_rows,
+        quick=quick,
+    )
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        console().print(audit_table(document))
+    if any(item["score"]["error"] for item in document["items"]):
+        sys.exit(1)
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _side_console() -> Console:
+    """For bars, beside what is printed."""
+    return Console(stderr=True)
 
 
 @main.command()

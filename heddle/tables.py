@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -56,21 +59,106 @@ def run_table(run: Run) -> Table:
 def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
     """One row a score: its value, how sure it is, and what chance alone would give.
 
-    Columns in which nothing stands are left out.
+    Scores of one metric are told apart by what differs in how they were asked for. Columns in
+    which nothing stands are left out.
     """
-    names = ["metric", "name", "value", "ci95", "null mean", "error"]
+    names = ["metric", "name", "value", "95 % interval", "null", "error"]
+    several = list(scores)
     rows: list[list[str]] = []
-    for score in scores:
+    for score in several:
         interval = score.get("ci95")
         ends = f"[{_shown(interval[0])}, {_shown(interval[1])}]" if interval else ""
-        null = score.get("null") or {}
-        row = [score["metric"], score["name"], score.get("value"), ends, null.get("mean")]
-        rows.append([_shown(cell) for cell in [*row, score.get("error")]])
+        null = score.get("null")
+        chance = (
+            f"{_shown(null['mean'])} ± {null['std']:.2g} ({null['replicates']})" if null else ""
+        )
+        metric = " ".join([score["metric"], *_told_apart(score, several)])
+        row = [metric, score["name"], score.get("value"), ends, chance, score.get("error")]
+        rows.append([_shown(cell) for cell in row])
     used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
     table = _table(title, [names[place] for place in used])
     for cells in rows:
         _add_row(table, [cells[place] for place in used])
     return table
+
+
+def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What sets a score apart from others of its metric: params, codes, rows, seed."""
+    own = _asked(score)
+    others = [_asked(other) for other in scores if other["metric"] == score["metric"]]
+    return [
+        f"{name}={_shown(value)}"
+        for name, value in own.items()
+        if value is not None and any(other.get(name) != value for other in others)
+    ]
+
+
+def _asked(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **(score.get("params") or {}),
+        **{name: score.get(name) for name in ("codes", "rows", "seed")},
+    }
+
+
+def advice_list(advice: Iterable[Mapping[str, str]]) -> RenderableType:
+    """A line a reason behind odd scores, with what to do about it."""
+    lines = [
+        Text.assemble(("! ", "yellow"), (f"{one['reason']}.", ""), f" Advice: {one['suggestion']}.")
+        for one in advice
+    ]
+    return Group(*lines)
+
+
+def file_score_table(
+    title: str, scores: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]]
+) -> RenderableType:
+    """One row a score of a file, under what defines it: value, interval, null; then the errors.
+
+    `asked` are the metrics as they were asked for: only params that somebody chose are shown.
+    """
+    # 80 columns hold it as long as its cells are short.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("definition", overflow="fold")
+    for name in ("score", "95 % interval", "null (replicates)"):
+        table.add_column(name, no_wrap=True)
+    for (definition, metric), group in groupby(
+        scores, key=lambda score: (_definition(score, asked), score["metric"])
+    ):
+        several = list(group)
+        alone = [score["name"] for score in several] == [metric]
+        if not alone:
+            _add_row(table, [definition])
+        for score in several:
+            _add_row(table, [definition if alone else f" {score['name']}", *_numbers(score)])
+    errors = {f"{score['metric']}: {score['error']}" for score in scores if score["error"]}
+    return Group(
+        Text(title, style="bold"), table, *(Text(error, style="red") for error in sorted(errors))
+    )
+
+
+def _numbers(score: Mapping[str, Any]) -> list[str]:
+    interval, null = score["ci95"], score["null"]
+    return [
+        "-" if score["value"] is None else f"{score['value']:.4f}",
+        f"{interval[0]:.4f}–{interval[1]:.4f}" if interval else "",
+        f"{null['mean']:.4f}±{null['std']:.4f} ({null['replicates']})" if null else "",
+    ]
+
+
+def _definition(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
+    return " ".join([score["definition"], *_chosen(score, asked)])
+
+
+def _chosen(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The params of a score that were asked for, as `predictor=lasso`."""
+    given = [
+        {k: v for k, v in one.items() if k != "name"}
+        for one in asked
+        if one["name"] == score["metric"]
+    ]
+    fitting = [params for params in given if params.items() <= score["params"].items()]
+    chosen = max(fitting, key=len, default={})
+    return [f"{key}={json.dumps(value)}".replace('"', "") for key, value in chosen.items()]
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:

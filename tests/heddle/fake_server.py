@@ -98,7 +98,13 @@ class FakeServer:
 
 ADVICE = {"about": "mig", "reason": "mig lies inside its null", "suggestion": "train [more]"}
 SCORES = [
-    {"metric": "mig", "name": "mig", "value": 0.12345, "ci95": [0.1, 0.15], "null": {"mean": 0.01}},
+    {
+        "metric": "mig",
+        "name": "mig",
+        "value": 0.12345,
+        "ci95": [0.1, 0.15],
+        "null": {"mean": 0.01, "std": 0.002, "replicates": 3},
+    },
     {"metric": "dci", "name": "disentanglement", "value": None, "error": "ConstantFactor: shape"},
 ]
 

@@ -127,7 +127,14 @@ def test_failed_work_exits_with_1_and_says_why(server: FakeServer) -> None:
 def test_scores_are_tables(server: FakeServer) -> None:
     result = heddle("scores", "exp_01")
     assert result.exit_code == 0, result.output
-    for word in ("run_a", "run_b", "0.1235", "[0.1, 0.15]", "0.01", "ConstantFactor: shape"):
+    for word in (
+        "run_a",
+        "run_b",
+        "0.1235",
+        "[0.1, 0.15]",
+        "0.01 ± 0.002 (3)",
+        "ConstantFactor: shape",
+    ):
         assert word in result.output
     assert "mig lies inside its null. Advice: train [more]." in result.output
 

@@ -1,0 +1,25 @@
+"""`heddle audit FILE`: our scores of a file, beside what public codebases print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from heddle.codes_file import Choice, read_codes
+from heddle.scoring import rows_to_score
+from heddle.scoring_bar import Bar
+from ml.audit import audit, metrics_of
+
+
+def audit_file(
+    path: Path, choice: Choice, console: Console, *, seed: int, train_rows: int | None, quick: bool
+) -> dict[str, Any]:
+    """The audit of a file as a document; see `ml.audit.Audit`. Raises `SpecError`."""
+    spec = {"metrics": [], "seed": seed, "train_rows": train_rows}
+    rows, _ = rows_to_score(read_codes(path, choice), spec)
+    names = [" ".join(map(str, asked.values())) for asked in metrics_of(rows, quick=quick)]
+    with Bar(console, names) as bar:
+        found = audit(rows, quick=quick, recorder=bar)
+    return {"file": path.name, **found.model_dump(mode="json")}

@@ -1,0 +1,89 @@
+"""`heddle score FILE`: scores of a file of codes and factors, computed here or by a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from heddle.client import Client
+from heddle.codes_file import Choice, UnusableFile, read_codes, told, write_npz
+from heddle.errors import SpecError
+from heddle.scoring_bar import Bar
+from heddle.spec import parse_yaml
+from ml.advice import advise
+from ml.arrays_file import CodesAndFactors, UnusableArrays
+from ml.evaluate import score_rows
+from ml.evaluation_spec import FileEvaluation
+from ml.metric import Score
+from ml.rows import Rows
+from ml.spec_errors import InvalidSpec
+
+
+def parse_metrics(text: str) -> list[dict[str, Any]]:
+    """`mig,dci:predictor=lasso:cv=5` as a spec's list of metrics; values are YAML.
+
+    Raises:
+        SpecError: a param has no `=`, or no metric is named.
+    """
+    metrics = []
+    for part in filter(None, text.split(",")):
+        name, *params = part.strip().split(":")
+        metric: dict[str, Any] = {"name": name}
+        for param in params:
+            key, equals, value = param.partition("=")
+            if not equals:
+                raise SpecError(f"Got {param!r} in the metric {part!r}, expected param=value")
+            metric[key] = parse_yaml(value, f"the value of {key} in {part!r}")
+        metrics.append(metric)
+    if not metrics:
+        raise SpecError("Got no metric, expected some as in mig,dci:predictor=lasso")
+    return metrics
+
+
+def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Rows, FileEvaluation]:
+    """The rows and what to do with them, both checked. Raises `SpecError`."""
+    try:
+        evaluation = FileEvaluation.parse(spec)
+        return evaluation.rows(arrays), evaluation
+    except InvalidSpec as error:
+        raise SpecError("These scores cannot be had", errors=told(error.faults)) from error
+    except UnusableArrays as error:
+        raise UnusableFile("The file cannot be scored", errors=told(error.faults)) from error
+
+
+def score_here(
+    path: Path, spec: Mapping[str, Any], choice: Choice, console: Console
+) -> list[dict[str, Any]]:
+    """Score a file in this process; a metric that fails gives Scores with `error`."""
+    rows, evaluation = rows_to_score(read_codes(path, choice), spec)
+    with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
+        scores = score_rows(
+            rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
+        )
+    return [score.model_dump(mode="json") for score in scores]
+
+
+def advice_on(scores: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The plain reasons behind odd scores, as a server gives them with a run's."""
+    return [one.model_dump() for one in advise([Score.model_validate(score) for score in scores])]
+
+
+def score_there(
+    client: Client, path: Path, spec: Mapping[str, Any], choice: Choice, console: Console
+) -> list[dict[str, Any]]:
+    """Post a file to a server and wait for its scores; other files are sent as an npz.
+
+    Raises:
+        HeddleError: the server refused it, or the evaluation failed as a whole.
+    """
+    with TemporaryDirectory() as folder, console.status(Text(f"{path.name} at {client.url}")):
+        sent = path
+        if choice or path.suffix.lower() != ".npz":
+            sent = Path(folder) / f"{path.stem}.npz"
+            write_npz(sent, read_codes(path, choice))
+        return client.evaluate_file(sent, {**spec, "name": path.name}).wait().scores()

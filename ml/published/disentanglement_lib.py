@@ -1,0 +1,123 @@
+"""disentanglement_lib, by which the study of Locatello et al. was made.
+
+Its settings are those of the study: 20 bins, discrete factors, the first rows for training.
+Wherever it gives a number at all that number is ours, save for modularity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml.metric import Score
+from ml.metrics._mutual_information import equal_width_bins, factor_classes, information
+from ml.metrics.modularity import modularity
+from ml.published._formula import Codebase, Outcome, different, formula, no_number, ours
+from ml.published._rows import (
+    COUNTS_CONSTANT,
+    codes_listed,
+    constant_factors,
+    continuous_factors,
+)
+from ml.rows import Rows
+
+DLIB = Codebase("dlib", "google-research/disentanglement_lib", "86a644d4")
+FOLDER = "disentanglement_lib/evaluation/metrics/"
+N_BINS = 20
+
+
+def modularity_of_training_rows(rows: Rows) -> float:
+    """The mean over codes on the training rows alone, which its entry point takes; dead ones 0."""
+    train = rows.only(slice(0, rows.train))
+    codes = equal_width_bins(train.codes, N_BINS)
+    known = information(codes, factor_classes(train, N_BINS, all_factors=False, scaled=False))
+    return float(modularity(known.mutual).mean())
+
+
+@formula(DLIB, "mig", source=FOLDER + "mig.py", bins=N_BINS)
+def _mig(rows: Rows, score: Score) -> Outcome | None:
+    if continuous_factors(rows):
+        return None
+    if rows.codes.shape[1] == 1:
+        return no_number("raises IndexError", "there is no second code to compare with")
+    if constant := constant_factors(rows):
+        return no_number("nan", f"it divides by the entropy of {constant}, which is zero")
+    return ours(score)
+
+
+@formula(DLIB, "modularity", source=FOLDER + "modularity_explicitness.py", bins=N_BINS)
+def _modularity(rows: Rows, score: Score) -> Outcome | None:  # noqa: ARG001
+    if continuous_factors(rows) or rows.factors.shape[1] < 2:
+        return None
+    reasons = [different(f"it takes the {rows.train} training rows only, ours takes all rows")]
+    if constant_factors(rows):
+        reasons.append(COUNTS_CONSTANT)
+    return Outcome(modularity_of_training_rows(rows), reasons)
+
+
+@formula(
+    DLIB,
+    "explicitness",
+    "explicitness_train",
+    "explicitness_test",
+    source=FOLDER + "modularity_explicitness.py",
+    variant="multinomial",
+)
+def _explicitness(rows: Rows, score: Score) -> Outcome | None:
+    if continuous_factors(rows):
+        return None
+    if constant := constant_factors(rows):
+        return no_number("raises ValueError", f"{constant} has a single class")
+    if dead := codes_listed(rows.codes[: rows.train].std(0) == 0):
+        return no_number(
+            "raises ValueError",
+            f"it divides {dead} by its standard deviation on the training rows, which is zero",
+        )
+    train, test = rows.factors[: rows.train], rows.factors[rows.train :]
+    for name, fitted, tested in zip(rows.factor_names, train.T, test.T, strict=True):
+        if len(np.unique(fitted)) != len(np.unique(tested)):
+            why = f"training and test rows have unequal numbers of classes of {name}"
+            return no_number("raises ValueError", why)
+        if set(fitted) != set(tested):
+            # Probabilities of some classes are held against the labels of others.
+            return None
+    return ours(score)
+
+
+@formula(DLIB, "sap", source=FOLDER + "sap_score.py", predictor="linear_svm")
+def _sap(rows: Rows, score: Score) -> Outcome | None:
+    if continuous_factors(rows):
+        return None
+    if constant := constant_factors(rows):
+        return no_number("raises ValueError", f"{constant} has a single class")
+    return _if_two_codes(rows, score)
+
+
+@formula(DLIB, "sap", source=FOLDER + "sap_score.py", predictor="correlation")
+def _sap_of_continuous_factors(rows: Rows, score: Score) -> Outcome | None:
+    if constant := constant_factors(rows):
+        return no_number("nan", f"it divides by the variance of {constant}, which is zero")
+    return _if_two_codes(rows, score)
+
+
+def _if_two_codes(rows: Rows, score: Score) -> Outcome | None:
+    if rows.codes.shape[1] == 1:
+        return no_number("raises IndexError", "there is no second code to compare with")
+    return ours(score)
+
+
+@formula(
+    DLIB,
+    "dci",
+    "disentanglement",
+    "completeness",
+    "informativeness_train",
+    "informativeness_test",
+    source=FOLDER + "dci.py",
+    predictor="gradient_boosting",
+)
+def _dci(rows: Rows, score: Score) -> Outcome | None:
+    if continuous_factors(rows):
+        return None
+    if constant := constant_factors(rows):
+        return no_number("raises ValueError", f"{constant} has a single class")
+    return ours(score)
