@@ -99,7 +99,7 @@ class Evaluation(Part):
     """What the model is scored by."""
 
     metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
-        default_factory=lambda: [_default("metric", name) for name in ("mig", "elbo")]
+        default_factory=lambda: [_default("metric", name) for name in ("mig", "sap", "dci")]
     )
     codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
     """Which codes are scored: posterior means, posterior samples, or both."""
