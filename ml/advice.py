@@ -52,7 +52,7 @@ def advise(
         found += _not_recoverable(scores, dataset)
     for score in scores:
         found += [*_inside_null(score), *_too_few_bins(score), *_shared_factor(score)]
-    # The same factor meets the same bins in every metric of one matrix.
+    # Two evaluations may give the same reason.
     return list({(one.about, one.reason): one for one in found}.values())
 
 
@@ -136,15 +136,20 @@ def _too_few_bins(score: Score) -> Iterator[Advice]:
     if score.metric != "mig" or bins is None or entropies is None:
         return
     most = math.log(bins)
-    for factor, entropy in zip(score.details["factors"], entropies, strict=True):
-        if entropy > most * 1.01:
-            yield Advice(
-                about=factor,
-                reason=f"codes are cut into {bins} bins, which hold {most:.2f} nats at most, but"
-                f" {factor} has {entropy:.2f}",
-                suggestion=f"its gap cannot exceed {most / entropy:.2f}; for more, set bins, and"
-                " compare scores of equal bins only",
-            )
+    capped = {
+        factor: f"{most / entropy:.2f}"
+        for factor, entropy in zip(score.details["factors"], entropies, strict=True)
+        if entropy > most * 1.01
+    }
+    if capped:
+        yield Advice(
+            about=score.name,
+            reason=f"codes are cut into {bins} bins, which hold {most:.2f} nats at most; some"
+            f" factors have more ({', '.join(capped)})",
+            suggestion="their gaps cannot exceed"
+            f" {', '.join(f'{cap} ({factor})' for factor, cap in capped.items())};"
+            " for more, set bins, and compare scores of equal bins only",
+        )
 
 
 def _shared_factor(score: Score) -> Iterator[Advice]:
