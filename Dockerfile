@@ -17,5 +17,5 @@ COPY worker worker
 RUN pip install --no-deps . && useradd --create-home heddle && install -d -o heddle /var/lib/heddle
 
 USER heddle
-ENV HEDDLE_HOME=/var/lib/heddle
+ENV HEDDLE_HOME=/var/lib/heddle NUMBA_CACHE_DIR=/var/lib/heddle/numba
 CMD ["uvicorn", "api.main:app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
