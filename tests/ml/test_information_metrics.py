@@ -1,0 +1,153 @@
+"""Metrics on the matrix of mutual information: cases worked by hand, and the review's own table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import score
+from ml.metric import Rows, UnusableRows
+from ml.metrics._information_metric import InformationMetric, _number
+from ml.metrics._mutual_information import Information, equal_width_bins, information
+from ml.metrics.modularity import modularity
+from ml.score import metric_of, rows_of
+
+LN2, LN4 = np.log(2), np.log(4)
+
+
+def aggregate(name: str, known: Information, **params: Any) -> float:
+    metric = metric_of({"name": name, **params})
+    assert isinstance(metric, InformationMetric)
+    return metric.aggregate(known)[0]
+
+
+@pytest.fixture
+def known() -> Information:
+    """Three codes of two factors: one its own, one that shares, one dead."""
+    mutual = np.array([[1.0, 0.2], [0.4, 0.6], [0.0, 0.0]])
+    return Information(mutual, codes=np.array([1.5, 2.0, 0.0]), factors=np.array([2.0, 1.0]))
+
+
+def test_gaps_of_factors_and_of_codes_worked_by_hand(known: Information) -> None:
+    # Factors: 1.0 - 0.4 of 2.0, and 0.6 - 0.2 of 1.0.
+    assert aggregate("mig", known) == pytest.approx((0.3 + 0.4) / 2)
+    assert aggregate("rmig", known) == pytest.approx((0.6 + 0.4) / 2)
+    # Codes by H(v): 0.5 - 0.2 and 0.6 - 0.2; by H(z): 0.8 / 1.5 and 0.2 / 2.0. The dead one is 0.
+    assert aggregate("mig_sup", known) == pytest.approx((0.3 + 0.4 + 0) / 3)
+    by_code = aggregate("mig_sup", known, normaliser="code")
+    assert by_code == pytest.approx((0.8 / 1.5 + 0.2 / 2 + 0) / 3)
+
+
+def test_dcimig_credits_each_code_to_its_best_factor(known: Information) -> None:
+    # 1.0 - 0.2 goes to the first factor and 0.6 - 0.4 to the second.
+    assert aggregate("dcimig", known) == pytest.approx((0.8 + 0.2) / (2 + 1))
+    # A second code of the first factor takes nothing away and adds nothing.
+    more = np.vstack([known.mutual, [0.9, 0.5]])
+    again = Information(more, codes=np.append(known.codes, 1.0), factors=known.factors)
+    assert aggregate("dcimig", again) == pytest.approx(1 / 3)
+
+
+def test_jemmig_subtracts_joint_entropy_and_gap(known: Information) -> None:
+    # H(v, z*) = 2 + 1.5 - 1 and 1 + 2 - 0.6; less the best, plus the second; over H(v) + log 20.
+    first = 1 - (2.5 - 1.0 + 0.4) / (2 + np.log(20))
+    second = 1 - (2.4 - 0.6 + 0.2) / (1 + np.log(20))
+    assert aggregate("jemmig", known) == pytest.approx((first + second) / 2)
+
+
+def test_med_is_disentanglement_of_shares(known: Information) -> None:
+    # Shares of the columns: 1/1.4 and 0.2/0.8; 0.4/1.4 and 0.6/0.8.
+    def focus(a: float, b: float) -> float:
+        p, q = a / (a + b), b / (a + b)
+        return 1 + (p * np.log(p) + q * np.log(q)) / LN2
+
+    rows = [(1 / 1.4, 0.25), (0.4 / 1.4, 0.75)]
+    expected = sum((a + b) / 2 * focus(a, b) for a, b in rows)
+    assert aggregate("med", known) == pytest.approx(expected)
+    # One latent a factor: the first and the second, as before.
+    assert aggregate("med", known, top_k=1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        (np.eye(10), 1.0),
+        ([[1, 0], [0, 1], [0, 0]], 2 / 3),
+        (np.zeros((10, 10)), 0.0),
+        (np.vstack([np.eye(5), np.eye(5)]), 1.0),
+        (np.hstack([np.eye(5), np.eye(5)]), 1 - 1 / 9),
+    ],
+    ids=["diagonal", "dead code", "zeros", "redundant codes", "one code, two factors"],
+)
+def test_modularity_of_the_protocols_own_test_matrices(matrix: Any, expected: float) -> None:
+    assert modularity(np.asarray(matrix, float)).mean() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["modularity", "med"])
+def test_what_compares_factors_needs_two(name: str) -> None:
+    codes = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(UnusableRows, match="at least two"):
+        score(codes, np.arange(50).reshape(-1, 1) % 4, [name])
+
+
+UNIFORM = np.random.default_rng(5).random((3000, 3))
+ANGLED = (UNIFORM[:, 0] + UNIFORM[:, 1]) / 2, (UNIFORM[:, 1] - UNIFORM[:, 0]) / 2
+REVIEW = {
+    # Codes: MIG-sup by H(z), JEMMIG, DCIMIG, modularity, on three uniform factors in ten bins.
+    "identity": (UNIFORM, (0.994, 0.997, 0.994, 1.000)),
+    "rotated": (np.c_[ANGLED[0], ANGLED[1], UNIFORM[:, 2]], (0.332, 0.416, 0.332, 0.670)),
+    "noise": (np.random.default_rng(6).random((3000, 3)), (0.000, 0.004, 0.000, 0.161)),
+    "a copy": (np.c_[UNIFORM, UNIFORM[:, 0]], (0.993, 0.831, 0.994, 1.000)),
+    "two levels": (np.c_[UNIFORM[:, 0] > 0.5, UNIFORM[:, 1:]], (0.995, 0.881, 0.763, 1.000)),
+}
+
+
+@pytest.mark.parametrize("which", REVIEW)
+def test_the_review_s_cases_score_what_its_code_gives(which: str) -> None:
+    codes, expected = REVIEW[which]
+    ten = {"bins": 10, "factor_bins": 10, "scaled": True}
+    metrics = [{"name": "mig_sup", "normaliser": "code", **ten}]
+    metrics += [{"name": name, **ten} for name in ("jemmig", "dcimig", "modularity")]
+    found = [one.value for one in score(codes.astype(float), UNIFORM, metrics, uncertainty=False)]
+    # Other draws than theirs: modularity of noise moves most.
+    np.testing.assert_allclose(found[:3], expected[:3], atol=0.02)
+    assert found[3] == pytest.approx(expected[3], abs=0.2 if which == "noise" else 0.02)
+
+
+def test_a_code_of_two_levels_is_not_taken_for_its_factor() -> None:
+    codes = REVIEW["two levels"][0].astype(float)
+    (mig,) = score(codes, UNIFORM, [{"name": "mig", "bins": 10}], uncertainty=False)
+    # log 2 of log 10 for the first, all of the others; dividing by H(z) would give 0.994.
+    assert mig.value == pytest.approx((LN2 / np.log(10) + 2) / 3, abs=0.01)
+
+
+def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = 0
+
+    def counting(codes: np.ndarray, factors: np.ndarray) -> Information:
+        nonlocal counted
+        counted += 1
+        return information(codes, factors)
+
+    monkeypatch.setattr("ml.metrics._information_metric.information", counting)
+    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
+    draws = np.random.default_rng(0)
+    codes, factors = draws.normal(size=(100, 3)), draws.integers(0, 3, (100, 2))
+    names = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]
+    assert len(score(codes, factors, names)) == 7
+    assert counted == 1 + 40 + 40
+
+
+def test_many_rows_get_fewer_replicates_and_few_a_thousand() -> None:
+    def rows(samples: int) -> Rows:
+        return rows_of(np.zeros((samples, 10), np.float32), np.zeros((samples, 5), np.int8))
+
+    assert [_number(rows(n)) for n in (100, 40_000, 80_000, 1_000_000)] == [1000, 1000, 500, 40]
+
+
+def test_bins_are_the_same_scaled_or_not_but_for_values_on_an_edge() -> None:
+    values = np.random.default_rng(1).normal(size=(1000, 3))
+    np.testing.assert_array_equal(
+        equal_width_bins(values, 10), equal_width_bins(values, 10, scaled=True)
+    )
