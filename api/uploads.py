@@ -13,6 +13,7 @@ from anyio import to_thread
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from api.body import MAX_BYTES, read_json
 from api.context import Context, Here
@@ -73,6 +74,8 @@ async def _form(request: Request, most_bytes: int) -> FormData:
     )
     try:
         return await parser.parse()
+    except ClientDisconnect:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.") from None
     except MultiPartException as error:
         # The only size that the parser itself minds is that of a part that is no file.
         if "maximum size" in error.message:

@@ -191,7 +191,7 @@ def main() -> None:
     if "information".startswith(given.only):
         _, seconds = timed(lambda: len(score(codes, factors, everything)))
         print(
-            f"\nThe seven information metrics with 1,000 permutations and 1,000 half samples:"
+            f"\nThe seven information metrics with 1,000 permutations and 1,000 subsamples:"
             f" {seconds:.1f} s; a thousand loops of the reference matrix alone:"
             f" {1000 * timed(lambda: matrix(codes, factors).sum())[1]:.0f} s."
         )

@@ -12,7 +12,7 @@ import click
 import httpx
 from rich.console import Console
 
-from heddle.client import Client, Experiment, ExperimentFailed, Run, connect
+from heddle.client import Client, Evaluation, Experiment, ExperimentFailed, Run, connect
 from heddle.errors import HeddleError, SpecError
 from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT, serve
@@ -158,7 +158,7 @@ def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
 @_json_option
 @_url_option
 def show(work_id: str, as_json: bool, url: str | None) -> None:
-    """Show an experiment with its runs, or a run: states, errors, and what to do about them.
+    """Show an experiment with its runs, a run, or an evaluation: states, errors, what to do.
 
     Example: heddle show run_01jd3k
     """
@@ -171,13 +171,19 @@ def show(work_id: str, as_json: bool, url: str | None) -> None:
 @_json_option
 @_url_option
 def scores(work_id: str, as_json: bool, url: str | None) -> None:
-    """Show the scores of a run on the server, or of each run of an experiment.
+    """Show the scores of a run on the server, of each run of an experiment, or of an evaluation.
 
     (A file of codes that you have is scored by `heddle score`.)
 
     Example: heddle scores exp_01jd3k
     """
     with connect(url) as client:
+        if _kind_of(work_id) == "evaluation":
+            if as_json:
+                _echo(client.get(f"/v1/evaluations/{work_id}/scores"))
+            else:
+                _print(client, client.evaluation(work_id), as_json)
+            return
         for run in _runs(client, work_id):
             if as_json:
                 _echo(client.get(f"/v1/runs/{run.id}/scores"))
@@ -247,8 +253,9 @@ def score(
 ) -> None:
     """Score a FILE of codes and factors that you have, here and without a server.
 
-    FILE is an npz with the arrays codes and factors, or a CSV, TSV or Parquet table with a row a
-    sample. (The scores of a run on a server are shown by `heddle scores`.)
+    FILE is an npz with the arrays codes and factors, the codes.npz of a run, or a CSV, TSV or
+    Parquet table with a row a sample. In place of a file, the id of a trained run has the server
+    score it once more. (The scores that a run has are shown by `heddle scores`.)
 
     Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
     """
@@ -258,13 +265,18 @@ def score(
     choice = Choice(_names(codes), _names(factors), factor_kinds)
     asked = scoring.parse_metrics(metrics)
     spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
-    if server or url:
+    if file.name.startswith("run_") and not file.exists():
+        of_run = {"metrics": asked, "seed": seed, "uncertainty": not quick}
+        with connect(url) as client:
+            found = scoring.score_run(client, file.name, of_run, _side_console())
+    elif server or url:
         with connect(url) as client:
             found = scoring.score_there(client, file, spec, choice, _side_console())
     else:
         found = scoring.score_here(file, spec, choice, _side_console())
     if as_json:
-        click.echo(json.dumps(found))
+        document = {"items": found, "next_cursor": None, "advice": scoring.advice_on(found)}
+        click.echo(json.dumps(document))
     else:
         table = file_score_table(file.name, found, asked)
         console().print(table, advice_list(scoring.advice_on(found)))
@@ -312,7 +324,7 @@ def audit(
         click.echo(json.dumps(document))
     else:
         console().print(audit_table(document))
-    if any(item["score"]["error"] for item in document["items"]):
+    if all(item["score"]["error"] for item in document["items"]):
         sys.exit(1)
 
 
@@ -358,7 +370,7 @@ def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None
 @_json_option
 @_url_option
 def cancel(work_id: str, as_json: bool, url: str | None) -> None:
-    """Stop a run, or the runs of an experiment that no other wants.
+    """Stop a run, the runs of an experiment that no other wants, or an evaluation.
 
     Example: heddle cancel exp_01jd3k
     """
@@ -399,11 +411,13 @@ def _watch(client: Client, experiment: Experiment, as_json: bool) -> None:
         click.echo(f"{experiment.id} succeeded")
 
 
-def _print(client: Client, work: Experiment | Run, as_json: bool) -> None:
+def _print(client: Client, work: Experiment | Run | Evaluation, as_json: bool) -> None:
     if as_json:
         click.echo(work.served)
     elif isinstance(work, Run):
         console().print(run_table(work))
+    elif isinstance(work, Evaluation):
+        console().print(score_table(f"{work.id}  {work.state}  {work.reason}", work.scores()))
     else:
         failed: dict[str, Run] = {}
         if any(run.state == "failed" for run in work.runs()):
@@ -412,22 +426,26 @@ def _print(client: Client, work: Experiment | Run, as_json: bool) -> None:
         console().print(experiment_table(work, failed))
 
 
-def _kind_of(work_id: str, expected: str = "experiment or run") -> str:
-    kinds = {"exp_": "experiment", "run_": "run"}
-    kind = kinds.get(work_id[:4])
+def _kind_of(work_id: str, expected: str = "experiment, run or evaluation") -> str:
+    kinds = {"exp": "experiment", "run": "run", "eval": "evaluation"}
+    kind = kinds.get(work_id.partition("_")[0])
     if kind is None or kind not in expected:
-        known = " or ".join(f"{p}…" for p, name in kinds.items() if name in expected)
+        known = " or ".join(f"{p}_…" for p, name in kinds.items() if name in expected)
         raise click.UsageError(f"Got the id {work_id!r}, expected {known}")
     return kind
 
 
-def _work(client: Client, work_id: str) -> Experiment | Run:
-    return client.run(work_id) if _kind_of(work_id) == "run" else client.experiment(work_id)
+def _work(client: Client, work_id: str) -> Experiment | Run | Evaluation:
+    kind = _kind_of(work_id)
+    if kind == "run":
+        return client.run(work_id)
+    return client.experiment(work_id) if kind == "experiment" else client.evaluation(work_id)
 
 
 def _runs(client: Client, work_id: str) -> list[Run]:
-    work = _work(client, work_id)
-    return [work] if isinstance(work, Run) else work.runs()
+    if _kind_of(work_id, "experiment or run") == "run":
+        return [client.run(work_id)]
+    return client.experiment(work_id).runs()
 
 
 def _echo(response: httpx.Response) -> None:

@@ -17,6 +17,9 @@ import pyarrow.parquet
 
 from heddle.errors import SpecError
 
+_EXACT = 2**53
+"""Integers beyond are not all numbers of 64 bits."""
+
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
 CODE = re.compile(r"(z|code|latent)_?\d+")
@@ -132,7 +135,11 @@ def _factor(table: Any, name: str) -> np.ndarray:
         texts = column.to_numpy(zero_copy_only=False).astype(str)
         values = np.unique(texts, return_inverse=True)[1].astype(np.int64)
     elif pa.types.is_boolean(column.type) or pa.types.is_integer(column.type):
-        values = column.to_numpy(zero_copy_only=False).astype(np.int64)
+        values = column.to_numpy(zero_copy_only=False)
+        if (values > _EXACT).any() or (values < -_EXACT).any():
+            # Beside a column of floats they would be rounded, and merge.
+            values = np.unique(values, return_inverse=True)[1]
+        values = values.astype(np.int64)
     elif _is_number(column.type):
         values = _numbers(column, name).astype(np.float64)
     else:

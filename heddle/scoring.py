@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from heddle.client import Client
+from heddle.client import Client, Evaluation
 from heddle.codes_file import Choice, UnusableFile, read_codes, told, write_npz
 from heddle.errors import SpecError
 from heddle.scoring_bar import Bar
 from heddle.spec import parse_yaml
 from ml.advice import advise
-from ml.arrays_file import CodesAndFactors, UnusableArrays
+from ml.arrays_file import LONGEST_NAME, CodesAndFactors, UnusableArrays
 from ml.evaluate import score_rows
 from ml.evaluation_spec import FileEvaluation
 from ml.metric import Score
@@ -86,4 +86,22 @@ def score_there(
         if choice or path.suffix.lower() != ".npz":
             sent = Path(folder) / f"{path.stem}.npz"
             write_npz(sent, read_codes(path, choice))
-        return client.evaluate_file(sent, {**spec, "name": path.name}).wait().scores()
+        named = {**spec, "name": path.name[:LONGEST_NAME]}
+        return _waited_for(client.evaluate_file(sent, named))
+
+
+def score_run(
+    client: Client, run_id: str, spec: Mapping[str, Any], console: Console
+) -> list[dict[str, Any]]:
+    """Have a server score a trained run once more, and wait for it; its old scores stay."""
+    with console.status(Text(f"{run_id} at {client.url}")):
+        return _waited_for(client.evaluate_run(run_id, spec))
+
+
+def _waited_for(evaluation: Evaluation) -> list[dict[str, Any]]:
+    try:
+        return evaluation.wait().scores()
+    except KeyboardInterrupt:
+        told = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
+        Console(stderr=True).print(Text(told))
+        raise

@@ -51,8 +51,13 @@ def advise(
     if dataset is not None:
         found += _not_recoverable(scores, dataset)
     for score in scores:
-        found += [*_inside_null(score), *_too_few_bins(score), *_shared_factor(score)]
-    # Two evaluations may give the same reason.
+        found += [
+            *_inside_null(score),
+            *_too_few_bins(score),
+            *_shared_factor(score),
+            *_without_uncertainty(score),
+        ]
+    # Several numbers or evaluations may give the same reason.
     return list({(one.about, one.reason): one for one in found}.values())
 
 
@@ -118,7 +123,8 @@ def _not_recoverable(scores: Sequence[Score], dataset: DatasetComponent) -> Iter
 
 
 def _inside_null(score: Score) -> Iterator[Advice]:
-    if score.value is None or score.null is None:
+    # An error is 1 - accuracy, and says the same.
+    if score.value is None or score.null is None or score.name.startswith("error"):
         return
     null = score.null
     lead = (score.value - null.mean) * (1 if score.higher_is_better else -1)
@@ -156,12 +162,18 @@ def _shared_factor(score: Score) -> Iterator[Advice]:
     """Factors that a latent knows well, and a second one too: what makes a gap small."""
     if score.metric != "mig" or "mutual_information" not in score.details:
         return
-    shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
+    entropies = np.array(score.details["factor_entropies"])
+    # What chance adds to each: (bins - 1)(values - 1) / 2N, with exp(H) for the number of values.
+    chance = (score.params["bins"] - 1) * (np.exp(entropies) - 1) / (2 * score.rows)
+    shares = np.array(score.details["mutual_information"]) / entropies
+    above_chance = shares - chance / entropies
     if len(shares) < 2:
         return
-    for factor, column in zip(score.details["factors"], shares.T, strict=True):
+    for factor, column, told in zip(
+        score.details["factors"], shares.T, above_chance.T, strict=True
+    ):
         second, best = np.argsort(column)[-2:]
-        if column[best] > 0.2 and column[second] > 0.7 * column[best]:
+        if told[best] > 0.2 and told[second] > 0.7 * told[best]:
             yield Advice(
                 about=factor,
                 reason=f"two latents know {factor}: z{best} holds {column[best]:.0%} of its"
@@ -169,3 +181,13 @@ def _shared_factor(score: Score) -> Iterator[Advice]:
                 suggestion="the gap that MIG measures is small though the codes keep the factor;"
                 " see modularity and DCI",
             )
+
+
+def _without_uncertainty(score: Score) -> Iterator[Advice]:
+    why = score.details.get("without_uncertainty")
+    if why:
+        yield Advice(
+            about=score.metric,
+            reason=f"{score.metric} comes without all of its null and interval ({why})",
+            suggestion="its value stands; more rows of what is rare would give the rest",
+        )

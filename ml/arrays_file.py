@@ -54,6 +54,10 @@ class CodesAndFactors:
     """(samples, latents)."""
 
 
+_OWN = {"mean": "codes", "log_variance": "posterior_logvar", "sample": "posterior_sample"}
+_OWN_BESIDES = {"factors", "index", "kl", "reconstruction", "train_rows"}
+"""What else the codes.npz of a run holds; only the factors of it are read."""
+
 KNOWN = tuple(field.name for field in fields(CodesAndFactors))
 """The arrays that a file may hold; codes and factors are required."""
 
@@ -69,7 +73,7 @@ class UnusableArrays(ValueError):
 
 
 def read_arrays(file: BinaryIO, *, most_bytes: int = MOST_BYTES) -> CodesAndFactors:
-    """Read a file as `numpy.savez` and `savez_compressed` write it.
+    """Read a file as `numpy.savez` and `savez_compressed` write it, or the codes.npz of a run.
 
     Nothing is unpickled. What members and headers declare is checked before memory is taken for
     it, so that a small file cannot ask for much.
@@ -124,10 +128,16 @@ def _members(archive: zipfile.ZipFile, most_bytes: int) -> dict[str, zipfile.Zip
     """The members by the names of their arrays, as far as the directory tells all in order."""
     members: dict[str, zipfile.ZipInfo] = {}
     faults: list[Fault] = []
+    held = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+    of_a_run = set(held) == set(_OWN) | _OWN_BESIDES
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
+        if of_a_run:
+            name = _OWN.get(name, name)
+            if name not in KNOWN:
+                continue
         got, expected, hint = None, None, None
-        if name not in KNOWN or name == info.filename:
+        if name not in KNOWN or not info.filename.endswith(".npy"):
             got, expected = info.filename, "one of the arrays " + ", ".join(KNOWN)
             hint = nearest(name, KNOWN)
         elif name in members:
@@ -182,7 +192,7 @@ def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse an array by what it says of itself."""
     kinds = _PER_FACTOR.get(name, _NUMBERS)
-    if dtype.kind not in kinds:
+    if dtype.kind not in kinds or (dtype.kind == "f" and dtype.itemsize > 8):
         got = f"dtype {dtype.name}"
         raise UnusableArrays([Fault(name, shown(got), _EXPECTED_KIND[kinds])])
     if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_NAME:

@@ -110,8 +110,7 @@ class Evaluation(Part):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Draws the rows; the same rows for every model of a study."""
     uncertainty: bool = True
-    """Compute each score's null and interval, too; false takes a fifth of the time where predictors
-    are fitted."""
+    """Compute each score's null and interval, too; false takes a seventh of the fits."""
 
 
 class Traversal(Part):

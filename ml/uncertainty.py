@@ -8,14 +8,16 @@ there are: an interval for the metric's expected value at this number of rows, w
 whatever bias the metric has at that number (the null shows it). Rows are never drawn twice
 within a sample: duplicates bias mutual information and leak from training to test rows.
 
-- Cheap metrics: half samples without replacement. The variance of a half sample's score around the
-  mean over half samples is, to first order, the variance of the whole sample's score.
+- Cheap metrics: many subsamples of two thirds of the rows. With m of N rows the variance of their
+  scores is, to first order, (N - m) / m times that of the whole sample's score, here half.
+  Half samples would do to first order, too, but are too far from the whole where rows are few:
+  at 200 rows their intervals held the expected MED in 66 % of cases.
 - Metrics that fit predictors: a delete-a-group jackknife. The rows are dealt into four groups with
   training and test rows in proportion, and the metric is computed without each of them; with
   T_g the score without group g, the standard error is sqrt(3/4 sum (T_g - mean T)^2), with
   Student's t for so few. It costs about three more fits. Disjoint groups would cost one,
   but importances from a fifth of the rows vary otherwise than those from all: their intervals
-  held the expected DCI in 80 of 100 cases, the jackknife's in 96.
+  held the expected DCI in 80 % of cases, the jackknife's in 96 %.
 
 Both are centred on the score of all rows, whatever the smaller samples' bias.
 
@@ -35,6 +37,8 @@ from ml.draws import generator
 from ml.rows import Rows
 
 GROUPS = 4
+SHARE = 2 / 3
+"""Of the rows, in a subsample."""
 CONFIDENCE = 0.95
 
 Numbers = Mapping[str, float]
@@ -51,12 +55,16 @@ def permutations(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
         yield draws.permutation(len(rows))
 
 
-def halves(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
-    """Indices of half of the rows, drawn without replacement."""
-    draws = generator(rows.seed, "half samples")
+def subsamples(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
+    """Indices of two thirds of the rows, drawn without replacement."""
+    draws = generator(rows.seed, "subsamples")
     for _ in range(replicates):
         rows.continue_or_stop()
-        yield draws.permutation(len(rows))[: len(rows) // 2]
+        yield draws.permutation(len(rows))[: _size(len(rows))]
+
+
+def _size(rows: int) -> int:
+    return max(1, min(rows - 1, round(SHARE * rows)))
 
 
 def without_groups(rows: Rows) -> Iterator[Rows]:
@@ -77,15 +85,19 @@ def null_draws(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) 
     )
 
 
-def half_sample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Numbers:
-    """Half the width of each number's interval, from half samples of rows that have no split."""
-    drawn = _collected(compute(rows.take(index, len(index))) for index in halves(rows, replicates))
-    return {name: half_width_of_halves(values) for name, values in drawn.items()}
+def subsample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Numbers:
+    """Half the width of each number's interval, from subsamples of rows that have no split."""
+    drawn = _collected(
+        compute(rows.take(index, len(index))) for index in subsamples(rows, replicates)
+    )
+    return {name: subsample_half_width(values, len(rows)) for name, values in drawn.items()}
 
 
-def half_width_of_halves(values: np.ndarray) -> float:
-    """1.96 deviations of the scores of half samples."""
-    return float(stats.norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1))
+def subsample_half_width(values: np.ndarray, rows: int) -> float:
+    """1.96 standard errors of the score of so many rows, from the scores of their subsamples."""
+    size = _size(rows)
+    error = values.std(ddof=1) * np.sqrt(size / (rows - size))
+    return float(stats.norm.ppf((1 + CONFIDENCE) / 2) * error)
 
 
 def jackknife_errors(compute: Callable[[Rows], Numbers], rows: Rows) -> Numbers:

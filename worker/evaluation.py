@@ -20,9 +20,9 @@ from ml.train import open_data
 from store.claim import Claim
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation
-from store.queries import Curves, File, evaluation, scalars
+from store.queries import Curves, File, artifact, evaluation, scalars
 from store.states import JobKind
-from worker.files import CODES, NPZ, PNG, WEIGHTS, put, read
+from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, put, read
 from worker.lease import Lease
 from worker.next_job import work_on_next
 from worker.settings import worker_settings
@@ -62,32 +62,51 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         model = dataclasses.replace(trained, spec=spec)
         data = open_data(spec, lease)
         artifacts: list[NewArtifact] = []
-        encoded = _known_codes(here, run_id, spec, len(data))
-        if encoded is None:
+        kept = _kept_codes(here, run_id)
+        if kept is not None and _has_rows(kept, spec, len(data)):
+            encoded = kept
+        else:
             encoded = encode_rows(model, data, spec.evaluation, lease)
+        # A run's codes and pictures stay its first evaluation's, unless others are asked for.
+        if kept is None:
             artifacts.append(put(here, CODES, NPZ, encoded.to_npz()))
         scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
-        curves = _finite(scalars(here.database, run_id))
-        for name, png in draw_pictures(model, data, encoded, curves, lease).items():
-            artifacts.append(put(here, f"{name}.png", PNG, png))
+        if not _is_drawn(here, run_id, asked):
+            curves = _finite(scalars(here.database, run_id))
+            for name, png in draw_pictures(model, data, encoded, curves, lease).items():
+                artifacts.append(put(here, f"{name}.png", PNG, png))
         documents = [score.model_dump(mode="json") for score in scores]
         lease.conclude(
             lambda: finish_evaluation(here.database, claim, scores=documents, artifacts=artifacts)
         )
 
 
-def _known_codes(here: Stores, run_id: str, spec: RunSpec, n_images: int) -> EncodedRows | None:
-    """The codes that training or an earlier evaluation left, if they are of the same rows."""
+def _kept_codes(here: Stores, run_id: str) -> EncodedRows | None:
+    """The codes that training or an earlier evaluation left."""
     try:
-        encoded = EncodedRows.from_npz(read(here, run_id, CODES))
+        return EncodedRows.from_npz(read(here, run_id, CODES))
     except NotFound:
         return None
+
+
+def _is_drawn(here: Stores, run_id: str, asked: Mapping[str, Any]) -> bool:
+    """Whether the run has pictures, drawn as this evaluation asks for them."""
+    try:
+        drawn_by = artifact(here.database, run_id, TRAVERSAL).evaluation_id
+    except NotFound:
+        return False
+    return drawn_by is not None and (
+        evaluation(here.database, drawn_by).spec["traversal"] == asked["traversal"]
+    )
+
+
+def _has_rows(encoded: EncodedRows, spec: RunSpec, n_images: int) -> bool:
+    """Whether these codes are of the very rows that an evaluation asks for."""
     wanted = spec.evaluation
     index, train = draw_rows(
         n_images, rows=wanted.rows, test_rows=wanted.test_rows, seed=wanted.seed
     )
-    same = np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
-    return encoded if same else None
+    return np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
 
 
 def _finite(curves: Curves) -> Mapping[str, list[tuple[int, float]]]:

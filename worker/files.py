@@ -8,6 +8,7 @@ from worker.stores import Stores
 
 WEIGHTS = "weights.safetensors"
 CODES = "codes.npz"
+TRAVERSAL = "traversal.png"
 
 NPZ = "application/x-npz"
 PNG = "image/png"

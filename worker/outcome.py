@@ -58,5 +58,5 @@ def cause(error: Exception) -> dict[str, Any]:
     """What went wrong, as a run's document shows it."""
     advice = getattr(error, "advice", None)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        advice = "use a smaller training.batch_size, a smaller model or fewer rows"
+        advice = "use a smaller training.batch_size, a smaller model, or fewer rows to evaluate"
     return {"type": type(error).__name__, "message": str(error)[:2000], "advice": advice}

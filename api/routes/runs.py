@@ -164,7 +164,7 @@ def plot(id: str, plot: str, here: Here, request: Request) -> Response:
 
 @file_route(router, "/{id}/codes.npz", "codes")
 def codes(id: str, here: Here, request: Request) -> Response:
-    """Codes and factors of the rows that were scored last, as numpy arrays."""
+    """Codes and factors of the rows of its first evaluation, as numpy arrays."""
     return _named(here, request, id, "codes.npz")
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from ml.metrics._mutual_information import factor_classes
 from ml.rows import ConstantFactor, Rows, UnfitFactor, UnusableRows
 
+MOST_CELLS = 10**8
+"""Rows times classes of a factor: 0.8 GB an array, of which a predictor holds several."""
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -43,7 +46,8 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
     `continuous_factors` set.
 
     Raises:
-        UnfitFactor: a continuous factor and no `factor_bins`; `instead` says what else would do.
+        UnfitFactor: a continuous factor and no `factor_bins`, where `instead` says what else would
+            do; or so many classes that their probabilities would fill the memory.
         ConstantFactor: one class only among the rows of the fit.
     """
     binned = factor_bins is not None
@@ -56,6 +60,11 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
         factor_classes(rows, factor_bins or 1, all_factors=binned, scaled=False).T
     ):
         known, of_fit = np.unique(values[:fit], return_inverse=True)
+        if len(known) * len(rows) > MOST_CELLS:
+            why = f"has {len(known)} classes in {len(rows)} rows, too many for a classifier: set"
+            raise UnfitFactor(
+                rows.factor_names[column], column, f"{why} factor_bins, or call it continuous"
+            )
         if len(known) == 1:
             one = (
                 f"bin {known[0] + 1} of {factor_bins}" if binned else rows.factors[0, column].item()

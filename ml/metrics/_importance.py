@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from sklearn.linear_model import Lasso, LassoCV
@@ -17,7 +17,11 @@ from ml.metrics._random_forest import fit_random_forest
 from ml.metrics._scaling import standardised, unit_interval
 from ml.rows import Rows, UnusableRows
 
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Codes to classes."""
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0)
+SEEDS = 2**32
+"""What scikit-learn takes for a seed is below this; of a larger one the low 32 bits count."""
 LARGEST = 2.0**100
 """Codes beyond this are scaled down for trees, which compare in float32."""
 
@@ -36,15 +40,16 @@ def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> P
     """Shares of the impurity decrease, adding up to one over the codes."""
     codes = _within_float32(rows.codes)
 
-    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Any, np.ndarray]:
+    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
         model = fit_boosting(
             train,
             classes,
-            random_state=seed,
+            random_state=seed % SEEDS,
             threads=rows.threads,
             continue_or_stop=rows.continue_or_stop,
         )
-        return model, model.feature_importances_
+        predict = partial(model.predict, continue_or_stop=rows.continue_or_stop)
+        return predict, model.feature_importances_
 
     return _classified(rows, codes, factors, fit)
 
@@ -53,9 +58,9 @@ def by_logistic_regression(rows: Rows, factors: Sequence[Classes], c: float) -> 
     """Absolute coefficients on standardised codes, averaged over the classes."""
     codes = standardised(rows.codes, rows.train)
 
-    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Any, np.ndarray]:
+    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
         model = fit_logistic_regression(train, classes, c)
-        return model, np.abs(model.coef_).mean(0)
+        return model.predict, np.abs(model.coef_).mean(0)
 
     return _classified(rows, codes, factors, fit)
 
@@ -83,7 +88,7 @@ def by_random_forest(rows: Rows, folds: int, seed: int) -> Prediction:
             codes,
             factor,
             folds=folds,
-            random_state=seed,
+            random_state=seed % SEEDS,
             threads=rows.threads,
             continue_or_stop=rows.continue_or_stop,
         )
@@ -109,16 +114,16 @@ def _classified(
     rows: Rows,
     codes: np.ndarray,
     factors: Sequence[Classes],
-    fit: Callable[[np.ndarray, np.ndarray], tuple[Any, np.ndarray]],
+    fit: Callable[[np.ndarray, np.ndarray], tuple[Predict, np.ndarray]],
 ) -> Prediction:
     train, test = codes[: rows.train], codes[rows.train :]
     importance, of_train, of_test = [], [], []
     for factor in factors:
         rows.continue_or_stop()
-        model, important = fit(train, factor.fit)
+        predict, important = fit(train, factor.fit)
         importance.append(important)
-        of_train.append((model.predict(train) == factor.fit).mean())
-        of_test.append((model.predict(test) == factor.test).mean())
+        of_train.append((predict(train) == factor.fit).mean())
+        of_test.append((predict(test) == factor.test).mean())
     return Prediction(
         np.stack(importance, axis=1),
         {

@@ -1,4 +1,4 @@
-"""What the information metrics share: bins, one matrix for all of them, its null and halves."""
+"""What information metrics share: bins, one matrix for all, its null and its subsamples."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Annotated, NamedTuple, TypeVar
 import numpy as np
 from pydantic import Field
 
-from ml.metric import ConstantFactor, Metric, Rows, Value
+from ml.metric import ConstantFactor, Metric, Rows, UnusableRows, Value
 from ml.metrics._mutual_information import (
     Information,
     equal_width_bins,
     factor_classes,
     information,
 )
-from ml.uncertainty import Draws, Numbers, half_width_of_halves, halves, permutations
+from ml.uncertainty import Draws, Numbers, permutations, subsample_half_width, subsamples
 
 _T = TypeVar("_T")
 
 MOST_REPLICATES = 1000
 FEWEST_REPLICATES = 30
 MOST_COUNTS = 2_000_000_000
-"""Rows x latents x factors counted over all replicates: more of them, fewer replicates."""
+"""Counts made and cells summed over all replicates: more of them each time, fewer replicates."""
+MOST_CONSTANT = 0.05
+"""Share of subsamples in which a factor may be constant; they are left out."""
 
 
 class Binning(NamedTuple):
@@ -38,7 +40,8 @@ class InformationMetric(Metric):
     """A metric that is a function of the mutual information of binned codes with factors.
 
     All metrics of one binning share one matrix, one null of up to a thousand joint permutations,
-    and as many half samples; where rows x latents x factors is above two million, fewer of both.
+    and as many subsamples; fewer of both where rows x latents x factors, or the cells of the
+    table, are above two million.
     """
 
     bins: Annotated[int, Field(ge=2, le=1000)] = 20
@@ -77,7 +80,8 @@ class InformationMetric(Metric):
         return {self.name: self._over(_null(rows, self._binning))}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        return {self.name: half_width_of_halves(self._over(_halves(rows, self._binning)))}
+        several = _subsampled(rows, self._binning)
+        return {self.name: subsample_half_width(self._over(several), len(rows))}
 
     @property
     def _binning(self) -> Binning:
@@ -94,20 +98,28 @@ def _known(rows: Rows, binning: Binning) -> Information:
 def _null(rows: Rows, binning: Binning) -> list[Information]:
     def compute() -> list[Information]:
         codes, factors = _classes(rows, binning)
-        return [information(codes, factors[index]) for index in permutations(rows, _number(rows))]
+        replicates = _number(codes, factors)
+        return [information(codes, factors[index]) for index in permutations(rows, replicates)]
 
     return _once(rows, ("information under the null", binning), compute)
 
 
-def _halves(rows: Rows, binning: Binning) -> list[Information]:
+def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
     def compute() -> list[Information]:
+        replicates = _number(*_classes(rows, binning))
         # A fresh sample would be cut between its own minimum and maximum.
-        return [
+        found = [
             information(*_classes(rows.take(index, len(index)), binning))
-            for index in halves(rows, _number(rows))
+            for index in subsamples(rows, replicates)
         ]
+        varying = [known for known in found if (known.factors > 0).all()]
+        if len(varying) < (1 - MOST_CONSTANT) * replicates:
+            raise UnusableRows(
+                f"a factor is constant in {replicates - len(varying)} of {replicates} subsamples"
+            )
+        return varying
 
-    return _once(rows, ("information of half samples", binning), compute)
+    return _once(rows, ("information of subsamples", binning), compute)
 
 
 def _once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:
@@ -127,7 +139,8 @@ def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _number(rows: Rows) -> int:
-    """How many replicates these rows can afford."""
-    cost: int = rows.codes.size * rows.factors.shape[1]
+def _number(codes: np.ndarray, factors: np.ndarray) -> int:
+    """How many replicates these classes, (samples, latents) and (samples, factors), can afford."""
+    cells = codes.shape[1] * (int(codes.max()) + 1) * int((factors.max(0) + 1).sum())
+    cost: int = max(codes.size * factors.shape[1], cells)
     return max(FEWEST_REPLICATES, min(MOST_REPLICATES, MOST_COUNTS // cost))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -31,7 +32,12 @@ def _linear_algebra() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_vs_rest_probabilities(codes: np.ndarray, classes: np.ndarray, c: float) -> np.ndarray:
+def one_vs_rest_probabilities(
+    codes: np.ndarray,
+    classes: np.ndarray,
+    c: float,
+    continue_or_stop: Callable[[], None] = lambda: None,
+) -> np.ndarray:
     """Probability of each class by one balanced model a class, (samples, classes).
 
     With more than two classes each row is divided by its sum. Fitted on the rows that it judges.
@@ -39,6 +45,7 @@ def one_vs_rest_probabilities(codes: np.ndarray, classes: np.ndarray, c: float) 
     number = int(classes.max()) + 1
     found = np.empty((len(codes), number))
     for k in [1] if number == 2 else range(number):
+        continue_or_stop()
         model = fit_logistic_regression(codes, classes == k, c, balanced=True)
         found[:, k] = model.predict_proba(codes)[:, 1]
     if number == 2:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.rows import Rows
+from ml.rows import Rows, UnusableRows
 
 MOST_CELLS = 2**24
 """Cells that are counted at once: 128 MB an array."""
@@ -51,6 +51,10 @@ def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -
 
 def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
     low, high = data.min(), data.max()
+    with np.errstate(over="ignore"):
+        if data.dtype.kind == "f" and not np.isfinite(high - low):
+            # Only float64 is wide enough for the difference.
+            low, high, data = np.float64(low), np.float64(high), data[:1].astype(np.float64)
     if low == high:
         low, high = low - 0.5, high + 0.5
     dtype = np.result_type(low, high, data)
@@ -82,6 +86,9 @@ def information(codes: np.ndarray, factors: np.ndarray) -> Information:
 
     and what is below rounding is zero: the smallest information that counts can have is
     about 1 / (2 N^2).
+
+    Raises:
+        UnusableRows: factors with so many values that the table of one latent does not fit.
     """
     samples, latents = codes.shape
     n_factors = factors.shape[1]
@@ -97,18 +104,28 @@ def information(codes: np.ndarray, factors: np.ndarray) -> Information:
 
     of_factors = np.add.reduceat(n_log_n[np.bincount(shifted.ravel(), minlength=width)], starts)
     mutual, of_codes = np.empty((latents, n_factors)), np.empty(latents)
-    at_once = max(1, MOST_CELLS // max(samples * n_factors, n_bins * width))
-    for first in range(0, latents, at_once):
-        part = codes[:, first : first + at_once]
+    if n_bins * width > MOST_CELLS:
+        raise UnusableRows(
+            f"a table of {n_bins} bins and {width} values of factors does not fit into memory:"
+            f" column {int(sizes.argmax())} of factors has {int(sizes.max())}; call it continuous,"
+            " or set factor_bins"
+        )
+    latents_at_once = max(1, MOST_CELLS // max(samples * n_factors, n_bins * width))
+    rows_at_once = max(1, MOST_CELLS // (latents_at_once * n_factors))
+    for first in range(0, latents, latents_at_once):
+        part = codes[:, first : first + latents_at_once]
         rows = np.ascontiguousarray((part + n_bins * np.arange(part.shape[1])).T) * width
-        cells = rows[:, None, :] + shifted[None, :, :]
-        counts = np.bincount(cells.ravel(), minlength=part.shape[1] * n_bins * width)
+        counts = np.zeros(part.shape[1] * n_bins * width, dtype=np.int64)
+        for start in range(0, samples, rows_at_once):
+            some = slice(start, start + rows_at_once)
+            cells = rows[:, None, some] + shifted[None, :, some]
+            counts += np.bincount(cells.ravel(), minlength=len(counts))
         counts = counts.reshape(part.shape[1], n_bins, width)
         joint = np.add.reduceat(n_log_n[counts].sum(1), starts, axis=1)
         # Each row of a factor's table sums to the bin's count, whichever factor.
         binned = n_log_n[counts[:, :, : sizes[0]].sum(2)].sum(1)
-        mutual[first : first + at_once] = joint - binned[:, None] - of_factors + whole
-        of_codes[first : first + at_once] = whole - binned
+        mutual[first : first + latents_at_once] = joint - binned[:, None] - of_factors + whole
+        of_codes[first : first + latents_at_once] = whole - binned
     mutual /= samples
     mutual[mutual < 1e-13] = 0.0
     return Information(

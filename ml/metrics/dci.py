@@ -146,7 +146,7 @@ class DCI(Metric):
     """What predicts a factor from all codes."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Fits that are averaged, where the predictor draws at random."""
-    C: Annotated[float, Field(gt=0)] = 1.0
+    C: Annotated[float, Field(gt=0, le=1e12)] = 1.0
     """Inverse weight of the penalty on the coefficients of logistic_regression."""
     cv: Annotated[int, Field(ge=2, le=100)] = 10
     """Folds over which lasso and random_forest choose their settings."""

@@ -23,9 +23,10 @@ class DCIMIG(InformationMetric):
 
     .. math:: \frac{\sum_k \max_{d: v_{(1)}(d) = k} \mathrm{gap}_d}{\sum_k H(v_k)}
 
-    In [0, 1], higher is better. The first version of the paper called it 3CharM. A fork of
-    disentanglement_lib (jboilard1994) takes the mean over factors of gap / H(v) instead, which is
-    the same when all entropies are equal.
+    In [0, 1], higher is better; 1 for codes that are independent factors of at most `bins` values.
+    The first version of the paper called it 3CharM. A fork of disentanglement_lib (jboilard1994)
+    takes the mean over factors of gap / H(v) instead, which is the same when all entropies are
+    equal.
 
     Raises:
         ConstantFactor: a factor takes a single value.

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.registry import register
-from ml.uncertainty import Numbers, half_sample_errors
+from ml.uncertainty import Numbers, subsample_errors
 
-HALVES = 200
-"""Half samples that an interval is made of."""
+SUBSAMPLES = 200
+"""Subsamples that an interval is made of."""
 
 
 @register
@@ -39,7 +39,7 @@ class Elbo(Metric):
     )
 
     def half_widths(self, rows: Rows) -> Numbers:
-        return half_sample_errors(self.values, rows, HALVES)
+        return subsample_errors(self.values, rows, SUBSAMPLES)
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         if rows.reconstruction is None or rows.kl is None:

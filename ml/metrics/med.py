@@ -35,7 +35,8 @@ class MED(InformationMetric):
     """
 
     name: Literal["med"] = "med"
-    numbers: ClassVar[Sequence[Number]] = (Number("med"),)
+    # Chance alone gives every latent a share, and on few rows a perfect code is far from 1.
+    numbers: ClassVar[Sequence[Number]] = (Number("med", perfect=None),)
     top_k: Annotated[int, Field(ge=1)] | None = None
     """Latents kept for each factor; null keeps all."""
 

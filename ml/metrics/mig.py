@@ -33,9 +33,10 @@ class MIG(InformationMetric):
 
     .. math:: \frac{1}{K} \sum_k \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)}
 
-    In [0, 1], higher is better. Codes are cut into `bins` bins of equal width between their
-    minimum and maximum, in the dtype given, and so are continuous factors; discrete ones keep
-    their values. The estimate is the plug-in one, which is a little high on few rows.
+    In [0, 1], higher is better; 1 for codes that are independent factors of at most `bins` values.
+    Codes are cut into `bins` bins of equal width between their minimum and maximum, in the dtype
+    given, and so are continuous factors; discrete ones keep their values. The estimate is the
+    plug-in one, which is a little high on few rows.
 
     Some published code divides by the entropy of the code, H(z), and not of the factor: a code that
     keeps two levels of a factor then scores near 1. `heddle audit` shows both.

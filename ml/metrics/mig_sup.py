@@ -22,7 +22,8 @@ class MIGSup(InformationMetric):
 
     with I divided by the factor's entropy H(v) before the two are compared (`normaliser: factor`,
     as Li et al. do), or by the binned code's H(z) (`normaliser: code`, as the code of
-    Carbonneau et al. does). In [0, 1], higher is better. `mig` asks whether a factor is kept in one
+    Carbonneau et al. does). In [0, 1], higher is better; 1 for codes that are
+    independent factors of at most `bins` values. `mig` asks whether a factor is kept in one
     latent, this whether a latent keeps one factor.
 
     A dead latent scores 0 and stays in the mean, as in `modularity`; the published code gives NaN.

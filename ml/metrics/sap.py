@@ -87,7 +87,7 @@ class SAP(Metric):
     Raises:
         ConstantFactor: a factor takes a single value, on the training rows if those are fitted.
         UnfitFactor: a classifier met a continuous factor, and `factor_bins` is not set.
-        UnusableRows: no test rows, or fewer rows of any class than folds.
+        UnusableRows: no test rows, or even the largest class has fewer rows than folds.
 
     References:
         Kumar et al., 2018, https://arxiv.org/abs/1711.00848; settings as in
@@ -102,7 +102,7 @@ class SAP(Metric):
         "linear_svm", "logistic_regression", "decision_tree", "correlation", "linear_regression"
     ] = "linear_svm"
     """What predicts a factor from a code."""
-    C: Annotated[float, Field(gt=0)] | None = None
+    C: Annotated[float, Field(gt=0, le=1e12)] | None = None
     """Inverse weight of the penalty; null is 0.01 for linear_svm, 1 for logistic_regression."""
     cv: Annotated[int, Field(ge=2, le=100)] = 10
     """Folds over which decision_tree chooses its depth."""

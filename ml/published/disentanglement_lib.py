@@ -39,15 +39,35 @@ def _mig(rows: Rows, score: Score) -> Outcome | None:
         return None
     if rows.codes.shape[1] == 1:
         return no_number("raises IndexError", "there is no second code to compare with")
+    if collapsed := _too_narrow(rows):
+        return collapsed
     if constant := constant_factors(rows):
         return no_number("nan", f"it divides by the entropy of {constant}, which is zero")
     return ours(score)
+
+
+def _too_narrow(rows: Rows) -> Outcome | None:
+    """What numpy's histogram, by which it cuts codes, makes of those that hardly vary."""
+
+    def refused(code: np.ndarray) -> bool:
+        try:
+            np.histogram(code, N_BINS)
+        except ValueError:
+            return True
+        return False
+
+    if narrow := codes_listed(np.array([refused(code) for code in rows.codes.T])):
+        why = f"{narrow} varies in the last places only, and numpy cuts no {N_BINS} bins there"
+        return no_number("raises ValueError", why)
+    return None
 
 
 @formula(DLIB, "modularity", source=FOLDER + "modularity_explicitness.py", bins=N_BINS)
 def _modularity(rows: Rows, score: Score) -> Outcome | None:  # noqa: ARG001
     if continuous_factors(rows) or rows.factors.shape[1] < 2:
         return None
+    if collapsed := _too_narrow(rows.only(slice(0, rows.train))):
+        return collapsed
     reasons = [different(f"it takes the {rows.train} training rows only, ours takes all rows")]
     if constant_factors(rows):
         reasons.append(COUNTS_CONSTANT)
@@ -120,4 +140,8 @@ def _dci(rows: Rows, score: Score) -> Outcome | None:
         return None
     if constant := constant_factors(rows):
         return no_number("raises ValueError", f"{constant} has a single class")
+    for name, axis, what in (("disentanglement", 1, "factor"), ("completeness", 0, "code")):
+        columns = rows.factors.shape[1] if axis else rows.codes.shape[1]
+        if score.name == name and columns == 1:
+            return no_number("nan", f"it takes an entropy to base 1, as there is a single {what}")
     return ours(score)

@@ -31,6 +31,8 @@ def dcimig_as_mean_of_ratios(credited: np.ndarray, factor_entropies: np.ndarray)
 def _dcimig(rows: Rows, score: Score) -> Outcome | None:
     if continuous_factors(rows):
         return None
+    if rows.factors.shape[1] == 1:
+        return no_number("raises IndexError", "there is no second factor to compare with")
     if constant := constant_factors(rows):
         return no_number("nan", f"it divides by the entropy of {constant}, which is zero")
     if score.value is None:

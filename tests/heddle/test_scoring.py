@@ -38,7 +38,7 @@ def heddle(*arguments: str | Path) -> Result:
 
 def printed(result: Result) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.output
-    found: list[dict[str, Any]] = json.loads(result.stdout)
+    found: list[dict[str, Any]] = json.loads(result.stdout)["items"]
     return found
 
 
@@ -157,7 +157,7 @@ def test_a_metric_that_fails_is_told_and_the_others_stand(
     assert printed(without)[0]["value"] > 0.5
     as_json = heddle("score", path, *QUICK, "--json")
     assert as_json.exit_code == 1
-    assert json.loads(as_json.stdout)[0]["error"].startswith("ConstantFactor")
+    assert json.loads(as_json.stdout)["items"][0]["error"].startswith("ConstantFactor")
 
 
 @pytest.mark.parametrize(

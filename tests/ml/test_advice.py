@@ -29,6 +29,19 @@ def test_nothing_is_said_of_a_good_score() -> None:
     assert advise([mig_of(codes, GRID)], curves=curves) == []
 
 
+def test_noise_that_few_rows_make_look_alike_is_not_said_to_keep_a_factor() -> None:
+    draws = np.random.default_rng(0)
+    factors = np.stack([draws.integers(0, size, 200) for size in (40, 32)], axis=1)
+    found = advise([mig_of(draws.normal(size=(200, 4)), factors)])
+    assert not any("know" in one.reason for one in found)
+
+
+def test_a_missing_interval_is_explained() -> None:
+    factors = np.c_[np.arange(300) == 7, np.arange(300) % 3].astype(int)
+    codes = np.random.default_rng(0).normal(size=(300, 3))
+    assert any("constant in" in one.reason for one in advise([mig_of(codes, factors)]))
+
+
 def test_noise_lies_inside_its_null() -> None:
     noise = np.random.default_rng(1).normal(size=GRID.shape)
     (found,) = advise([mig_of(noise, GRID, seed=1)])
@@ -42,14 +55,14 @@ def test_an_error_inside_its_null_is_told_by_its_direction(
     codes = np.random.default_rng(0).normal(size=GRID.shape)
     one = mig_of(codes, GRID).model_copy(
         update={
-            "name": "error_test",
+            "name": "distance",
             "metric": "dci",
             "value": value,
             "higher_is_better": higher,
             "null": NullDistribution(mean=0.85, std=0.01, replicates=3),
         }
     )
-    assert ("error_test" in about(advise([one]))) is told
+    assert ("distance" in about(advise([one]))) is told
 
 
 def test_two_latents_that_know_one_factor_are_named() -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.arrays_file import CodesAndFactors, UnusableArrays, read_arrays
+from ml.encode import EncodedRows
 from tests.npz import (
     CODES,
     FACTORS,
@@ -40,6 +41,24 @@ def test_arrays_come_as_they_were_saved(compressed: bool) -> None:
     assert found.codes.dtype == np.float32 and np.array_equal(found.codes, CODES)
     assert found.factors.dtype == FACTORS.dtype and np.array_equal(found.factors, FACTORS)
     assert found.factor_names is None and found.posterior_logvar is None
+
+
+def test_the_codes_of_a_run_are_read_as_they_were_fetched() -> None:
+    run = EncodedRows(
+        index=np.arange(len(CODES)),
+        factors=FACTORS,
+        mean=CODES,
+        log_variance=-CODES,
+        sample=CODES + 1,
+        kl=CODES**2,
+        reconstruction=np.ones(len(CODES)),
+        train_rows=np.array(3),
+    )
+    found = read(run.to_npz())
+    np.testing.assert_array_equal(found.codes, CODES)
+    np.testing.assert_array_equal(found.factors, FACTORS)
+    np.testing.assert_array_equal(found.posterior_logvar, -CODES)
+    np.testing.assert_array_equal(found.posterior_sample, CODES + 1)
 
 
 def test_what_may_stand_beside_them_comes_too() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ml import score
-from ml.metric import Rows, UnusableRows
+from ml.metric import UnusableRows
 from ml.metrics._information_metric import InformationMetric, _number
 from ml.metrics._mutual_information import Information, equal_width_bins, information
 from ml.metrics.modularity import modularity
-from ml.score import metric_of, rows_of
+from ml.score import metric_of
 
 LN2, LN4 = np.log(2), np.log(4)
 
@@ -140,10 +140,14 @@ def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyP
 
 
 def test_many_rows_get_fewer_replicates_and_few_a_thousand() -> None:
-    def rows(samples: int) -> Rows:
-        return rows_of(np.zeros((samples, 10), np.float32), np.zeros((samples, 5), np.int8))
+    def replicates(samples: int, bins: int = 20) -> int:
+        codes, factors = np.zeros((samples, 10), int), np.zeros((samples, 5), int)
+        codes[0], factors[0] = bins - 1, 9
+        return _number(codes, factors)
 
-    assert [_number(rows(n)) for n in (100, 40_000, 80_000, 1_000_000)] == [1000, 1000, 500, 40]
+    assert [replicates(n) for n in (100, 40_000, 80_000, 1_000_000)] == [1000, 1000, 500, 40]
+    # A table of 10 x 10,000 x 50 cells costs more to sum than 100 rows to count.
+    assert replicates(100, bins=10_000) == 400
 
 
 def test_bins_are_the_same_scaled_or_not_but_for_values_on_an_edge() -> None:

@@ -219,16 +219,16 @@ def test_awkward_rows_give_a_number_or_a_named_error(
         [{"name": name} for name, found in components("metric").items() if _cheap(found)],
         [{"name": "sap", "predictor": "correlation"}, {"name": "dci", "predictor": "linear"}],
     ],
-    ids=["half samples", "jackknife"],
+    ids=["subsamples", "jackknife"],
 )
 def test_intervals_hold_the_expected_score_nineteen_times_in_twenty(
     metrics: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 60)
-    draws, number, asked = np.random.default_rng(11), 150, [metric_of(one) for one in metrics]
+    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
+    draws, number, asked = np.random.default_rng(11), 300, [metric_of(one) for one in metrics]
     fresh: list[dict[str, float]] = []
     held: list[dict[str, bool]] = []
-    for k in range(2 * number):
+    for k in range(number):
         rows = rows_of(*entangled(draws, 1000), seed=k)
         fresh.append({name: value for one in asked for name, value in one.values(rows).items()})
     expected = {name: np.mean([one[name] for one in fresh]) for name in fresh[0]}
@@ -238,7 +238,8 @@ def test_intervals_hold_the_expected_score_nineteen_times_in_twenty(
         widths = {name: value for one in asked for name, value in one.half_widths(rows).items()}
         held.append({name: abs(values[name] - expected[name]) <= widths[name] for name in expected})
     for name in expected:
-        assert 0.90 <= np.mean([one[name] for one in held]) <= 0.98, name
+        # 300 draws tell a share to within 1.3 %.
+        assert 0.90 <= np.mean([one[name] for one in held]) <= 0.985, name
 
 
 def entangled(draws: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
 from ml import score
-from ml.metric import ConstantFactor, Score, UnusableRows
+from ml.metric import ConstantFactor, Score, UnfitFactor, UnusableRows
 from ml.metrics._mutual_information import equal_width_bins, information
 from ml.metrics.mig import gaps
 from ml.registry import UnknownComponent
@@ -110,6 +110,8 @@ def test_unusable_arrays_are_named(codes: np.ndarray, factors: np.ndarray, messa
     [
         ({"train_rows": -3}, "train_rows must be 1 to 9, got -3"),
         ({"train_rows": 10}, "train_rows must be 1 to 9, got 10"),
+        ({"train_rows": 4.0}, "train_rows must be 1 to 9, got 4.0"),
+        ({"seed": -1}, "seed must be an integer from 0, got -1"),
         ({"factor_kinds": ["discreet"]}, "discrete or continuous, got 'discreet'"),
         ({"factor_names": ["a", "b"]}, "2 factor_names for 1 column"),
         ({"posterior_logvar": np.zeros((9, 1))}, r"posterior_logvar.*\(9, 2\), got \(9, 1\)"),
@@ -156,3 +158,65 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
         "codes", "params", "definition", "rows", "seed", "seconds", "versions", "details",
     } == set(document)  # fmt: skip
+
+
+def test_rows_that_no_predictor_can_take_are_named() -> None:
+    factors = np.arange(9).reshape(9, 1)
+    for codes, message in (
+        (np.full((9, 1), 1e200), "beyond 1e.150 in column 0"),
+        (np.zeros((9, 1), np.longdouble), "must be numbers, got dtype (float128|longdouble)"),
+        (np.ma.masked_less(np.arange(9.0).reshape(9, 1), 3), "masked values"),
+    ):
+        with pytest.raises(UnusableRows, match=message):
+            score(codes, factors, "mig")
+    with pytest.raises(UnusableRows, match="two columns of factors are called 'a'"):
+        score(np.zeros((9, 1)), np.c_[factors, factors], "mig", factor_names=["a", "a"])
+
+
+def test_a_single_metric_needs_no_list_and_others_are_named() -> None:
+    arrays = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50).reshape(50, 1) % 3
+    assert score(*arrays, "mig", uncertainty=False)[0].name == "mig"
+    assert score(*arrays, {"name": "sap"}, uncertainty=False)[0].name == "sap"
+    with pytest.raises(InvalidSpec, match="name"):
+        score(*arrays, [None])  # type: ignore[list-item]
+
+
+def test_bins_of_codes_whose_range_overflows_their_dtype() -> None:
+    factors = np.arange(40).reshape(40, 1) % 2
+    for dtype, size in ((np.float16, 4e4), (np.float32, 3e38)):
+        codes = np.where(factors == 1, size, -size).astype(dtype)
+        assert mig_of(codes, factors).value == pytest.approx(1.0)
+
+
+def test_a_rare_class_leaves_the_interval_or_a_reason_for_none() -> None:
+    draws = np.random.default_rng(0)
+    flag = (np.arange(300) == 7).astype(int)
+    factors = np.c_[flag, draws.integers(0, 3, 300)]
+    (found,) = score(draws.normal(size=(300, 3)), factors, "mig")
+    assert found.value is not None and found.ci95 is None
+    assert "constant in" in found.details["without_uncertainty"]
+    factors[:9, 0] = 1
+    (found,) = score(draws.normal(size=(300, 3)), factors, "mig")
+    assert found.ci95 is not None
+
+
+def test_values_that_no_table_can_hold_are_refused_by_column() -> None:
+    factors = np.arange(2_000_000).reshape(-1, 1)
+    with pytest.raises(UnusableRows, match="column 0 of factors has 2000000; call it continuous"):
+        score(np.zeros((2_000_000, 1), np.float32) + factors % 2, factors, "mig")
+
+
+@pytest.mark.parametrize("metric", ["dci", "sap", "explicitness"])
+def test_more_classes_than_memory_are_refused_by_name(metric: str) -> None:
+    factors = np.arange(40_000).reshape(-1, 1) // 2
+    with pytest.raises(UnfitFactor, match=r"'id' \(column 0\) has .* classes in 40000 rows"):
+        score(np.zeros((40_000, 2)), factors, metric, factor_names=["id"], train_rows=30_000)
+
+
+def test_seeds_beyond_scikit_learns_are_taken() -> None:
+    draws = np.random.default_rng(0)
+    arrays = draws.normal(size=(60, 2)), draws.integers(0, 2, (60, 1))
+    large = score(*arrays, "dci", seed=2**40 + 1, uncertainty=False)
+    assert [one.value for one in large] == [
+        one.value for one in score(*arrays, "dci", seed=1, uncertainty=False)
+    ]

@@ -79,10 +79,36 @@ def test_an_evaluation_of_other_rows_encodes_anew(
     assert evaluate_next()
     rows = other.get("rows", 60) + 20
     assert sum(encoded) == rows
+    found = queries.scores(workplace.stores.database, run_id)
+    assert {score.document["rows"] for score in found if score.document["name"] == "mig"} == {
+        60,
+        other.get("rows", 60),
+    }
+    # What others look at stays as it was.
     after = EncodedRows.from_npz(workplace.content(run_id, "codes.npz"))
-    assert len(after.index) == rows
-    wanted = draw_rows(1797, rows=rows - 20, test_rows=20, seed=other.get("seed", 0))
+    wanted = draw_rows(1797, rows=60, test_rows=20, seed=0)
     assert after.index.tolist() == wanted[0].tolist()
+
+
+def test_pictures_are_drawn_again_only_where_others_are_asked_for(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def draw(model: Model, *_: object) -> dict[str, bytes]:
+        drawn.append(model.spec.traversal.frames)
+        return {"traversal": b"a picture"}
+
+    monkeypatch.setattr("worker.evaluation.draw_pictures", draw)
+    workplace.post(asking())
+    train_next()
+    evaluate_next()
+    workplace.post(asking(rows=40))
+    assert evaluate_next()
+    assert drawn == [11]
+    workplace.post({**asking(rows=50), "traversal": {"frames": 3}})
+    assert evaluate_next()
+    assert drawn == [11, 3]
 
 
 def test_a_trained_run_is_evaluated_once_more_by_itself(
