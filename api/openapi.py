@@ -19,7 +19,7 @@ EXAMPLE = {
     "model": {"name": "locatello", "latent_dim": 10},
     "objective": {"name": "beta_vae", "beta": 4.0},
     "training": {"steps": 300_000, "batch_size": 64},
-    "evaluation": {"metrics": ["mig", "elbo"]},
+    "evaluation": {"metrics": ["mig", "sap", {"name": "dci", "predictor": "gradient_boosting"}]},
     "sweep": {"objective.beta": [1, 4, 16], "seed": [0, 1, 2]},
 }
 
@@ -45,7 +45,12 @@ RUN_EVALUATION_BODY: dict[str, Any] = {
     "content": {
         "application/json": {
             "schema": RunEvaluation.model_json_schema(ref_template="#/components/schemas/{model}"),
-            "example": {"metrics": ["mig", "elbo"], "rows": 10_000, "test_rows": 5_000, "seed": 1},
+            "example": {
+                "metrics": ["modularity", "elbo"],
+                "rows": 10_000,
+                "test_rows": 5_000,
+                "seed": 1,
+            },
         }
     },
 }

@@ -414,7 +414,7 @@ class Run:
     def advice(self) -> list[dict[str, Any]]:
         """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
         answer = self._client.get(f"/v1/runs/{self.id}/scores")
-        return list(answer.json()["advice"])
+        return list(answer.json().get("advice", ()))
 
     def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
         """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""

@@ -24,7 +24,7 @@ from heddle.client import Client, Experiment, connect
 from heddle.errors import HeddleError, ServiceError, tail
 from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT, READY_SECONDS, STOP_SECONDS
-from heddle.tables import console, score_table
+from heddle.tables import advice_list, console, score_table
 
 HOST = "127.0.0.1"
 
@@ -73,7 +73,7 @@ def _run(client: Client, home: Path) -> None:
 
 def _show(experiment: Experiment, client: Client, folder: Path) -> None:
     for run in experiment.runs():
-        console().print(score_table(run.label, run.scores()))
+        console().print(score_table(run.label, run.scores()), advice_list(run.advice()))
         picture = run.traversal(folder / "traversal.png")
         click.echo(f"Latent traversal: {picture}")
         click.echo(f"                  {client.url}/v1/runs/{run.id}/traversal.png")
