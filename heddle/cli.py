@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 import httpx
 from rich.console import Console
+from rich.text import Text
 
 from heddle.client import Client, Evaluation, Experiment, ExperimentFailed, Run, connect
 from heddle.errors import HeddleError, SpecError
@@ -417,7 +418,9 @@ def _print(client: Client, work: Experiment | Run | Evaluation, as_json: bool) -
     elif isinstance(work, Run):
         console().print(run_table(work))
     elif isinstance(work, Evaluation):
-        console().print(score_table(f"{work.id}  {work.state}  {work.reason}", work.scores()))
+        console().print(Text(f"{work.id}  {work.state}  {work.reason}".strip()))
+        if work.state == "succeeded":
+            console().print(score_table("", work.scores()))
     else:
         failed: dict[str, Run] = {}
         if any(run.state == "failed" for run in work.runs()):

@@ -59,6 +59,11 @@ class FakeServer:
         parts = path.strip("/").split("/")[1:]
         if parts[0] == "experiments":
             return httpx.Response(200 if request.method == "GET" else 202, json=self.experiment())
+        if parts[0] == "evaluations":
+            if parts[-1] == "scores":
+                return self._page(SCORES, request)
+            document = {"id": parts[1], "state": "succeeded", "error": None}
+            return httpx.Response(200 if request.method == "GET" else 202, json=document)
         if parts == ["runs"]:
             return self._page(
                 [run for run in self.runs.values() if run["state"] == request.url.params["state"]],

@@ -177,3 +177,12 @@ def test_a_broken_spec_exits_with_2(server: FakeServer) -> None:
 def test_every_command_has_an_example() -> None:
     for name, command in cli.main.commands.items():
         assert f"Example: heddle {name}" in (command.help or "")
+
+
+def test_an_evaluation_is_shown_stopped_and_taken_up_again(server: FakeServer) -> None:
+    for verb in ("show", "cancel", "resume"):
+        result = heddle(verb, "eval_1")
+        assert result.exit_code == 0, result.output
+        assert "eval_1" in result.output
+    assert "0.1235" in heddle("scores", "eval_1").output
+    assert heddle("watch", "eval_1").exit_code == 2
