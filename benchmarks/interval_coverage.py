@@ -14,8 +14,9 @@ from collections import defaultdict
 
 import numpy as np
 
+from ml.checked_rows import rows_of
 from ml.metrics import _information_metric
-from ml.score import metric_of, rows_of
+from ml.score import metric_of
 
 REPLICATES = 200
 METRICS: dict[str, dict[str, str]] = {

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import Field, ValidationError
 
 from ml.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
+from ml.checked_rows import rows_of
 from ml.identity import FORMAT, digest
 from ml.rows import FactorKind, Rows, UnusableRows
-from ml.score import rows_of
 from ml.spec import MAX_SEED, AnyMetric, Evaluation, Part, RunSpec, Traversal
 from ml.spec_errors import Fault, InvalidSpec, describe
 

@@ -35,21 +35,44 @@ def fit_random_forest(
     errors = np.zeros((len(DEPTHS), len(SHARES_OF_FEATURES)))
     for fit, judged in KFold(folds).split(columns):
         for k, share in enumerate(SHARES_OF_FEATURES):
-            continue_or_stop()
             model = _forest(DEPTHS[-1], share, random_state, threads)
-            model.fit(columns[fit], factor[fit])
+            _grow(model, columns[fit], factor[fit], continue_or_stop)
             predicted = _predictions_by_depth(model, columns[judged])
             errors[:, k] += ((predicted - factor[judged]) ** 2).mean(1)
-    continue_or_stop()
     depth, share_of = np.unravel_index(errors.argmin(), errors.shape)
     best = _forest(DEPTHS[depth], SHARES_OF_FEATURES[share_of], random_state, threads)
-    return best.fit(columns, factor)
+    return _grow(best, columns, factor, continue_or_stop)
 
 
 def _forest(depth: int, share: float, random_state: int, threads: int) -> RandomForestRegressor:
     return RandomForestRegressor(
-        TREES, max_depth=depth, max_features=share, random_state=random_state, n_jobs=threads
+        TREES,
+        max_depth=depth,
+        max_features=share,
+        random_state=random_state,
+        n_jobs=threads,
+        warm_start=True,
     )
+
+
+def _grow(
+    forest: RandomForestRegressor,
+    columns: np.ndarray,
+    factor: np.ndarray,
+    continue_or_stop: Callable[[], None],
+) -> RandomForestRegressor:
+    """Fit a forest, asking whether to go on before each tree that a thread grows.
+
+    The trees are those of a single fit.
+    """
+    at_once = forest.n_jobs
+    for number in range(at_once, TREES + at_once, at_once):
+        continue_or_stop()
+        forest.n_estimators = min(number, TREES)
+        forest.fit(columns, factor)
+    # Several threads add their trees' predictions in the order in which they are done.
+    forest.n_jobs = 1
+    return forest
 
 
 def _predictions_by_depth(forest: RandomForestRegressor, rows: np.ndarray) -> np.ndarray:

@@ -15,9 +15,10 @@ from rich.console import Console
 from heddle import cli
 from heddle.audit_table import audit_table
 from ml.audit import audit, metrics_of
+from ml.checked_rows import rows_of
 from ml.recorder import Progress, Silent, Stopped, Wish
 from ml.rows import Rows
-from ml.score import rows_of, score
+from ml.score import score
 from tests.ml.golden import FOLDER, PROBLEMS, arrays
 
 FILE = FOLDER / "p09_tiny.npz"

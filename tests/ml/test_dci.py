@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from ml import score
 from ml.metric import Score, UnusableRows
+from ml.metrics._random_forest import _forest, _grow
 from ml.metrics.dci import (
     completeness,
     completeness_per_factor,
@@ -170,3 +172,15 @@ def test_repeats_average_what_the_seeds_give_one_by_one(predictor: str) -> None:
 def test_fewer_rows_than_folds_are_told() -> None:
     with pytest.raises(UnusableRows, match="5 rows cannot be dealt into 10 folds; lower cv"):
         dci_of(np.random.rand(5, 2), np.arange(5)[:, None], predictor="lasso")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_forest_grown_bit_by_bit_is_the_forest_of_one_fit(threads: int) -> None:
+    draws = np.random.default_rng(0)
+    codes, asked = draws.normal(size=(200, 4)).astype(np.float32), []
+    factor = codes[:, 0] + draws.normal(size=200)
+    whole = RandomForestRegressor(10, max_depth=16, max_features=0.4, random_state=3)
+    expected = whole.fit(codes, factor).predict(codes)
+    grown = _grow(_forest(16, 0.4, 3, threads), codes, factor, lambda: asked.append(1))
+    np.testing.assert_array_equal(grown.predict(codes), expected)
+    assert len(asked) == -(-10 // threads)

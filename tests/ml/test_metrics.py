@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml import score
+from ml.checked_rows import rows_of
 from ml.metric import ConstantFactor, Metric, Rows, Score, UnfitFactor, UnusableRows
 from ml.metrics._information_metric import InformationMetric
 from ml.registry import components
-from ml.score import metric_of, rows_of
+from ml.score import metric_of
 from ml.uncertainty import null_draws
 
 #: Params beside the defaults that make a metric another one.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml.checked_rows import rows_of
 from ml.metric import Score
 from ml.metrics._mutual_information import Information
 from ml.published._formula import Published, Verdict, _known, published
@@ -15,7 +16,7 @@ from ml.published.disentanglement_lib import modularity_of_training_rows
 from ml.published.jboilard import dcimig_as_mean_of_ratios
 from ml.published.ubisoft import disentanglement_until_a_dead_code, mig_by_code_entropy
 from ml.rows import Rows
-from ml.score import metric_of, rows_of, scores_of
+from ml.score import metric_of, scores_of
 from tests.ml.golden import PROBLEMS, WITHOUT_CONSTANT, arrays
 
 #: Golden key: codebase, how it is called, our metric, and our number by theirs.
