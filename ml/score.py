@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,6 @@ from ml.metric import (
     UnusableRows,
     Value,
 )
-from ml.recorder import Stopped
 from ml.registry import find
 from ml.spec_errors import Fault, InvalidSpec, describe
 
@@ -91,9 +91,20 @@ def scores_of(
 ) -> list[Score]:
     """Every number of one metric; what goes wrong becomes the Scores' `error` unless `raising`.
 
-    What the caller's `rows.continue_or_stop` raises passes through, if it is no ValueError.
+    What `rows.continue_or_stop` raises is the caller's, and passes through.
     """
     began = time.perf_counter()
+    stopped: list[Exception] = []
+    ask = rows.continue_or_stop
+
+    def continue_or_stop() -> None:
+        try:
+            ask()
+        except Exception as stop:
+            stopped.append(stop)
+            raise
+
+    rows = replace(rows, continue_or_stop=continue_or_stop)
     values: Mapping[str, Value] = {}
     error = None
     nulls: Mapping[str, NullDistribution] = {}
@@ -103,11 +114,9 @@ def scores_of(
         if metric.needs_factors and not rows.factors.shape[1]:
             raise UnusableRows("the data set has no factors to compare codes with")
         values = metric.compute(rows)
-    except Stopped:
-        raise
     except Exception as problem:
         # Whatever one metric meets is its own affair, arrays that do not fit among it.
-        if raising:
+        if raising or stopped:
             raise
         error = f"{type(problem).__name__}: {problem}"
     if uncertainty and error is None:

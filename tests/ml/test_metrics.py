@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ml.checked_rows import rows_of
 from ml.metric import ConstantFactor, Metric, Rows, Score, UnfitFactor, UnusableRows
 from ml.metrics._information_metric import InformationMetric
 from ml.registry import components
-from ml.score import metric_of
+from ml.score import metric_of, scores_of
 from ml.uncertainty import null_draws
 
 #: Params beside the defaults that make a metric another one.
@@ -174,6 +175,19 @@ def test_work_stops_between_its_parts(metric: dict[str, Any]) -> None:
     with pytest.raises(Enough):
         metric_of(metric).null(rows)
     assert asked == 1
+
+
+@pytest.mark.parametrize("name", ["dci", "sap", "explicitness"])
+def test_a_lost_lease_is_no_error_of_the_metric(name: str) -> None:
+    class LeaseLost(Exception):
+        """Something that only the caller knows of."""
+
+    def stop() -> None:
+        raise LeaseLost
+
+    rows = replace(rows_of(*mixed(60)), continue_or_stop=stop)
+    with pytest.raises(LeaseLost):
+        scores_of(metric_of(name), rows, codes="mean", uncertainty=False)
 
 
 @st.composite
