@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar, get_args
+import math
+import types
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,3 +47,44 @@ class Component(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What tells this component's numbers from another's: parameters and version."""
         return {**self.model_dump(mode="json"), "version": self.version}
+
+    @classmethod
+    def real_params(cls) -> frozenset[str]:
+        """The parameters that are real numbers (`float`, or pairs of them, or null)."""
+        return frozenset(
+            name for name, field in cls.model_fields.items() if _is_real(field.annotation)
+        )
+
+    def structure(self) -> dict[str, Any]:
+        """The identity without its real numbers: equal where the same program computes both.
+
+        Runs of one structure may be trained in one cohort, each with numbers of its own.
+        """
+        return {
+            name: value for name, value in self.identity().items() if name not in self.real_params()
+        }
+
+    def without_numbers(self) -> Self:
+        """The component with NaN for every real number.
+
+        A cohort computes with it, so that whoever reads a number of one run from the component, and
+        not from what each run is given, finds NaN and not another run's number.
+        """
+        blank = {name: _blanked(getattr(self, name)) for name in self.real_params()}
+        return self.model_copy(update=blank)
+
+
+def _is_real(annotation: Any) -> bool:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_real(arguments[0])
+    if origin in (tuple, Union, types.UnionType):
+        members = [one for one in arguments if one not in (type(None), Ellipsis)]
+        return bool(members) and all(_is_real(member) for member in members)
+    return annotation is float
+
+
+def _blanked(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_blanked(one) for one in value)
+    return None if value is None else math.nan

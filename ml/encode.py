@@ -11,7 +11,6 @@ import torch
 from ml.dataset import Dataset
 from ml.draws import generator
 from ml.model import CHUNK, Model
-from ml.objectives._evidence import bernoulli_cross_entropy
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.resident import ResidentImages
 from ml.spec import Evaluation
@@ -32,7 +31,7 @@ class EncodedRows:
     sample: np.ndarray
     """One posterior sample of each row, (samples, latents)."""
     kl: np.ndarray
-    """KL to the prior in nats, (samples, latents)."""
+    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
     reconstruction: np.ndarray
     """-log p(x|z) in nats of that sample, (samples,)."""
     train_rows: np.ndarray
@@ -88,14 +87,13 @@ def encode_rows(
         sample = posterior.sample(
             encoding.head, torch.from_numpy(noise[start : start + CHUNK]).to(device)
         )
-        cost = bernoulli_cross_entropy(model.logits(sample), batch)
         parts.append(
             (
                 encoding.mean,
                 encoding.log_variance,
                 sample.cpu().numpy(),
                 encoding.kl,
-                cost.cpu().numpy(),
+                model.reconstruction(sample, batch),
             )
         )
         continue_or_stop(

@@ -8,11 +8,14 @@ from typing import Any
 
 from ml.spec import RunSpec
 
-FORMAT = 1
+FORMAT = 2
 """Changes when draws, initial weights or the training loop change their numbers."""
 
 NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
 """Fields of `training` that change no weight."""
+
+STRUCTURE = ("steps", "batch_size", "sampling", "precision", "likelihood", "pixel_deviation")
+"""Fields of `training` that the runs of a cohort share."""
 
 
 def canonical_json(value: Any) -> str:
@@ -40,6 +43,9 @@ def train_id(spec: RunSpec) -> str:
     }
     training["optimizer"] = spec.training.optimizer.identity()
     training["schedule"] = spec.training.schedule.identity()
+    training["coefficients"] = {
+        name: schedule.identity() for name, schedule in spec.training.coefficients.items()
+    }
     return digest(
         {
             "format": FORMAT,
@@ -48,6 +54,26 @@ def train_id(spec: RunSpec) -> str:
             "objective": spec.objective.identity(),
             "training": training,
             "seed": spec.seed,
+        }
+    )
+
+
+def cohort_key(spec: RunSpec) -> str:
+    """What runs must have in common to be trained side by side.
+
+    They may differ in numbers: seed, coefficients and their schedules, learning rate and the
+    optimizer's other numbers, its schedule, gradient clipping. All take the same number of steps,
+    so that none waits for others to end.
+    """
+    training = spec.training
+    return digest(
+        {
+            "format": FORMAT,
+            "dataset": spec.dataset.identity(),
+            "model": spec.model.identity(),
+            "objective": spec.objective.structure(),
+            "optimizer": training.optimizer.structure(),
+            "training": {name: getattr(training, name) for name in STRUCTURE},
         }
     )
 

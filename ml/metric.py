@@ -84,7 +84,10 @@ class Value:
     """What a metric computed for one of its numbers."""
 
     value: float
+    """NaN where there is none."""
     details: dict[str, Any] = field(default_factory=dict)
+    missing: str | None = None
+    """Why the value is NaN, where that can be said."""
 
 
 class Metric(Component):

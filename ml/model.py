@@ -13,7 +13,7 @@ from torch import Tensor
 from ml import tensor_file
 from ml.architecture import ImageShape
 from ml.identity import train_id
-from ml.networks import BoundNetworks, Parameters, build, placed
+from ml.networks import BoundNetworks, Parameters, build
 from ml.spec import RunSpec
 
 CHUNK = 500
@@ -29,7 +29,7 @@ class Encoding:
     log_variance: np.ndarray
     """(samples, latents)."""
     kl: np.ndarray
-    """KL to the prior in nats, (samples, latents)."""
+    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
     head: Tensor
     """The encoder's own numbers."""
 
@@ -51,10 +51,11 @@ class Model:
         posterior = self.spec.objective.posterior
         with torch.no_grad():
             head = self._networks().encode(images.to(self._device()))
+            mean, kl = posterior.mean(head), posterior.kl(head)
             return Encoding(
-                _array(posterior.mean(head)),
+                _array(mean),
                 _array(posterior.log_variance(head)),
-                _array(posterior.kl(head)),
+                _array(torch.full_like(mean, torch.nan) if kl is None else kl),
                 head,
             )
 
@@ -77,6 +78,11 @@ class Model:
         """Logits (samples, channels, height, width)."""
         with torch.no_grad():
             return self._networks().decode(latents.to(self._device()))
+
+    def reconstruction(self, latents: Tensor, images: Tensor) -> np.ndarray:
+        """-log p(x|z) in nats of each sample, under the likelihood of the spec."""
+        with torch.no_grad():
+            return _array(self._networks().reconstruction(latents, images))
 
     def to_bytes(self) -> bytes:
         """The weights as a safetensors file that `from_bytes` reads."""
@@ -101,8 +107,9 @@ class Model:
         parameters: Parameters = {}
         for path, tensor in tensors.items():
             network, _, name = path.partition("/")
-            parameters.setdefault(network, {})[name] = placed(
-                tensor, device or torch.device("cpu"), "float32"
+            # A copy: a file's bytes begin at any address, see `ml.layout.ALIGNMENT`.
+            parameters.setdefault(network, {})[name] = tensor.to(
+                device or torch.device("cpu"), copy=True
             )
         height, width, channels = document["image_shape"]
         spec = RunSpec.parse(document["spec"])
@@ -111,7 +118,7 @@ class Model:
         )
 
     def _networks(self) -> BoundNetworks:
-        return BoundNetworks(build(self.spec, self.image_shape), self.parameters)
+        return BoundNetworks(self.spec, build(self.spec, self.image_shape), self.parameters)
 
     def _device(self) -> torch.device:
         return next(iter(self.parameters["decoder"].values())).device

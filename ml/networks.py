@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 
 from ml.architecture import ImageShape
 from ml.draws import generator
+from ml.layout import Precision, laid_out
+from ml.likelihood import negative_log_likelihood
 from ml.spec import RunSpec
 
-Precision = Literal["float32", "bfloat16"]
 Parameters = dict[str, dict[str, Tensor]]
 """Network name to parameter name to tensor."""
 
@@ -39,9 +41,9 @@ def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
         }
 
 
-def networks_of(group: str) -> tuple[str, ...]:
-    """The networks whose parameters make up a group."""
-    return MODEL if group == "model" else (group,)
+def groups_of(modules: Mapping[str, nn.Module]) -> dict[str, tuple[str, ...]]:
+    """The groups of parameters that are moved together, each with its networks."""
+    return {"model": MODEL, **{name: (name,) for name in modules if name not in MODEL}}
 
 
 def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameters:
@@ -67,46 +69,84 @@ def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameter
     return parameters
 
 
-def placed(tensor: Tensor, device: torch.device, precision: Precision) -> Tensor:
-    """A copy on the device, in the memory layout that this precision is fast in.
-
-    Layout and alignment decide which kernels run and so which bits come out. Tensors that
-    share memory with a numpy array or a file's bytes begin at any address, torch's own at
-    multiples of 64, hence always a copy: a matrix product of unaligned weights can differ in the
-    last place.
-    """
-    return tensor.to(device, copy=True, memory_format=_layout(tensor, precision))
-
-
-def _layout(tensor: Tensor, precision: Precision) -> torch.memory_format:
-    four_dimensional = tensor.dim() == 4 and precision == "bfloat16"
-    return torch.channels_last if four_dimensional else torch.contiguous_format
-
-
 class BoundNetworks:
-    """Networks with parameters bound: what an objective calls (`ml.objective.Networks`)."""
+    """Networks of one model with parameters bound (`ml.objective.Networks`)."""
 
     def __init__(
         self,
+        spec: RunSpec,
         modules: Mapping[str, nn.Module],
         parameters: Mapping[str, Mapping[str, Tensor]],
         precision: Precision = "float32",
     ) -> None:
         self._modules, self._parameters, self._precision = modules, parameters, precision
+        self._likelihood = spec.training.likelihood
+        self._deviation = spec.training.pixel_deviation or 1.0
 
     def encode(self, images: Tensor) -> Tensor:
-        layout = _layout(images, self._precision)
-        return self.call("encoder", images.contiguous(memory_format=layout))
+        return self.call("encoder", images)
 
     def decode(self, latents: Tensor) -> Tensor:
         return self.call("decoder", latents)
 
+    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+        logits = self.decode(latents)
+        return negative_log_likelihood(logits, images, self._likelihood, self._deviation)
+
     def call(self, network: str, inputs: Tensor) -> Tensor:
+        return self._called(network, self._parameters[network], laid_out(inputs, self._precision))
+
+    def _called(self, network: str, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         with torch.autocast(
             inputs.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
         ):
-            outputs = functional_call(
-                self._modules[network], dict(self._parameters[network]), (inputs,)
-            )
+            outputs = functional_call(self._modules[network], dict(parameters), (inputs,))
         assert isinstance(outputs, Tensor)
         return outputs.float()
+
+
+class StackedNetworks(BoundNetworks):
+    """Networks of several models at once, for a loss that `vmap` runs over the models.
+
+    Parameters are (runs, *shape). The loss is vmapped and the networks are not: a call leaves the
+    vmap with the inputs of all models, (runs, samples, ...), and comes back with their outputs.
+    Memory layouts, which vmap does not let one choose, are chosen here, and a stack of one costs
+    what one model costs.
+    """
+
+    def call(self, network: str, inputs: Tensor) -> Tensor:
+        outputs = _OnTheStack.apply(  # type: ignore[no-untyped-call]
+            partial(self._of_all, network), inputs
+        )
+        assert isinstance(outputs, Tensor)
+        return outputs
+
+    def _of_all(self, network: str, inputs: Tensor) -> Tensor:
+        parameters = self._parameters[network]
+        if len(inputs) == 1:
+            alone = {name: tensor.squeeze(0) for name, tensor in parameters.items()}
+            only = laid_out(inputs.squeeze(0), self._precision)
+            return self._called(network, alone, only).unsqueeze(0)
+        return vmap(partial(self._called, network))(dict(parameters), inputs)
+
+
+class _OnTheStack(torch.autograd.Function):
+    """Calls a function of all models from a loss that is vmapped over them.
+
+    `vmap` hands the rule below the tensors behind the one model that the loss sees. What
+    the rule computes is ordinary differentiable torch, so there is no backward to write.
+    """
+
+    @staticmethod
+    def forward(_of_all: Callable[[Tensor], Tensor], _inputs: Tensor) -> Tensor:
+        raise AssertionError("stacked networks are called within vmap")
+
+    @staticmethod
+    def setup_context(_ctx: Any, _inputs: Any, _output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(
+        _info: Any, in_dims: tuple[Any, int], of_all: Callable[[Tensor], Tensor], inputs: Tensor
+    ) -> tuple[Tensor, int]:
+        return of_all(inputs.movedim(in_dims[1], 0)), 0

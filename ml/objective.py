@@ -1,9 +1,12 @@
 """The protocol of objectives: what a training loss declares, and what it is given.
 
-An objective is written for a single model and never sees a loop, an optimizer's state or a
-device. Its losses are pure functions of networks (with their parameters bound), a batch, named
-draws and coefficients; all four are tensors or functions of tensors, which is what lets
-one loop train any objective, a checkpoint resume it and a cohort run it stacked.
+An objective is written for a single model and never sees a loop, an optimizer's state or a device.
+Its losses are pure functions of networks (with their parameters bound), images, named draws and
+coefficients; all of them tensors or functions of tensors, which is what lets one loop train any
+objective, a checkpoint resume it and a cohort run it stacked: `torch.vmap` runs the loss of one
+model over all of them. A loss therefore takes no number from its own params (they are NaN while it
+runs, see `Component.without_numbers`), only from its coefficients; it asks no tensor for its value
+in Python, and draws nothing by itself.
 """
 
 from __future__ import annotations
@@ -31,15 +34,11 @@ class Networks(Protocol):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (samples, latents) to logits (samples, channels, height, width)."""
 
+    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+        """-log p(x|z) in nats of each sample, under the likelihood of the training spec."""
+
     def call(self, network: str, inputs: Tensor) -> Tensor:
         """One of the objective's own networks, by the name that `extra_networks` gave it."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's data: `images[k]` is the k-th independent batch, values in [0, 1]."""
-
-    images: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,22 @@ class Draw:
         return generator.permuted(np.broadcast_to(rows, shape), axis=0)
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a loss is given besides the networks: one step of one run."""
+
+    images: tuple[Tensor, ...]
+    """`images[k]` is the k-th independent batch, (samples, channels, height, width) in [0, 1]."""
+    population: int
+    """How many images the data set has."""
+    draws: Mapping[str, Tensor]
+    """The draws that the objective needs, by name."""
+    coefficients: Mapping[str, Tensor]
+    """The objective's coefficients as scalars, and `step` (from 0)."""
+    carry: Mapping[str, Tensor]
+    """What the losses of earlier updates of this step handed on."""
+
+
 class Loss(NamedTuple):
     """What a loss function returns."""
 
@@ -71,9 +86,7 @@ class Loss(NamedTuple):
     """Values, detached by the loop, that later updates of the same step may use."""
 
 
-Coefficients = Mapping[str, Tensor]
-Draws = Mapping[str, Tensor]
-LossFunction = Callable[[Networks, Batch, Draws, Coefficients, Mapping[str, Tensor]], Loss]
+LossFunction = Callable[[Networks, Step], Loss]
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,6 @@ class Update:
     loss: LossFunction
     group: str = "model"
     """"model" (encoder and decoder) or one of the objective's own groups; one update for each."""
-    optimizer: Optimizer | None = None
-    """None: the optimizer of the training spec."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +122,27 @@ class Objective(Component):
         return {}
 
     @abstractmethod
-    def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
-        """The numbers that weigh the terms; `pixels` counts channels too.
+    def loss(self, networks: Networks, step: Step) -> Loss:
+        """The loss of encoder and decoder."""
 
-        They reach the losses as tensors, together with `step` (float, from 0).
-        """
-
-    @abstractmethod
     def updates(self) -> tuple[Update, ...]:
         """The optimizer steps that make one step of training, in order.
 
         Each sees the parameters as the updates before it left them, and in `carry` what their
-        losses handed on.
+        losses handed on. By default one, of encoder and decoder.
+        """
+        return (Update(self.loss),)
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Optimizers of groups that do not use the training spec's, by group."""
+        return {}
+
+    @abstractmethod
+    def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
+        """The numbers that weigh the terms; `pixels` counts channels too.
+
+        They reach the losses as tensors, each times its schedule in `training.coefficients`,
+        together with `step` (float, from 0).
         """
 
 

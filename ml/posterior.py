@@ -33,9 +33,13 @@ class Posterior(ABC):
         """Latents z, (samples, latents), a differentiable function of standard normal noise."""
 
     @abstractmethod
-    def kl(self, head: Tensor) -> Tensor:
-        """KL(q(z_d|x) || p(z_d)) in nats, (samples, latents)."""
+    def kl(self, head: Tensor) -> Tensor | None:
+        """KL(q(z_d|x) || p(z_d)) in nats, (samples, latents); None for a family without one."""
 
-    @abstractmethod
     def traverse(self, codes: np.ndarray, frames: int) -> np.ndarray:
-        """Values through which each latent is led, (latents, frames), rising along a row."""
+        """Values through which each latent is led, (latents, frames), rising along a row.
+
+        Quantiles of the codes themselves, from 1 % to 99 %: where the model really lives.
+        """
+        quantiles: np.ndarray = np.quantile(codes, np.linspace(0.01, 0.99, frames), axis=0)
+        return quantiles.T

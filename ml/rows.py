@@ -53,7 +53,7 @@ class Rows:
     train: int
     seed: int = 0
     kl: np.ndarray | None = None
-    """KL to the prior in nats, (samples, latents)."""
+    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
     reconstruction: np.ndarray | None = None
     """-log p(x|z) in nats, (samples,), one posterior sample a row."""
     threads: int = 1

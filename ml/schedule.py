@@ -1,4 +1,4 @@
-"""Learning-rate schedules."""
+"""Schedules: how a learning rate or a coefficient changes while a run trains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ml.component import Component
 
 
 class Schedule(Component):
-    """By what the learning rate is multiplied at each step."""
+    """By what a learning rate or a coefficient is multiplied at each step."""
 
     kind: ClassVar[str] = "schedule"
 

@@ -179,7 +179,7 @@ def _score(
     seconds: float,
 ) -> Score:
     if value is not None and not math.isfinite(value.value):
-        error, value = f"the value is {value.value}", None
+        error, value = value.missing or f"the value is {value.value}", None
     details = dict(value.details) if value else {}
     if without_interval:
         details["without_uncertainty"] = without_interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,16 +14,21 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 
 from ml.architecture import Architecture, UnfitImages
 from ml.dataset import DatasetComponent
+from ml.layout import Precision
+from ml.likelihood import Likelihood
 from ml.metric import Metric
 from ml.objective import Objective
 from ml.optimizer import Optimizer
-from ml.registry import components
+from ml.registry import components, nearest
+from ml.sampling import Sampling
 from ml.schedule import Schedule
-from ml.spec_errors import Fault, InvalidSpec, describe
+from ml.spec_errors import Fault, InvalidSpec, describe, shown
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
@@ -83,16 +89,30 @@ class Training(Part):
     schedule: AnySchedule = Field(default_factory=lambda: _default("schedule", "constant"))
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Largest norm of a group's whole gradient; null for none."""
-    sampling: Literal["with_replacement"] = "with_replacement"
-    """How images are drawn for a batch."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    coefficients: dict[str, AnySchedule] = {}
+    """By what the objective's coefficients are multiplied at each step:
+    `{beta: {name: warm_up, over: 10000}}` lets beta grow from zero."""
+    sampling: Sampling = "with_replacement"
+    """How images are drawn for a batch: independently, as in the protocol, or in epochs, each of
+    which has every image once."""
+    precision: Precision = "float32"
     """bfloat16 runs the networks in bfloat16 and keeps weights and losses in float32."""
-    likelihood: Literal["bernoulli"] = "bernoulli"
-    """p(x|z): cross-entropy of each pixel."""
+    likelihood: Likelihood = "bernoulli"
+    """p(x|z) of each pixel: its cross-entropy, or a Gaussian around the decoder's mean."""
+    pixel_deviation: Annotated[float, Field(ge=1e-3, le=100)] | None = None
+    """Standard deviation of a pixel under the Gaussian likelihood, in units of a white pixel; null
+    is 1. The smaller it is, the more the reconstruction weighs against all other terms."""
     checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
     """At most this much work is repeated after a kill."""
     snapshots: Annotated[int, Field(ge=0, le=0)] = 0
     """Weights kept along the way; not available yet, so only 0."""
+
+    @field_validator("pixel_deviation")
+    @classmethod
+    def _is_of_use(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("likelihood") == "bernoulli":
+            raise ValueError("null, as the bernoulli likelihood has no deviation")
+        return value
 
 
 class Evaluation(Part):
@@ -147,13 +167,23 @@ class RunSpec(Part):
             return data
         try:
             spec = cls.model_validate(data, context={"remote": remote})
-            spec.model.check(spec.dataset.image_shape())
+            shape = spec.dataset.image_shape()
+            spec.model.check(shape)
         except ValidationError as error:
             raise InvalidSpec(describe(error, cls, data)) from None
         except UnfitImages as error:
             raise InvalidSpec(
                 [Fault("model", error.got, f"images of {error.wanted} for {spec.model.name}")]
             ) from None
+        known = sorted(
+            spec.objective.coefficients(pixels=math.prod(shape), latents=spec.model.latent_dim)
+        )
+        if faults := [
+            _no_coefficient(name, spec.objective.name, known)
+            for name in spec.training.coefficients
+            if name not in known
+        ]:
+            raise InvalidSpec(faults)
         return spec
 
     def document(self) -> dict[str, Any]:
@@ -163,3 +193,13 @@ class RunSpec(Part):
 
 def _default(kind: str, name: str) -> Any:
     return components(kind)[name].model_validate({"name": name})
+
+
+def _no_coefficient(name: str, objective: str, known: list[str]) -> Fault:
+    if known:
+        expected = f"a coefficient of {objective}: {', '.join(known)}"
+    else:
+        expected = f"nothing, as {objective} has no coefficients (beta_vae with beta 1 is vae)"
+    return Fault(
+        f"training.coefficients.{shown(name)}", shown(name), expected, nearest(name, known)
+    )

@@ -57,8 +57,15 @@ def describe(error: ValidationError, model: type[BaseModel], data: object) -> li
 
     At most 20 of them.
     """
-    details = error.errors(include_url=False)[:MOST_FAULTS]
-    return [_fault(detail, model, data) for detail in details]
+    details = error.errors(include_url=False)
+    at_fault = {detail["loc"][:-1] for detail in details if detail["loc"]}
+    told = [
+        detail
+        for detail in details
+        # pydantic counts a tuple's items without those that it has refused already.
+        if not (detail["type"] == "too_short" and detail["loc"] in at_fault)
+    ]
+    return [_fault(detail, model, data) for detail in told[:MOST_FAULTS]]
 
 
 def dotted(location: Iterable[str | int]) -> str:

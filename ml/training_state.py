@@ -1,4 +1,4 @@
-"""Everything that training changes, and its way into a checkpoint and back."""
+"""Everything that training changes, for each run of a cohort, and its way into a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ml.environment import environment
 from ml.identity import train_id
-from ml.networks import Parameters, initial_parameters, networks_of, placed
+from ml.layout import Layout
+from ml.networks import Parameters, groups_of, initial_parameters
 from ml.objective import Update
 from ml.optimizer import Optimizer
 from ml.recorder import Checkpoint
@@ -22,92 +23,136 @@ class ForeignCheckpoint(ValueError):
     """A checkpoint was written by a run of another identity."""
 
 
+def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
+    """The objective's own optimizer for a group, else the training spec's."""
+    return spec.objective.optimizers().get(group, spec.training.optimizer)
+
+
 @dataclass
+class Group:
+    """Parameters that are moved together, a row for each place of the cohort."""
+
+    layout: Layout
+    parameters: Tensor
+    """(places, numbers)."""
+    moments: dict[str, Tensor]
+    """The optimizer's state, each (places, numbers)."""
+
+    def rows(self) -> dict[str, Tensor]:
+        """Parameters and optimizer state by the names that checkpoints give them."""
+        return {"parameters": self.parameters, **self.moments}
+
+
 class TrainingState:
-    """Parameters and optimizer state after `step` steps."""
+    """Parameters, optimizer state, steps done and history of every place of a cohort.
 
-    step: int
-    parameters: Parameters
-    moments: dict[str, dict[str, Tensor]]
-    """Optimizer state, by group of parameters."""
-    history: list[dict[str, Any]]
-    """The environment of each stretch of training, with the step at which it began."""
-
-    def group(self, group: str) -> dict[str, Tensor]:
-        """The parameters of a group, named `network/parameter`.
-
-        In the order of their names: a file may hand them back in any, and sums over
-        them (the norm of a gradient) must not depend on that.
-        """
-        return {
-            f"{network}/{name}": self.parameters[network][name]
-            for network in networks_of(group)
-            for name in sorted(self.parameters[network])
-        }
-
-    def note_environment(self, device: torch.device) -> None:
-        """Write down where training goes on, when that is not where it was before."""
-        here = environment(device)
-        last = self.history[-1] if self.history else {}
-        if {**last, **here} != last:
-            self.history.append({**here, "from_step": self.step})
-
-
-def optimizer_of(update: Update, spec: RunSpec) -> Optimizer:
-    """The update's own optimizer, else the training spec's."""
-    return update.optimizer or spec.training.optimizer
-
-
-def initial_state(
-    spec: RunSpec,
-    modules: Mapping[str, nn.Module],
-    updates: Sequence[Update],
-    device: torch.device,
-) -> TrainingState:
-    """The state before the first step, drawn from the seed alone."""
-    parameters = {
-        network: {
-            name: placed(tensor, device, spec.training.precision) for name, tensor in named.items()
-        }
-        for network, named in initial_parameters(modules, spec.seed).items()
-    }
-    state = TrainingState(0, parameters, {}, [])
-    for update in updates:
-        state.moments[update.group] = optimizer_of(update, spec).init(state.group(update.group))
-    return state
-
-
-def to_checkpoint(spec: RunSpec, state: TrainingState) -> Checkpoint:
-    """The state as a checkpoint."""
-    tensors = {
-        f"parameters/{network}/{name}": tensor
-        for network, named in state.parameters.items()
-        for name, tensor in named.items()
-    } | {
-        f"moments/{group}/{name}": tensor
-        for group, named in state.moments.items()
-        for name, tensor in named.items()
-    }
-    document = {"train_id": train_id(spec), "step": state.step, "history": state.history}
-    return Checkpoint(state.step, tensors, document)
-
-
-def from_checkpoint(spec: RunSpec, checkpoint: Checkpoint, device: torch.device) -> TrainingState:
-    """The state that a checkpoint holds.
-
-    Raises:
-        ForeignCheckpoint: it belongs to another run.
+    A place is a row of every tensor. What happens in one row touches no other.
     """
-    if checkpoint.document["train_id"] != train_id(spec):
-        raise ForeignCheckpoint(
-            f"the checkpoint at step {checkpoint.step} belongs to"
-            f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
+
+    def __init__(
+        self,
+        places: Sequence[RunSpec],
+        modules: Mapping[str, nn.Module],
+        updates: Sequence[Update],
+        device: torch.device,
+    ) -> None:
+        """The state before the first step, drawn from each place's seed alone."""
+        precision = places[0].training.precision
+        moved = {update.group for update in updates}
+        self.steps = [0] * len(places)
+        self.histories: list[list[dict[str, Any]]] = [[] for _ in places]
+        """The environment of each stretch of training, with the step at which it began."""
+        self.groups: dict[str, Group] = {}
+        for group, networks in groups_of(modules).items():
+            shapes = {
+                f"{network}/{name}": parameter.shape
+                for network in networks
+                for name, parameter in modules[network].named_parameters()
+            }
+            layout = Layout(shapes, precision)
+            rows = torch.zeros(len(places), layout.length, device=device)
+            slots = optimizer_of(group, places[0]).slots if group in moved else ()
+            self.groups[group] = Group(
+                layout, rows, {slot: torch.zeros_like(rows) for slot in slots}
+            )
+        for place, spec in enumerate(places):
+            drawn = {
+                f"{network}/{name}": tensor
+                for network, named in initial_parameters(modules, spec.seed).items()
+                for name, tensor in named.items()
+            }
+            for found in self.groups.values():
+                found.parameters[place] = found.layout.pack(drawn).to(device)
+
+    def parameters(self) -> Parameters:
+        """Every network's parameters, (places, *shape)."""
+        return _by_network(
+            named
+            for group in self.groups.values()
+            for named in group.layout.unpack(group.parameters).items()
         )
+
+    def parameters_of(self, place: int) -> Parameters:
+        """A copy of one place's parameters."""
+        return {
+            network: {
+                name: tensor[place].clone(memory_format=torch.contiguous_format)
+                for name, tensor in named.items()
+            }
+            for network, named in self.parameters().items()
+        }
+
+    def note_environment(self, place: int, device: torch.device) -> None:
+        """Write down where training goes on, when that is not where it was before."""
+        here = {**environment(device), "width": len(self.steps)}
+        history = self.histories[place]
+        last = history[-1] if history else {}
+        if {**last, **here} != last:
+            history.append({**here, "from_step": self.steps[place]})
+
+    def to_checkpoint(self, place: int, spec: RunSpec) -> Checkpoint:
+        """One place as a checkpoint."""
+        tensors = {
+            f"{group}/{rows}/{name}": tensor[place]
+            for group, found in self.groups.items()
+            for rows, matrix in found.rows().items()
+            for name, tensor in found.layout.unpack(matrix).items()
+        }
+        document = {
+            "train_id": train_id(spec),
+            "step": self.steps[place],
+            "history": self.histories[place],
+            "width": len(self.steps),
+        }
+        return Checkpoint(self.steps[place], tensors, document)
+
+    def restore(self, place: int, spec: RunSpec, checkpoint: Checkpoint) -> None:
+        """Put a place where a checkpoint was.
+
+        Raises:
+            ForeignCheckpoint: it belongs to another run.
+        """
+        if checkpoint.document["train_id"] != train_id(spec):
+            raise ForeignCheckpoint(
+                f"the checkpoint at step {checkpoint.step} belongs to"
+                f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
+            )
+        for group, found in self.groups.items():
+            for rows, matrix in found.rows().items():
+                prefix = f"{group}/{rows}/"
+                saved = {
+                    path.removeprefix(prefix): tensor
+                    for path, tensor in checkpoint.tensors.items()
+                    if path.startswith(prefix)
+                }
+                matrix[place] = found.layout.pack(saved).to(matrix.device)
+        self.steps[place] = checkpoint.step
+        self.histories[place] = [dict(stretch) for stretch in checkpoint.document["history"]]
+
+
+def _by_network(named: Any) -> Parameters:
     parameters: Parameters = {}
-    moments: dict[str, dict[str, Tensor]] = {}
-    homes = {"parameters": parameters, "moments": moments}
-    for path, tensor in checkpoint.tensors.items():
-        home, owner, name = path.split("/", 2)
-        homes[home].setdefault(owner, {})[name] = placed(tensor, device, spec.training.precision)
-    history = [dict(stretch) for stretch in checkpoint.document["history"]]
-    return TrainingState(checkpoint.step, parameters, moments, history)
+    for path, tensor in named:
+        network, _, name = path.partition("/")
+        parameters.setdefault(network, {})[name] = tensor
+    return parameters

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
+
+import numpy as np
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.registry import register
@@ -22,7 +25,8 @@ class Elbo(Metric):
     The reconstruction is -log p(x|z) summed over pixels, with one sample of z; means over the rows.
     The weights of the training objective play no part. Test rows are held from the scores that
     fit predictors; where a data set is trained on as a whole, as in the protocol
-    for dSprites, their images have been trained on.
+    for dSprites, their images have been trained on. An encoder without noise (`ae`, `wae_mmd`) has
+    a reconstruction alone.
 
     References:
         Kingma and Welling, 2014, https://arxiv.org/abs/1312.6114
@@ -46,8 +50,12 @@ class Elbo(Metric):
             raise UnusableRows(
                 "elbo needs a model's posterior and reconstructions, not codes alone"
             )
+        reconstruction = float(rows.reconstruction.mean())
+        if np.isnan(rows.kl).all():
+            none = Value(math.nan, missing="the encoder has no posterior, and so no KL to a prior")
+            return {"elbo": none, "reconstruction": Value(reconstruction), "kl": none}
         kl_per_latent = rows.kl.mean(0)
-        reconstruction, kl = float(rows.reconstruction.mean()), float(kl_per_latent.sum())
+        kl = float(kl_per_latent.sum())
         return {
             "elbo": Value(-(reconstruction + kl)),
             "reconstruction": Value(reconstruction),

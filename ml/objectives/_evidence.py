@@ -5,19 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ml.objective import Networks
 from ml.posterior import Posterior
-
-
-def bernoulli_cross_entropy(logits: Tensor, images: Tensor) -> Tensor:
-    """-log p(x|z) in nats of each sample: cross-entropy summed over pixels and channels.
-
-    For images that are not binary it is still the cross-entropy, as in the protocol of Locatello
-    et al.; the entropy of the images themselves is not subtracted.
-    """
-    return binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)
 
 
 class Evidence(NamedTuple):
@@ -32,12 +22,16 @@ class Evidence(NamedTuple):
     kl_per_latent: Tensor
     """KL to the prior in nats, (latents,)."""
 
+    @property
+    def kl(self) -> Tensor:
+        """KL of all latents to the prior in nats, a scalar."""
+        return self.kl_per_latent.sum()
+
     def terms(self) -> dict[str, Tensor]:
-        kl = self.kl_per_latent.sum()
         return {
             "reconstruction": self.reconstruction,
-            "kl": kl,
-            "elbo": -(self.reconstruction + kl),
+            "kl": self.kl,
+            "elbo": -(self.reconstruction + self.kl),
             "kl_per_latent": self.kl_per_latent,
         }
 
@@ -46,5 +40,6 @@ def evidence(networks: Networks, posterior: Posterior, images: Tensor, noise: Te
     """Encode, sample once, decode, and take both terms as means over the batch."""
     head = networks.encode(images)
     latents = posterior.sample(head, noise)
-    reconstruction = bernoulli_cross_entropy(networks.decode(latents), images).mean()
-    return Evidence(head, latents, reconstruction, posterior.kl(head).mean(0))
+    kl = posterior.kl(head)
+    assert kl is not None, "this posterior has no KL: see ml/objectives/ae.py"
+    return Evidence(head, latents, networks.reconstruction(latents, images).mean(), kl.mean(0))

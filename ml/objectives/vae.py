@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
-from torch import Tensor
-
-from ml.objective import Batch, Coefficients, Draws, Loss, Networks, Objective, Update
+from ml.objective import Loss, Networks, Objective, Step
 from ml.objectives._evidence import evidence
 from ml.registry import register
 
@@ -20,6 +17,11 @@ class VAE(Objective):
 
     in nats a sample, the reconstruction summed over pixels and channels, one sample of z.
 
+    Choosing:
+        Nothing to choose. It is the point from which the others depart: `beta_vae` with beta 1,
+        `beta_tcvae` with all ones, `factor_vae` with gamma 0, `dip_vae_i` and `dip_vae_ii` with
+        zero weights and `info_vae` with alpha 0 and lambda_ 1 are the same loss.
+
     References:
         Kingma and Welling, 2014, https://arxiv.org/abs/1312.6114
     """
@@ -29,16 +31,6 @@ class VAE(Objective):
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         return {}
 
-    def updates(self) -> tuple[Update, ...]:
-        return (Update(self._loss),)
-
-    def _loss(
-        self,
-        networks: Networks,
-        batch: Batch,
-        draws: Draws,
-        coefficients: Coefficients,  # noqa: ARG002
-        carry: Mapping[str, Tensor],  # noqa: ARG002
-    ) -> Loss:
-        terms = evidence(networks, self.posterior, batch.images[0], draws["noise"])
-        return Loss(terms.reconstruction + terms.kl_per_latent.sum(), terms.terms())
+    def loss(self, networks: Networks, step: Step) -> Loss:
+        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        return Loss(terms.reconstruction + terms.kl, terms.terms())

@@ -20,18 +20,19 @@ class Traversal(Plot):
     """Images decoded while one latent moves and the others stay.
 
     One row a latent, those with the largest KL first (at most 20), labelled with its mean KL in
-    nats and the factor it tells most about, by mutual information over that factor's entropy (20
-    bins). Columns go through the quantiles 1 % to 99 % of the latent's own codes; the other
-    latents stay at the code of the most typical image, the one nearest to the mean
-    code in units of each code's deviation, which stands on the left.
+    nats (of an encoder without noise, which has none: with the deviation of its codes) and the
+    factor it tells most about, by mutual information over that factor's entropy (20 bins). Columns
+    go through the quantiles 1 % to 99 % of the latent's own codes; the other latents stay at the
+    code of the most typical image, the one nearest to the mean code in units of each code's
+    deviation, which stands on the left.
     """
 
     name: Literal["traversal"] = "traversal"
 
     def draw(self, material: Material) -> Figure:
         codes = material.encoded.mean
-        kl = material.encoded.kl.mean(axis=0)
-        order = np.argsort(-kl)[:MOST_LATENTS]
+        weight, label = _weights(material)
+        order = np.argsort(-weight)[:MOST_LATENTS]
         base = most_typical(codes)
         values = material.posterior.traverse(codes, material.frames)
         told = _most_told(material)
@@ -53,7 +54,7 @@ class Traversal(Plot):
                     f"{values[latent, column - 1]:.2g}", fontsize=6, labelpad=1
                 )
             axes[row, 0].set_ylabel(
-                f"z{latent}  KL {kl[latent]:.2f}\n{told[latent]}",
+                f"z{latent}  {label} {weight[latent]:.2f}\n{told[latent]}",
                 fontsize=7,
                 rotation=0,
                 ha="right",
@@ -61,6 +62,14 @@ class Traversal(Plot):
             )
         axes[0, 0].set_title("image", fontsize=7)
         return figure
+
+
+def _weights(material: Material) -> tuple[np.ndarray, str]:
+    """How much each latent is used, and what that is called."""
+    kl = material.encoded.kl.mean(axis=0)
+    if np.isnan(kl).any():
+        return material.encoded.mean.std(axis=0), "sd"
+    return kl, "KL"
 
 
 def most_typical(codes: np.ndarray) -> int:

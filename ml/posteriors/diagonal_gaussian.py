@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from ml.posterior import Posterior
@@ -33,8 +32,3 @@ class DiagonalGaussian(Posterior):
         mean, log_variance = head.chunk(2, dim=-1)
         # 0.5 * (mu^2 + sigma^2 - log sigma^2 - 1)
         return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
-
-    def traverse(self, codes: np.ndarray, frames: int) -> np.ndarray:
-        """Quantiles of the codes themselves, from 1 % to 99 %: where the model really lives."""
-        quantiles: np.ndarray = np.quantile(codes, np.linspace(0.01, 0.99, frames), axis=0)
-        return quantiles.T

@@ -1,1 +1,1 @@
-"""Learning-rate schedules: one file each."""
+"""Schedules of learning rates and coefficients: one file each."""

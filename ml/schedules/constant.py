@@ -10,7 +10,7 @@ from ml.schedule import Schedule
 
 @register
 class Constant(Schedule):
-    """The learning rate stays as it is."""
+    """Nothing changes: the factor is 1."""
 
     name: Literal["constant"] = "constant"
 

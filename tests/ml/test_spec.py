@@ -128,3 +128,41 @@ def test_a_swept_path_makes_the_parts_that_lead_to_it() -> None:
 def test_images_that_the_model_cannot_take_are_refused_with_the_spec() -> None:
     (fault,) = faults_of({"dataset": {"name": "digits", "size": 32}, "objective": "vae"})
     assert fault.path == "model" and "64 x 64" in fault.expected
+
+
+def test_an_item_that_is_refused_is_told_once() -> None:
+    given = {
+        "dataset": "digits",
+        "objective": "vae",
+        "model": {"name": "mlp", "hidden": [100_000]},
+    }
+    with pytest.raises(InvalidSpec) as raised:
+        RunSpec.parse(given)
+    assert [fault.path for fault in raised.value.faults] == ["model.hidden[0]"]
+
+
+def test_a_coefficient_that_the_objective_has_not_is_told_with_those_it_has() -> None:
+    given = {
+        "dataset": "digits",
+        "objective": "beta_tcvae",
+        "training": {"coefficients": {"betta": "warm_up", "gamma": "warm_up"}},
+    }
+    with pytest.raises(InvalidSpec) as raised:
+        RunSpec.parse(given)
+    [fault] = raised.value.faults
+    assert (fault.path, fault.nearest) == ("training.coefficients.betta", "beta")
+    assert "alpha, beta, gamma" in fault.expected
+    with pytest.raises(InvalidSpec, match="vae has no coefficients"):
+        RunSpec.parse({**given, "objective": "vae"})
+
+
+def test_a_deviation_of_pixels_is_refused_where_it_is_of_no_use() -> None:
+    given = {
+        "dataset": "digits",
+        "objective": "vae",
+        "training": {"likelihood": "bernoulli", "pixel_deviation": 0.1},
+    }
+    with pytest.raises(InvalidSpec, match="the bernoulli likelihood has no deviation"):
+        RunSpec.parse(given)
+    gaussian = {**given, "training": {"likelihood": "gaussian", "pixel_deviation": 0.1}}
+    assert RunSpec.parse(gaussian).training.pixel_deviation == 0.1

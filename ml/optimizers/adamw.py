@@ -1,0 +1,41 @@
+"""AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from ml.optimizers._adaptive_moments import AdaptiveMoments
+from ml.registry import register
+
+
+@register
+class AdamW(AdaptiveMoments):
+    r"""Adam whose decay of weights does not pass through the moments.
+
+    .. math:: p \leftarrow (1 - \eta \lambda) \, p - \eta \, \frac{\hat m}{\sqrt{\hat v} + \epsilon}
+
+    References:
+        Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101
+    """
+
+    name: Literal["adamw"] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
+    """Share of a parameter that a step takes away, in units of the learning rate."""
+
+    def scalars(self, *, step: int, factor: float) -> dict[str, float]:
+        kept = 1 - self.learning_rate * factor * self.weight_decay
+        return {**super().scalars(step=step, factor=factor), "kept": kept}
+
+    def update(
+        self,
+        parameters: Tensor,
+        gradients: Tensor,
+        state: Mapping[str, Tensor],
+        scalars: Mapping[str, Tensor],
+    ) -> None:
+        parameters.mul_(scalars["kept"])
+        super().update(parameters, gradients, state, scalars)

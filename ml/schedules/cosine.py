@@ -1,0 +1,36 @@
+"""Half a cosine."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ml.registry import register
+from ml.schedule import Schedule
+
+
+@register
+class Cosine(Schedule):
+    r"""Down from 1 to `end` at the last step along half a cosine, after a straight rise if wanted.
+
+    .. math:: e + \frac{1 - e}{2} (1 + \cos \pi t), \qquad t \text{ from 0 after the rise to 1 at
+    the
+        end}
+
+    References:
+        Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983
+    """
+
+    name: Literal["cosine"] = "cosine"
+    warm_up: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Steps of a straight rise from 0 before it."""
+    end: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The factor at the end."""
+
+    def factor(self, step: int, steps: int) -> float:
+        if step < self.warm_up:
+            return step / self.warm_up
+        passed = (step - self.warm_up) / max(1, steps - self.warm_up)
+        return self.end + 0.5 * (1 - self.end) * (1 + math.cos(math.pi * passed))

@@ -1,0 +1,24 @@
+"""Exponential decay."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ml.registry import register
+from ml.schedule import Schedule
+
+
+@register
+class Exponential(Schedule):
+    """A fall by the same share in equal times: halved every `half_life` steps, down to `floor`."""
+
+    name: Literal["exponential"] = "exponential"
+    half_life: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Steps in which the factor halves."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The factor falls no lower."""
+
+    def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
+        return max(self.floor, float(2.0 ** (-step / self.half_life)))

@@ -1,0 +1,26 @@
+"""Falls at given steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ml.registry import register
+from ml.schedule import Schedule
+
+At = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+@register
+class Steps(Schedule):
+    """Multiplied by `by` at each step listed in `at`, as in "divide by ten at 100,000"."""
+
+    name: Literal["steps"] = "steps"
+    at: Annotated[tuple[At, ...], Field(max_length=100)] = (100_000,)
+    """Steps at which it changes."""
+    by: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """What it is multiplied by each time."""
+
+    def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
+        return self.by ** sum(step >= change for change in self.at)

@@ -1,0 +1,27 @@
+"""A linear rise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ml.registry import register
+from ml.schedule import Schedule
+
+
+@register
+class WarmUp(Schedule):
+    """A straight rise from `start` to 1 in the first `over` steps, then 1.
+
+    For a coefficient: the KL's weight grows from zero while the decoder learns to use its latents.
+    """
+
+    name: Literal["warm_up"] = "warm_up"
+    over: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Steps of the rise."""
+    start: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The factor at the first step."""
+
+    def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
+        return self.start + (1 - self.start) * min(1.0, step / self.over)

@@ -1,0 +1,47 @@
+"""Which images a batch has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.sampling import Sampling, indices
+
+
+def drawn(sampling: Sampling, steps: range, *, seed: int = 0, batch: int = 4) -> np.ndarray:
+    stream = indices(sampling, seed=seed, number=0, images=10, batch=batch)
+    return np.concatenate([stream.at(step) for step in steps])
+
+
+def test_an_epoch_has_every_image_once() -> None:
+    order = drawn("epochs", range(50))
+    assert len(order) == 200
+    for epoch in order.reshape(20, 10):
+        assert sorted(epoch) == list(range(10))
+    assert not np.array_equal(order[:10], order[10:20])
+
+
+def test_a_batch_larger_than_the_data_set_spans_epochs() -> None:
+    order = drawn("epochs", range(2), batch=25)
+    assert len(order) == 50
+    assert all(sorted(epoch) == list(range(10)) for epoch in order.reshape(5, 10))
+
+
+@pytest.mark.parametrize("sampling", ["epochs", "with_replacement"])
+def test_batches_depend_on_seed_and_step_alone(sampling: Sampling) -> None:
+    whole = drawn(sampling, range(600))
+    np.testing.assert_array_equal(drawn(sampling, range(290, 300)), whole[4 * 290 : 4 * 300])
+    assert not np.array_equal(drawn(sampling, range(600), seed=1), whole)
+
+
+def test_replacement_draws_every_image_equally_often_and_some_twice() -> None:
+    order = drawn("with_replacement", range(5000))
+    counts = np.bincount(order, minlength=10)
+    # Binomial: 2,000 each, with a deviation of 42.
+    assert abs(counts - 2000).max() < 5 * 42
+    assert any(len(set(batch)) < 4 for batch in order.reshape(-1, 4))
+
+
+def test_two_batches_of_one_step_are_independent() -> None:
+    streams = [indices("epochs", seed=0, number=n, images=10, batch=4) for n in (0, 1)]
+    assert not np.array_equal(*(stream.at(0) for stream in streams))

@@ -1,0 +1,52 @@
+"""Schedules at steps worked by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ml.registry import components, find
+from ml.schedule import Schedule
+
+STEPS = 100
+
+BY_HAND: dict[str, tuple[dict[str, Any], dict[int, float]]] = {
+    "constant": ({}, {0: 1, 50: 1, 99: 1}),
+    "warm_up": ({"over": 10, "start": 0.2}, {0: 0.2, 5: 0.6, 10: 1, 99: 1}),
+    "cosine": ({"end": 0.1}, {0: 1, 50: 0.55, 100: 0.1}),
+    "exponential": ({"half_life": 20, "floor": 0.1}, {0: 1, 20: 0.5, 40: 0.25, 99: 0.1}),
+    "steps": ({"at": [10, 50], "by": 0.1}, {0: 1, 9: 1, 10: 0.1, 49: 0.1, 50: 0.01}),
+    "cyclical": ({"cycles": 4, "rise": 0.4}, {0: 0, 5: 0.5, 10: 1, 24: 1, 25: 0, 30: 0.5}),
+}
+
+
+def made(name: str, **params: Any) -> Schedule:
+    schedule = find("schedule", name).model_validate({"name": name, **params})
+    assert isinstance(schedule, Schedule)
+    return schedule
+
+
+@pytest.mark.parametrize("name", components("schedule"))
+def test_factors_are_as_worked_by_hand(name: str) -> None:
+    params, expected = BY_HAND[name]
+    schedule = made(name, **params)
+    found = {step: schedule.factor(step, STEPS) for step in expected}
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", components("schedule"))
+@pytest.mark.parametrize("steps", [1, 2, 1_000_000])
+def test_factors_are_bounded_at_every_step_of_any_run(name: str, steps: int) -> None:
+    schedule = made(name)
+    assert all(0 <= schedule.factor(step, steps) <= 1 for step in range(0, steps, steps // 7 + 1))
+
+
+def test_a_cosine_rises_before_it_falls() -> None:
+    schedule = made("cosine", warm_up=20)
+    factors = [schedule.factor(step, STEPS) for step in range(STEPS)]
+    assert factors[:3] == pytest.approx([0, 0.05, 0.1])
+    assert factors[20] == 1
+    # Half way between the rise and the end.
+    assert factors[60] == pytest.approx(0.5)
+    assert factors[20:] == sorted(factors[20:], reverse=True)
