@@ -1,4 +1,4 @@
-"""Writes the pages that the catalogue's docstrings make: docs/metrics.md.
+"""Writes the pages that the catalogue's docstrings make: docs/metrics.md, docs/objectives.md.
 
 python docs/write_catalogue.py
 """
@@ -11,12 +11,16 @@ from typing import cast
 
 from ml.component import Component
 from ml.metric import Metric
+from ml.objective import Objective
 from ml.registry import components
 
 FOLDER = Path(__file__).parent
 MATH = re.compile(r"^\.\. math::(.*(?:\n(?:[ \t]+\S.*)?)*)", re.MULTILINE)
-PART = re.compile(r"^(Raises|References):\n((?:[ \t]+.*\n?|\n)+)", re.MULTILINE)
-LEAD = """# Metrics
+PART = re.compile(
+    r"^(Choosing|Differences|Mistakes elsewhere|Raises|References):\n((?:[ \t]+.*\n?|\n)+)",
+    re.MULTILINE,
+)
+METRICS = """# Metrics
 
 Written from the catalogue by `python docs/write_catalogue.py`. Every score comes with its null
 (codes that know nothing of the factors), its 95 % interval and its definition (`mig@1`); how the
@@ -24,14 +28,40 @@ first two are made: [0007](decisions/0007-null-and-interval.md). What other code
 same codes: [audit](audit.md). In a spec or in `score(codes, factors, metrics)` a metric is its
 name, or `{"name": …}` with params; on the command line `dci:predictor=lasso`.
 """
+OBJECTIVES = """# Objectives
+
+Written from the catalogue by `python docs/write_catalogue.py`. All are minimised, in nats a sample:
+the reconstruction -log p(x|z) is summed over pixels and channels (its likelihood is
+`training.likelihood`), the KL over latents, and both are means over the batch, with one sample of z
+an image. "The study" is Locatello et al., 2019, https://arxiv.org/abs/1811.12359, whose values are for
+images of 64 x 64 and 10 latents. Every coefficient may follow a schedule:
+`training: {coefficients: {beta: {name: warm_up, over: 10000}}}`.
+
+How they compare on dSprites, measured: [studies/family.md](studies/family.md). Mistakes of other
+people's code are named so that results obtained with it can be read; each was read in that code or in
+the thread named.
+"""
 
 
 def metrics_page() -> str:
     """Every metric: what it means, its numbers, its params."""
-    return "\n".join([LEAD, *(_section(found) for found in components("metric").values())])
+    return "\n".join([METRICS, *(_metric(found) for found in components("metric").values())])
 
 
-def _section(component: type[Component]) -> str:
+def objectives_page() -> str:
+    """Every objective: its formula, how to choose its coefficients, where it differs."""
+    return "\n".join(
+        [OBJECTIVES, *(_objective(found) for found in components("objective").values())]
+    )
+
+
+def _objective(component: type[Component]) -> str:
+    objective = cast(type[Objective], component)
+    lines = [f"## {objective.component_name()}", "", _markdown(objective.description()), ""]
+    return "\n".join([*lines, *_params(objective)])
+
+
+def _metric(component: type[Component]) -> str:
     metric = cast(type[Metric], component)
     lines = [f"## {metric.component_name()}", "", _markdown(metric.description()), ""]
     lines += ["| number | range | better | on a perfect code |", "|---|---|---|---|"]
@@ -40,14 +70,21 @@ def _section(component: type[Component]) -> str:
         better = "higher" if number.higher_is_better else "lower"
         perfect = "" if number.perfect is None else f"{number.perfect:g}"
         lines.append(f"| `{number.name}` | {low or '-∞'} to {high or '∞'} | {better} | {perfect} |")
-    params = {name: field for name, field in metric.model_fields.items() if name != "name"}
-    if params:
-        lines += ["", "| param | default | meaning |", "|---|---|---|"]
+    return "\n".join([*lines, "", *_params(metric)])
+
+
+def _params(component: type[Component]) -> list[str]:
+    """A table of the params, or nothing where there are none."""
+    defaults = component.model_validate({"name": component.component_name()}).model_dump()
+    params = {name: field for name, field in component.model_fields.items() if name != "name"}
+    if not params:
+        return []
+    lines = ["| param | default | meaning |", "|---|---|---|"]
     for name, field in params.items():
-        default = "null" if field.default is None else f"{field.default}"
+        default = "null" if defaults[name] is None else f"{defaults[name]}"
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{name}` | `{default}` | {meaning} |")
-    return "\n".join([*lines, ""])
+    return [*lines, ""]
 
 
 def _markdown(docstring: str) -> str:
@@ -64,3 +101,4 @@ def _markdown(docstring: str) -> str:
 
 if __name__ == "__main__":
     (FOLDER / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+    (FOLDER / "objectives.md").write_text(objectives_page(), encoding="utf-8")

@@ -1,21 +1,19 @@
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ml import registry, train
+from ml import evaluate, registry, train
 from ml.dataset import dataset
 from ml.draws import BLOCK
 from ml.model import Model
-from ml.objective import Batch, Coefficients, Draw, Draws, Loss, Needs, Networks, Objective, Update
-from ml.objectives._evidence import evidence
-from ml.optimizers.adam import Adam
 from ml.recorder import Stopped
 from ml.registry import components
-from ml.spec import RunSpec
+from ml.resident import ResidentImages
 from ml.train import NonFiniteLoss
 from ml.training_state import ForeignCheckpoint
 from tests.ml.recorders import Kept
@@ -181,73 +179,76 @@ def test_two_updates_of_one_group_are_refused(monkeypatch: pytest.MonkeyPatch) -
             train(spec("vae"), data=DIGITS)
 
 
-@pytest.fixture
-def critic_objective() -> Iterator[None]:
-    """An objective with a second group, an optimizer of its own, a second batch and a carry."""
-
-    class Critic(Objective):
-        """A VAE whose latents a critic scores, for the protocol's sake."""
-
-        name: Literal["critic"] = "critic"
-
-        def needs(self) -> Needs:
-            return Needs(batches=2, draws={"noise": Draw("normal"), "order": Draw("permutations")})
-
-        def extra_networks(self, latents: int) -> dict[str, nn.Module]:
-            return {"critic": nn.Sequential(nn.Linear(latents, 8), nn.ReLU(), nn.Linear(8, 1))}
-
-        def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
-            return {"gamma": 2.0}
-
-        def updates(self) -> tuple[Update, ...]:
-            return (
-                Update(self.model_loss),
-                Update(self.critic_loss, "critic", Adam(learning_rate=1e-2, betas=(0.5, 0.9))),
-            )
-
-        def model_loss(
-            self,
-            networks: Networks,
-            batch: Batch,
-            draws: Draws,
-            coefficients: Coefficients,
-            carry: Mapping[str, Tensor],
-        ) -> Loss:
-            terms = evidence(networks, self.posterior, batch.images[0], draws["noise"])
-            score = networks.call("critic", terms.latents).mean()
-            value = terms.reconstruction + coefficients["gamma"] * score
-            return Loss(value, terms.terms(), {"latents": terms.latents})
-
-        def critic_loss(
-            self,
-            networks: Networks,
-            batch: Batch,
-            draws: Draws,
-            coefficients: Coefficients,
-            carry: Mapping[str, Tensor],
-        ) -> Loss:
-            assert not carry["latents"].requires_grad
-            shuffled = carry["latents"].gather(0, draws["order"])
-            second = self.posterior.mean(networks.encode(batch.images[1]))
-            score = (
-                networks.call("critic", shuffled).mean() - networks.call("critic", second).mean()
-            )
-            return Loss(score.square(), {"critic_gap": score})
-
-    registry.register(Critic)
-    yield
-    del registry._components["objective"]["critic"]
-
-
-def test_a_second_group_has_an_optimizer_of_its_own_and_resumes(critic_objective: None) -> None:
-    document = spec("vae")
-    objective = registry.find("objective", "critic").model_validate({"name": "critic"})
-    run = RunSpec.parse(document).model_copy(update={"objective": objective})
+def test_a_second_group_has_an_optimizer_and_batches_of_its_own_and_resumes() -> None:
+    run = spec({"name": "factor_vae", "permute": "second_batch"})
     undisturbed = paused(run, at=12)
-    assert {"critic_loss", "critic_gap", "critic_gradient_norm"} <= set(undisturbed.points[12])
+    assert {"discriminator_loss", "discriminator_accuracy", "discriminator_gradient_norm"} <= set(
+        undisturbed.points[12]
+    )
     first = paused(run, at=7)
     halfway, end = (Kept(start=kept.files[-1]).restore() for kept in (first, undisturbed))
     assert halfway is not None and end is not None
-    for name in ("parameters/critic/0.weight", "moments/critic/first/critic/0.weight"):
+    for rows in ("parameters", "first"):
+        name = f"discriminator/{rows}/discriminator/0.weight"
         assert not torch.equal(halfway.tensors[name], end.tensors[name])
     assert paused(run, at=12, start=first.files[-1]).files[-1] == undisturbed.files[-1]
+
+
+def test_a_coefficient_follows_its_schedule() -> None:
+    kept = Kept()
+    warm_up = {"beta": {"name": "warm_up", "over": 4}}
+    train(spec({"name": "beta_vae", "beta": 8}, coefficients=warm_up), kept, data=DIGITS)
+    for step, factor in ((1, 0.0), (2, 0.25), (3, 0.5), (5, 1.0), (12, 1.0)):
+        point = kept.points[step]
+        expected = point["reconstruction"] + 8 * factor * point["kl"]
+        assert point["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_learning_rate_follows_its_schedule() -> None:
+    # A rate of zero from the start: nothing moves.
+    still = train(spec(schedule={"name": "steps", "at": [1], "by": 0.0}, steps=3), data=DIGITS)
+    one = train(spec(schedule={"name": "constant"}, steps=1), data=DIGITS)
+    assert same_bits(still, one)
+
+
+@pytest.mark.parametrize("deviation", [None, 0.1])
+def test_a_gaussian_likelihood_trains_and_is_what_evaluation_reports(
+    deviation: float | None,
+) -> None:
+    kept = Kept()
+    run = spec("vae", likelihood="gaussian", pixel_deviation=deviation, steps=40)
+    model = train(run, kept, data=DIGITS)
+    constant = 64 * 64 * math.log((deviation or 1.0) * math.sqrt(2 * math.pi))
+    costs = [point["reconstruction"] for _, point in sorted(kept.points.items())]
+    last = sum(costs[-10:]) / 10
+    assert constant < last < costs[0]
+    [score] = [
+        score for score in evaluate(model, DIGITS, ["elbo"]) if score.name == "reconstruction"
+    ]
+    assert score.value == pytest.approx(last, rel=0.15)
+
+
+def test_epochs_use_every_image_as_often_as_any_other() -> None:
+    seen: list[int] = []
+
+    class Watched(ResidentImages):
+        def gather(self, index: np.ndarray) -> Tensor:
+            seen.extend(index.tolist())
+            return super().gather(index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.feed.ResidentImages", Watched)
+        run = spec("vae", sampling="epochs", steps=3, batch_size=len(DIGITS))
+        train({**run, "model": {"name": "mlp", "hidden": [8], "latent_dim": 2}}, data=DIGITS)
+    assert np.bincount(seen).tolist() == [3] * len(DIGITS)
+
+
+@pytest.mark.parametrize("name", components("objective"))
+def test_a_trained_model_is_what_comes_back_from_its_file(name: str) -> None:
+    model = train(spec(name, steps=2), data=DIGITS)
+    again = Model.from_bytes(model.to_bytes())
+    assert same_bits(model, again) and again.spec == model.spec
+    images = torch.rand(3, 1, 64, 64)
+    codes = model.encode(images).mean
+    np.testing.assert_array_equal(again.encode(images).mean, codes)
+    np.testing.assert_array_equal(again.decode(codes), model.decode(codes))

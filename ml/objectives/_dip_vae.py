@@ -1,0 +1,61 @@
+"""What the two DIP-VAEs share: the loss of a covariance matrix that is to be the identity."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import model_validator
+from torch import Tensor
+
+from ml.objective import Loss, Networks, Objective, Step
+from ml.objectives._covariance import penalties
+from ml.objectives._evidence import evidence
+from ml.objectives._weight import Weight
+
+
+class DIPVAE(Objective):
+    """A VAE with penalties on a covariance of the latents."""
+
+    diagonal_factor: ClassVar[float]
+    """`lambda_d` in units of `lambda_od` where it is not given."""
+
+    lambda_od: Weight = 10.0
+    """Weight of the squared covariances of different latents."""
+    lambda_d: Weight | None = None
+    """Weight of the squared distance of the variances from 1; by default the study's multiple of
+    `lambda_od`, which the resolved spec shows."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _diagonal_follows(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or data.get("lambda_d") is not None:
+            return data
+        off_diagonal = data.get("lambda_od", cls.model_fields["lambda_od"].default)
+        if not isinstance(off_diagonal, int | float):
+            return data  # Which is refused with its own reason.
+        return {**data, "lambda_d": cls.diagonal_factor * off_diagonal}
+
+    def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
+        assert self.lambda_d is not None
+        return {"lambda_od": self.lambda_od, "lambda_d": self.lambda_d}
+
+    @abstractmethod
+    def covariance(self, head: Tensor) -> Tensor:
+        """The covariance that is to be the identity, (latents, latents)."""
+
+    def loss(self, networks: Networks, step: Step) -> Loss:
+        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        found, weights = penalties(self.covariance(terms.head)), step.coefficients
+        value = (
+            terms.reconstruction
+            + terms.kl
+            + weights["lambda_od"] * found.off_diagonal
+            + weights["lambda_d"] * found.diagonal
+        )
+        logged = {
+            "covariance_off_diagonal": found.off_diagonal,
+            "covariance_diagonal": found.diagonal,
+        }
+        return Loss(value, {**terms.terms(), **logged})
