@@ -33,13 +33,13 @@ OBJECTIVES = """# Objectives
 Written from the catalogue by `python docs/write_catalogue.py`. All are minimised, in nats a sample:
 the reconstruction -log p(x|z) is summed over pixels and channels (its likelihood is
 `training.likelihood`), the KL over latents, and both are means over the batch, with one sample of z
-an image. "The study" is Locatello et al., 2019, https://arxiv.org/abs/1811.12359, whose values are for
-images of 64 x 64 and 10 latents. Every coefficient may follow a schedule:
+an image. "The study" is Locatello et al., 2019, https://arxiv.org/abs/1811.12359, whose values are
+for images of 64 x 64 and 10 latents. Every coefficient may follow a schedule:
 `training: {coefficients: {beta: {name: warm_up, over: 10000}}}`.
 
 How they compare on dSprites, measured: [studies/family.md](studies/family.md). Mistakes of other
-people's code are named so that results obtained with it can be read; each was read in that code or in
-the thread named.
+people's code are named so that results obtained with it can be read; each was read in that code or
+in the thread named.
 """
 
 
