@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_, update
 
 from store import tables
 from store.claim import Claim, hold
@@ -100,9 +100,14 @@ def record_checkpoint(
     path: str,
     sha256: str,
     size: int,
+    width: int | None = None,
+    device: str | None = None,
     keep: int = 2,
 ) -> list[str]:
     """Make a written checkpoint count, and forget those of this run beyond the newest `keep`.
+
+    `width` is that of the cohort that made it, and `device` the model of its device: what the run
+    must be given again to go on with the same bits.
 
     Returns:
         Paths of the forgotten ones, whose files may now be removed.
@@ -114,6 +119,11 @@ def record_checkpoint(
     key = tuple_(tables.Checkpoint.fence, tables.Checkpoint.step)
     with database.write() as session:
         hold(session, claim)
+        session.execute(
+            update(tables.Job)
+            .where(tables.Job.id == claim.job_id)
+            .values(cohort_width=width, cohort_device=device)
+        )
         this = (tables.Checkpoint.run_id == claim.run_id, key == (claim.fence, step))
         # A stop right after a checkpoint writes the same step again.
         session.execute(delete(tables.Checkpoint).where(*this))

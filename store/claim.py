@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
@@ -46,6 +46,64 @@ class Claim:
         return self.evaluation_id
 
 
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The training job whose turn it is, and the others that could be done beside it."""
+
+    run_id: str
+    #: What they have in common; None for a job that goes with no other.
+    key: str | None
+    #: The width at which it goes on with the same bits on this device; None if it is free.
+    width: int | None
+    #: How many wait that could be done at any width, or at that one, itself included.
+    waiting: int
+
+
+def next_cohort(database: Database, *, device: str, most: int) -> Cohort | None:
+    """The training job whose turn it is, with up to `most` others that could go with it.
+
+    A run goes on with the same bits at the width that made its checkpoint, on the same device
+    model; one that comes from another device is free to take any.
+
+    Args:
+        database: where the jobs are.
+        device: the model of the device that is to do them.
+        most: counting stops here.
+    """
+    with database.read() as session:
+        waits = (Job.kind == JobKind.TRAIN, Job.state == JobState.QUEUED)
+        head = session.execute(
+            select(Job.run_id, Job.cohort_key, _width_on(device))
+            .where(*waits)
+            .order_by(Job.priority.desc(), Job.created_at, Job.id)
+            .limit(1)
+        ).one_or_none()
+        if head is None:
+            return None
+        run_id, key, width = head
+        assert run_id is not None  # as it is a training job
+        beside = select(Job.id).where(*waits, _beside(run_id, key, width, device)).limit(most)
+        waiting = session.scalar(select(func.count()).select_from(beside.subquery()))
+        return Cohort(run_id, key, width, max(1, waiting or 0))
+
+
+def claim_cohort(
+    database: Database,
+    cohort: Cohort,
+    *,
+    device: str,
+    width: int,
+    worker: str,
+    lease_seconds: float,
+) -> list[Claim]:
+    """Take up to `width` training jobs that can be done side by side.
+
+    Those whose turn comes first; fewer, or none, when others were faster.
+    """
+    which = _beside(cohort.run_id, cohort.key, cohort.width, device)
+    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds)
+
+
 def claim(
     database: Database, kind: JobKind, *, worker: str, lease_seconds: float, width: int = 1
 ) -> list[Claim]:
@@ -61,8 +119,19 @@ def claim(
         lease_seconds: how long the worker may be silent; `beat` renews it.
         width: how many jobs at most.
     """
+    return _claim(database, kind, true(), width, worker, lease_seconds)
+
+
+def _claim(
+    database: Database,
+    kind: JobKind,
+    which: ColumnElement[bool],
+    width: int,
+    worker: str,
+    lease_seconds: float,
+) -> list[Claim]:
     with database.write() as session:
-        candidates = _lock_next(session, kind, width)
+        candidates = _lock_next(session, kind, which, width)
         if not candidates:
             return []
         order = [job.id for job in candidates]
@@ -93,7 +162,23 @@ def claim(
     return sorted(claims, key=lambda taken: order.index(taken.job_id))
 
 
-def _lock_next(session: Session, kind: JobKind, width: int) -> list[Any]:
+def _width_on(device: str) -> ColumnElement[int | None]:
+    """The width that binds a job on this device, if any does."""
+    return case((Job.cohort_device == device, Job.cohort_width), else_=None)
+
+
+def _beside(run_id: str, key: str | None, width: int | None, device: str) -> ColumnElement[bool]:
+    """Which jobs can be done beside this one: with the same key, and bound to no other width."""
+    if key is None:
+        return Job.run_id == run_id
+    bound = _width_on(device)
+    fits = bound.is_(None) if width is None else or_(bound.is_(None), bound == width)
+    return and_(Job.cohort_key == key, fits)
+
+
+def _lock_next(
+    session: Session, kind: JobKind, which: ColumnElement[bool], width: int
+) -> list[Any]:
     """The waiting jobs whose turn it is, in order: `id` and `run_id` of each.
 
     Jobs that another worker is taking at this moment are passed over, not waited for. A job is
@@ -101,7 +186,7 @@ def _lock_next(session: Session, kind: JobKind, width: int) -> list[Any]:
     """
     waiting = (
         select(Job.id, Job.run_id, Job.priority, Job.created_at)
-        .where(Job.kind == kind, Job.state == JobState.QUEUED)
+        .where(Job.kind == kind, Job.state == JobState.QUEUED, which)
         .order_by(Job.priority.desc(), Job.created_at, Job.id)
         .limit(width)
     )

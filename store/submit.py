@@ -39,6 +39,8 @@ class NewRun:
     objective: str
     seed: int
     steps: int
+    #: Hash of what runs share that can be trained side by side.
+    cohort_key: str
 
 
 class _Outrun(Exception):
@@ -162,10 +164,12 @@ def _add_runs(
     """
     run_of = dict(current)
     rows: list[dict[str, Any]] = []
+    cohort_key_of: dict[str, str] = {}
     for run in submission.runs:
         if run.train_id in run_of:
             continue
         run_of[run.train_id] = new_id("run")
+        cohort_key_of[run_of[run.train_id]] = run.cohort_key
         rows.append(
             {
                 "id": run_of[run.train_id],
@@ -189,6 +193,7 @@ def _add_runs(
                 priority=submission.experiment["priority"],
                 owner=submission.experiment["owner"],
                 now=now,
+                cohort_key=cohort_key_of[row["id"]],
             )
             for row in rows
         ]

@@ -199,6 +199,11 @@ class Job(Base):
     losses: Mapped[int]
     progress: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool]
+    #: Training jobs of one key can be done side by side; None goes with no other.
+    cohort_key: Mapped[str | None]
+    #: The width of the cohort that made its newest checkpoint, and the model of its device.
+    cohort_width: Mapped[int | None]
+    cohort_device: Mapped[str | None]
 
 
 # In the order of claims, which then read its beginning and sort nothing.

@@ -104,6 +104,7 @@ def new_job(
     priority: int,
     owner: str | None,
     now: float | None,
+    cohort_key: str | None = None,
 ) -> dict[str, Any]:
     """The row of a job that nobody has taken yet."""
     return {
@@ -119,6 +120,7 @@ def new_job(
         "attempts": 0,
         "losses": 0,
         "cancel_requested": False,
+        "cohort_key": cohort_key,
     }
 
 

@@ -98,6 +98,8 @@ class Lease:
                     path=path,
                     sha256=sha256,
                     size=size,
+                    width=checkpoint.document["width"],
+                    device=checkpoint.document["history"][-1]["device_model"],
                 )
             )
         except LeaseLost:

@@ -18,6 +18,9 @@ class WorkerSettings(BaseSettings):
     #: for one that has no core cost far more than they bring. A resumed run has the same bits
     #: only at the same number, which is why it is a setting and not the load of the moment.
     train_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1), ge=1)
+    #: How many runs are trained side by side at most. None: as many as the device's memory holds,
+    #: and one on a CPU, where more bring nothing.
+    cohort_width: int | None = Field(default=None, ge=1, le=64)
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)
 

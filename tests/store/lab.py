@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from store.claim import Claim, claim
@@ -27,6 +28,7 @@ def new_run(train_id: str, *, evaluation: str = "mig", **others: Any) -> NewRun:
         "objective": "beta_vae",
         "seed": 0,
         "steps": 1000,
+        "cohort_key": "one",
     }
     return NewRun(**values | others)
 
@@ -34,6 +36,11 @@ def new_run(train_id: str, *, evaluation: str = "mig", **others: Any) -> NewRun:
 class Lab:
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._numbers = itertools.count()
+
+    def fresh(self) -> int:
+        """A number that this lab has not given before."""
+        return next(self._numbers)
 
     def post(self, *train_ids: str, evaluation: str = "mig", **options: Any) -> str:
         """An experiment with one run for each of these identities."""

@@ -8,7 +8,7 @@ import torch
 
 from ml.train import train
 from tests.ml.recorders import Kept
-from tests.worker.workplace import Trained, Workplace, slow_down, spec
+from tests.worker.workplace import Trained, Workplace, left_by, slow_down, spec
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,14 +42,4 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def undisturbed(one_thread: None) -> Trained:
     """What `spec()` gives when nothing happens to it: trained without a worker or a database."""
     kept = Kept()
-    model = train(spec(checkpoint_minutes=2), kept)
-    weights = {
-        f"{network}/{name}": tensor
-        for network, named in model.parameters.items()
-        for name, tensor in named.items()
-    }
-    tags = sorted(kept.points[1])
-    return Trained(
-        weights,
-        {tag: [(step, at[tag]) for step, at in sorted(kept.points.items())] for tag in tags},
-    )
+    return left_by(train(spec(checkpoint_minutes=2), kept), kept)

@@ -41,7 +41,7 @@ def test_an_unknown_error_fails_the_run_and_not_the_worker(
 ) -> None:
     run_id = workplace.post()
     with monkeypatch.context() as broken:
-        broken.setattr("worker.training.train", _raise(ZeroDivisionError("by nought")))
+        broken.setattr("worker.training.train_cohort", _raise(ZeroDivisionError("by nought")))
         assert train_next()
     assert workplace.run(run_id).state is RunState.FAILED
     error = {"type": "ZeroDivisionError", "message": "by nought", "advice": None}
@@ -57,7 +57,7 @@ def test_memory_that_ran_out_comes_with_advice(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    monkeypatch.setattr("worker.training.train", _raise(MemoryError()))
+    monkeypatch.setattr("worker.training.train_cohort", _raise(MemoryError()))
     assert train_next()
     error = error_of(workplace, run_id)
     assert error["type"] == "MemoryError"

@@ -19,6 +19,7 @@ from torch import Tensor
 from api.planning import plan
 from ml import tensor_file
 from ml.evaluation_spec import FileEvaluation
+from ml.model import Model
 from ml.recorder import Progress, Wish
 from store import queries
 from store.checkpoints import checkpoints
@@ -28,6 +29,7 @@ from store.settings import settings
 from store.states import RunState
 from store.submit import submit
 from store.tables import Base, Job
+from tests.ml.recorders import Kept
 from worker.lease import Lease
 from worker.settings import worker_settings
 from worker.stores import Stores, _of_process, stores
@@ -94,7 +96,12 @@ class Workplace:
 
     def post(self, document: dict[str, Any] | None = None) -> str:
         """Submit a spec of one run as the API does; returns the run's id."""
-        experiment, runs = plan(document or spec())
+        [run_id] = self.post_sweep(document or spec())
+        return run_id
+
+    def post_sweep(self, document: dict[str, Any]) -> list[str]:
+        """Submit a spec as the API does; returns the runs' ids in the order of the sweep."""
+        experiment, runs = plan(document)
         id = submit(
             self.stores.database,
             name=experiment.name,
@@ -104,8 +111,7 @@ class Workplace:
             spec=experiment.document,
             runs=runs,
         )
-        [link] = queries.experiment_runs(self.stores.database, id)
-        return link.run_id
+        return [link.run_id for link in queries.experiment_runs(self.stores.database, id)]
 
     def send(self, data: bytes, **document: Any) -> str:
         """Ask for the evaluation of a file as the API does; returns its id."""
@@ -186,6 +192,18 @@ class Workplace:
         finally:
             process.kill()
             process.join()
+
+
+def left_by(model: Model, kept: Kept) -> Trained:
+    """What a run gives that is trained without a worker or a database."""
+    weights = {
+        f"{network}/{name}": tensor
+        for network, named in model.parameters.items()
+        for name, tensor in named.items()
+    }
+    steps = sorted(kept.points.items())
+    tags = sorted(kept.points[1])
+    return Trained(weights, {tag: [(step, at[tag]) for step, at in steps] for tag in tags})
 
 
 @dataclass(frozen=True)

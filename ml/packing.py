@@ -1,0 +1,113 @@
+"""How many runs of a kind a device can train side by side, by what they are measured to take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from ml.dataset import Dataset
+from ml.identity import cohort_key
+from ml.spec import RunSpec
+from ml.train import train_cohort
+
+WIDEST = 64
+KEPT_FREE = 0.1
+"""Share of the device's memory that is left to encoding, to fragments and to others."""
+TRIAL_STEPS = 2
+"""The optimizer's first step brings its buffers; the second is as all others are."""
+
+
+class Meter(Protocol):
+    """How much memory work takes on a device, and how much there is; all in bytes."""
+
+    def peak(self, work: Callable[[], None]) -> int:
+        """The most that was in use at once while this work was done."""
+
+    def available(self) -> int:
+        """What this process has or could have now."""
+
+
+class CudaMeter:
+    """By the counters of torch's allocator."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def peak(self, work: Callable[[], None]) -> int:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self._device)
+        work()
+        return torch.cuda.max_memory_reserved(self._device)
+
+    def available(self) -> int:
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return free + torch.cuda.memory_reserved(self._device)
+
+
+def power_of_two(most: int) -> int:
+    """The largest power of two that is at most this many."""
+    return 1 << (most.bit_length() - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """What a cohort takes, in bytes: so much in any case, and so much a run."""
+
+    base: float
+    per_run: float
+
+    def widest(self, available: int, most: int) -> int:
+        """The largest power of two, at most `most`, that leaves a tenth of the memory free.
+
+        At least 1: whether a single run fits, it finds out by itself.
+        """
+        room = (1 - KEPT_FREE) * available - self.base
+        fitting = int(room / self.per_run) if self.per_run > 0 else most
+        return power_of_two(max(1, min(most, fitting)))
+
+
+def measured(spec: RunSpec, data: Dataset, device: torch.device, meter: Meter) -> Memory:
+    """Train a few steps of one run and of two; what the second adds is what each takes."""
+    short = spec.model_copy(
+        update={
+            "training": spec.training.model_copy(
+                update={"steps": TRIAL_STEPS, "checkpoint_minutes": 1440}
+            )
+        }
+    )
+
+    def peak(width: int) -> int:
+        return meter.peak(lambda: _train(short, width, device, data))
+
+    one, two = peak(1), peak(2)
+    per_run = max(0, two - one)
+    return Memory(base=one - per_run, per_run=per_run)
+
+
+def _train(spec: RunSpec, width: int, device: torch.device, data: Dataset) -> None:
+    for _, outcome in train_cohort([spec] * width, device=device, data=data):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def widest(spec: RunSpec, device: torch.device, most: int, *, meter: Meter | None = None) -> int:
+    """How many runs like this one to train side by side, at most `most`.
+
+    One on a CPU, where a step of many costs as much as many steps. Elsewhere a run's memory is
+    measured the first time that its like is asked about.
+    """
+    most = min(most, WIDEST)
+    if most < 2 or (meter is None and device.type != "cuda"):
+        return 1
+    meter = meter or CudaMeter(device)
+    key = (cohort_key(spec), str(device))
+    if key not in _known:
+        _known[key] = measured(spec, spec.dataset.open(), device, meter)
+    return _known[key].widest(meter.available(), most)
+
+
+_known: dict[tuple[str, str], Memory] = {}

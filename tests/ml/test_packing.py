@@ -1,0 +1,101 @@
+"""How many runs fit beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from ml import packing
+from ml.packing import Memory, power_of_two, widest
+from ml.spec import RunSpec
+
+CPU = torch.device("cpu")
+
+
+def spec(**training: Any) -> RunSpec:
+    return RunSpec.parse(
+        {
+            "dataset": {"name": "digits", "size": 32},
+            "model": {"name": "mlp", "hidden": [8], "latent_dim": 2},
+            "objective": "beta_vae",
+            "training": {"steps": 1000, "batch_size": 4, **training},
+        }
+    )
+
+
+class FakeMeter:
+    """A device on which a cohort takes 400 bytes and 600 a run."""
+
+    def __init__(self, available: int) -> None:
+        self._available = available
+        self._peaks = iter([1000, 1600])
+
+    def peak(self, work: Callable[[], None]) -> int:
+        work()
+        return next(self._peaks)
+
+    def available(self) -> int:
+        return self._available
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    packing._known.clear()
+    yield
+    packing._known.clear()
+
+
+@pytest.mark.parametrize(
+    ("available", "most", "width"),
+    [
+        # 0.9 of it, less 400, by 600 a run.
+        (1100, 64, 1),
+        (1777, 64, 1),
+        (1778, 64, 2),
+        (4000, 64, 4),
+        (1_000_000, 64, 64),
+        (1_000_000, 100, 64),
+        (1_000_000, 7, 4),
+        (0, 64, 1),
+    ],
+)
+def test_as_many_runs_as_leave_a_tenth_of_the_memory(available: int, most: int, width: int) -> None:
+    assert widest(spec(), CPU, most, meter=FakeMeter(available)) == width
+
+
+def test_a_run_and_two_are_trained_for_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[int, int]] = []
+    train_cohort = packing.train_cohort
+
+    def watched(specs: Any, **options: Any) -> Any:
+        trained.append((len(specs), specs[0].training.steps))
+        return train_cohort(specs, **options)
+
+    monkeypatch.setattr(packing, "train_cohort", watched)
+    meter = FakeMeter(4000)
+    assert widest(spec(), CPU, 64, meter=meter) == 4
+    assert trained == [(1, 2), (2, 2)]
+    # What is known of a kind of run is not measured again, whatever its numbers are.
+    assert widest(spec(gradient_clip=3), CPU, 64, meter=meter) == 4
+    assert len(trained) == 2
+
+
+def test_on_a_cpu_one_is_trained_after_the_other() -> None:
+    assert widest(spec(), CPU, 64) == 1
+
+
+def test_a_run_alone_is_not_measured() -> None:
+    meter = FakeMeter(4000)
+    assert widest(spec(), CPU, 1, meter=meter) == 1
+    assert next(meter._peaks) == 1000
+
+
+def test_memory_that_a_second_run_does_not_add_to_is_no_bound() -> None:
+    assert Memory(base=1000, per_run=0).widest(10_000, 16) == 16
+
+
+def test_powers_of_two() -> None:
+    assert [power_of_two(most) for most in (1, 2, 3, 4, 63, 64)] == [1, 2, 2, 4, 32, 64]

@@ -1,0 +1,238 @@
+"""Runs that a worker trains side by side: each lives, is stopped and dies by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from ml.spec import RunSpec
+from ml.train import train_cohort
+from store import queries
+from store.cancel import cancel_run, resume_run
+from store.states import JobState, RunState
+from store.tables import Job, Run
+from tests.ml.recorders import Kept
+from tests.worker.workplace import (
+    STEPS,
+    Trained,
+    Workplace,
+    left_by,
+    meanwhile,
+    on_sqlite,
+    spec,
+    until,
+)
+from worker import draining
+from worker.evaluation import evaluate_next
+from worker.sweeping import sweep_now
+from worker.training import train_next
+
+
+def sweep(*, betas: int = 2, seeds: int = 4, **training: Any) -> dict[str, Any]:
+    """Runs of a small network that differ in beta and seed."""
+    return {
+        **spec(**training),
+        "model": {"name": "mlp", "hidden": [24], "latent_dim": 4},
+        "sweep": {"objective.beta": list(range(1, betas + 1)), "seed": list(range(seeds))},
+    }
+
+
+def alone(run: queries.Run, *, width: int) -> Trained:
+    """What a run gives at a width when nothing happens to it."""
+    kept = Kept()
+    [(_, model)] = train_cohort([RunSpec.parse(run.spec)], [kept], width=width)
+    assert not isinstance(model, Exception)
+    return left_by(model, kept)
+
+
+def test_a_cohort_of_eight_whose_worker_was_killed_ends_with_the_same_bits(
+    workplace: Workplace,
+) -> None:
+    workplace.configure(cohort_width=8)
+    runs = workplace.post_sweep(sweep())
+    with workplace.another_process(lease_seconds=0.5) as process:
+        until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
+        process.kill()
+        process.join()
+    assert all(0 < workplace.checkpoint_steps(run_id)[0] < STEPS for run_id in runs)
+    assert {workplace.run(run_id).state for run_id in runs} == {RunState.TRAINING}
+    for run_id in runs:
+        workplace.sweep_until_queued(run_id)
+
+    # Whatever the worker that takes them up would do with new runs.
+    workplace.configure(cohort_width=1)
+    assert train_next()
+    assert {workplace.run(run_id).state for run_id in runs} == {RunState.EVALUATING}
+    for run_id in runs:
+        run = workplace.run(run_id)
+        assert run.record is not None and run.record["width"] == 8
+        assert run.attempts == 2
+        assert workplace.trained(run_id).same(alone(run, width=8))
+
+
+@on_sqlite
+def test_on_a_cpu_runs_are_trained_one_by_one_unless_it_is_asked_otherwise(
+    workplace: Workplace,
+) -> None:
+    runs = workplace.post_sweep(sweep(betas=1, seeds=2, steps=2))
+    assert train_next()
+    states = [workplace.run(run_id).state for run_id in runs]
+    assert states == [RunState.EVALUATING, RunState.QUEUED]
+    record = workplace.run(runs[0]).record
+    assert record is not None and record["width"] == 1
+
+
+@on_sqlite
+def test_a_cohort_is_a_power_of_two_of_the_runs_that_go_together(workplace: Workplace) -> None:
+    workplace.configure(cohort_width=8)
+    first = workplace.post_sweep(sweep(betas=1, seeds=3, steps=2))
+    other = workplace.post(spec(steps=3))
+    more = workplace.post_sweep(sweep(betas=1, seeds=6, steps=2))[3:]
+    widths = []
+    while train_next():
+        records = [workplace.run(run_id).record for run_id in [*first, other, *more]]
+        widths.append([record["width"] if record else None for record in records])
+    # Four of the six alike in the order in which they came, then the stranger, then the rest.
+    assert widths == [
+        [4, 4, 4, None, 4, None, None],
+        [4, 4, 4, 1, 4, None, None],
+        [4, 4, 4, 1, 4, 2, 2],
+    ]
+
+
+@on_sqlite
+def test_the_runs_of_a_cohort_are_evaluated_each_by_itself(
+    workplace: Workplace, no_pictures: None
+) -> None:
+    workplace.configure(cohort_width=4)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    assert train_next()
+    while evaluate_next():
+        pass
+    assert {workplace.run(run_id).state for run_id in runs} == {RunState.SUCCEEDED}
+    scores = [
+        [score.document["value"] for score in queries.scores(workplace.stores.database, run_id)]
+        for run_id in runs
+    ]
+    assert len({tuple(values) for values in scores}) == 4
+    assert workplace.files() == []
+
+
+def test_one_of_a_cohort_is_cancelled_and_goes_on_later(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    workplace.configure(cohort_width=4)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    with meanwhile(train_next) as work:
+        until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
+        cancel_run(workplace.stores.database, runs[1])
+        until(lambda: workplace.run(runs[1]).state is RunState.CANCELLED)
+        # It is told at once, and not when the others have ended.
+        assert workplace.run(runs[0]).state is RunState.TRAINING
+        assert work.result(timeout=30)
+    assert [workplace.run(run_id).state for run_id in runs] == [
+        RunState.EVALUATING,
+        RunState.CANCELLED,
+        RunState.EVALUATING,
+        RunState.EVALUATING,
+    ]
+    resume_run(workplace.stores.database, runs[1])
+    assert train_next()
+    for run_id in runs:
+        assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=4))
+
+
+@on_sqlite
+def test_one_of_a_cohort_that_diverges_fails_with_advice(workplace: Workplace) -> None:
+    workplace.configure(cohort_width=2)
+    document = sweep(betas=1, seeds=1, steps=60)
+    document["sweep"] = {"training.optimizer.learning_rate": [1e-3, 100.0]}
+    good, hot = workplace.post_sweep(document)
+    assert train_next()
+    assert workplace.run(good).state is RunState.EVALUATING
+    failed = workplace.run(hot)
+    assert failed.state is RunState.FAILED
+    assert failed.error is not None and failed.error["type"] == "NonFiniteLoss"
+    assert workplace.trained(good).same(alone(workplace.run(good), width=2))
+    # The way there can be seen.
+    assert workplace.curves(hot)["loss"]
+
+
+def test_one_of_a_cohort_that_was_given_to_another_leaves_no_mark(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    workplace.configure(cohort_width=2)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=2))
+    with meanwhile(train_next) as work:
+        until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
+        _let_lease_run_out(workplace, runs[1])
+        assert work.result(timeout=30)
+    assert workplace.run(runs[0]).state is RunState.EVALUATING
+    assert workplace.run(runs[1]).state is RunState.QUEUED
+    assert train_next()
+    for run_id in runs:
+        assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=2))
+
+
+def _let_lease_run_out(workplace: Workplace, run_id: str) -> None:
+    """As if the job's own beats had not come through for a while."""
+
+    def taken_back() -> bool:
+        with workplace.stores.database.write() as session:
+            session.query(Job).filter_by(run_id=run_id).update({"lease_until": 0.0})
+        sweep_now()
+        return workplace.run(run_id).state is RunState.QUEUED
+
+    until(taken_back)
+
+
+@on_sqlite
+def test_a_draining_worker_queues_all_of_its_cohort_again(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    workplace.configure(cohort_width=4)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    try:
+        with meanwhile(train_next) as work:
+            until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
+            draining.begin()
+            assert work.result(timeout=10)
+    finally:
+        draining._flag[0] = 0
+    assert {workplace.run(run_id).state for run_id in runs} == {RunState.QUEUED}
+    assert {workplace.job(run_id).losses for run_id in runs} == {0}
+    assert train_next()
+    for run_id in runs:
+        assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=4))
+
+
+@on_sqlite
+def test_memory_that_ran_out_fails_every_run_of_the_cohort_with_advice(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=2)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=2))
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("worker.training.train_cohort", fails)
+    assert train_next()
+    for run_id in runs:
+        assert workplace.job(run_id).state is JobState.FAILED
+        error = workplace.run(run_id).error
+        assert error is not None and "batch_size" in error["advice"]
+
+
+@on_sqlite
+def test_one_whose_spec_is_no_longer_understood_fails_alone(workplace: Workplace) -> None:
+    workplace.configure(cohort_width=2)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=2, steps=2))
+    with workplace.stores.database.write() as session:
+        row = session.get_one(Run, runs[0])
+        row.spec = {**row.spec, "objective": {"name": "no longer installed"}}
+    assert train_next()
+    assert workplace.run(runs[0]).state is RunState.FAILED
+    assert workplace.run(runs[1]).state is RunState.EVALUATING
