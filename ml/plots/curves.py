@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.plot import Material, Plot
+from ml.plots._bounds import show_what_follows_the_start
 from ml.registry import register
 
 LATENT = "kl_per_latent/"
@@ -31,6 +30,9 @@ class Curves(Plot):
             "KL of each latent (nats)": [tag for tag in material.scalars if tag.startswith(LATENT)],
         }
         for axes, (title, tags) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+            if material.scalars and not any(material.scalars.get(tag) for tag in tags):
+                axes.set_axis_off()  # An objective without this term.
+                continue
             axes.set_title(title, fontsize=8)
             axes.set_xlabel("step", fontsize=7)
             axes.tick_params(labelsize=7)
@@ -42,14 +44,5 @@ class Curves(Plot):
                     axes.plot(*zip(*points, strict=True), lw=1, label=label)
             if 1 < len(tags) <= LEGEND_UP_TO:
                 axes.legend(fontsize=6, ncols=2)
-            _show_what_follows_the_start(axes)
+            show_what_follows_the_start(axes)
         return figure
-
-
-def _show_what_follows_the_start(axes: Axes) -> None:
-    """Bound the axis by what comes after a tenth of the points: the first steps dwarf the rest."""
-    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
-    late = [values for curve in curves for values in curve[len(curve) // 10 :]]
-    if late and max(late) > min(late):
-        margin = 0.05 * (max(late) - min(late))
-        axes.set_ylim(min(late) - margin, max(late) + margin)

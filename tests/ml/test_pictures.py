@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -6,7 +7,8 @@ from PIL import Image
 
 from ml.encode import EncodedRows
 from ml.plot import Material, Plot, png
-from ml.plots.traversal import most_typical
+from ml.plots.objective_terms import ObjectiveTerms
+from ml.plots.traversal import Traversal, most_typical
 from ml.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.registry import components
 
@@ -99,3 +101,56 @@ def test_a_traversal_moves_one_latent_through_its_quantiles_and_no_other() -> No
 def test_the_most_typical_row_is_the_one_nearest_to_the_mean() -> None:
     codes = np.array([[0.0, 5.0], [9.0, 0.0], [1.0, 1.0], [-6.0, -2.0]])
     assert most_typical(codes) == 2
+
+
+FALLING = [(step, 100.0 - step) for step in range(1, 51)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "panels"),
+    [
+        ([], ["no curves"]),
+        (["loss", "reconstruction", "gradient_norm"], ["reconstruction (nats)"]),
+        (
+            ["reconstruction", "kl", "elbo", "kl_per_latent/0", "kl_per_latent/1", "capacity"],
+            ["negative ELBO (nats)", "KL of each latent (nats)"],
+        ),
+        (["total_correlation"], ["total correlation, estimated (nats)"]),
+        (
+            ["mutual_information", "total_correlation", "dimension_wise_kl"],
+            ["parts of the KL, estimated (nats)"],
+        ),
+        (
+            ["discriminator_accuracy", "discriminator_loss", "discriminator_gradient_norm"],
+            ["discriminator accuracy", "discriminator loss"],
+        ),
+    ],
+)
+def test_objective_terms_have_a_panel_for_what_is_logged(
+    tags: list[str], panels: list[str]
+) -> None:
+    given = Material(**{**vars(material()), "scalars": dict.fromkeys(tags, FALLING)})
+    figure = ObjectiveTerms().draw(given)
+    shown = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in shown] == panels
+    drawn = [len(axes.lines) + len(axes.collections) for axes in shown]
+    assert all(count > 0 for count in drawn) or not tags
+
+
+def test_the_negative_elbo_is_stacked_of_reconstruction_and_kl() -> None:
+    curves = {"reconstruction": FALLING, "kl": [(step, 7.0) for step, _ in FALLING]}
+    given = Material(**{**vars(material()), "scalars": curves})
+    [axes, *_] = ObjectiveTerms().draw(given).axes
+    tops = [layer.get_paths()[0].vertices[:, 1].max() for layer in axes.collections]
+    assert tops == [99.0, 106.0]
+
+
+def test_a_traversal_of_an_encoder_without_noise_is_ordered_by_deviation() -> None:
+    given = material()
+    encoded = dataclasses.replace(given.encoded, kl=np.full_like(given.encoded.kl, np.nan))
+    figure = Traversal().draw(Material(**{**vars(given), "encoded": encoded}))
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    deviations = encoded.mean.std(axis=0)
+    order = np.argsort(-deviations)
+    assert [label.split()[0] for label in labels] == [f"z{latent}" for latent in order]
+    assert all(f"sd {deviations[k]:.2f}" in label for k, label in zip(order, labels, strict=True))
