@@ -7,26 +7,20 @@ traversal, and ends everything it started; with `--keep` it serves on until Ctrl
 from __future__ import annotations
 
 import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from heddle.children import Command, end, start
 from heddle.client import Client, Experiment, connect
-from heddle.errors import HeddleError, ServiceError, tail
+from heddle.errors import HeddleError
 from heddle.live import LiveProgress
-from heddle.service import DEFAULT_PORT, READY_SECONDS, STOP_SECONDS
+from heddle.service import DEFAULT_PORT
+from heddle.serving import serving
 from heddle.tables import advice_list, console, score_table
-
-HOST = "127.0.0.1"
 
 
 @click.command()
@@ -49,7 +43,7 @@ def main(keep: bool, home: Path, port: int | None) -> None:
     signal.signal(signal.SIGTERM, _leave)
     started = time.monotonic()
     try:
-        with _serving(home, port or _free_port()) as url, connect(url) as client:
+        with serving(home, port) as url, connect(url) as client:
             _run(client, home)
             click.echo(f"Done in {time.monotonic() - started:.0f} s.")
             if keep:
@@ -77,51 +71,6 @@ def _show(experiment: Experiment, client: Client, folder: Path) -> None:
         picture = run.traversal(folder / "traversal.png")
         click.echo(f"Latent traversal: {picture}")
         click.echo(f"                  {client.url}/v1/runs/{run.id}/traversal.png")
-
-
-@contextmanager
-def _serving(home: Path, port: int) -> Iterator[str]:
-    """`heddle up` as a child that ends with this process, however that ends."""
-    url = f"http://{HOST}:{port}"
-    log = home / "logs" / "up.log"
-    log.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "heddle", "up", "--host", HOST, "--port", str(port)]
-    click.echo(f"Starting a service in {home}")
-    process = start(Command("up", [*argv, "--home", str(home)], log))
-    try:
-        _until_ready(process, url, log)
-        click.echo(f"Serving at {url}")
-        yield url
-    finally:
-        click.echo("Ending the service")
-        # A second Ctrl-C must not leave this half done: the service has its own patience.
-        before = signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
-        end(process, STOP_SECONDS)
-        signal.signal(signal.SIGINT, before)
-
-
-def _until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    give_up = time.monotonic() + READY_SECONDS
-    with connect(url) as client:
-        while True:
-            if process.poll() is not None:
-                raise ServiceError("The service could not start", detail="\n" + tail(log))
-            with suppress(HeddleError):
-                client.get("/readyz")
-                return
-            if time.monotonic() > give_up:
-                raise ServiceError("The service is not ready", detail="\n" + tail(log))
-            time.sleep(0.1)
-
-
-def _free_port() -> int:
-    """The port everybody expects when it is free, else any."""
-    for wanted in (DEFAULT_PORT, 0):
-        with suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, wanted))
-            return int(probe.getsockname()[1])
-    raise ServiceError(f"No port of {HOST} can be bound")
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

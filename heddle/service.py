@@ -135,11 +135,12 @@ class _Service:
         api += ["--timeout-graceful-shutdown", str(API_DRAIN_SECONDS)]
         one_thread = {"OMP_NUM_THREADS": "1"}
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, (os.cpu_count() or 1) - 1))
+        processes = os.environ.get("HEDDLE_TRAIN_PROCESSES") or "1"
         schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(
             "train",
-            _worker("train", "-c", "1", "-P", "prefork"),
+            _worker("train", "-c", processes, "-P", "prefork"),
             environment
             | KEEP_FREED
             | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
