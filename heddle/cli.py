@@ -86,8 +86,16 @@ def main() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder of the database, the files and the logs.",
 )
+@click.option(
+    "--train-processes",
+    default=1,
+    show_default=True,
+    envvar="HEDDLE_TRAIN_PROCESSES",
+    type=click.IntRange(1, 64),
+    help="How many runs to train at once, each by a process of its own.",
+)
 @_json_option
-def up(host: str, port: int, home: Path, as_json: bool) -> None:
+def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) -> None:
     """Serve a home folder until Ctrl-C.
 
     Example: heddle up --port 8001 --home /data/heddle
@@ -103,6 +111,7 @@ def up(host: str, port: int, home: Path, as_json: bool) -> None:
         home,
         host=host,
         port=port,
+        train_processes=train_processes,
         say=lambda line: click.echo(line, err=True),
         when_ready=when_ready,
     )

@@ -46,6 +46,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
+    train_processes: int = 1,
     say: Say,
     when_ready: Callable[[str, bytes], None],
 ) -> None:
@@ -64,7 +65,7 @@ def serve(
     url = f"http://{_reachable(host)}:{port}"
     with _signals() as stop, _locked(home, url):
         _check_port(host, port)
-        _Service(home, host, port, url, say, stop).run(when_ready)
+        _Service(home, host, port, url, train_processes, say, stop).run(when_ready)
 
 
 class Stop:
@@ -81,8 +82,18 @@ class Stop:
 
 
 class _Service:
-    def __init__(self, home: Path, host: str, port: int, url: str, say: Say, stop: Stop) -> None:
+    def __init__(
+        self,
+        home: Path,
+        host: str,
+        port: int,
+        url: str,
+        train_processes: int,
+        say: Say,
+        stop: Stop,
+    ) -> None:
         self._home = home
+        self._train_processes = train_processes
         self._host = host
         self._port = port
         self._url = url
@@ -135,12 +146,11 @@ class _Service:
         api += ["--timeout-graceful-shutdown", str(API_DRAIN_SECONDS)]
         one_thread = {"OMP_NUM_THREADS": "1"}
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, (os.cpu_count() or 1) - 1))
-        processes = os.environ.get("HEDDLE_TRAIN_PROCESSES") or "1"
         schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(
             "train",
-            _worker("train", "-c", processes, "-P", "prefork"),
+            _worker("train", "-c", str(self._train_processes), "-P", "prefork"),
             environment
             | KEEP_FREED
             | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},

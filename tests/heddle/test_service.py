@@ -44,9 +44,9 @@ class Up:
         return len(ticks.read_text().splitlines()) if ticks.exists() else 0
 
 
-def up(programs: Path, home: Path, port: int) -> subprocess.Popen[str]:
+def up(programs: Path, home: Path, port: int, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "heddle", "up", "--home", str(home), "--port", str(port)],
+        [sys.executable, "-m", "heddle", "up", "--home", str(home), "--port", str(port), *options],
         cwd=programs,
         env={name: value for name, value in os.environ.items() if not name.startswith("HEDDLE_")},
         stdout=subprocess.PIPE,
@@ -139,3 +139,19 @@ def test_a_failing_migration_is_shown(programs: Path, tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "migrate exited with 1" in said
     assert "no such revision: 0007" in said
+
+
+def test_as_many_runs_are_trained_at_once_as_it_is_asked_for(
+    programs: Path, tmp_path: Path
+) -> None:
+    process = up(programs, tmp_path, free_port(), "--train-processes", "2")
+    assert process.stdout is not None
+    process.stdout.readline()
+    # The worker and the two that it has forked.
+    until(lambda: sum("-Q train" in one for one in processes(tmp_path).values()) == 3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=40)
+    refused = up(programs, tmp_path, free_port(), "--train-processes", "none")
+    _, said = refused.communicate(timeout=30)
+    assert refused.returncode == 2
+    assert "--train-processes" in said

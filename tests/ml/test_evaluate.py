@@ -12,6 +12,7 @@ from ml.encode import EncodedRows, draw_rows, encode_rows
 from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.recorder import Progress, Silent, Stopped, Wish
+from ml.registry import components
 from ml.resident import ResidentImages
 
 DIGITS = dataset("digits")
@@ -87,6 +88,26 @@ def test_elbo_is_the_mean_over_the_test_rows(model: Model) -> None:
     assert scores["elbo"].rows == 100 and not scores["kl"].higher_is_better
 
 
+def test_an_encoder_without_noise_has_a_reconstruction_and_no_elbo(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    spec = {
+        "dataset": "digits",
+        "model": {"name": "mlp", "hidden": [8], "latent_dim": 2},
+        "objective": "ae",
+        "training": {"steps": 2, "batch_size": 8},
+    }
+    found = evaluate(train(spec, data=DIGITS), DIGITS, ["elbo", "mig"], rows=200, test_rows=50)
+    scores = {score.name: score for score in found}
+    assert scores["reconstruction"].value is not None
+    assert scores["reconstruction"].ci95 is not None
+    for name in ("elbo", "kl"):
+        assert scores[name].value is None
+        assert "no posterior" in (scores[name].error or "")
+    assert scores["mig"].value is not None
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
+
+
 def test_what_one_metric_cannot_do_is_its_error_and_no_others(model: Model) -> None:
     # Two rows that show the same digit: the factor is constant.
     one_class = np.flatnonzero(DIGITS.factors(slice(None))[:, 0] == 3)
@@ -118,7 +139,8 @@ def test_a_plot_that_fails_takes_no_other_with_it(
 
     monkeypatch.setattr("ml.plots.curves.Curves.draw", fail)
     encoded = encode_rows(model, DIGITS, model.spec.evaluation)
-    assert set(draw_pictures(model, DIGITS, encoded, {})) == {"traversal", "reconstructions"}
+    drawn = set(draw_pictures(model, DIGITS, encoded, {}))
+    assert drawn == set(components("plot")) - {"curves"}
 
 
 def test_encoding_can_be_stopped(model: Model) -> None:
