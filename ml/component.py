@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import types
-from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,8 @@ class Component(BaseModel):
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
+    structural: ClassVar[frozenset[str]] = frozenset()
+    """Real-valued parameters that shape what is computed and do not weigh it, as a slope does."""
     name: str
 
     @classmethod
@@ -50,41 +52,52 @@ class Component(BaseModel):
 
     @classmethod
     def real_params(cls) -> frozenset[str]:
-        """The parameters that are real numbers (`float`, or pairs of them, or null)."""
-        return frozenset(
-            name for name, field in cls.model_fields.items() if _is_real(field.annotation)
-        )
+        """The parameters that are real numbers (`float`, or several, or null), but `structural`."""
+        found = {name for name, field in cls.model_fields.items() if _is_real(field.annotation)}
+        return frozenset(found - cls.structural)
 
     def structure(self) -> dict[str, Any]:
         """The identity without its real numbers: equal where the same program computes both.
 
-        Runs of one structure may be trained in one cohort, each with numbers of its own.
+        Runs of one structure may be trained in one cohort, each with numbers of its own. Whether a
+        number is there at all, and how many there are, is structure.
         """
+        real = self.real_params()
         return {
-            name: value for name, value in self.identity().items() if name not in self.real_params()
+            name: _form(value) if name in real else value for name, value in self.identity().items()
         }
 
     def without_numbers(self) -> Self:
-        """The component with NaN for every real number.
+        """The component made anew with NaN for every real number.
 
         A cohort computes with it, so that whoever reads a number of one run from the component, and
         not from what each run is given, finds NaN and not another run's number.
         """
-        blank = {name: _blanked(getattr(self, name)) for name in self.real_params()}
-        return self.model_copy(update=blank)
+        real = self.real_params()
+        fields = {
+            name: _blanked(getattr(self, name)) if name in real else getattr(self, name)
+            for name in type(self).model_fields
+        }
+        return cast(Self, type(self).model_construct(**fields))
 
 
 def _is_real(annotation: Any) -> bool:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _is_real(arguments[0])
-    if origin in (tuple, Union, types.UnionType):
+    if origin in (tuple, list, Union, types.UnionType):
         members = [one for one in arguments if one not in (type(None), Ellipsis)]
         return bool(members) and all(_is_real(member) for member in members)
     return annotation is float
 
 
+def _form(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_form(one) for one in value]
+    return None if value is None else "number"
+
+
 def _blanked(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_blanked(one) for one in value)
+    if isinstance(value, list | tuple):
+        return type(value)(_blanked(one) for one in value)
     return None if value is None else math.nan

@@ -15,7 +15,7 @@ from ml.metric import FactorKind, Metric, Rows, Score
 from ml.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.score import metric_of, scores_of
-from ml.spec import Evaluation
+from ml.spec import Evaluation, RunSpec
 
 
 def evaluate(
@@ -50,6 +50,13 @@ def evaluate(
     )
     encoded = encode_rows(model, dataset, evaluation, recorder)
     return score_encoded(encoded, evaluation, dataset.factor_names, recorder)
+
+
+def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
+    """The spec's data set, with progress while it is prepared. Raises `Stopped`."""
+    return spec.dataset.open(
+        lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total)))
+    )
 
 
 def score_encoded(

@@ -29,7 +29,9 @@ class Inputs:
     draws: dict[str, Tensor]
     """The objective's named draws, (places, ...)."""
     coefficients: dict[str, Tensor]
-    """(places,), with `step` among them."""
+    """(places,)."""
+    done: Tensor
+    """Steps that each has made, (places,)."""
     scalars: dict[str, dict[str, Tensor]]
     """By group, the optimizer's numbers, (places, 1)."""
 
@@ -91,7 +93,8 @@ class Feed:
             }
             for group in self._groups
         }
-        return Inputs(tuple(images), draws, numbers(_Place.coefficients), scalars)
+        [done] = numbers(lambda _, step: {"done": step}).values()
+        return Inputs(tuple(images), draws, numbers(_Place.coefficients), done, scalars)
 
 
 class _Place:
@@ -131,7 +134,7 @@ class _Place:
 
     def coefficients(self, step: int) -> dict[str, float]:
         training = self._spec.training
-        found = {"step": float(step), **self._weights}
+        found = dict(self._weights)
         for name, schedule in training.coefficients.items():
             found[name] *= schedule.factor(step, training.steps)
         return found

@@ -107,7 +107,7 @@ class Model:
         parameters: Parameters = {}
         for path, tensor in tensors.items():
             network, _, name = path.partition("/")
-            # A copy: a file's bytes begin at any address, see `ml.layout.ALIGNMENT`.
+            # A copy: a file's bytes begin at any address, see `ml.memory_layout.ALIGNMENT`.
             parameters.setdefault(network, {})[name] = tensor.to(
                 device or torch.device("cpu"), copy=True
             )

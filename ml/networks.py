@@ -13,8 +13,8 @@ from torch.func import functional_call, vmap
 
 from ml.architecture import ImageShape
 from ml.draws import generator
-from ml.layout import Precision, laid_out
 from ml.likelihood import negative_log_likelihood
+from ml.memory_layout import Precision, laid_out
 from ml.spec import RunSpec
 
 Parameters = dict[str, dict[str, Tensor]]
@@ -37,7 +37,8 @@ def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
                 image_shape, spec.objective.posterior.numbers_per_latent * latents
             ),
             "decoder": spec.model.decoder(image_shape),
-            **spec.objective.extra_networks(latents),
+            # A cohort's networks are one for all: none may be shaped by a run's own numbers.
+            **spec.objective.without_numbers().extra_networks(latents),
         }
 
 
@@ -108,8 +109,8 @@ class BoundNetworks:
 class StackedNetworks(BoundNetworks):
     """Networks of several models at once, for a loss that `vmap` runs over the models.
 
-    Parameters are (runs, *shape). The loss is vmapped and the networks are not: a call leaves the
-    vmap with the inputs of all models, (runs, samples, ...), and comes back with their outputs.
+    Parameters are (places, *shape). The loss is vmapped and the networks are not: a call leaves the
+    vmap with the inputs of all models, (places, samples, ...), and comes back with their outputs.
     Memory layouts, which vmap does not let one choose, are chosen here, and a stack of one costs
     what one model costs.
     """
@@ -139,7 +140,10 @@ class _OnTheStack(torch.autograd.Function):
 
     @staticmethod
     def forward(_of_all: Callable[[Tensor], Tensor], _inputs: Tensor) -> Tensor:
-        raise AssertionError("stacked networks are called within vmap")
+        raise TypeError(
+            "a loss called a network on a tensor that is the same for all runs; networks are called"
+            " on what is made of images, draws or coefficients"
+        )
 
     @staticmethod
     def setup_context(_ctx: Any, _inputs: Any, _output: Any) -> None:

@@ -6,7 +6,8 @@ coefficients; all of them tensors or functions of tensors, which is what lets on
 objective, a checkpoint resume it and a cohort run it stacked: `torch.vmap` runs the loss of one
 model over all of them. A loss therefore takes no number from its own params (they are NaN while it
 runs, see `Component.without_numbers`), only from its coefficients; it asks no tensor for its value
-in Python, and draws nothing by itself.
+in Python, draws nothing by itself, and calls networks on what is its run's own (made of images,
+draws or coefficients), outside of any further `vmap` or `grad`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class Step:
     draws: Mapping[str, Tensor]
     """The draws that the objective needs, by name."""
     coefficients: Mapping[str, Tensor]
-    """The objective's coefficients as scalars, and `step` (from 0)."""
+    """The objective's coefficients, scalars."""
+    done: Tensor
+    """Steps made before this one, a scalar."""
     carry: Mapping[str, Tensor]
     """What the losses of earlier updates of this step handed on."""
 
@@ -134,15 +137,18 @@ class Objective(Component):
         return (Update(self.loss),)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """Optimizers of groups that do not use the training spec's, by group."""
+        """Optimizers of groups that do not use the training spec's, by group.
+
+        They follow the training spec's schedule and clipping like all others.
+        """
         return {}
 
     @abstractmethod
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
         """The numbers that weigh the terms; `pixels` counts channels too.
 
-        They reach the losses as tensors, each times its schedule in `training.coefficients`,
-        together with `step` (float, from 0).
+        They reach the losses as tensors, each times its schedule in `training.coefficients`. Their
+        names are the same whatever the numbers are.
         """
 
 

@@ -44,7 +44,7 @@ class Optimizer(Component):
     ) -> None:
         """Move parameters and state in place; gradients may be overwritten.
 
-        Parameters, gradients and each tensor of the state are (runs, numbers), a row for each run;
-        `scalars` are the runs' own, (runs, 1). Called on a component without numbers
+        Parameters, gradients and each tensor of the state are (places, numbers), a row for each
+        run; `scalars` are the runs' own, (places, 1). Called on a component without numbers
         (`Component.without_numbers`), so that all numbers come from `scalars`.
         """

@@ -71,7 +71,7 @@ class Memory:
 
 
 def measured(spec: RunSpec, data: Dataset, device: torch.device, meter: Meter) -> Memory:
-    """Train a few steps of one run and of two; what the second adds is what each takes."""
+    """Train a few steps of two runs and of three; what the third adds is what each takes."""
     short = spec.model_copy(
         update={
             "training": spec.training.model_copy(
@@ -83,9 +83,10 @@ def measured(spec: RunSpec, data: Dataset, device: torch.device, meter: Meter) -
     def peak(width: int) -> int:
         return meter.peak(lambda: _train(short, width, device, data))
 
-    one, two = peak(1), peak(2)
-    per_run = max(0, two - one)
-    return Memory(base=one - per_run, per_run=per_run)
+    # From two on the networks of all runs are one call, whose buffers grow by the run.
+    two, three = peak(2), peak(3)
+    per_run = max(0, three - two)
+    return Memory(base=two - 2 * per_run, per_run=per_run)
 
 
 def _train(spec: RunSpec, width: int, device: torch.device, data: Dataset) -> None:
@@ -106,7 +107,10 @@ def widest(spec: RunSpec, device: torch.device, most: int, *, meter: Meter | Non
     meter = meter or CudaMeter(device)
     key = (cohort_key(spec), str(device))
     if key not in _known:
-        _known[key] = measured(spec, spec.dataset.open(), device, meter)
+        try:
+            _known[key] = measured(spec, spec.dataset.open(), device, meter)
+        except torch.OutOfMemoryError:
+            return 1
     return _known[key].widest(meter.available(), most)
 
 

@@ -57,7 +57,10 @@ class Recorder(Protocol):
         """The newest whole checkpoint of this run, if there is one."""
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint; when this returns it is safe."""
+        """Keep a checkpoint; when this returns it is safe.
+
+        Its tensors are the run's own, which the next step changes: keep their bytes.
+        """
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Points of the training curves."""

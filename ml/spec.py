@@ -20,8 +20,8 @@ from pydantic import (
 
 from ml.architecture import Architecture, UnfitImages
 from ml.dataset import DatasetComponent
-from ml.layout import Precision
 from ml.likelihood import Likelihood
+from ml.memory_layout import Precision
 from ml.metric import Metric
 from ml.objective import Objective
 from ml.optimizer import Optimizer
@@ -199,7 +199,7 @@ def _no_coefficient(name: str, objective: str, known: list[str]) -> Fault:
     if known:
         expected = f"a coefficient of {objective}: {', '.join(known)}"
     else:
-        expected = f"nothing, as {objective} has no coefficients (beta_vae with beta 1 is vae)"
+        expected = f"nothing, as {objective} has no coefficients"
     return Fault(
         f"training.coefficients.{shown(name)}", shown(name), expected, nearest(name, known)
     )

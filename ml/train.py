@@ -21,16 +21,16 @@ from ml.model import Model
 from ml.networks import StackedNetworks, build
 from ml.objective import Loss, LossFunction, Step, Update, checked_updates
 from ml.optimizer import Optimizer
-from ml.recorder import Progress, Recorder, Silent, Stopped, Wish, continue_or_stop
+from ml.recorder import Checkpoint, Progress, Recorder, Silent, Wish, continue_or_stop
 from ml.spec import RunSpec
-from ml.training_state import Group, TrainingState, optimizer_of
+from ml.training_state import Group, TrainingState, optimizer_of, usable
 
 CURVE_POINTS = 1000
 """A run's curves have about this many points."""
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss or its gradient became NaN or infinite; the optimizer did not move."""
+    """A loss or its gradient became NaN or infinite; that update did not happen."""
 
     advice = (
         "lower training.optimizer.learning_rate, set training.gradient_clip (for instance 100),"
@@ -82,10 +82,12 @@ def train_cohort(
 ) -> Iterator[tuple[int, Model | Exception]]:
     """Train runs that differ only in numbers side by side, in the same tensors.
 
-    Each run draws what it would draw alone and differs from it by rounding. At one `width`
-    (places in the tensors, by default as many as runs) its bits do not depend on its place nor on
-    its neighbours: a run that diverges, is stopped, or ends early leaves a place that does not
-    move, and a run taken up from a checkpoint may stand at a step of its own.
+    Each run draws what it would draw alone and differs from it by rounding. At one `width` (places
+    in the tensors, by default as many as runs) its bits do not depend on its neighbours: a run that
+    diverges, is stopped, or ends early leaves a place that does not move. Nor do they depend on its
+    place where batch size and widths of layers are multiples of 16; with other sizes a CPU's vector
+    instructions may round the last numbers of a place otherwise. A run taken up from a checkpoint
+    therefore takes its place again where it can. It may stand at a step of its own.
 
     Yields:
         The index of a run as it ends, with its model, or with what ended it: `NonFiniteLoss`,
@@ -100,8 +102,8 @@ def train_cohort(
     width = width or len(specs)
     _check_alike(specs, width)
     runs = [
-        _Run(place, spec, recorder)
-        for place, (spec, recorder) in enumerate(
+        _Run(index, spec, recorder)
+        for index, (spec, recorder) in enumerate(
             zip(specs, recorders or [Silent() for _ in specs], strict=True)
         )
     ]
@@ -110,10 +112,20 @@ def train_cohort(
 
     # The data lie on the training device; a batch is gathered there by index.
     data = data or _open_together(runs)
+    if data is None:
+        yield from _ended(runs)
+        return
 
-    # What the objective is given: networks, coefficients as tensors, batches, named draws. Places
-    # without a run hold a copy of the first.
-    places = [*specs, *[specs[0]] * (width - len(specs))]
+    # A run goes on from its newest checkpoint, in the place where that was made.
+    for run in runs:
+        with _alone(run):
+            run.checkpoint = usable(run.recorder.restore(), run.spec)
+    _take_places(runs, width)
+    places = [specs[0]] * width  # One without a run holds a copy of the first.
+    for run in runs:
+        places[run.place] = run.spec
+
+    # What the objective is given: networks, coefficients as tensors, batches, named draws.
     modules = build(specs[0], data.image_shape)
     updates = checked_updates(specs[0].objective.without_numbers())
     feed = Feed(places, updates, data, device)
@@ -125,16 +137,15 @@ def train_cohort(
     )
     clipped = any(spec.training.gradient_clip is not None for spec in specs)
 
-    # A run goes on from its newest checkpoint, else from weights drawn by its seed.
+    # Weights are drawn by the run's seed, unless they come from its checkpoint.
     state = TrainingState(places, modules, updates, device)
     for run in runs:
-        with _alone(run):
-            checkpoint = run.recorder.restore()
-            if checkpoint:
-                state.restore(run.place, run.spec, checkpoint)
+        if run.checkpoint is not None:
+            state.restore(run.place, run.checkpoint)
+            run.checkpoint = None
         state.note_environment(run.place, device)
         run.first_step = state.steps[run.place]
-        if run.moves and state.steps[run.place] >= training.steps:
+        if run.moves and run.first_step >= training.steps:
             run.outcome = _model(run, state, data)
     yield from _ended(runs)
 
@@ -156,16 +167,16 @@ def train_cohort(
             loss = _losses(update.loss, networks, inputs, carry, len(data))
             (gradients,) = torch.autograd.grad(loss.value.sum(), leaf)
             norms = torch.linalg.vector_norm(gradients, dim=1)
-            found[update.group] = _Found(loss, norms, loss.value.tolist(), norms.tolist())
+            here = _Found(loss, loss.value.tolist(), norms.tolist())
+            found[update.group] = here
             for run in moving:
-                if not found[update.group].is_finite(run.place):
-                    terms = _terms({update.group: found[update.group]}, run.place)
+                if run.moves and not here.is_finite(run.place):
+                    terms = _terms({update.group: here}, run.place)
                     run.outcome = NonFiniteLoss(state.steps[run.place], terms)
             if clipped:
                 gradients = gradients * (clips / (norms.unsqueeze(1) + 1e-6)).clamp(max=1.0)
-            rows = [run.place for run in moving if run.moves]
-            optimizer = optimizers[update.group]
-            _move(optimizer, group, gradients, inputs.scalars[update.group], rows)
+            still = [run.place for run in moving if run.moves]
+            _move(optimizers[update.group], group, gradients, inputs.scalars[update.group], still)
             carry |= {name: value.detach() for name, value in loss.carry.items()}
 
         for run in moving:
@@ -204,20 +215,16 @@ def train_cohort(
         yield from _ended(runs)
 
 
-def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
-    """The spec's data set, with progress while it is prepared. Raises `Stopped`."""
-    return spec.dataset.open(
-        lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total)))
-    )
-
-
 @dataclass
 class _Run:
     """One run of a cohort."""
 
-    place: int
+    index: int
     spec: RunSpec
     recorder: Recorder
+    checkpoint: Checkpoint | None = None
+    """Where it goes on, until it does."""
+    place: int = -1
     first_step: int = 0
     saved: float = 0.0
     """When its last checkpoint was made."""
@@ -234,7 +241,6 @@ class _Found:
     """What one update came to, for every place."""
 
     loss: Loss
-    norms: Tensor
     losses: list[float]
     gradient_norms: list[float]
 
@@ -250,10 +256,17 @@ def _check_alike(specs: Sequence[RunSpec], width: int) -> None:
             "the runs of a cohort may differ in numbers only (seed, coefficients, step sizes), not"
             " in data set, architecture, objective, optimizer, steps, batch size or precision"
         )
+    names = {
+        frozenset(spec.objective.coefficients(pixels=1, latents=spec.model.latent_dim))
+        for spec in specs
+    }
+    if len(names) > 1:
+        listed = "; ".join(", ".join(sorted(one)) for one in names)
+        raise UnlikeRuns(f"{specs[0].objective.name} has other coefficients run by run: {listed}")
 
 
-def _open_together(runs: Sequence[_Run]) -> Dataset:
-    """The runs' data set; the preparation ends when none of them wants it any more."""
+def _open_together(runs: Sequence[_Run]) -> Dataset | None:
+    """The runs' data set, or None when not one of them wanted to wait for it."""
 
     def tell(done: int, total: int) -> None:
         for run in runs:
@@ -261,9 +274,29 @@ def _open_together(runs: Sequence[_Run]) -> Dataset:
                 with _alone(run):
                     continue_or_stop(run.recorder.progress(Progress("preparing", done, total)))
         if not any(run.moves for run in runs):
-            raise Stopped(Wish.PAUSE)
+            raise _NobodyWaits
 
-    return runs[0].spec.dataset.open(tell)
+    try:
+        return runs[0].spec.dataset.open(tell)
+    except _NobodyWaits:
+        return None
+
+
+class _NobodyWaits(Exception):
+    """Every run has left while the data were prepared."""
+
+
+def _take_places(runs: Sequence[_Run], width: int) -> None:
+    """Each run the place of its checkpoint if that is free, and the others the rest in order."""
+    free = list(range(width))
+    for run in runs:
+        made = run.checkpoint.document if run.checkpoint else {}
+        if made.get("width") == width and made["place"] in free:
+            run.place = made["place"]
+            free.remove(run.place)
+    for run in runs:
+        if run.place < 0:
+            run.place = free.pop(0)
 
 
 @contextmanager
@@ -280,7 +313,7 @@ def _ended(runs: Sequence[_Run]) -> Iterator[tuple[int, Model | Exception]]:
     for run in runs:
         if run.outcome is not None and not run.told:
             run.told = True
-            yield run.place, run.outcome
+            yield run.index, run.outcome
 
 
 def _bound(
@@ -306,11 +339,12 @@ def _losses(
     """The loss of every place. No run's gradient depends on another's: the sum has them all."""
 
     def of_one(*tensors: Any) -> Loss:
-        images, draws, coefficients, handed_on = tensors
-        found = loss(networks, Step(images, population, draws, coefficients, handed_on))
+        images, draws, coefficients, done, handed_on = tensors
+        found = loss(networks, Step(images, population, draws, coefficients, done, handed_on))
         return Loss(found.value, dict(found.terms), dict(found.carry))
 
-    found = vmap(of_one)(inputs.images, inputs.draws, inputs.coefficients, dict(carry))
+    given = (inputs.images, inputs.draws, inputs.coefficients, inputs.done, dict(carry))
+    found = vmap(of_one)(*given)
     assert isinstance(found, Loss)
     return found
 
@@ -320,14 +354,14 @@ def _move(
     group: Group,
     gradients: Tensor,
     scalars: Mapping[str, Tensor],
-    rows: Sequence[int],
+    places: Sequence[int],
 ) -> None:
-    """One step of the optimizer on these rows; the others stay as they are, bit for bit."""
+    """One step of the optimizer in these places; the others stay as they are, bit for bit."""
     with torch.no_grad():
-        if len(rows) == len(gradients):
+        if len(places) == len(gradients):
             optimizer.update(group.parameters, gradients, group.moments, scalars)
             return
-        index = torch.tensor(rows, device=gradients.device, dtype=torch.int64)
+        index = torch.tensor(places, device=gradients.device, dtype=torch.int64)
         parameters = group.parameters[index]
         moments = {slot: matrix[index] for slot, matrix in group.moments.items()}
         chosen = {name: values[index] for name, values in scalars.items()}

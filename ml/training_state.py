@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +11,41 @@ import torch
 from torch import Tensor, nn
 
 from ml.environment import environment
-from ml.identity import train_id
-from ml.layout import Layout
+from ml.identity import FORMAT, train_id
 from ml.networks import Parameters, groups_of, initial_parameters
 from ml.objective import Update
 from ml.optimizer import Optimizer
 from ml.recorder import Checkpoint
+from ml.row_layout import RowLayout
 from ml.spec import RunSpec
+
+logger = logging.getLogger(__name__)
 
 
 class ForeignCheckpoint(ValueError):
     """A checkpoint was written by a run of another identity."""
+
+
+def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
+    """The checkpoint, if a run can go on from it exactly.
+
+    One that a version of other numbers has made (`ml.identity.FORMAT`) is passed over: its run
+    begins again.
+
+    Raises:
+        ForeignCheckpoint: it belongs to another run.
+    """
+    if checkpoint is None:
+        return None
+    if checkpoint.document.get("format") != FORMAT:
+        logger.warning("a checkpoint at step %d is of another format", checkpoint.step)
+        return None
+    if checkpoint.document["train_id"] != train_id(spec):
+        raise ForeignCheckpoint(
+            f"the checkpoint at step {checkpoint.step} belongs to"
+            f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
+        )
+    return checkpoint
 
 
 def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
@@ -32,13 +57,13 @@ def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
 class Group:
     """Parameters that are moved together, a row for each place of the cohort."""
 
-    layout: Layout
+    layout: RowLayout
     parameters: Tensor
     """(places, numbers)."""
     moments: dict[str, Tensor]
     """The optimizer's state, each (places, numbers)."""
 
-    def rows(self) -> dict[str, Tensor]:
+    def matrices(self) -> dict[str, Tensor]:
         """Parameters and optimizer state by the names that checkpoints give them."""
         return {"parameters": self.parameters, **self.moments}
 
@@ -69,7 +94,7 @@ class TrainingState:
                 for network in networks
                 for name, parameter in modules[network].named_parameters()
             }
-            layout = Layout(shapes, precision)
+            layout = RowLayout(shapes, precision)
             rows = torch.zeros(len(places), layout.length, device=device)
             slots = optimizer_of(group, places[0]).slots if group in moved else ()
             self.groups[group] = Group(
@@ -104,7 +129,7 @@ class TrainingState:
 
     def note_environment(self, place: int, device: torch.device) -> None:
         """Write down where training goes on, when that is not where it was before."""
-        here = {**environment(device), "width": len(self.steps)}
+        here = {**environment(device), "width": len(self.steps), "place": place}
         history = self.histories[place]
         last = history[-1] if history else {}
         if {**last, **here} != last:
@@ -113,33 +138,26 @@ class TrainingState:
     def to_checkpoint(self, place: int, spec: RunSpec) -> Checkpoint:
         """One place as a checkpoint."""
         tensors = {
-            f"{group}/{rows}/{name}": tensor[place]
+            f"{group}/{kind}/{name}": tensor[place]
             for group, found in self.groups.items()
-            for rows, matrix in found.rows().items()
+            for kind, matrix in found.matrices().items()
             for name, tensor in found.layout.unpack(matrix).items()
         }
         document = {
+            "format": FORMAT,
             "train_id": train_id(spec),
             "step": self.steps[place],
             "history": self.histories[place],
             "width": len(self.steps),
+            "place": place,
         }
         return Checkpoint(self.steps[place], tensors, document)
 
-    def restore(self, place: int, spec: RunSpec, checkpoint: Checkpoint) -> None:
-        """Put a place where a checkpoint was.
-
-        Raises:
-            ForeignCheckpoint: it belongs to another run.
-        """
-        if checkpoint.document["train_id"] != train_id(spec):
-            raise ForeignCheckpoint(
-                f"the checkpoint at step {checkpoint.step} belongs to"
-                f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
-            )
+    def restore(self, place: int, checkpoint: Checkpoint) -> None:
+        """Put a place where a checkpoint was."""
         for group, found in self.groups.items():
-            for rows, matrix in found.rows().items():
-                prefix = f"{group}/{rows}/"
+            for kind, matrix in found.matrices().items():
+                prefix = f"{group}/{kind}/"
                 saved = {
                     path.removeprefix(prefix): tensor
                     for path, tensor in checkpoint.tensors.items()
@@ -150,7 +168,7 @@ class TrainingState:
         self.histories[place] = [dict(stretch) for stretch in checkpoint.document["history"]]
 
 
-def _by_network(named: Any) -> Parameters:
+def _by_network(named: Iterable[tuple[str, Tensor]]) -> Parameters:
     parameters: Parameters = {}
     for path, tensor in named:
         network, _, name = path.partition("/")

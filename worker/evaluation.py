@@ -11,12 +11,11 @@ import numpy as np
 
 from ml.arrays_file import read_arrays
 from ml.encode import EncodedRows, draw_rows, encode_rows
-from ml.evaluate import score_encoded, score_rows
+from ml.evaluate import open_data, score_encoded, score_rows
 from ml.evaluation_spec import FileEvaluation
 from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.spec import RunSpec
-from ml.train import open_data
 from store.claim import Claim
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation

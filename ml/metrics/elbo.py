@@ -23,6 +23,7 @@ class Elbo(Metric):
     .. math:: \mathrm{ELBO} = -(\text{reconstruction} + \mathrm{KL})
 
     The reconstruction is -log p(x|z) summed over pixels, with one sample of z; means over the rows.
+    It is at least 0 with a Bernoulli likelihood.
     The weights of the training objective play no part. Test rows are held from the scores that
     fit predictors; where a data set is trained on as a whole, as in the protocol
     for dSprites, their images have been trained on. An encoder without noise (`ae`, `wae_mmd`) has
@@ -38,7 +39,8 @@ class Elbo(Metric):
     needs_factors: ClassVar[bool] = False
     numbers: ClassVar[Sequence[Number]] = (
         Number("elbo", range=(None, None), perfect=None),
-        Number("reconstruction", higher_is_better=False, range=(0.0, None), perfect=None),
+        # A density may be above 1: with a Gaussian likelihood its -log may be below 0.
+        Number("reconstruction", higher_is_better=False, range=(None, None), perfect=None),
         Number("kl", higher_is_better=False, range=(0.0, None), perfect=None),
     )
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import model_validator
 from torch import Tensor
 
 from ml.objective import Loss, Networks, Objective, Step
@@ -24,22 +22,15 @@ class DIPVAE(Objective):
     lambda_od: Weight = 10.0
     """Weight of the squared covariances of different latents."""
     lambda_d: Weight | None = None
-    """Weight of the squared distance of the variances from 1; by default the study's multiple of
-    `lambda_od`, which the resolved spec shows."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _diagonal_follows(cls, data: object) -> object:
-        if not isinstance(data, Mapping) or data.get("lambda_d") is not None:
-            return data
-        off_diagonal = data.get("lambda_od", cls.model_fields["lambda_od"].default)
-        if not isinstance(off_diagonal, int | float):
-            return data  # Which is refused with its own reason.
-        return {**data, "lambda_d": cls.diagonal_factor * off_diagonal}
+    """Weight of the squared distance of the variances from 1; null is the study's multiple of
+    `lambda_od`."""
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
-        assert self.lambda_d is not None
-        return {"lambda_od": self.lambda_od, "lambda_d": self.lambda_d}
+        followed = self.diagonal_factor * self.lambda_od
+        return {
+            "lambda_od": self.lambda_od,
+            "lambda_d": followed if self.lambda_d is None else self.lambda_d,
+        }
 
     @abstractmethod
     def covariance(self, head: Tensor) -> Tensor:

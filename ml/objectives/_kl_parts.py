@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 Estimator = Literal["minibatch", "mws", "mss"]
-
-
-class BatchTooLarge(ValueError):
-    """Stratified sampling weighs a batch as a sample without replacement, which this cannot be."""
-
-    advice = "choose a training.batch_size of at most the number of images, or another estimator"
-
-    def __init__(self, batch: int, population: int) -> None:
-        super().__init__(
-            f"the estimator mss needs at least {batch} images for a batch of {batch}, the"
-            f" data set has {population}"
-        )
 
 
 class KLParts(NamedTuple):
@@ -78,7 +66,7 @@ def gaussian_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> T
     return -0.5 * (squared + log_variance + math.log(2 * math.pi))
 
 
-@cache
+@lru_cache(maxsize=8)
 def log_weights(estimator: Estimator, batch: int, population: int) -> Tensor:
     r"""log w_ji, (batch, batch): how posterior i counts in the estimate of q(z_j).
 
@@ -89,7 +77,7 @@ def log_weights(estimator: Estimator, batch: int, population: int) -> Tensor:
       taken for those of a mean.
     - `mss`, minibatch stratified sampling: with M = B - 1, row j has 1 / N at its own column,
       (N - M) / (N M) at one other and 1 / M elsewhere; rows sum to 1. Unbiased for q(z), if not for
-      its logarithm.
+      its logarithm. A batch of more samples than there are images is averaged: 1 / B each.
 
     Gradients of the first two are the same. The other column is the next one; any would do.
     """
@@ -97,9 +85,9 @@ def log_weights(estimator: Estimator, batch: int, population: int) -> Tensor:
         return torch.zeros(batch, batch)
     if estimator == "mws":
         return torch.full((batch, batch), -math.log(population * batch))
-    others = batch - 1
     if population < batch:
-        raise BatchTooLarge(batch, population)
+        return torch.full((batch, batch), -math.log(batch))
+    others = batch - 1
     weights = torch.full((batch, batch), 1 / others, dtype=torch.float64)
     own = torch.arange(batch)
     weights[own, own] = 1 / population

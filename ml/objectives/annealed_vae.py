@@ -57,8 +57,9 @@ class AnnealedVAE(Objective):
     def loss(self, networks: Networks, step: Step) -> Loss:
         terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
         given = step.coefficients
-        # C_t = C min(1, t / T)
-        capacity = given["capacity"] * torch.clamp(given["step"] / given["anneal_steps"], max=1.0)
+        # C_t = C min(1, t / T), where T may have a schedule that begins at 0
+        passed = torch.clamp(step.done / given["anneal_steps"].clamp(min=1.0), max=1.0)
+        capacity = given["capacity"] * passed
         distance = (terms.kl - capacity).abs()
         value = terms.reconstruction + given["gamma"] * distance
         return Loss(value, {**terms.terms(), "capacity": capacity})

@@ -27,7 +27,7 @@ class BetaTCVAE(Objective):
         `beta` alone is usually changed: 6 in the authors' own command for dSprites, 1, 2, 4, 6, 8,
         10 in the study. Too large, and latents switch off as in the beta-VAE. `alpha` below 1 lets
         codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's
-        (the same gradients where alpha = gamma = 1), `mss` the least biased.
+        (the same gradients, other constants), `mss` the least biased.
 
     Mistakes elsewhere:
         The weight matrix of stratified sampling with 1 / N in its first column in place of its

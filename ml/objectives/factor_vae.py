@@ -32,8 +32,8 @@ class FactorVAE(Objective):
     The discriminator's two logits tell latents z (class 0) from latents whose columns were permuted
     over a batch (class 1); at its best, l_0 - l_1 is log q(z) / prod_d q(z_d), whose mean is the
     total correlation. It has six dense layers of 1,000, leaky ReLU of slope 0.2, and learns by
-    cross-entropy with its own Adam (betas 0.5 and 0.9) after each step of the model, on that step's
-    latents.
+    cross-entropy with its own Adam (betas 0.5 and 0.9; it follows the training's schedule and
+    clipping) after each step of the model, on that step's latents.
 
     Choosing:
         `gamma`: 10, 20, 30, 40, 50, 100 in the study; larger needs a discriminator that keeps up:

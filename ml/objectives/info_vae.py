@@ -69,5 +69,7 @@ class InfoVAE(Objective):
         terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
         discrepancy = squared_discrepancy(terms.latents, step.draws["prior"], self.kernel)
         alpha, lambda_ = step.coefficients["alpha"], step.coefficients["lambda_"]
-        value = terms.reconstruction + (1 - alpha) * terms.kl + (alpha + lambda_ - 1) * discrepancy
+        # The params see to it, but coefficients may have schedules.
+        weight = (alpha + lambda_ - 1).clamp(min=0)
+        value = terms.reconstruction + (1 - alpha) * terms.kl + weight * discrepancy
         return Loss(value, {**terms.terms(), "squared_mmd": discrepancy})

@@ -1,1 +1,1 @@
-"""Optimizers: one file each, pure functions on named tensors."""
+"""Optimizers: one file each, functions on rows of numbers, a row a run."""

@@ -96,9 +96,15 @@ def _latents(curves: Curves) -> dict[str, Curve]:
 
 
 def _stack(axes: Axes, *, layers: Curves, over: Curves | None = None) -> None:
-    """Layers on each other, each of them at the steps of the first; curves over them."""
+    """Layers on each other, each of them at the steps of the first; curves over them.
+
+    What falls below zero, as a Gaussian's -log p(x|z) may, cannot be stacked: then they are lines.
+    """
     steps = np.array([step for step, _ in next(iter(layers.values()))], dtype=float)
     heights = [np.interp(steps, *np.array(points).T) for points in layers.values()]
+    if min(height.min() for height in heights) < 0:
+        _lines(axes, curves={**layers, **(over or {})})
+        return
     axes.stackplot(steps, *heights, labels=list(layers), alpha=0.85, lw=0)
     for label, points in (over or {}).items():
         axes.plot(*zip(*points, strict=True), "k--", lw=1, label=label)

@@ -13,7 +13,7 @@ from ml.schedule import Schedule
 
 @register
 class Cosine(Schedule):
-    r"""Down from 1 to `end` at the last step along half a cosine, after a straight rise if wanted.
+    r"""Down from 1 toward `end` along half a cosine, after a straight rise if wanted.
 
     .. math:: e + \frac{1 - e}{2} (1 + \cos \pi t), \qquad t \text{ from 0 after the rise to 1 at
     the

@@ -19,7 +19,7 @@ class Steps(Schedule):
     name: Literal["steps"] = "steps"
     at: Annotated[tuple[At, ...], Field(max_length=100)] = (100_000,)
     """Steps at which it changes."""
-    by: Annotated[float, Field(ge=0, le=10)] = 0.1
+    by: Annotated[float, Field(ge=0, le=1)] = 0.1
     """What it is multiplied by each time."""
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002

@@ -84,6 +84,15 @@ def test_two_pairs_worked_by_hand() -> None:
     assert squared_discrepancy(one, other, "imq").item() == pytest.approx(expected)
 
 
+def test_kernels_widen_with_the_number_of_latents() -> None:
+    one = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64)
+    other = torch.tensor([[2.0, 1.0, 1.0]], dtype=torch.float64)
+    # Three latents at a squared distance of 5: 2D = 6.
+    assert kernel_matrix(one, other, "rbf").item() == pytest.approx(math.exp(-5 / 6))
+    by_hand = sum(6 * s / (6 * s + 5) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+    assert kernel_matrix(one, other, "imq").item() == pytest.approx(by_hand)
+
+
 def test_kernels_are_greatest_at_no_distance() -> None:
     rows = normal(5, 3, 0)
     greatest: dict[Kernel, float] = {"rbf": 1.0, "imq": float(len(SCALES))}

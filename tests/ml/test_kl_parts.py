@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
 from ml.objectives._kl_parts import (
-    BatchTooLarge,
     Estimator,
     KLParts,
     gaussian_log_density,
     kl_parts,
     log_weights,
 )
+from ml.posteriors.diagonal_gaussian import DiagonalGaussian
+from tests.ml.golden import FOLDER, PROBLEMS
 
 POPULATION, LATENTS, CORRELATION = 20_000, 2, 0.72
 TRUE = -0.5 * math.log(1 - CORRELATION**2)
@@ -114,6 +116,34 @@ def test_a_samples_own_posterior_weighs_one_over_the_population() -> None:
         assert others == pytest.approx([0.24, 0.25, 0.25, 0.25])
 
 
-def test_a_batch_larger_than_the_population_is_refused_by_name() -> None:
-    with pytest.raises(BatchTooLarge, match="needs at least 9 images"):
-        log_weights("mss", 9, 8)
+def test_a_batch_larger_than_the_population_is_averaged() -> None:
+    torch.testing.assert_close(weights(9, 8), torch.full((9, 9), 1 / 9).float())
+
+
+POSTERIORS = ("p01_perfect_lattice", "p03_linmix", "p05_warp_circular")
+
+
+@pytest.mark.parametrize("problem", POSTERIORS)
+def test_a_whole_populations_parts_are_those_of_the_authors_code(problem: str) -> None:
+    published = PROBLEMS[problem]["keys"]["chen.elbo_decomposition.fixed_sample"]["scores"]
+    with np.load(FOLDER / f"{problem}.npz") as stored:
+        mean, log_variance, latents = (
+            torch.from_numpy(stored[f"posterior_{name}"]).float()
+            for name in ("mean", "logvar", "sample")
+        )
+    # A batch of all images is averaged, which is q(z) itself.
+    parts = kl_parts(latents, mean, log_variance, population=1, estimator="mss")
+    # Theirs takes E log q(z|x) and E log p(z) in closed form where ours takes those of the samples.
+    conditional = -0.5 * (math.log(2 * math.pi) + 1 + log_variance)
+    prior = -0.5 * (math.log(2 * math.pi) + mean.square() + log_variance.exp())
+    sampled = gaussian_log_density(latents, mean, log_variance)
+    sampled_prior = gaussian_log_density(latents, 0 * mean, 0 * mean)
+    found = {
+        "total_correlation": parts.total_correlation,
+        "mutual_information": parts.mutual_information + (conditional - sampled).sum(1).mean(),
+        "dimension_wise_kl": parts.dimension_wise_kl - (prior - sampled_prior).sum(1).mean(),
+    }
+    for name, value in found.items():
+        assert float(value) == pytest.approx(published[name]["value"], abs=1e-3)
+    kl = DiagonalGaussian().kl(torch.cat([mean, log_variance], 1)).sum(1).mean()
+    assert float(kl) == pytest.approx(published["analytic_kl"]["value"], abs=1e-3)

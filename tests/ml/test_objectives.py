@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from ml.likelihood import negative_log_likelihood
 from ml.objective import Loss, Objective, Step
 from ml.objectives import factor_vae
+from ml.objectives._discrepancy import squared_discrepancy
+from ml.optimizers.adam import Adam
 from ml.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.posteriors.point import Point
 from ml.registry import components, find
@@ -78,11 +80,12 @@ def step(objective: Objective, at: int = 0, **carry: Tensor) -> Step:
         else torch.stack([torch.randperm(SAMPLES, generator=draws) for _ in range(LATENTS)], 1)
         for name, draw in needs.draws.items()
     }
-    numbers = {"step": float(at), **objective.coefficients(pixels=PIXELS, latents=LATENTS)}
+    numbers = objective.coefficients(pixels=PIXELS, latents=LATENTS)
     coefficients = {
         name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()
     }
-    return Step(images, POPULATION, drawn, coefficients, carry)
+    done = torch.tensor(float(at), dtype=torch.float64)
+    return Step(images, POPULATION, drawn, coefficients, done, carry)
 
 
 def loss(
@@ -296,22 +299,55 @@ def test_the_discriminators_ratio_is_what_factor_vae_weighs() -> None:
     assert (more.value - less.value).item() == pytest.approx(3 * correlation.item())
 
 
+def test_info_vae_is_its_terms_by_their_weights() -> None:
+    objective = made("info_vae", alpha=0.3, lambda_=9.0, kernel="imq")
+    networks, given = Linear(objective), step(objective)
+    mean, log_variance = networks.encode(given.images[0]).chunk(2, 1)
+    latents = mean + (0.5 * log_variance).exp() * given.draws["noise"]
+    reconstruction = networks.reconstruction(latents, given.images[0]).mean()
+    standard = Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    kl = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), standard).sum(1).mean()
+    discrepancy = squared_discrepancy(latents, given.draws["prior"], "imq")
+    expected = reconstruction + (1 - 0.3) * kl + (0.3 + 9 - 1) * discrepancy
+    assert objective.loss(networks, given).value.item() == pytest.approx(expected.item())
+
+
+def test_a_schedule_of_info_vaes_weights_never_rewards_distance_from_the_prior() -> None:
+    objective = made("info_vae", alpha=0, lambda_=9.0)
+    given = step(objective)
+    begun = {**given.coefficients, "lambda_": torch.tensor(0.0).double()}
+    found = objective.loss(Linear(objective), dataclasses.replace(given, coefficients=begun))
+    assert torch.equal(found.value, loss("vae").value)
+
+
+def test_wae_is_its_terms_by_their_weights() -> None:
+    objective = made("wae_mmd", lambda_=9.0)
+    networks, given = Linear(objective), step(objective)
+    codes = networks.encode(given.images[0])
+    reconstruction = networks.reconstruction(codes, given.images[0]).mean()
+    discrepancy = squared_discrepancy(codes, given.draws["prior"], "imq")
+    expected = reconstruction + 9 * discrepancy
+    assert objective.loss(networks, given).value.item() == pytest.approx(expected.item())
+
+
 # The discriminator.
 
 
-@pytest.fixture
-def permuted() -> Iterator[tuple[Loss, Tensor, Tensor]]:
-    """The loss of the second batch's discriminator, with the latents of either class."""
-    objective = made("factor_vae", permute="second_batch")
+@pytest.fixture(params=["same_batch", "second_batch"])
+def permuted(request: pytest.FixtureRequest) -> tuple[Loss, Tensor, Tensor]:
+    """The discriminator's loss, with its logits for either class as they are made by hand."""
+    objective = made("factor_vae", permute=request.param)
+    assert isinstance(objective, factor_vae.FactorVAE)
     networks = Linear(objective)
     joint = torch.randn(SAMPLES, LATENTS, dtype=torch.float64)
     given = step(objective, latents=joint)
-    assert isinstance(objective, factor_vae.FactorVAE)
-    found = objective.discriminator_loss(networks, given)
-    head = networks.encode(given.images[1])
-    others = objective.posterior.sample(head, given.draws["second_noise"])
+    others = joint
+    if request.param == "second_batch":
+        head = networks.encode(given.images[1])
+        others = objective.posterior.sample(head, given.draws["second_noise"])
     columns = [others[given.draws["order"][:, k], k] for k in range(LATENTS)]
-    yield found, joint @ networks.others, torch.stack(columns, 1) @ networks.others
+    found = objective.discriminator_loss(networks, given)
+    return found, joint @ networks.others, torch.stack(columns, 1) @ networks.others
 
 
 def test_the_discriminator_learns_by_half_the_cross_entropy_of_either_class(
@@ -332,6 +368,11 @@ def test_its_accuracy_is_the_share_of_both_classes_told_apart(
     assert found.terms["discriminator_accuracy"].item() == pytest.approx(
         right.item() / (2 * SAMPLES)
     )
+
+
+def test_the_discriminator_has_the_protocols_optimizer_at_its_own_rate() -> None:
+    optimizers = made("factor_vae", discriminator_learning_rate=3e-5).optimizers()
+    assert optimizers == {"discriminator": Adam(learning_rate=3e-5, betas=(0.5, 0.9), eps=1e-8)}
 
 
 def test_the_discriminator_has_six_layers_of_a_thousand() -> None:
@@ -358,7 +399,7 @@ def test_lambda_d_follows_lambda_od_as_in_the_study(name: str, multiple: float) 
         "lambda_od": 5,
         "lambda_d": 5 * multiple,
     }
-    assert made(name, lambda_od=5, lambda_d=3).model_dump()["lambda_d"] == 3
+    assert made(name, lambda_od=5, lambda_d=3).coefficients(pixels=1, latents=1)["lambda_d"] == 3
 
 
 def test_a_reward_for_distance_from_the_prior_is_refused() -> None:

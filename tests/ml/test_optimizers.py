@@ -117,6 +117,14 @@ def test_rows_move_each_by_its_own_numbers_and_as_they_would_alone(name: str) ->
         torch.testing.assert_close(together[row], alone[0], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", components("optimizer"))
+def test_a_schedules_factor_is_a_factor_of_the_learning_rate(name: str) -> None:
+    decay = {"weight_decay": 0.1}
+    halved = made({"name": name, "learning_rate": 0.02, **decay}).scalars(step=3, factor=0.5)
+    plain = made({"name": name, "learning_rate": 0.01, **decay}).scalars(step=3, factor=1.0)
+    assert halved == pytest.approx(plain)
+
+
 def test_the_first_step_of_adam_is_the_learning_rate_against_the_sign_of_the_gradient() -> None:
     # m^ / (sqrt(v^) + eps) = g / |g| at the first step.
     adam = Adam(learning_rate=0.25)

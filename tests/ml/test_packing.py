@@ -31,7 +31,7 @@ class FakeMeter:
 
     def __init__(self, available: int) -> None:
         self._available = available
-        self._peaks = iter([1000, 1600])
+        self._peaks = iter([1600, 2200])
 
     def peak(self, work: Callable[[], None]) -> int:
         work()
@@ -66,7 +66,7 @@ def test_as_many_runs_as_leave_a_tenth_of_the_memory(available: int, most: int, 
     assert widest(spec(), CPU, most, meter=FakeMeter(available)) == width
 
 
-def test_a_run_and_two_are_trained_for_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_and_three_are_trained_for_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[int, int]] = []
     train_cohort = packing.train_cohort
 
@@ -77,7 +77,7 @@ def test_a_run_and_two_are_trained_for_the_measure(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(packing, "train_cohort", watched)
     meter = FakeMeter(4000)
     assert widest(spec(), CPU, 64, meter=meter) == 4
-    assert trained == [(1, 2), (2, 2)]
+    assert trained == [(2, 2), (3, 2)]
     # What is known of a kind of run is not measured again, whatever its numbers are.
     assert widest(spec(gradient_clip=3), CPU, 64, meter=meter) == 4
     assert len(trained) == 2
@@ -90,7 +90,15 @@ def test_on_a_cpu_one_is_trained_after_the_other() -> None:
 def test_a_run_alone_is_not_measured() -> None:
     meter = FakeMeter(4000)
     assert widest(spec(), CPU, 1, meter=meter) == 1
-    assert next(meter._peaks) == 1000
+    assert next(meter._peaks) == 1600
+
+
+def test_where_three_runs_do_not_fit_one_is_trained() -> None:
+    class Small(FakeMeter):
+        def peak(self, work: Callable[[], None]) -> int:
+            raise torch.OutOfMemoryError
+
+    assert widest(spec(), CPU, 64, meter=Small(4000)) == 1
 
 
 def test_memory_that_a_second_run_does_not_add_to_is_no_bound() -> None:

@@ -154,3 +154,11 @@ def test_a_traversal_of_an_encoder_without_noise_is_ordered_by_deviation() -> No
     order = np.argsort(-deviations)
     assert [label.split()[0] for label in labels] == [f"z{latent}" for latent in order]
     assert all(f"sd {deviations[k]:.2f}" in label for k, label in zip(order, labels, strict=True))
+
+
+def test_what_falls_below_zero_is_drawn_as_lines() -> None:
+    curves = {"reconstruction": [(1, 5.0), (2, -3.0)], "kl": [(1, 1.0), (2, 2.0)]}
+    given = Material(**{**vars(material()), "scalars": curves})
+    [axes, *_] = ObjectiveTerms().draw(given).axes
+    assert [line.get_ydata()[-1] for line in axes.lines] == [-3.0, 2.0]
+    assert not axes.collections

@@ -166,3 +166,10 @@ def test_a_deviation_of_pixels_is_refused_where_it_is_of_no_use() -> None:
         RunSpec.parse(given)
     gaussian = {**given, "training": {"likelihood": "gaussian", "pixel_deviation": 0.1}}
     assert RunSpec.parse(gaussian).training.pixel_deviation == 0.1
+
+
+@pytest.mark.parametrize("weight", [10**400, "much", None, 2e7, [1]])
+@pytest.mark.parametrize("name", ["dip_vae_i", "dip_vae_ii"])
+def test_a_weight_that_is_none_is_told_where_it_was_written(name: str, weight: object) -> None:
+    given = {"dataset": "digits", "objective": {"name": name, "lambda_od": weight}}
+    assert [fault.path for fault in faults_of(given)] == ["objective.lambda_od"]

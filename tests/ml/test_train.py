@@ -133,6 +133,54 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_optimizer_moves() ->
     assert all(tensor.isfinite().all() for tensor in last.tensors.values())
 
 
+def test_a_gradient_that_is_not_finite_stops_the_run_though_its_loss_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vae = registry.find("objective", "vae")
+    loss = vae.loss  # type: ignore[attr-defined]
+
+    def steep(self: Any, networks: Any, given: Any) -> Any:
+        found = loss(self, networks, given)
+        # The root of zero has no slope.
+        return found._replace(value=found.value + (0 * found.value).sqrt())
+
+    monkeypatch.setattr(vae, "loss", steep)
+    with pytest.raises(NonFiniteLoss) as raised:
+        train(spec("vae"), data=DIGITS)
+    assert math.isfinite(raised.value.terms["loss"])
+    assert not math.isfinite(raised.value.terms["gradient_norm"])
+
+
+def test_what_diverged_first_is_what_is_told() -> None:
+    # The discriminator's loss is not finite either once the model's is not.
+    hot = spec("factor_vae", optimizer={"name": "adam", "learning_rate": 100.0}, steps=60)
+    with pytest.raises(NonFiniteLoss) as raised:
+        train(hot, data=DIGITS)
+    assert not math.isfinite(raised.value.terms["loss"] + raised.value.terms["gradient_norm"])
+
+
+def test_a_network_called_on_what_no_run_owns_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = registry.find("objective", "vae")
+    monkeypatch.setattr(vae, "loss", lambda _, networks, __: networks.decode(torch.zeros(2, 4)))
+    with pytest.raises(TypeError, match="the same for all runs"):
+        train(spec("vae"), data=DIGITS)
+
+
+@pytest.mark.parametrize("permute", ["same_batch", "second_batch"])
+def test_the_discriminator_sees_the_model_as_its_step_left_it(permute: str) -> None:
+    def first_moment(rate: float) -> Tensor:
+        objective = {"name": "factor_vae", "permute": permute}
+        slow = {"name": "sgd", "learning_rate": rate}
+        kept = paused(spec(objective, optimizer=slow), at=1)
+        checkpoint = Kept(start=kept.files[-1]).restore()
+        assert checkpoint is not None
+        return checkpoint.tensors["discriminator/first/discriminator/0.weight"]
+
+    # A second batch is encoded after the model's step; the first was before it.
+    same = torch.equal(first_moment(1e-3), first_moment(1e-9))
+    assert same is (permute == "same_batch")
+
+
 def test_clipping_bounds_what_the_optimizer_sees() -> None:
     free = train(spec(steps=1), data=DIGITS)
     # Adam's first step is the sign of the gradient at any scale far above eps, so a clip far
@@ -152,6 +200,16 @@ def test_a_checkpoint_of_another_run_is_refused() -> None:
     kept = paused(spec(), at=2)
     with pytest.raises(ForeignCheckpoint):
         train(spec(seed=5), Kept(start=kept.files[-1]), data=DIGITS)
+
+
+def test_a_checkpoint_of_other_numbers_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As after an update of the software, of which the run's identity is part.
+    monkeypatch.setattr("ml.training_state.FORMAT", 1)
+    old = paused(spec(), at=2)
+    monkeypatch.undo()
+    again = paused(spec(), at=12, start=old.files[-1])
+    assert again.files[-1] == paused(spec(), at=12).files[-1]
+    assert min(again.points) == 1
 
 
 def test_the_record_says_where_each_stretch_was_trained() -> None:
@@ -209,6 +267,18 @@ def test_the_learning_rate_follows_its_schedule() -> None:
     still = train(spec(schedule={"name": "steps", "at": [1], "by": 0.0}, steps=3), data=DIGITS)
     one = train(spec(schedule={"name": "constant"}, steps=1), data=DIGITS)
     assert same_bits(still, one)
+
+
+def test_the_deviation_of_pixels_weighs_their_squared_errors() -> None:
+    squared = []
+    for deviation in (1.0, 0.1):
+        kept = Kept()
+        run = spec("vae", likelihood="gaussian", pixel_deviation=deviation, steps=1)
+        train(run, kept, data=DIGITS)
+        constant = 64 * 64 * math.log(deviation * math.sqrt(2 * math.pi))
+        squared.append((kept.points[1]["reconstruction"] - constant) * deviation**2)
+    # Before the first step the weights are the same, and so are the errors.
+    assert squared[0] == pytest.approx(squared[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("deviation", [None, 0.1])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ml.layout import ALIGNMENT, Layout, Precision, laid_out
+from ml.memory_layout import ALIGNMENT, Precision, laid_out
+from ml.row_layout import RowLayout
 
 SHAPES = {"kernel": (3, 2, 4, 4), "bias": (5,), "dense": (7, 3)}
 
@@ -16,7 +17,7 @@ def tensors() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_packed_is_what_comes_out(precision: Precision) -> None:
-    layout = Layout(SHAPES, precision)
+    layout = RowLayout(SHAPES, precision)
     runs = [tensors(), tensors()]
     found = layout.unpack(torch.stack([layout.pack(run) for run in runs]))
     for place, run in enumerate(runs):
@@ -27,12 +28,12 @@ def test_what_is_packed_is_what_comes_out(precision: Precision) -> None:
 def test_the_order_in_which_tensors_come_does_not_matter() -> None:
     given = tensors()
     backwards = dict(reversed(given.items()))
-    layout = Layout({name: tensor.shape for name, tensor in backwards.items()}, "float32")
-    assert torch.equal(Layout(SHAPES, "float32").pack(given), layout.pack(backwards))
+    layout = RowLayout({name: tensor.shape for name, tensor in backwards.items()}, "float32")
+    assert torch.equal(RowLayout(SHAPES, "float32").pack(given), layout.pack(backwards))
 
 
 def test_every_tensor_of_every_row_is_aligned() -> None:
-    layout = Layout(SHAPES, "float32")
+    layout = RowLayout(SHAPES, "float32")
     rows = torch.zeros(3, layout.length)
     for tensor in layout.unpack(rows).values():
         for row in tensor:
@@ -40,7 +41,7 @@ def test_every_tensor_of_every_row_is_aligned() -> None:
 
 
 def test_gradients_reach_a_row_through_its_views() -> None:
-    layout = Layout(SHAPES, "float32")
+    layout = RowLayout(SHAPES, "float32")
     rows = torch.stack([layout.pack(tensors())] * 2).requires_grad_()
     views = layout.unpack(rows)
     value = (views["kernel"].square().sum((1, 2, 3, 4)) * torch.tensor([1.0, 3.0])).sum()
@@ -53,6 +54,6 @@ def test_gradients_reach_a_row_through_its_views() -> None:
 def test_images_in_bfloat16_have_their_channels_last_by_their_strides(channels: int) -> None:
     images = laid_out(torch.rand(2, channels, 8, 8), "bfloat16")
     assert images.stride() == (64 * channels, 1, 8 * channels, channels)
-    layout = Layout({"kernel": (3, channels, 4, 4)}, "bfloat16")
+    layout = RowLayout({"kernel": (3, channels, 4, 4)}, "bfloat16")
     kernel = layout.unpack(torch.zeros(1, layout.length))["kernel"]
     assert kernel.squeeze(0).stride() == (16 * channels, 1, 4 * channels, channels)

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Precision = Literal["float32", "bfloat16"]
-
-ALIGNMENT = 16
-"""Numbers; torch's own tensors begin at multiples of 64 bytes. A matrix product whose operand
-begins elsewhere may run in another kernel and differ in the last place."""
+from ml.memory_layout import ALIGNMENT, Precision, is_channels_last
 
 
-def laid_out(tensor: Tensor, precision: Precision) -> Tensor:
-    """The tensor in the memory layout that networks of this precision are fast in.
-
-    In bfloat16 that is channels last, said by the strides also where there is one channel: else
-    the first convolution takes such images for channels first, and what follows mixes both.
-    """
-    if _is_channels_last(tensor.shape, precision):
-        last = tensor.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        return last.permute(0, 3, 1, 2)
-    return tensor.contiguous()
-
-
-class Layout:
+class RowLayout:
     """Where each named tensor lies in a row.
 
     In the order of the names, whatever the order in which they came: a file hands them back in
@@ -53,7 +36,7 @@ class Layout:
         return row[0]
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
-        """Views into rows (runs, length) as tensors (runs, *shape), by name; differentiable."""
+        """Views into rows (places, length) as tensors (places, *shape), by name; differentiable."""
         # One split, whose gradient is one concatenation.
         parts = torch.split(rows, self._sizes, dim=1)[::2]
         return {
@@ -62,11 +45,7 @@ class Layout:
         }
 
     def _view(self, part: Tensor, shape: torch.Size) -> Tensor:
-        if _is_channels_last(shape, self._precision):
+        if is_channels_last(shape, self._precision):
             out, channels, height, width = shape
             return part.view(-1, out, height, width, channels).permute(0, 1, 4, 2, 3)
         return part.view(-1, *shape)
-
-
-def _is_channels_last(shape: Sequence[int], precision: Precision) -> bool:
-    return precision == "bfloat16" and len(shape) == 4
