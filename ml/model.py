@@ -13,6 +13,7 @@ from torch import Tensor
 from ml import tensor_file
 from ml.architecture import ImageShape
 from ml.identity import train_id
+from ml.memory_layout import channels_last, with_channels_last
 from ml.networks import BoundNetworks, Parameters, build
 from ml.spec import RunSpec
 
@@ -118,7 +119,13 @@ class Model:
         )
 
     def _networks(self) -> BoundNetworks:
-        return BoundNetworks(self.spec, build(self.spec, self.image_shape), self.parameters)
+        parameters: Mapping[str, Mapping[str, Tensor]] = self.parameters
+        if channels_last(self._device(), "float32"):
+            parameters = {
+                network: {name: with_channels_last(tensor) for name, tensor in named.items()}
+                for network, named in parameters.items()
+            }
+        return BoundNetworks(self.spec, build(self.spec, self.image_shape), parameters)
 
     def _device(self) -> torch.device:
         return next(iter(self.parameters["decoder"].values())).device

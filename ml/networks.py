@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 from ml.architecture import ImageShape
 from ml.draws import generator
 from ml.likelihood import negative_log_likelihood
-from ml.memory_layout import Precision, laid_out
+from ml.memory_layout import Precision
 from ml.spec import RunSpec
 
 Parameters = dict[str, dict[str, Tensor]]
@@ -91,11 +91,13 @@ class BoundNetworks:
         return self.call("decoder", latents)
 
     def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
-        logits = self.decode(latents)
-        return negative_log_likelihood(logits, images, self._likelihood, self._deviation)
+        return self._cost(self.decode(latents), images)
 
     def call(self, network: str, inputs: Tensor) -> Tensor:
-        return self._called(network, self._parameters[network], laid_out(inputs, self._precision))
+        return self._called(network, self._parameters[network], inputs)
+
+    def _cost(self, logits: Tensor, images: Tensor) -> Tensor:
+        return negative_log_likelihood(logits, images, self._likelihood, self._deviation)
 
     def _called(self, network: str, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         with torch.autocast(
@@ -111,24 +113,33 @@ class StackedNetworks(BoundNetworks):
 
     Parameters are (places, *shape). The loss is vmapped and the networks are not: a call leaves the
     vmap with the inputs of all models, (places, samples, ...), and comes back with their outputs.
-    Memory layouts, which vmap does not let one choose, are chosen here, and a stack of one costs
-    what one model costs.
+    Memory layouts and fused kernels, which vmap does not let one choose, are chosen here, and a
+    stack of one costs what one model costs.
     """
 
     def call(self, network: str, inputs: Tensor) -> Tensor:
-        outputs = _OnTheStack.apply(  # type: ignore[no-untyped-call]
-            partial(self._of_all, network), inputs
-        )
-        assert isinstance(outputs, Tensor)
-        return outputs
+        return _on_the_stack(partial(self._of_all, network), inputs)
+
+    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+        return _on_the_stack(self._reconstruction_of_all, latents, images)
 
     def _of_all(self, network: str, inputs: Tensor) -> Tensor:
         parameters = self._parameters[network]
         if len(inputs) == 1:
             alone = {name: tensor.squeeze(0) for name, tensor in parameters.items()}
-            only = laid_out(inputs.squeeze(0), self._precision)
-            return self._called(network, alone, only).unsqueeze(0)
+            return self._called(network, alone, inputs.squeeze(0)).unsqueeze(0)
         return vmap(partial(self._called, network))(dict(parameters), inputs)
+
+    def _reconstruction_of_all(self, latents: Tensor, images: Tensor) -> Tensor:
+        logits = self._of_all("decoder", latents)
+        costs = self._cost(logits.flatten(0, 1), images.flatten(0, 1))
+        return costs.view(latents.shape[:2])
+
+
+def _on_the_stack(of_all: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    outputs = _OnTheStack.apply(of_all, *inputs)  # type: ignore[no-untyped-call]
+    assert isinstance(outputs, Tensor)
+    return outputs
 
 
 class _OnTheStack(torch.autograd.Function):
@@ -139,11 +150,8 @@ class _OnTheStack(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(_of_all: Callable[[Tensor], Tensor], _inputs: Tensor) -> Tensor:
-        raise TypeError(
-            "a loss called a network on a tensor that is the same for all runs; networks are called"
-            " on what is made of images, draws or coefficients"
-        )
+    def forward(_of_all: Callable[..., Tensor], *_inputs: Tensor) -> Tensor:
+        raise TypeError(NOT_ITS_OWN)
 
     @staticmethod
     def setup_context(_ctx: Any, _inputs: Any, _output: Any) -> None:
@@ -151,6 +159,17 @@ class _OnTheStack(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        _info: Any, in_dims: tuple[Any, int], of_all: Callable[[Tensor], Tensor], inputs: Tensor
+        _info: Any, in_dims: tuple[int | None, ...], of_all: Callable[..., Tensor], *inputs: Tensor
     ) -> tuple[Tensor, int]:
-        return of_all(inputs.movedim(in_dims[1], 0)), 0
+        stacked = []
+        for dimension, tensor in zip(in_dims[1:], inputs, strict=True):
+            if dimension is None:
+                raise TypeError(NOT_ITS_OWN)
+            stacked.append(tensor.movedim(dimension, 0))
+        return of_all(*stacked), 0
+
+
+NOT_ITS_OWN = (
+    "a loss called a network on a tensor that is the same for all runs; networks are called on"
+    " what is made of images, draws or coefficients"
+)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ml.memory_layout import ALIGNMENT, Precision, is_channels_last
+from ml.memory_layout import ALIGNMENT
 
 
 class RowLayout:
@@ -18,9 +18,9 @@ class RowLayout:
     any, and sums over a row must not depend on that.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int]], precision: Precision) -> None:
+    def __init__(self, shapes: Mapping[str, Sequence[int]], *, channels_last: bool) -> None:
         self._shapes = {name: torch.Size(shapes[name]) for name in sorted(shapes)}
-        self._precision = precision
+        self._channels_last = channels_last
         self._sizes: list[int] = []
         for shape in self._shapes.values():
             size = math.prod(shape)
@@ -45,7 +45,7 @@ class RowLayout:
         }
 
     def _view(self, part: Tensor, shape: torch.Size) -> Tensor:
-        if is_channels_last(shape, self._precision):
+        if self._channels_last and len(shape) == 4:
             out, channels, height, width = shape
             return part.view(-1, out, height, width, channels).permute(0, 1, 4, 2, 3)
         return part.view(-1, *shape)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ml.environment import environment
 from ml.identity import FORMAT, train_id
+from ml.memory_layout import channels_last
 from ml.networks import Parameters, groups_of, initial_parameters
 from ml.objective import Update
 from ml.optimizer import Optimizer
@@ -94,7 +95,7 @@ class TrainingState:
                 for network in networks
                 for name, parameter in modules[network].named_parameters()
             }
-            layout = RowLayout(shapes, precision)
+            layout = RowLayout(shapes, channels_last=channels_last(device, precision))
             rows = torch.zeros(len(places), layout.length, device=device)
             slots = optimizer_of(group, places[0]).slots if group in moved else ()
             self.groups[group] = Group(
