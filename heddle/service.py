@@ -145,7 +145,9 @@ class _Service:
         # An event stream would keep it from ending for ever.
         api += ["--timeout-graceful-shutdown", str(API_DRAIN_SECONDS)]
         one_thread = {"OMP_NUM_THREADS": "1"}
-        threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, (os.cpu_count() or 1) - 1))
+        # Threads that wait for one that has no core cost far more than they bring.
+        cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes
+        threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, cores))
         schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(

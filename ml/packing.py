@@ -45,7 +45,8 @@ class CudaMeter:
     def available(self) -> int:
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
-        return free + torch.cuda.memory_reserved(self._device)
+        kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return free + kept
 
 
 def power_of_two(most: int) -> int:
@@ -95,17 +96,27 @@ def _train(spec: RunSpec, width: int, device: torch.device, data: Dataset) -> No
             raise outcome
 
 
-def widest(spec: RunSpec, device: torch.device, most: int, *, meter: Meter | None = None) -> int:
-    """How many runs like this one to train side by side, at most `most`.
+def widest(
+    spec: RunSpec,
+    device: torch.device,
+    most: int,
+    *,
+    asked: int | None = None,
+    meter: Meter | None = None,
+) -> int:
+    """How many runs like this one to train side by side, at most `most`: a power of two.
 
-    One on a CPU, where a step of many costs as much as many steps. Elsewhere a run's memory is
-    measured the first time that its like is asked about.
+    On a CPU, where a step of many costs as much as many steps, one, unless more are `asked` for.
+    Elsewhere at most as many as are asked for; a run's memory is measured the first time that its
+    like is asked about.
     """
-    most = min(most, WIDEST)
-    if most < 2 or (meter is None and device.type != "cuda"):
-        return 1
-    meter = meter or CudaMeter(device)
     key = (cohort_key(spec), str(device))
+    most = min(most, WIDEST, asked or WIDEST, _too_wide.get(key, 2 * WIDEST) // 2)
+    if most < 2:
+        return 1
+    if meter is None and device.type != "cuda":
+        return power_of_two(most) if asked else 1
+    meter = meter or CudaMeter(device)
     if key not in _known:
         try:
             _known[key] = measured(spec, spec.dataset.open(), device, meter)
@@ -114,4 +125,10 @@ def widest(spec: RunSpec, device: torch.device, most: int, *, meter: Meter | Non
     return _known[key].widest(meter.available(), most)
 
 
+def ran_out(spec: RunSpec, device: torch.device, width: int) -> None:
+    """Runs like this one did not fit at this width: from now on half as many are tried at most."""
+    _too_wide[cohort_key(spec), str(device)] = width
+
+
 _known: dict[tuple[str, str], Memory] = {}
+_too_wide: dict[tuple[str, str], int] = {}

@@ -212,6 +212,8 @@ def train_cohort(
                     continue_or_stop(wish)
                 if step == training.steps:
                     run.outcome = _model(run, state, data)
+            # At once: who asks for an end hears of it before the next run is looked at.
+            yield from _ended([run])
         yield from _ended(runs)
 
 

@@ -100,14 +100,14 @@ def record_checkpoint(
     path: str,
     sha256: str,
     size: int,
-    width: int | None = None,
-    device: str | None = None,
+    width: int,
+    device_model: str,
     keep: int = 2,
 ) -> list[str]:
     """Make a written checkpoint count, and forget those of this run beyond the newest `keep`.
 
-    `width` is that of the cohort that made it, and `device` the model of its device: what the run
-    must be given again to go on with the same bits.
+    `width` is that of the cohort that made it: what the run must be given again, on the same
+    `device_model`, to go on with the same bits.
 
     Returns:
         Paths of the forgotten ones, whose files may now be removed.
@@ -122,7 +122,7 @@ def record_checkpoint(
         session.execute(
             update(tables.Job)
             .where(tables.Job.id == claim.job_id)
-            .values(cohort_width=width, cohort_device=device)
+            .values(cohort_width=width, cohort_device=device_model)
         )
         this = (tables.Checkpoint.run_id == claim.run_id, key == (claim.fence, step))
         # A stop right after a checkpoint writes the same step again.
@@ -151,6 +151,19 @@ def record_checkpoint(
                 )
             )
         return [old_path for _, _, old_path in forgotten]
+
+
+def unbind_width(database: Database, claim: Claim) -> None:
+    """Let a run go on at any width, at the price of its last bits: at its own it cannot.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with database.write() as session:
+        hold(session, claim)
+        session.execute(
+            update(tables.Job).where(tables.Job.id == claim.job_id).values(cohort_width=None)
+        )
 
 
 def checkpoints(database: Database, run_id: str) -> list[Checkpoint]:

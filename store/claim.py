@@ -15,6 +15,8 @@ from store.moves import move_evaluations, move_runs
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Job, Run
 
+ALONE_AFTER_LOSSES = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -30,6 +32,12 @@ class Claim:
     fence: int
     #: How often the job has been claimed, this time included.
     attempts: int
+    #: How often its lease ran out since it was last asked for.
+    losses: int
+    #: Training jobs of one key can be done side by side; None goes with no other.
+    cohort_key: str | None
+    #: The width at which training goes on with the same bits on this device; None if it is free.
+    cohort_width: int | None
 
     @property
     def trains(self) -> str:
@@ -46,66 +54,14 @@ class Claim:
         return self.evaluation_id
 
 
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """The training job whose turn it is, and the others that could be done beside it."""
-
-    run_id: str
-    #: What they have in common; None for a job that goes with no other.
-    key: str | None
-    #: The width at which it goes on with the same bits on this device; None if it is free.
-    width: int | None
-    #: How many wait that could be done at any width, or at that one, itself included.
-    waiting: int
-
-
-def next_cohort(database: Database, *, device: str, most: int) -> Cohort | None:
-    """The training job whose turn it is, with up to `most` others that could go with it.
-
-    A run goes on with the same bits at the width that made its checkpoint, on the same device
-    model; one that comes from another device is free to take any.
-
-    Args:
-        database: where the jobs are.
-        device: the model of the device that is to do them.
-        most: counting stops here.
-    """
-    with database.read() as session:
-        waits = (Job.kind == JobKind.TRAIN, Job.state == JobState.QUEUED)
-        head = session.execute(
-            select(Job.run_id, Job.cohort_key, _width_on(device))
-            .where(*waits)
-            .order_by(Job.priority.desc(), Job.created_at, Job.id)
-            .limit(1)
-        ).one_or_none()
-        if head is None:
-            return None
-        run_id, key, width = head
-        assert run_id is not None  # as it is a training job
-        beside = select(Job.id).where(*waits, _beside(run_id, key, width, device)).limit(most)
-        waiting = session.scalar(select(func.count()).select_from(beside.subquery()))
-        return Cohort(run_id, key, width, max(1, waiting or 0))
-
-
-def claim_cohort(
+def claim(
     database: Database,
-    cohort: Cohort,
+    kind: JobKind,
     *,
-    device: str,
-    width: int,
     worker: str,
     lease_seconds: float,
-) -> list[Claim]:
-    """Take up to `width` training jobs that can be done side by side.
-
-    Those whose turn comes first; fewer, or none, when others were faster.
-    """
-    which = _beside(cohort.run_id, cohort.key, cohort.width, device)
-    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds)
-
-
-def claim(
-    database: Database, kind: JobKind, *, worker: str, lease_seconds: float, width: int = 1
+    width: int = 1,
+    device_model: str | None = None,
 ) -> list[Claim]:
     """Take up to `width` waiting jobs of a kind, in order of priority and then of age.
 
@@ -118,8 +74,35 @@ def claim(
         worker: a name that tells people which process on which machine it is.
         lease_seconds: how long the worker may be silent; `beat` renews it.
         width: how many jobs at most.
+        device_model: the device that is to train; a width binds where its checkpoint was made.
     """
-    return _claim(database, kind, true(), width, worker, lease_seconds)
+    return _claim(database, kind, true(), width, worker, lease_seconds, device_model)
+
+
+def count_beside(database: Database, held: Claim, *, device_model: str, most: int) -> int:
+    """How many waiting jobs could be trained beside one that is held; counting stops at `most`."""
+    if _goes_alone(held):
+        return 0
+    which = (Job.state == JobState.QUEUED, _beside(held, device_model))
+    with database.read() as session:
+        waiting = select(Job.id).where(*which).limit(most)
+        return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+
+
+def claim_beside(
+    database: Database,
+    held: Claim,
+    *,
+    device_model: str,
+    width: int,
+    worker: str,
+    lease_seconds: float,
+) -> list[Claim]:
+    """Take up to `width` more jobs that can be trained beside one that is held, in their order."""
+    if width < 1 or _goes_alone(held):
+        return []
+    which = _beside(held, device_model)
+    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds, device_model)
 
 
 def _claim(
@@ -129,6 +112,7 @@ def _claim(
     width: int,
     worker: str,
     lease_seconds: float,
+    device_model: str | None,
 ) -> list[Claim]:
     with database.write() as session:
         candidates = _lock_next(session, kind, which, width)
@@ -146,7 +130,17 @@ def _claim(
                     lease_until=db_now() + lease_seconds,
                     worker=worker,
                 )
-                .returning(Job.id, Job.kind, Job.run_id, Job.evaluation_id, Job.fence, Job.attempts)
+                .returning(
+                    Job.id,
+                    Job.kind,
+                    Job.run_id,
+                    Job.evaluation_id,
+                    Job.fence,
+                    Job.attempts,
+                    Job.losses,
+                    Job.cohort_key,
+                    _width_on(device_model),
+                )
             )
             claims = [Claim(*row) for row in rows]
             move_runs(
@@ -162,18 +156,27 @@ def _claim(
     return sorted(claims, key=lambda taken: order.index(taken.job_id))
 
 
-def _width_on(device: str) -> ColumnElement[int | None]:
+def _width_on(device_model: str | None) -> ColumnElement[int | None]:
     """The width that binds a job on this device, if any does."""
-    return case((Job.cohort_device == device, Job.cohort_width), else_=None)
+    return case((Job.cohort_device == device_model, Job.cohort_width), else_=None)
 
 
-def _beside(run_id: str, key: str | None, width: int | None, device: str) -> ColumnElement[bool]:
-    """Which jobs can be done beside this one: with the same key, and bound to no other width."""
-    if key is None:
-        return Job.run_id == run_id
-    bound = _width_on(device)
-    fits = bound.is_(None) if width is None else or_(bound.is_(None), bound == width)
-    return and_(Job.cohort_key == key, fits)
+def _goes_alone(held: Claim) -> bool:
+    """Whether a job is to be trained without others: after two losses it may be their cause."""
+    return held.cohort_key is None or held.losses >= ALONE_AFTER_LOSSES
+
+
+def _beside(held: Claim, device_model: str) -> ColumnElement[bool]:
+    """Jobs that can be trained beside one that is held: of its key, and bound to no other width."""
+    bound = _width_on(device_model)
+    free = bound.is_(None)
+    fits = free if held.cohort_width is None else or_(free, bound == held.cohort_width)
+    return and_(
+        Job.kind == JobKind.TRAIN,
+        Job.cohort_key == held.cohort_key,
+        Job.losses < ALONE_AFTER_LOSSES,
+        fits,
+    )
 
 
 def _lock_next(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from ml.arrays_file import read_arrays
 from ml.encode import EncodedRows, draw_rows, encode_rows
@@ -16,21 +18,36 @@ from ml.evaluation_spec import FileEvaluation
 from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.spec import RunSpec
-from store.claim import Claim
+from store.claim import Claim, claim
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation
 from store.queries import Curves, File, artifact, evaluation, scalars
 from store.states import JobKind
 from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, put, read
 from worker.lease import Lease
-from worker.next_job import work_on_next
+from worker.outcome import recorded
 from worker.settings import worker_settings
-from worker.stores import Stores
+from worker.stores import Stores, stores, worker_name
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate_next() -> bool:
     """Make the evaluation whose turn it is; False when none waits."""
-    return work_on_next(JobKind.EVALUATE, worker_settings().evaluate_threads, _evaluate)
+    here = stores()
+    claims = claim(
+        here.database,
+        JobKind.EVALUATE,
+        worker=worker_name(),
+        lease_seconds=here.settings.lease_seconds,
+    )
+    for taken in claims:
+        subject = taken.run_id or taken.evaluation_id
+        logger.info("evaluation of %s, attempt %d, begins", subject, taken.attempts)
+        torch.set_num_threads(worker_settings().evaluate_threads)
+        with recorded(here, taken):
+            _evaluate(here, taken)
+    return bool(claims)
 
 
 def _evaluate(here: Stores, claim: Claim) -> None:

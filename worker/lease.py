@@ -1,10 +1,9 @@
-"""Holding a job while working on it: heartbeat, progress, curves, checkpoints, being stopped."""
+"""Holding a job while working on it: progress, curves, checkpoints, being stopped."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from collections import defaultdict
@@ -21,6 +20,7 @@ from store.checkpoints import checkpoints, record_checkpoint
 from store.claim import Claim
 from store.errors import LeaseLost
 from worker import draining
+from worker.heart import heart
 from worker.patience import DATABASE_AWAY, patiently
 from worker.stores import Stores
 
@@ -28,18 +28,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GRACE_SECONDS = 10.0
-"""A process that has lost its lease ends by force after so long."""
-
 
 class Lease:
-    """A claim kept alive by a thread: the recorder (`ml.recorder.Recorder`) of a job.
+    """A claim kept alive: the recorder (`ml.recorder.Recorder`) of a job.
 
-    Every beat carries progress and new points of the curves in one transaction, and brings back
-    whether somebody cancelled. When the database refuses a beat because the job has moved on, or
-    could not be reached for as long as the lease lasts, the work is told to stop at its
-    next step; if it does not within ten seconds, the process ends. What the work itself writes
-    waits for the database for as long.
+    Every beat (`worker.heart`) carries progress and new points of the curves in one transaction,
+    and brings back whether somebody cancelled. When the database refuses a beat because the job has
+    moved on, or could not be reached for as long as the lease lasts, the work is told to stop at
+    its next step; if nothing of this process's work is heard of for ten seconds after that, the
+    process ends. What the work itself writes waits for the database for as long.
     """
 
     def __init__(self, stores: Stores, claim: Claim) -> None:
@@ -54,10 +51,9 @@ class Lease:
         self._lost = threading.Event()
         self._over = threading.Event()
         self._renewed = time.monotonic()
-        self._thread = threading.Thread(target=self._beats, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Lease:
-        self._thread.start()
+        heart().add(self)
         return self
 
     def __exit__(
@@ -67,7 +63,9 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._thread.join()
+        heart().remove(self)
+        with self._beating:
+            pass  # A beat under way is the last.
         if error is not None and not isinstance(error, LeaseLost):
             # The curves up to an error are what one looks at to understand it.
             with suppress(LeaseLost, *DATABASE_AWAY):
@@ -99,7 +97,7 @@ class Lease:
                     sha256=sha256,
                     size=size,
                     width=checkpoint.document["width"],
-                    device=checkpoint.document["history"][-1]["device_model"],
+                    device_model=checkpoint.document["history"][-1]["device_model"],
                 )
             )
         except LeaseLost:
@@ -125,6 +123,7 @@ class Lease:
                 self._points[tag].append((step, value))
 
     def progress(self, progress: Progress) -> Wish:
+        heart().hear()
         self._progress = progress
         if self._lost.is_set():
             raise LeaseLost(self.claim.job_id, self.claim.fence)
@@ -158,27 +157,30 @@ class Lease:
         self._renewed = began
         self._cancelled = answer.cancel_requested
 
-    def _beats(self) -> None:
-        settings = self._stores.settings
-        while not self._over.wait(settings.beat_seconds):
+    @property
+    def beat_seconds(self) -> float:
+        return self._stores.settings.beat_seconds
+
+    def beat_or_lose(self) -> bool:
+        """One beat; whether the lease is lost and the work has not ended yet."""
+        if not self._lost.is_set():
             try:
                 with self._beating:
                     if not self._over.is_set():
                         self._beat()
             except LeaseLost:
-                break
+                self._lose()
             # Whatever it is: a worker without a heartbeat must know that it has none.
             except Exception as error:
                 logger.warning("a beat did not reach the database: %s", error)
-                if time.monotonic() - self._renewed > settings.lease_seconds:
-                    break
-        if self._over.is_set():
-            return
-        self._lost.set()
-        logger.error("lost the lease of job %s; stopping", self.claim.job_id)
-        if not self._over.wait(GRACE_SECONDS):
-            # The work hears nothing. Whatever it writes would be refused, but it holds the device.
-            os._exit(1)
+                if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
+                    self._lose()
+        return self._lost.is_set() and not self._over.is_set()
+
+    def _lose(self) -> None:
+        if not self._over.is_set():
+            self._lost.set()
+            logger.error("lost the lease of job %s; stopping", self.claim.job_id)
 
     def _patiently(self, write: Callable[[], T]) -> T:
         return patiently(write, self._stores.settings, self._wait)

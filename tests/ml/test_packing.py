@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from ml import packing
-from ml.packing import Memory, power_of_two, widest
+from ml.packing import Memory, power_of_two, ran_out, widest
 from ml.spec import RunSpec
 
 CPU = torch.device("cpu")
 
 
-def spec(**training: Any) -> RunSpec:
+def spec(*, seed: int = 0, **training: Any) -> RunSpec:
     return RunSpec.parse(
         {
+            "seed": seed,
             "dataset": {"name": "digits", "size": 32},
             "model": {"name": "mlp", "hidden": [8], "latent_dim": 2},
             "objective": "beta_vae",
@@ -44,8 +45,10 @@ class FakeMeter:
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
     packing._known.clear()
+    packing._too_wide.clear()
     yield
     packing._known.clear()
+    packing._too_wide.clear()
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,21 @@ def test_memory_that_a_second_run_does_not_add_to_is_no_bound() -> None:
 
 def test_powers_of_two() -> None:
     assert [power_of_two(most) for most in (1, 2, 3, 4, 63, 64)] == [1, 2, 2, 4, 32, 64]
+
+
+@pytest.mark.parametrize(("asked", "most", "width"), [(8, 64, 8), (8, 7, 4), (1, 64, 1), (2, 1, 1)])
+def test_on_a_cpu_as_many_as_are_asked_for(asked: int, most: int, width: int) -> None:
+    assert widest(spec(), CPU, most, asked=asked) == width
+
+
+def test_elsewhere_at_most_as_many_as_are_asked_for() -> None:
+    assert widest(spec(), CPU, 64, asked=3, meter=FakeMeter(1_000_000)) == 2
+
+
+def test_what_ran_out_of_memory_is_tried_at_half_the_width() -> None:
+    ran_out(spec(), CPU, 8)
+    assert widest(spec(seed=3), CPU, 64, meter=FakeMeter(1_000_000)) == 4
+    ran_out(spec(), CPU, 2)
+    assert widest(spec(), CPU, 64, asked=64) == 1
+    # Others are not touched by it.
+    assert widest(spec(steps=9), CPU, 64, asked=16) == 16

@@ -141,7 +141,9 @@ def test_a_resumed_run_goes_on_from_its_checkpoint(lab: Lab) -> None:
     id = lab.post("a")
     run_id = lab.run_of(id)
     taken = lab.take()
-    record_checkpoint(lab.database, taken, step=9, path="p", sha256="", size=1)
+    record_checkpoint(
+        lab.database, taken, step=9, path="p", sha256="", size=1, width=1, device_model="cpu"
+    )
     fail(lab.database, taken, ERROR)
     resume_run(lab.database, run_id)
     assert lab.events(id)[-1] == "run.queued"

@@ -22,7 +22,16 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 def save(lab: Lab, folder: CheckpointFolder, claim: Claim, step: int) -> list[str]:
     data = f"fence {claim.fence}, step {step}".encode()
     path, sha256, size = folder.write(claim.run_id, claim.fence, step, data)
-    return record_checkpoint(lab.database, claim, step=step, path=path, sha256=sha256, size=size)
+    return record_checkpoint(
+        lab.database,
+        claim,
+        step=step,
+        path=path,
+        sha256=sha256,
+        size=size,
+        width=1,
+        device_model="cpu",
+    )
 
 
 def test_two_checkpoints_are_kept_and_the_others_named_for_removal(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from store.checkpoints import record_checkpoint
-from store.claim import Claim, Cohort, claim_cohort, next_cohort
+import dataclasses
+
+import pytest
+
+from store.checkpoints import record_checkpoint, unbind_width
+from store.claim import Claim, claim, claim_beside, count_beside
+from store.errors import LeaseLost
 from store.finish import release
 from store.tables import Job
 from tests.store.lab import TRAIN, Lab, new_run
@@ -18,45 +23,47 @@ def post(lab: Lab, *keys: str, priority: int = 0) -> list[str]:
     return [link.run_id for link in lab.links(experiment)]
 
 
-def ahead(lab: Lab, *, device: str = HERE, most: int = 64) -> Cohort | None:
-    return next_cohort(lab.database, device=device, most=most)
-
-
 def take(lab: Lab, width: int, *, device: str = HERE) -> list[Claim]:
-    cohort = ahead(lab, device=device)
-    assert cohort is not None
-    return claim_cohort(
-        lab.database, cohort, device=device, width=width, worker="w", lease_seconds=30
+    """The job whose turn it is and up to `width - 1` that go with it, as a worker takes them."""
+    claims = claim(lab.database, TRAIN, worker="w", lease_seconds=30, device_model=device)
+    return claims + (beside(lab, claims[0], width - 1, device=device) if claims else [])
+
+
+def beside(lab: Lab, held: Claim, width: int, *, device: str = HERE) -> list[Claim]:
+    return claim_beside(
+        lab.database, held, device_model=device, width=width, worker="w", lease_seconds=30
     )
+
+
+def count(lab: Lab, held: Claim, *, device: str = HERE, most: int = 64) -> int:
+    return count_beside(lab.database, held, device_model=device, most=most)
 
 
 def runs_of(claims: list[Claim]) -> list[str | None]:
     return [claim.run_id for claim in claims]
 
 
-def stopped(lab: Lab, claim: Claim, *, width: int, device: str = HERE) -> None:
+def stopped(lab: Lab, held: Claim, *, width: int, device: str = HERE) -> None:
     """Leave a checkpoint that was made at a width, and let go of the job."""
     record_checkpoint(
         lab.database,
-        claim,
+        held,
         step=5,
-        path=f"{claim.run_id}/{claim.fence}-5.safetensors",
+        path=f"{held.run_id}/{held.fence}-5.safetensors",
         sha256="0" * 64,
         size=1,
         width=width,
-        device=device,
+        device_model=device,
     )
-    release(lab.database, claim)
+    release(lab.database, held)
 
 
-def test_nothing_waiting_is_no_cohort(lab: Lab) -> None:
-    assert ahead(lab) is None
-
-
-def test_the_first_in_turn_says_what_goes_with_it(lab: Lab) -> None:
-    runs = post(lab, "a", "b", "a", "a")
-    assert ahead(lab) == Cohort(runs[0], "a", None, 3)
-    assert ahead(lab, most=2) == Cohort(runs[0], "a", None, 2)
+def test_one_that_is_held_says_how_many_go_with_it(lab: Lab) -> None:
+    post(lab, "a", "b", "a", "a")
+    [held] = take(lab, 1)
+    assert (held.cohort_key, held.cohort_width, held.losses) == ("a", None, 0)
+    assert count(lab, held) == 2
+    assert count(lab, held, most=1) == 1
 
 
 def test_those_alike_are_taken_in_turn_and_the_others_wait(lab: Lab) -> None:
@@ -74,13 +81,12 @@ def test_priority_decides_whose_cohort_is_next(lab: Lab) -> None:
     assert runs_of(take(lab, 8)) == [urgent[1], *low]
 
 
-def test_a_cohort_that_others_took_meanwhile_is_empty(lab: Lab) -> None:
-    post(lab, "a", "a")
-    cohort = ahead(lab)
-    assert cohort is not None
-    take(lab, 2)
-    late = claim_cohort(lab.database, cohort, device=HERE, width=2, worker="late", lease_seconds=30)
-    assert late == []
+def test_what_others_took_meanwhile_is_not_taken_again(lab: Lab) -> None:
+    post(lab, "a", "a", "a")
+    [first], [second] = take(lab, 1), take(lab, 1)
+    assert len(beside(lab, first, 8)) == 1
+    assert beside(lab, second, 8) == []
+    assert count(lab, second) == 0
 
 
 def test_a_run_goes_on_at_the_width_of_its_checkpoint(lab: Lab) -> None:
@@ -91,42 +97,73 @@ def test_a_run_goes_on_at_the_width_of_its_checkpoint(lab: Lab) -> None:
     stopped(lab, claims[2], width=2)
     # The fourth was stopped before it had a checkpoint: it is free.
     release(lab.database, claims[3])
-    assert ahead(lab) == Cohort(runs[0], "a", 4, 3)
-    assert runs_of(take(lab, 4)) == [runs[0], runs[1], runs[3]]
-    assert ahead(lab) == Cohort(runs[2], "a", 2, 1)
+    taken = take(lab, 4)
+    assert runs_of(taken) == [runs[0], runs[1], runs[3]]
+    assert [one.cohort_width for one in taken] == [4, 4, None]
+    [last] = take(lab, 4)
+    assert (last.run_id, last.cohort_width) == (runs[2], 2)
 
 
 def test_new_runs_do_not_join_one_that_is_bound_behind_them(lab: Lab) -> None:
     first = post(lab, "a")
-    [claim] = take(lab, 1)
+    [held] = take(lab, 1)
     urgent = post(lab, "a", "a", priority=1)
-    stopped(lab, claim, width=8)
+    stopped(lab, held, width=8)
     # At their own width the bound one would lose its bits, so it waits for its turn.
-    assert ahead(lab) == Cohort(urgent[0], "a", None, 2)
     assert runs_of(take(lab, 4)) == urgent
-    assert ahead(lab) == Cohort(first[0], "a", 8, 1)
+    [bound] = take(lab, 4)
+    assert (bound.run_id, bound.cohort_width) == (first[0], 8)
 
 
 def test_a_width_binds_on_the_device_where_the_checkpoint_was_made(lab: Lab) -> None:
     runs = post(lab, "a", "a")
-    for claim in take(lab, 2):
-        stopped(lab, claim, width=32, device=ELSEWHERE)
-    assert ahead(lab) == Cohort(runs[0], "a", None, 2)
-    assert ahead(lab, device=ELSEWHERE) == Cohort(runs[0], "a", 32, 2)
-    assert runs_of(take(lab, 1)) == runs[:1]
+    for held in take(lab, 2):
+        stopped(lab, held, width=32, device=ELSEWHERE)
+    [free] = take(lab, 1)
+    assert (free.run_id, free.cohort_width) == (runs[0], None)
+    release(lab.database, free)
+    there = take(lab, 2, device=ELSEWHERE)
+    assert [(one.run_id, one.cohort_width) for one in there] == [(run, 32) for run in runs]
 
 
 def test_a_job_of_an_older_version_goes_alone(lab: Lab) -> None:
     runs = post(lab, "a", "a")
     with lab.database.write() as session:
         session.query(Job).update({"cohort_key": None})
-    assert ahead(lab) == Cohort(runs[0], None, None, 1)
     assert runs_of(take(lab, 8)) == runs[:1]
     assert runs_of(take(lab, 8)) == runs[1:]
+
+
+def test_a_job_that_lost_two_workers_goes_alone(lab: Lab) -> None:
+    runs = post(lab, "a", "a", "a")
+    for losses, expected in ((1, runs), (2, runs[:1])):
+        with lab.database.write() as session:
+            session.query(Job).filter_by(run_id=runs[0]).update({"losses": losses})
+        taken = take(lab, 8)
+        assert runs_of(taken) == expected
+        for one in taken:
+            release(lab.database, one)
+    # Nor does another take it along.
+    with lab.database.write() as session:
+        session.query(Job).filter_by(run_id=runs[0]).update({"priority": -1})
+    assert runs_of(take(lab, 8)) == runs[1:]
+
+
+def test_a_run_that_did_not_fit_is_free_of_its_width(lab: Lab) -> None:
+    post(lab, "a")
+    [held] = take(lab, 1)
+    stopped(lab, held, width=8)
+    [held] = take(lab, 1)
+    assert held.cohort_width == 8
+    unbind_width(lab.database, held)
+    release(lab.database, held)
+    [held] = take(lab, 1)
+    assert held.cohort_width is None
+    with pytest.raises(LeaseLost):
+        unbind_width(lab.database, dataclasses.replace(held, fence=held.fence - 1))
 
 
 def test_evaluations_are_no_part_of_a_cohort(lab: Lab) -> None:
     post(lab, "a")
     lab.train()
-    assert lab.take_all(TRAIN) == []
-    assert ahead(lab) is None
+    assert take(lab, 8) == []

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from store.beat import beat
-from store.checkpoints import record_checkpoint
+from store.checkpoints import record_checkpoint, unbind_width
 from store.claim import Claim
 from store.database import Database
 from store.errors import LeaseLost
@@ -32,8 +32,9 @@ WRITES: dict[str, Write] = {
         database, claim, lease_seconds=30, progress={"step": 7}, points={"loss": [(7, 1.0)]}
     ),
     "checkpoint": lambda database, claim: record_checkpoint(
-        database, claim, step=7, path="p", sha256="ab" * 32, size=3
+        database, claim, step=7, path="p", sha256="ab" * 32, size=3, width=1, device_model="cpu"
     ),
+    "free width": unbind_width,
     "release": release,
     "fail": lambda database, claim: fail(database, claim, ERROR),
     "cancel": acknowledge_cancel,

@@ -21,7 +21,9 @@ def test_a_run_goes_from_queued_to_succeeded_and_tells_each_step(lab: Lab) -> No
     run_id = lab.run_of(id)
     assert lab.experiment_state(id) is ExperimentState.QUEUED
     taken = lab.take()
-    record_checkpoint(lab.database, taken, step=9, path="p", sha256="", size=1)
+    record_checkpoint(
+        lab.database, taken, step=9, path="p", sha256="", size=1, width=1, device_model="cpu"
+    )
     assert lab.experiment_state(id) is ExperimentState.RUNNING
     weights = NewArtifact("weights.safetensors", "a" * 64, "application/octet-stream", 5)
     finish_training(lab.database, taken, record={"device": "cpu"}, artifacts=[weights])
@@ -85,7 +87,9 @@ def test_a_failed_evaluation_spares_a_run_that_has_other_scores(lab: Lab) -> Non
 def test_a_released_job_waits_again_and_keeps_its_checkpoints(lab: Lab) -> None:
     run_id = lab.run_of(lab.post("a"))
     taken = lab.take()
-    record_checkpoint(lab.database, taken, step=9, path="p", sha256="", size=1)
+    record_checkpoint(
+        lab.database, taken, step=9, path="p", sha256="", size=1, width=1, device_model="cpu"
+    )
     release(lab.database, taken)
     waiting = run(lab.database, run_id)
     assert (waiting.state, waiting.worker) == (RunState.QUEUED, None)

@@ -104,7 +104,9 @@ def test_work_under_way_is_joined(lab: Lab) -> None:
 def test_failed_work_is_queued_again_from_its_checkpoint(lab: Lab) -> None:
     first = lab.post("a")
     taken = lab.take()
-    record_checkpoint(lab.database, taken, step=9, path="p", sha256="", size=1)
+    record_checkpoint(
+        lab.database, taken, step=9, path="p", sha256="", size=1, width=1, device_model="cpu"
+    )
     fail(lab.database, taken, ERROR)
     second = lab.post("a", evaluation="dci")
     found = run(lab.database, lab.run_of(second))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from ml import packing
+from ml.encode import encode_rows
 from ml.spec import RunSpec
 from ml.train import train_cohort
 from store import queries
 from store.cancel import cancel_run, resume_run
+from store.errors import LeaseLost
 from store.states import JobState, RunState
 from store.tables import Job, Run
 from tests.ml.recorders import Kept
@@ -26,8 +32,15 @@ from tests.worker.workplace import (
 )
 from worker import draining
 from worker.evaluation import evaluate_next
+from worker.heart import Heart
 from worker.sweeping import sweep_now
 from worker.training import train_next
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_memory() -> Iterator[None]:
+    yield
+    packing._too_wide.clear()
 
 
 def sweep(*, betas: int = 2, seeds: int = 4, **training: Any) -> dict[str, Any]:
@@ -208,31 +221,229 @@ def test_a_draining_worker_queues_all_of_its_cohort_again(
         assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=4))
 
 
+def runs_out(width: int) -> Callable[..., Any]:
+    """As `train_cohort` on a device that holds fewer than so many places, found out on the way."""
+
+    def trains(specs: Any, recorders: Any, **options: Any) -> Iterator[Any]:
+        outcomes = train_cohort(specs, recorders, **options)
+        if options["width"] >= width:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from outcomes
+
+    return trains
+
+
 @on_sqlite
-def test_memory_that_ran_out_fails_every_run_of_the_cohort_with_advice(
+def test_runs_that_do_not_fit_are_tried_in_narrower_cohorts(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=4)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    monkeypatch.setattr("worker.training.train_cohort", runs_out(2))
+    widths = []
+    while train_next():
+        records = [workplace.run(run_id).record for run_id in runs]
+        widths.append([record["width"] if record else None for record in records])
+    # Four, then two did not fit; nothing is lost by it.
+    assert widths[:2] == [[None] * 4] * 2
+    assert widths[-1] == [1] * 4
+    assert {workplace.job(run_id).losses for run_id in runs} == {0}
+    for run_id in runs:
+        assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=1))
+
+
+@on_sqlite
+def test_a_run_whose_checkpoint_no_longer_fits_goes_on_from_it_narrower(
+    workplace: Workplace, slow_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=2)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=2))
+    with meanwhile(train_next) as work:
+        until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
+        for run_id in runs:
+            cancel_run(workplace.stores.database, run_id)
+        assert work.result(timeout=30)
+    for run_id in runs:
+        resume_run(workplace.stores.database, run_id)
+    monkeypatch.setattr("worker.training.train_cohort", runs_out(2))
+    while train_next():
+        pass
+    for run_id in runs:
+        record = workplace.run(run_id).record
+        assert record is not None
+        history = [(part["width"], part["from_step"] > 0) for part in record["history"]]
+        assert history == [(2, False), (1, True)]
+
+
+@on_sqlite
+def test_memory_that_ran_out_for_a_run_alone_fails_it_with_advice(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post(sweep(betas=1, seeds=1))
+    monkeypatch.setattr("worker.training.train_cohort", runs_out(1))
+    assert train_next()
+    assert workplace.job(run_id).state is JobState.FAILED
+    error = workplace.run(run_id).error
+    assert error is not None and "batch_size" in error["advice"]
+
+
+@on_sqlite
+def test_what_goes_wrong_with_the_device_fails_whoever_still_trained(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workplace.configure(cohort_width=2)
     runs = workplace.post_sweep(sweep(betas=1, seeds=2))
 
-    def fails(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+    def breaks(*arguments: Any, **options: Any) -> Iterator[Any]:
+        outcomes = train_cohort(*arguments, **options)
+        yield next(outcomes)
+        raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr("worker.training.train_cohort", fails)
+    monkeypatch.setattr("worker.training.train_cohort", breaks)
     assert train_next()
-    for run_id in runs:
-        assert workplace.job(run_id).state is JobState.FAILED
-        error = workplace.run(run_id).error
-        assert error is not None and "batch_size" in error["advice"]
+    assert workplace.run(runs[0]).state is RunState.EVALUATING
+    error = workplace.run(runs[1]).error
+    assert error is not None and "device-side assert" in error["message"]
 
 
 @on_sqlite
-def test_one_whose_spec_is_no_longer_understood_fails_alone(workplace: Workplace) -> None:
+def test_one_whose_end_cannot_be_made_fails_alone_and_keeps_its_checkpoints(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=4)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    with monkeypatch.context() as broken:
+        numbers = itertools.count()
+
+        def encodes(*arguments: Any) -> Any:
+            if next(numbers) == 1:
+                raise OSError("no space left on the device")
+            return encode_rows(*arguments)
+
+        broken.setattr("worker.training.encode_rows", encodes)
+        assert train_next()
+    states = [workplace.run(run_id).state for run_id in runs]
+    assert states == [
+        RunState.EVALUATING,
+        RunState.FAILED,
+        RunState.EVALUATING,
+        RunState.EVALUATING,
+    ]
+    assert workplace.checkpoint_steps(runs[1])[0] == STEPS
+    assert all(runs[1] in str(path) for path in workplace.files())
+    resume_run(workplace.stores.database, runs[1])
+    assert train_next()
+    assert workplace.trained(runs[1]).same(alone(workplace.run(runs[1]), width=4))
+
+
+@on_sqlite
+def test_a_result_that_is_refused_takes_no_checkpoint_with_it(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post(sweep(betas=1, seeds=1))
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise LeaseLost("job", 1)
+
+    monkeypatch.setattr("worker.training.finish_training", refused)
+    assert train_next()
+    assert workplace.checkpoint_steps(run_id)[0] == STEPS
+    assert workplace.files()
+
+
+@on_sqlite
+def test_an_end_that_cannot_be_recorded_is_left_to_the_sweep_and_hurts_no_other(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=2, lease_seconds=1)
+    document = sweep(betas=1, seeds=1, steps=60)
+    document["sweep"] = {"training.optimizer.learning_rate": [100.0, 1e-3]}
+    hot, good = workplace.post_sweep(document)
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("the record cannot be written")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("worker.outcome.fail", fails)
+        assert train_next()
+    assert workplace.run(good).state is RunState.EVALUATING
+    assert workplace.run(hot).state is RunState.TRAINING
+    # Nobody beats for it any more.
+    workplace.sweep_until_queued(hot)
+
+
+@on_sqlite
+def test_no_lease_is_kept_when_another_cannot_be_begun(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(cohort_width=4, lease_seconds=1)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
+    numbers = itertools.count()
+    add = Heart.add
+
+    def adds(self: Heart, lease: Any) -> None:
+        if next(numbers) == 2:
+            raise RuntimeError("can't start new thread")
+        add(self, lease)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Heart, "add", adds)
+        with pytest.raises(RuntimeError, match="new thread"):
+            train_next()
+    for run_id in runs[2:]:
+        workplace.sweep_until_queued(run_id)
+    # Those that were held already are told what became of them.
+    assert all(workplace.run(run_id).state is RunState.FAILED for run_id in runs[:2])
+
+
+def _stuck() -> bool:
+    """Trains, and hears nothing while it does."""
+
+    def sleeps(*_: Any, **__: Any) -> Iterator[Any]:
+        time.sleep(60)
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.training.train_cohort", sleeps)
+        patch.setattr("worker.heart.GRACE_SECONDS", 0.3)
+        return train_next()
+
+
+@on_sqlite
+def test_a_process_that_hears_nothing_after_it_lost_a_job_ends(workplace: Workplace) -> None:
+    run_id = workplace.post(sweep(betas=1, seeds=1))
+    with workplace.another_process(_stuck) as process:
+        until(lambda: workplace.run(run_id).state is RunState.TRAINING)
+        _let_lease_run_out(workplace, run_id)
+        process.join(timeout=20)
+        assert process.exitcode == 1
+
+
+@on_sqlite
+def test_what_another_version_takes_for_alike_is_left_to_others(workplace: Workplace) -> None:
+    workplace.configure(cohort_width=2)
+    runs = workplace.post_sweep(sweep(betas=1, seeds=1, steps=2))
+    runs += [workplace.post(spec(steps=3))]
+    with workplace.stores.database.write() as session:
+        session.query(Job).update({"cohort_key": "the same"})
+    assert train_next()
+    states = [workplace.run(run_id).state for run_id in runs]
+    assert states == [RunState.EVALUATING, RunState.QUEUED]
+    assert workplace.job(runs[1]).losses == 0
+
+
+@on_sqlite
+@pytest.mark.parametrize("broken", [0, 1])
+def test_one_whose_spec_is_no_longer_understood_fails_alone(
+    broken: int, workplace: Workplace
+) -> None:
     workplace.configure(cohort_width=2)
     runs = workplace.post_sweep(sweep(betas=1, seeds=2, steps=2))
     with workplace.stores.database.write() as session:
-        row = session.get_one(Run, runs[0])
+        row = session.get_one(Run, runs[broken])
         row.spec = {**row.spec, "objective": {"name": "no longer installed"}}
-    assert train_next()
-    assert workplace.run(runs[0]).state is RunState.FAILED
-    assert workplace.run(runs[1]).state is RunState.EVALUATING
+    while train_next():
+        pass
+    states = [workplace.run(run_id).state for run_id in runs]
+    assert states[broken] is RunState.FAILED
+    assert states[1 - broken] is RunState.EVALUATING
