@@ -22,6 +22,7 @@ FEWEST_POINTS = 20
 """Of a curve that is to be judged."""
 LATENT = "kl_per_latent/"
 RECONSTRUCTION = "reconstruction"
+CAPACITY = "capacity"
 
 
 class Advice(BaseModel):
@@ -47,7 +48,7 @@ def advise(
     """
     found: list[Advice] = []
     if curves:
-        found += [*_unused_latents(curves), *_undertrained(curves)]
+        found += [*_unused_latents(curves), *_capacity_below(curves), *_undertrained(curves)]
     if dataset is not None:
         found += _not_recoverable(scores, dataset)
     for score in scores:
@@ -73,13 +74,14 @@ def _unused_latents(curves: Curves) -> Iterator[Advice]:
     if not unused:
         return
     listed = ", ".join(f"z{latent}" for latent in unused)
+    lower = "give it more capacity" if CAPACITY in curves else "lower the weight of the KL (beta)"
     if len(unused) == len(kl):
         yield Advice(
             about="training",
             reason=f"all {len(kl)} latents have collapsed: each has a KL below {UNUSED_KL} nats at"
             " the last step, so that codes say nothing of the image",
-            suggestion="lower the weight of the KL (beta), or let it grow from zero; no score of"
-            " these codes means anything",
+            suggestion=f"{lower}, or let its weight grow from zero; no score of these codes"
+            " means anything",
         )
     else:
         yield Advice(
@@ -87,7 +89,18 @@ def _unused_latents(curves: Curves) -> Iterator[Advice]:
             reason=f"{len(unused)} of {len(kl)} latents are unused ({listed}): a KL below"
             f" {UNUSED_KL} nats at the last step",
             suggestion="usual where there are more latents than factors; if factors are missing"
-            " from the codes, lower the weight of the KL (beta)",
+            f" from the codes, {lower}",
+        )
+
+
+def _capacity_below(curves: Curves) -> Iterator[Advice]:
+    """The capacity of an annealed VAE that was still growing at the end."""
+    points = [value for _, value in curves.get(CAPACITY, ()) if value is not None]
+    if len(points) > 1 and points[-1] > points[-2]:
+        yield Advice(
+            about="training",
+            reason=f"the capacity was still growing when training ended, at {points[-1]:.3g} nats",
+            suggestion="set objective.anneal_steps well below training.steps",
         )
 
 

@@ -122,7 +122,7 @@ def _expand(
             _check_files(spec)
             runs.append(PlannedRun(swept, spec))
         except InvalidSpec as error:
-            for fault in _at_sweep(error.faults, place):
+            for fault in _at_sweep(error.faults, place, swept):
                 faults.setdefault(fault.path, fault)
             if len(faults) >= MOST_FAULTS:
                 break
@@ -165,12 +165,19 @@ def _check_files(spec: RunSpec) -> None:
         ) from None
 
 
-def _at_sweep(faults: Sequence[Fault], place: Mapping[str, int]) -> Iterator[Fault]:
+def _at_sweep(
+    faults: Sequence[Fault], place: Mapping[str, int], values: Mapping[str, Any]
+) -> Iterator[Fault]:
     """Faults moved to the swept value that caused them."""
     for fault in faults:
-        path = fault.path
+        path, got = fault.path, fault.got
         for swept in sorted(place, key=len, reverse=True):
             if path == swept or path.startswith((f"{swept}.", f"{swept}[")):
                 path = f"sweep.{swept}[{place[swept]}]{path[len(swept) :]}"
                 break
-        yield Fault(path, fault.got, fault.expected, fault.nearest)
+        else:
+            # What several fields are together is the doing of the one that is swept.
+            below = [swept for swept in place if swept.startswith(f"{path}.")]
+            if len(below) == 1:
+                path, got = f"sweep.{below[0]}[{place[below[0]]}]", shown(values[below[0]])
+        yield Fault(path, got, fault.expected, fault.nearest)

@@ -32,8 +32,7 @@ class AnnealedVAE(Objective):
 
     Mistakes elsewhere:
         The capacity raised once an epoch and not at every step, with the distance taken of each
-        sample's KL (pythae, `disentangled_beta_vae`); a reconstruction averaged over pixels beside
-        a capacity in nats (AntixK/PyTorch-VAE).
+        sample's KL (pythae, `disentangled_beta_vae`).
 
     References:
         Burgess et al., 2018, https://arxiv.org/abs/1804.03599

@@ -21,13 +21,14 @@ class BetaTCVAE(Objective):
 
     The three weighed terms add up to the KL, so that alpha, beta and gamma are their weights.
     Written with the KL in closed form, which the estimates need not carry: at 1, 1, 1 it is the VAE
-    exactly, and with alpha = gamma = 1 the study's loss.
+    exactly, and with alpha = gamma = 1 and `estimator: minibatch` the study's loss.
 
     Choosing:
         `beta` alone is usually changed: 6 in the authors' own command for dSprites, 1, 2, 4, 6, 8,
         10 in the study. Too large, and latents switch off as in the beta-VAE. `alpha` below 1 lets
         codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's
-        (the same gradients, other constants), `mss` the least biased.
+        (the same gradients, other constants); `mss` is unbiased for q(z) and right in its
+        constants. Its gradients are others, so that a beta of one is not that of another.
 
     Mistakes elsewhere:
         The weight matrix of stratified sampling with 1 / N in its first column in place of its

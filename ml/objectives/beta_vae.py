@@ -30,10 +30,10 @@ class BetaVAE(Objective):
         latents; on 64 x 64 with 10 latents, beta 4 is a beta_norm of 0.0098.
 
     Mistakes elsewhere:
-        A mean over pixels in place of the sum (AntixK/PyTorch-VAE, `models/beta_vae.py`) multiplies
-        beta by their number: beta 4 on 64 x 64 is 16,384. A mean over pixels and over latents
-        (nmichlo/disent) is the normalised loss, in which 4 stands for 1,638. A squared error
-        without its half (1Konny/Beta-VAE) halves beta.
+        A mean over pixels beside beta times 0.00025 times the KL (AntixK/PyTorch-VAE), so that its
+        beta is none of the literature's. A mean over pixels and over latents (nmichlo/disent) is
+        the normalised loss, in which 4 stands for 1,638. A squared error without its half
+        (1Konny/Beta-VAE) halves beta.
 
     References:
         Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl
@@ -56,7 +56,7 @@ class BetaVAE(Objective):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> BetaVAE:
         if self.beta is not None and self.beta_norm is not None:
-            raise ValueError("give beta or beta_norm, not both")
+            raise ValueError("beta or beta_norm, not both")
         return self
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:

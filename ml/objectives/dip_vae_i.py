@@ -22,9 +22,9 @@ class DIPVAEI(DIPVAE):
     code.
 
     Choosing:
-        `lambda_od` 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` ten times as large. Only means
-        are held: latents may still be noise of variance one that the decoder ignores, or means of
-        small variance, so look at the scores of means and of samples.
+        `lambda_od` 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` ten times as large. Every
+        latent is kept in use, wanted or not. Only means are held: q(z), which has the variances of
+        q(z|x) on top, is wider than the prior.
 
     Mistakes elsewhere:
         Means centred over latents in place of samples, and a covariance that is not divided by the

@@ -33,11 +33,12 @@ class InfoVAE(Objective):
         (0.82 on average for draws of ten), keeps the diagonal, and averages the reconstruction over
         pixels.
 
+        The paper takes any lambda_ above 0: were the discrepancy the KL of q(z) itself, lambda_
+        would be its net weight. An MMD stands in its place, so a negative weight of it, which
+        rewards distance from the prior, is refused: alpha + lambda_ is at least 1.
+
     Mistakes elsewhere:
-        Sums over pairs divided by n - 1 and n in place of n (n - 1) and n^2 (pythae, `info_vae`),
-        so that the discrepancy weighs n times as much; its default weights (alpha 0.5, lambda 0.03)
-        reward distance from the prior, which is refused here. alpha held at 0 and below, which
-        leaves out the MMD-VAE (AntixK/PyTorch-VAE).
+        alpha held at 0 and below, which leaves out the MMD-VAE (AntixK/PyTorch-VAE).
 
     References:
         Zhao et al., 2017, https://arxiv.org/abs/1706.02262
@@ -55,7 +56,8 @@ class InfoVAE(Objective):
     def _discrepancy_is_not_rewarded(self) -> InfoVAE:
         if self.alpha + self.lambda_ < 1:
             raise ValueError(
-                "alpha + lambda_ of at least 1, else distance from the prior is rewarded"
+                "alpha + lambda_ of at least 1, as the discrepancy's weight alpha + lambda_ - 1"
+                " would be negative"
             )
         return self
 

@@ -30,8 +30,7 @@ class WAEMMD(Objective):
         with `likelihood: gaussian`, which has half the squared error, its setting is `lambda_` 100.
 
     Mistakes elsewhere:
-        Sums over pairs divided by n - 1 and n (pythae, `wae_mmd`), as in `info_vae`; one scale of
-        the kernel where the paper's code sums seven (pythae, AntixK/PyTorch-VAE).
+        One scale of the kernel where the paper's code sums seven (AntixK/PyTorch-VAE).
 
     References:
         Tolstikhin et al., 2018, https://arxiv.org/abs/1711.01558

@@ -95,6 +95,14 @@ def test_unused_latents_are_counted_and_collapse_is_called_so() -> None:
     assert "all 2 latents have collapsed" in found.reason
 
 
+def test_a_capacity_that_was_not_reached_is_told_and_not_blamed_on_beta() -> None:
+    curves = {"capacity": [(1, 0.0), (2, 0.1), (3, 0.2)], "kl_per_latent/0": [(3, 0.0)]}
+    unused, growing = advise([], curves=curves)
+    assert "capacity" in unused.suggestion and "beta" not in unused.suggestion
+    assert "at 0.2 nats" in growing.reason and "anneal_steps" in growing.suggestion
+    assert advise([], curves={"capacity": [(1, 0.1), (2, 5.0), (3, 5.0)]}) == []
+
+
 def test_a_reconstruction_that_still_falls_is_told_from_noise() -> None:
     draws = np.random.default_rng(2)
     noise = draws.normal(0, 2, 200)
