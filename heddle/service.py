@@ -28,8 +28,10 @@ from heddle.errors import HomeServed, PortTaken, ServiceError
 DEFAULT_PORT = 8000
 READY_SECONDS = 180.0
 API_DRAIN_SECONDS = 3
-#: In which a service has ended: three times the patience with a child, and a little.
-STOP_SECONDS = 50.0
+#: A wide cohort writes the checkpoint of every run before it stops.
+TRAIN_STOP_SECONDS = 60.0
+#: In which a service has ended: the patience with its children, rank by rank, and a little.
+STOP_SECONDS = TRAIN_STOP_SECONDS + 35.0
 
 #: glibc gives large freed buffers back to the system, and a training step asks for the same ones
 #: again and again; with these it keeps them.
@@ -155,8 +157,13 @@ class _Service:
             _worker("train", "-c", str(self._train_processes), "-P", "prefork"),
             environment
             | KEEP_FREED
-            | {"OMP_NUM_THREADS": threads, "HEDDLE_TRAIN_THREADS": threads},
+            | {
+                "OMP_NUM_THREADS": threads,
+                "HEDDLE_TRAIN_THREADS": threads,
+                "HEDDLE_TRAIN_PROCESSES": str(self._train_processes),
+            },
             rank=2,
+            stop_seconds=TRAIN_STOP_SECONDS,
         )
         yield self._command(
             "evaluate",
@@ -172,10 +179,16 @@ class _Service:
         )
 
     def _command(
-        self, name: str, argv: list[str], environment: dict[str, str], *, rank: int
+        self,
+        name: str,
+        argv: list[str],
+        environment: dict[str, str],
+        *,
+        rank: int,
+        stop_seconds: float = 15.0,
     ) -> Command:
         log = self._home / "logs" / f"{name}.log"
-        return Command(name, argv, log, environment, rank)
+        return Command(name, argv, log, environment, rank, stop_seconds)
 
     def _until_ready(self) -> bytes | None:
         """The body of the first good `/readyz`, or None when the service is to end first."""

@@ -20,6 +20,17 @@ TRIAL_STEPS = 2
 """The optimizer's first step brings its buffers; the second is as all others are."""
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out: the device's or the machine's."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error)
+    # torch has no class of its own for these.
+    return isinstance(error, RuntimeError) and (
+        "DefaultCPUAllocator: " in said or "CUBLAS_STATUS_ALLOC_FAILED" in said
+    )
+
+
 class Meter(Protocol):
     """How much memory work takes on a device, and how much there is; all in bytes."""
 
@@ -120,7 +131,9 @@ def widest(
     if key not in _known:
         try:
             _known[key] = measured(spec, spec.dataset.open(), device, meter)
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             return 1
     return _known[key].widest(meter.available(), most)
 

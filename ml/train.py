@@ -112,14 +112,19 @@ def train_cohort(
 
     # The data lie on the training device; a batch is gathered there by index.
     data = data or _open_together(runs)
+    yield from _ended(runs)
     if data is None:
-        yield from _ended(runs)
         return
 
     # A run goes on from its newest checkpoint, in the place where that was made.
-    for run in runs:
-        with _alone(run):
-            run.checkpoint = usable(run.recorder.restore(), run.spec)
+    for done, run in enumerate(runs):
+        if run.moves:
+            with _alone(run):
+                run.checkpoint = usable(run.recorder.restore(), run.spec)
+                if run.checkpoint is not None:
+                    # Those of many runs take their time.
+                    told = Progress("preparing", done + 1, len(runs))
+                    continue_or_stop(run.recorder.progress(told))
     _take_places(runs, width)
     places = [specs[0]] * width  # One without a run holds a copy of the first.
     for run in runs:
@@ -141,7 +146,8 @@ def train_cohort(
     state = TrainingState(places, modules, updates, device)
     for run in runs:
         if run.checkpoint is not None:
-            state.restore(run.place, run.checkpoint)
+            with _alone(run):
+                state.restore(run.place, run.checkpoint)
             run.checkpoint = None
         state.note_environment(run.place, device)
         run.first_step = state.steps[run.place]

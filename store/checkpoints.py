@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 
 from store import tables
 from store.claim import Claim, hold
@@ -107,7 +107,8 @@ def record_checkpoint(
     """Make a written checkpoint count, and forget those of this run beyond the newest `keep`.
 
     `width` is that of the cohort that made it: what the run must be given again, on the same
-    `device_model`, to go on with the same bits.
+    `device_model`, to go on with the same bits. One that has come further than ever is no longer
+    held to have been lost before.
 
     Returns:
         Paths of the forgotten ones, whose files may now be removed.
@@ -119,11 +120,13 @@ def record_checkpoint(
     key = tuple_(tables.Checkpoint.fence, tables.Checkpoint.step)
     with database.write() as session:
         hold(session, claim)
-        session.execute(
-            update(tables.Job)
-            .where(tables.Job.id == claim.job_id)
-            .values(cohort_width=width, cohort_device=device_model)
+        furthest = session.scalar(
+            select(func.max(tables.Checkpoint.step)).where(tables.Checkpoint.run_id == claim.run_id)
         )
+        values: dict[str, object] = {"cohort_width": width, "cohort_device": device_model}
+        if furthest is None or step > furthest:
+            values["losses"] = 0
+        session.execute(update(tables.Job).where(tables.Job.id == claim.job_id).values(values))
         this = (tables.Checkpoint.run_id == claim.run_id, key == (claim.fence, step))
         # A stop right after a checkpoint writes the same step again.
         session.execute(delete(tables.Checkpoint).where(*this))

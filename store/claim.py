@@ -16,6 +16,7 @@ from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Job, Run
 
 ALONE_AFTER_LOSSES = 2
+"""A job that was lost so often may be the cause: it goes alone, at a width of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Claim:
     fence: int
     #: How often the job has been claimed, this time included.
     attempts: int
-    #: How often its lease ran out since it was last asked for.
+    #: How often it was lost since it was last asked for or came further.
     losses: int
     #: Training jobs of one key can be done side by side; None goes with no other.
     cohort_key: str | None
@@ -158,11 +159,12 @@ def _claim(
 
 def _width_on(device_model: str | None) -> ColumnElement[int | None]:
     """The width that binds a job on this device, if any does."""
-    return case((Job.cohort_device == device_model, Job.cohort_width), else_=None)
+    binds = and_(Job.cohort_device == device_model, Job.losses < ALONE_AFTER_LOSSES)
+    return case((binds, Job.cohort_width), else_=None)
 
 
 def _goes_alone(held: Claim) -> bool:
-    """Whether a job is to be trained without others: after two losses it may be their cause."""
+    """Whether a job is to be trained without others."""
     return held.cohort_key is None or held.losses >= ALONE_AFTER_LOSSES
 
 

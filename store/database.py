@@ -30,6 +30,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
+_CONNECT_SECONDS = 10
 # Any fixed number does; it only has to differ from other programs' in the same database.
 _MIGRATION_LOCK = 0x48_45_44_44_4C_45
 
@@ -137,7 +138,13 @@ def _engine(url: URL) -> Engine:
         url = url.set(drivername="postgresql+psycopg")
     # A connection that died with a restarted server is replaced before it is used.
     engine = create_engine(
-        url, json_serializer=serializer, pool_pre_ping=True, pool_size=10, max_overflow=40
+        url,
+        json_serializer=serializer,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=40,
+        # A host that is gone would else be waited for longer than a lease lasts.
+        connect_args={"connect_timeout": _CONNECT_SECONDS},
     )
     event.listen(engine, "connect", _open_postgresql)
     return engine

@@ -116,8 +116,8 @@ def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
         )
 
 
-def release(database: Database, claim: Claim) -> None:
-    """Let another worker go on with the job, which does not count as a loss.
+def release(database: Database, claim: Claim, *, lost: bool = False) -> None:
+    """Let another worker go on with the job; if it was `lost`, that counts as a loss.
 
     If its cancellation has been asked for meanwhile, the job ends cancelled.
 
@@ -139,7 +139,7 @@ def release(database: Database, claim: Claim) -> None:
                 job_id=claim.job_id,
                 run_id=claim.run_id,
                 evaluation_id=claim.evaluation_id,
-                lost=False,
+                lost=lost,
             )
 
 

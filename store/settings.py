@@ -35,8 +35,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, gt=0)
     #: A worker reports this often.
     beat_seconds: float = Field(default=1.5, gt=0)
-    #: A job that has lost so many workers is marked failed.
-    max_losses: int = Field(default=3, ge=1)
+    #: A job that was lost so often without coming further is marked failed. At least 3, since one
+    #: that was lost twice is tried without others (`store.claim.ALONE_AFTER_LOSSES`).
+    max_losses: int = Field(default=3, ge=3)
     #: Expired leases are looked for this often.
     sweep_seconds: float = Field(default=5.0, gt=0)
 

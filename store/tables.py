@@ -195,7 +195,7 @@ class Job(Base):
     worker: Mapped[str | None]
     #: How often it was claimed.
     attempts: Mapped[int]
-    #: How often its lease ran out since it was last asked for.
+    #: How often it was lost since it was last asked for or came further.
     losses: Mapped[int]
     progress: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool]

@@ -41,7 +41,7 @@ class Heart:
         """Beat for a lease from now on."""
         self.hear()
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._beats, name="heartbeat", daemon=True)
                 thread.start()
                 self._thread = thread

@@ -125,6 +125,9 @@ class Lease:
     def progress(self, progress: Progress) -> Wish:
         heart().hear()
         self._progress = progress
+        if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
+            # Beats that hang, or are held up by another lease's.
+            self._lose()
         if self._lost.is_set():
             raise LeaseLost(self.claim.job_id, self.claim.fence)
         if self._cancelled:
@@ -164,10 +167,12 @@ class Lease:
     def beat_or_lose(self) -> bool:
         """One beat; whether the lease is lost and the work has not ended yet."""
         if not self._lost.is_set():
+            if not self._beating.acquire(blocking=False):
+                # The work is writing itself. Other leases must not wait until it has.
+                return False
             try:
-                with self._beating:
-                    if not self._over.is_set():
-                        self._beat()
+                if not self._over.is_set():
+                    self._beat()
             except LeaseLost:
                 self._lose()
             # Whatever it is: a worker without a heartbeat must know that it has none.
@@ -175,6 +180,8 @@ class Lease:
                 logger.warning("a beat did not reach the database: %s", error)
                 if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
                     self._lose()
+            finally:
+                self._beating.release()
         return self._lost.is_set() and not self._over.is_set()
 
     def _lose(self) -> None:

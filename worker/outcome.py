@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
+from ml.packing import is_out_of_memory
 from ml.recorder import Stopped, Wish
 from store.claim import Claim
 from store.errors import LeaseLost
@@ -19,13 +18,21 @@ from worker.stores import Stores
 logger = logging.getLogger(__name__)
 
 
+class MayBeAnother(Exception):
+    """Work that several jobs did together was stopped, and any of them may be the cause."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+
+
 @contextmanager
 def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     """Record how the work inside ended, unless it recorded its own success.
 
     A pause queues the job again, a cancellation ends it, an error fails it with its cause. A lost
     lease leaves no mark: somebody else has the job. Nor does a database that stays away: it
-    is no fault of the run, which is taken back when the lease runs out.
+    is no fault of the run, which is taken back when the lease runs out. What ends the process (a
+    signal to all of a service's processes, say) queues the job again and goes on through.
 
     Errors are logged and go no further. Celery would hand them to its parent process, which would
     import their classes and torch with them.
@@ -48,15 +55,22 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     except Stopped as stopped:
         end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
         patiently(lambda: end(stores.database, claim), stores.settings)
+    except MayBeAnother as stopped:
+        logger.warning("job %s is tried again: %s", claim.job_id, stopped)
+        patiently(lambda: release(stores.database, claim, lost=True), stores.settings)
     except Exception as error:
         logger.exception("job %s failed", claim.job_id)
         found = cause(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
+    except BaseException:
+        # At once: whoever ends us is not patient either.
+        release(stores.database, claim)
+        raise
 
 
 def cause(error: Exception) -> dict[str, Any]:
     """What went wrong, as a run's document shows it."""
     advice = getattr(error, "advice", None)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if is_out_of_memory(error):
         advice = "use a smaller training.batch_size, a smaller model, or fewer rows to evaluate"
     return {"type": type(error).__name__, "message": str(error)[:2000], "advice": advice}

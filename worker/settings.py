@@ -21,6 +21,8 @@ class WorkerSettings(BaseSettings):
     #: How many runs are trained side by side at most. None: as many as the device's memory holds,
     #: and one on a CPU, where more bring nothing.
     cohort_width: int | None = Field(default=None, ge=1, le=64)
+    #: How many processes train beside each other: what waits is divided among them.
+    train_processes: int = Field(default=1, ge=1)
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
+from typing import NoReturn
 
 import torch
 
@@ -14,7 +17,7 @@ from ml.encode import encode_rows
 from ml.environment import default_device, environment
 from ml.identity import cohort_key, train_id
 from ml.model import Model
-from ml.packing import WIDEST, ran_out, widest
+from ml.packing import WIDEST, is_out_of_memory, ran_out, widest
 from ml.recorder import Stopped, Wish
 from ml.spec import Evaluation, RunSpec
 from ml.train import train_cohort
@@ -25,13 +28,12 @@ from store.queries import evaluations, spec_of
 from store.states import JobKind
 from worker.files import CODES, NPZ, WEIGHTS, put
 from worker.lease import Lease
-from worker.outcome import recorded
+from worker.outcome import MayBeAnother, recorded
+from worker.patience import DATABASE_AWAY
 from worker.settings import worker_settings
 from worker.stores import Stores, stores, worker_name
 
 logger = logging.getLogger(__name__)
-
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 def train_next() -> bool:
@@ -45,49 +47,69 @@ def train_next() -> bool:
         logger.exception("there is no device to train on")
         return False
     torch.set_num_threads(worker_settings().train_threads)
-    lease_seconds = here.settings.lease_seconds
     claims = claim(
         here.database,
         JobKind.TRAIN,
         worker=worker_name(),
-        lease_seconds=lease_seconds,
+        lease_seconds=here.settings.lease_seconds,
         device_model=device_model,
     )
     if not claims:
         return False
-    with ExitStack() as held:
-        head = held.enter_context(_Held(here, claims[0]))
-        if head.understood():
-            # Measured while the first is held: what measuring meets is that run's affair.
-            width = head.claim.cohort_width or _width(head, device, device_model)
-            others = claim_beside(
-                here.database,
-                head.claim,
-                device_model=device_model,
-                width=width - 1,
-                worker=worker_name(),
-                lease_seconds=lease_seconds,
-            )
-            runs = [head, *(held.enter_context(_Held(here, other)) for other in others)]
-            # Keys are the client's version's word; what goes together is this one's to say.
-            key = cohort_key(head.spec)
-            together = [run for run in runs if run.understood()]
-            for run in together:
-                if cohort_key(run.spec) != key:
-                    run.release()
-            _train([run for run in together if not run.ended], head.claim.cohort_width, device)
+    try:
+        with ExitStack() as held:
+            head = held.enter_context(_Held(here, claims[0]))
+            if head.understood():
+                runs = [head, *_others(held, head, device, device_model)]
+                # Keys and widths are another version's word; what goes together is ours to say.
+                for run in runs[1:]:
+                    if run.understood() and not run.goes_with(head):
+                        run.release()
+                _train([run for run in runs if not run.ended], head.claim.cohort_width, device)
+    except Exception:
+        # As above. Whoever was held has no lease any more.
+        logger.exception("training was broken off")
     # Errors hold the frames that they came through, and those the tensors of the cohort.
     gc.collect()
     return True
 
 
+def _others(
+    held: ExitStack, head: _Held, device: torch.device, device_model: str
+) -> Iterator[_Held]:
+    """Runs to train beside the first, as many as fit, each held from now on.
+
+    Measured while the first is held: what measuring meets is that run's affair.
+    """
+    here = head.here
+    try:
+        width = head.claim.cohort_width or _width(head, device, device_model)
+        others = claim_beside(
+            here.database,
+            head.claim,
+            device_model=device_model,
+            width=width - 1,
+            worker=worker_name(),
+            lease_seconds=here.settings.lease_seconds,
+        )
+    except DATABASE_AWAY:
+        logger.warning("the database is away; %s goes alone", head.claim.run_id)
+        return
+    for other in others:
+        yield held.enter_context(_Held(here, other))
+
+
 def _width(head: _Held, device: torch.device, device_model: str) -> int:
     """How many runs to train side by side, the head included."""
+    allowed = worker_settings()
+    processes = allowed.train_processes
     beside = count_beside(
-        head.here.database, head.claim, device_model=device_model, most=WIDEST - 1
+        head.here.database, head.claim, device_model=device_model, most=WIDEST * processes - 1
     )
+    # Other processes want their part of what waits.
+    share = math.ceil((1 + beside) / processes)
     try:
-        return widest(head.spec, device, 1 + beside, asked=worker_settings().cohort_width)
+        return widest(head.spec, device, share, asked=allowed.cohort_width)
     except Exception:
         # The run will meet it by itself, and then it is told as its error.
         logger.exception("could not measure how many runs like %s fit", head.claim.run_id)
@@ -96,37 +118,40 @@ def _width(head: _Held, device: torch.device, device_model: str) -> int:
 
 def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
     width = bound or len(runs)
+    for run in runs:
+        run.place_of(device, width)
     try:
         outcomes = train_cohort(
             [run.spec for run in runs], [run.lease for run in runs], width=width, device=device
         )
         for index, outcome in outcomes:
             runs[index].end(outcome)
-    except OUT_OF_MEMORY as error:
-        ran_out(runs[0].spec, device, width)
-        for run in runs:
-            if width > 1:
-                run.make_narrower()
-            else:
-                run.end(error)
     except Exception as error:
-        # A device that failed, or a fault of ours: whoever still trained has it.
-        for run in runs:
-            run.end(error)
+        # Of the device, or a fault of ours: whoever still trained has it.
+        still = [run for run in runs if not run.ended]
+        shared = len(still) > 1 and not is_out_of_memory(error)
+        for run in still:
+            run.end(MayBeAnother(error) if shared else error)
+        if isinstance(error, torch.AcceleratorError):
+            # After such an error nothing works on the device in this process any more.
+            raise SystemExit(1) from error
 
 
 class _Held:
     """A run that is being trained, from its claim to its end; what it meets ends no other.
 
-    Leaving it without an end gives it to the sweep.
+    Left without an end, it is taken back by the sweep, or queued if the process is to end.
     """
 
     spec: RunSpec
+    key: str
 
     def __init__(self, here: Stores, claim: Claim) -> None:
         self.here, self.claim, self._began = here, claim, time.monotonic()
         self.lease = Lease(here, claim)
         self.ended = False
+        self._width = 1
+        self._device = torch.device("cpu")
         self._contexts = ExitStack()
 
     def __enter__(self) -> _Held:
@@ -141,44 +166,59 @@ class _Held:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self.ended:
-            self.end(error if isinstance(error, Exception) else Unfinished(self.claim.run_id))
+        if self.ended:
+            return
+        if error is None or isinstance(error, Exception):
+            self.ended = True
+            logger.error("%s was left without an end; the sweep takes it back", self.claim.run_id)
+            self._contexts.close()
+        else:
+            self.end(error)
 
     def understood(self) -> bool:
         """Whether this version can read the run's spec; if not, the run ends with the reason."""
         try:
             self.spec = RunSpec.parse(spec_of(self.here.database, self.claim.trains))
+            self.key = cohort_key(self.spec)
         except Exception as error:
             self.end(error)
         return not self.ended
+
+    def goes_with(self, head: _Held) -> bool:
+        return self.key == head.key and self.claim.cohort_width in (None, head.claim.cohort_width)
+
+    def place_of(self, device: torch.device, width: int) -> None:
+        """Where it is trained from now on, and among how many."""
+        self._device, self._width = device, width
 
     def release(self) -> None:
         """Let others train it."""
         self.end(Stopped(Wish.PAUSE))
 
-    def make_narrower(self) -> None:
-        """Let it be trained in a narrower cohort, at the price of its bits at this width."""
-        if not self.ended:
-            logger.warning("memory ran out; %s is tried in a narrower cohort", self.claim.run_id)
-            try:
-                unbind_width(self.here.database, self.claim)
-            except Exception as error:
-                self.end(error)
-            else:
-                self.release()
-
-    def end(self, outcome: Model | Exception) -> None:
+    def end(self, outcome: Model | BaseException) -> None:
         """Record how it ended, the first time that it does."""
         if self.ended:
             return
         self.ended = True
         try:
             with self._contexts:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                self._finish(outcome)
+                try:
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+                    self._finish(outcome)
+                except Exception as error:
+                    if self._width == 1 or not is_out_of_memory(error):
+                        raise
+                    self._make_narrower()
         except Exception:
             logger.exception("the end of %s is left to the sweep", self.claim.run_id)
+
+    def _make_narrower(self) -> NoReturn:
+        """Let it be tried in a narrower cohort, at the price of its bits at this width."""
+        logger.warning("memory ran out; %s is tried in a narrower cohort", self.claim.run_id)
+        ran_out(self.spec, self._device, self._width)
+        unbind_width(self.here.database, self.claim)
+        raise Stopped(Wish.PAUSE)
 
     def _finish(self, model: Model) -> None:
         here, run_id = self.here, self.claim.trains
@@ -203,10 +243,3 @@ class _Held:
             "attempts": self.claim.attempts,
             "last_attempt_seconds": round(time.monotonic() - self._began, 3),
         }
-
-
-class Unfinished(RuntimeError):
-    """Training was left without a result for this run; that is a fault of the worker."""
-
-    def __init__(self, run_id: str | None) -> None:
-        super().__init__(f"training was left without a result for {run_id}")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from ml import tensor_file
 from ml.dataset import dataset
 from ml.feed import Feed, Inputs
 from ml.identity import cohort_key
@@ -315,6 +316,17 @@ def test_a_checkpoint_of_another_run_ends_that_run_alone() -> None:
     outcomes, _ = trained([spec(), spec(seed=1)], [Kept(), Kept(start=foreign)])
     assert isinstance(outcomes[0], Model)
     assert type(outcomes[1]).__name__ == "ForeignCheckpoint"
+
+
+def test_a_checkpoint_that_lacks_a_tensor_ends_its_run_alone() -> None:
+    whole = trained([spec(seed=1)])[1][0].files[-1]
+    tensors, document = tensor_file.from_bytes(whole)
+    name = next(name for name in tensors if name.startswith("model/"))
+    del tensors[name]
+    torn = tensor_file.to_bytes(tensors, document)
+    outcomes, _ = trained([spec(), spec(seed=1)], [Kept(), Kept(start=torn)])
+    assert isinstance(outcomes[0], Model)
+    assert isinstance(outcomes[1], KeyError)
 
 
 class Leaves(Kept):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ml import packing
-from ml.packing import Memory, power_of_two, ran_out, widest
+from ml.packing import Memory, is_out_of_memory, power_of_two, ran_out, widest
 from ml.spec import RunSpec
 
 CPU = torch.device("cpu")
@@ -119,6 +119,26 @@ def test_on_a_cpu_as_many_as_are_asked_for(asked: int, most: int, width: int) ->
 
 def test_elsewhere_at_most_as_many_as_are_asked_for() -> None:
     assert widest(spec(), CPU, 64, asked=3, meter=FakeMeter(1_000_000)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (ValueError("DefaultCPUAllocator: "), False),
+    ],
+)
+def test_what_says_that_memory_ran_out(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+def test_torch_says_so_of_the_machine_s_own_memory() -> None:
+    with pytest.raises(RuntimeError) as refusal:
+        torch.empty(2**55, dtype=torch.uint8)
+    assert is_out_of_memory(refusal.value)
 
 
 def test_what_ran_out_of_memory_is_tried_at_half_the_width() -> None:

@@ -43,13 +43,13 @@ def runs_of(claims: list[Claim]) -> list[str | None]:
     return [claim.run_id for claim in claims]
 
 
-def stopped(lab: Lab, held: Claim, *, width: int, device: str = HERE) -> None:
+def stopped(lab: Lab, held: Claim, *, width: int, device: str = HERE, step: int = 5) -> None:
     """Leave a checkpoint that was made at a width, and let go of the job."""
     record_checkpoint(
         lab.database,
         held,
-        step=5,
-        path=f"{held.run_id}/{held.fence}-5.safetensors",
+        step=step,
+        path=f"{held.run_id}/{held.fence}-{step}.safetensors",
         sha256="0" * 64,
         size=1,
         width=width,
@@ -147,6 +147,20 @@ def test_a_job_that_lost_two_workers_goes_alone(lab: Lab) -> None:
     with lab.database.write() as session:
         session.query(Job).filter_by(run_id=runs[0]).update({"priority": -1})
     assert runs_of(take(lab, 8)) == runs[1:]
+
+
+def test_a_job_that_lost_two_workers_is_free_of_its_width_until_it_comes_further(lab: Lab) -> None:
+    [run_id] = post(lab, "a")
+    [held] = take(lab, 1)
+    stopped(lab, held, width=8, step=7)
+    with lab.database.write() as session:
+        session.query(Job).filter_by(run_id=run_id).update({"losses": 2})
+    for step, left in ((7, (2, None)), (8, (0, 4))):
+        [held] = take(lab, 1)
+        stopped(lab, held, width=4, step=step)
+        [held] = take(lab, 1)
+        assert (held.losses, held.cohort_width) == left
+        release(lab.database, held)
 
 
 def test_a_run_that_did_not_fit_is_free_of_its_width(lab: Lab) -> None:

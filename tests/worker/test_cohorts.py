@@ -32,7 +32,6 @@ from tests.worker.workplace import (
 )
 from worker import draining
 from worker.evaluation import evaluate_next
-from worker.heart import Heart
 from worker.sweeping import sweep_now
 from worker.training import train_next
 
@@ -288,7 +287,7 @@ def test_memory_that_ran_out_for_a_run_alone_fails_it_with_advice(
 
 
 @on_sqlite
-def test_what_goes_wrong_with_the_device_fails_whoever_still_trained(
+def test_what_goes_wrong_with_the_device_fails_the_one_that_still_trained(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workplace.configure(cohort_width=2)
@@ -370,30 +369,6 @@ def test_an_end_that_cannot_be_recorded_is_left_to_the_sweep_and_hurts_no_other(
     assert workplace.run(hot).state is RunState.TRAINING
     # Nobody beats for it any more.
     workplace.sweep_until_queued(hot)
-
-
-@on_sqlite
-def test_no_lease_is_kept_when_another_cannot_be_begun(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workplace.configure(cohort_width=4, lease_seconds=1)
-    runs = workplace.post_sweep(sweep(betas=1, seeds=4))
-    numbers = itertools.count()
-    add = Heart.add
-
-    def adds(self: Heart, lease: Any) -> None:
-        if next(numbers) == 2:
-            raise RuntimeError("can't start new thread")
-        add(self, lease)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Heart, "add", adds)
-        with pytest.raises(RuntimeError, match="new thread"):
-            train_next()
-    for run_id in runs[2:]:
-        workplace.sweep_until_queued(run_id)
-    # Those that were held already are told what became of them.
-    assert all(workplace.run(run_id).state is RunState.FAILED for run_id in runs[:2])
 
 
 def _stuck() -> bool:

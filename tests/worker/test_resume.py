@@ -12,7 +12,7 @@ import pytest
 
 from store.checkpoints import checkpoints
 from store.states import JobState, RunState
-from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, until
+from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, spec, until
 from worker.evaluation import evaluate_next
 from worker.sweeping import sweep_now
 from worker.training import train_next
@@ -73,18 +73,20 @@ def test_without_a_whole_checkpoint_a_run_begins_again(
 
 @on_sqlite
 def test_a_run_that_kills_its_workers_fails_with_that_cause(workplace: Workplace) -> None:
-    workplace.configure(max_losses=1)
-    run_id = workplace.post()
-    with workplace.another_process(lease_seconds=0.2) as process:
-        until(lambda: (workplace.run(run_id).progress or {}).get("step"))
-        process.kill()
-        process.join()
+    run_id = workplace.post(spec(checkpoint_minutes=2))
+    for losses in (1, 2, 3):
+        with workplace.another_process(lease_seconds=0.2) as process:
+            until(lambda: workplace.run(run_id).state is RunState.TRAINING)
+            process.kill()
+            process.join()
 
-    def failed() -> bool:
-        sweep_now()
-        return workplace.run(run_id).state is RunState.FAILED
+        def lost() -> bool:
+            sweep_now()
+            return workplace.run(run_id).state is not RunState.TRAINING
 
-    until(failed)
+        until(lost)
+        assert workplace.job(run_id).losses == min(losses, 2)
+    assert workplace.run(run_id).state is RunState.FAILED
     error = workplace.run(run_id).error
     assert error is not None
     assert error["type"] == "WorkerLost"
