@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ml.packing import is_out_of_memory
@@ -62,9 +62,10 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
         logger.exception("job %s failed", claim.job_id)
         found = cause(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
-    except BaseException:
-        # At once: whoever ends us is not patient either.
-        release(stores.database, claim)
+    except (SystemExit, KeyboardInterrupt):
+        # At once: whoever ends us is not patient. What cannot be queued now, the sweep takes back.
+        with suppress(Exception):
+            release(stores.database, claim)
         raise
 
 
