@@ -27,8 +27,10 @@ class BetaTCVAE(Objective):
         `beta` alone is usually changed: 6 in the authors' own command for dSprites, 1, 2, 4, 6, 8,
         10 in the study. Too large, and latents switch off as in the beta-VAE. `alpha` below 1 lets
         codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's
-        (the same gradients, other constants); `mss` is unbiased for q(z) and right in its
-        constants. Its gradients are others, so that a beta of one is not that of another.
+        (the same gradients, other constants: their total correlations are off by (D - 1) log B and
+        (D - 1) log N). `mss` is unbiased for q(z), not for its logarithm: on small batches of many
+        images a model may train its estimate of the total correlation below zero, as measured in
+        docs/studies/family.md.
 
     Mistakes elsewhere:
         The weight matrix of stratified sampling with 1 / N in its first column in place of its
@@ -50,7 +52,7 @@ class BetaTCVAE(Objective):
     """Weight of the total correlation."""
     gamma: Weight = 1.0
     """Weight of the dimension-wise KL to the prior."""
-    estimator: Estimator = "mss"
+    estimator: Estimator = "minibatch"
     """How q(z) is estimated from a batch."""
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
