@@ -75,8 +75,12 @@ def _result(run: Run) -> Result:
 
 
 def _label(objective: Mapping[str, Any]) -> str:
-    numbers = ", ".join(f"{name} {value}" for name, value in objective.items() if name != "name")
-    return f"{objective['name']}{f' ({numbers})' if numbers else ''}"
+    params = ", ".join(
+        value if isinstance(value, str) else f"{name} {value}"
+        for name, value in objective.items()
+        if name != "name"
+    )
+    return f"{objective['name']}{f' ({params})' if params else ''}"
 
 
 def _print(by_objective: Mapping[str, Sequence[Result]]) -> None:
@@ -102,13 +106,12 @@ def _draw(by_objective: Mapping[str, Sequence[Result]], path: Path) -> None:
         [dots] = left.plot(mig, [place] * len(mig), "o", ms=5)
         left.plot(statistics.median(mig), place, "|", ms=16, color=dots.get_color())
         reconstruction = [result.scores["reconstruction"] for result in results]
-        right.plot(reconstruction, mig, "o", ms=5, color=dots.get_color(), label=objective)
+        right.plot(reconstruction, mig, "o", ms=5, color=dots.get_color())
     left.set_yticks(range(len(by_objective)), list(by_objective), fontsize=8)
     left.invert_yaxis()
     left.set_xlabel("MIG (dots: seeds, bar: median)", fontsize=8)
     right.set_xlabel("reconstruction, nats", fontsize=8)
     right.set_ylabel("MIG", fontsize=8)
-    right.legend(fontsize=7)
     for axes in (left, right):
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
