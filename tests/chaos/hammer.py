@@ -1,0 +1,208 @@
+"""Heddle's own service, and Celery's textbook, under fire: what each loses."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from heddle.client import connect
+from heddle.errors import HeddleError
+from ml.experiment import parse_experiment
+from store.database import Database
+from store.objects import ObjectFolder
+from store.states import JobState
+from store.tables import Job
+from tests.chaos.fire import LEASE_SECONDS, Plan, burn
+from tests.chaos.programs import Programs, serving
+from tests.chaos.verdict import Verdict, judge
+from tests.chaos.work import WIDTH, experiments
+
+SETTINGS = {
+    "HEDDLE_LEASE_SECONDS": str(LEASE_SECONDS),
+    "HEDDLE_BEAT_SECONDS": "0.2",
+    "HEDDLE_SWEEP_SECONDS": "0.5",
+    # Far more than a day's worth of deaths comes in minutes.
+    "HEDDLE_MAX_LOSSES": "50",
+    "HEDDLE_TRAIN_THREADS": "1",
+    "HEDDLE_COHORT_WIDTH": str(WIDTH),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work was done under fire."""
+
+    lost: int
+    twice: int
+    #: Steps trained beyond those needed, as a share of those needed.
+    repeated: float
+    harms: Counter[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outlived(Outcome):
+    """How Heddle did it."""
+
+    verdict: Verdict
+    #: Seconds from a worker's harm until somebody else had its job.
+    recoveries: list[float]
+
+
+def hammer(home: Path, plan: Plan, say: Callable[[str], None]) -> Outlived:
+    """Run a plan on Heddle's service; use it from the main thread."""
+    home.mkdir(parents=True)
+    programs = Programs(
+        home,
+        app="tests.chaos.mined_worker",
+        postgresql=plan.postgresql,
+        settings=SETTINGS,
+        workers={**plan.workers, "control": 1},
+    )
+    database = Database(programs.database_url)
+    try:
+        with serving(programs):
+            work = _Service(programs, database, plan)
+            began = time.monotonic()
+            harms = burn(programs, work, plan, say)
+            seconds = time.monotonic() - began
+            programs.end()
+            say("Comparing with undisturbed runs")
+            verdict = judge(database, ObjectFolder(home / "objects"))
+            return Outlived(
+                lost=plan.jobs - verdict.done,
+                twice=verdict.twice,
+                repeated=programs.trained_steps() / (plan.runs * plan.steps) - 1,
+                harms=harms,
+                seconds=seconds,
+                verdict=verdict,
+                recoveries=work.recoveries,
+            )
+    finally:
+        database.dispose()
+
+
+def hammer_textbook(home: Path, plan: Plan, say: Callable[[str], None]) -> Outcome:
+    """The same work and harm, with each job a message; use it from the main thread."""
+    home.mkdir(parents=True)
+    programs = Programs(
+        home, app="tests.chaos.textbook", postgresql=False, settings={}, workers=plan.workers
+    )
+    with serving(programs):
+        work = _Messages(programs, plan)
+        began = time.monotonic()
+        harms = burn(programs, work, plan, say)
+        done = work.done()
+        return Outcome(
+            lost=plan.jobs - len(done),
+            twice=sum(times > 1 for times in done.values()),
+            repeated=programs.trained_steps() / (plan.runs * plan.steps) - 1,
+            harms=harms,
+            seconds=time.monotonic() - began,
+        )
+
+
+@dataclass
+class _Hit:
+    """A job whose worker was harmed, until it is somebody else's."""
+
+    job_id: str
+    fence: int
+    at: float = field(default_factory=time.monotonic)
+
+
+class _Service:
+    """The work as experiments, posted to the API and found in the database."""
+
+    def __init__(self, programs: Programs, database: Database, plan: Plan) -> None:
+        self._programs, self._database, self._plan = programs, database, plan
+        self._hits: list[_Hit] = []
+        self._done = 0
+        self.recoveries: list[float] = []
+
+    def post(self) -> None:
+        chance = random.Random(f"{self._plan.seed} posting")
+        with connect(self._programs.url) as client:
+            for spec in experiments(self._plan):
+                while True:
+                    with suppress(HeddleError):
+                        client.submit(spec)
+                        break
+                    time.sleep(0.3)
+                time.sleep(chance.uniform(0, 2))
+
+    def look(self) -> int:
+        with suppress(OperationalError, InterfaceError):
+            self._recover()
+            with self._database.read() as session:
+                done = select(func.count()).select_from(Job).where(Job.state == JobState.DONE)
+                self._done = session.scalar(done) or 0
+        return self._done
+
+    def harmed(self, process: int) -> None:
+        """Remember what it held."""
+        with suppress(OperationalError, InterfaceError), self._database.read() as session:
+            held = session.execute(
+                select(Job.id, Job.fence).where(
+                    Job.state == JobState.RUNNING, Job.worker.endswith(f":{process}")
+                )
+            )
+            self._hits += [_Hit(job_id, fence) for job_id, fence in held]
+
+    def _recover(self) -> None:
+        """Note how long it took until somebody else had what was hit, or had it done."""
+        if not self._hits:
+            return
+        with self._database.read() as session:
+            rows = session.execute(
+                select(Job.id, Job.fence, Job.state).where(
+                    Job.id.in_([hit.job_id for hit in self._hits])
+                )
+            )
+            now = {job_id: (fence, state) for job_id, fence, state in rows}
+        for hit in list(self._hits):
+            fence, state = now[hit.job_id]
+            if fence > hit.fence or state is JobState.DONE:
+                self.recoveries.append(time.monotonic() - hit.at)
+                self._hits.remove(hit)
+
+
+class _Messages:
+    """The work as messages to `tests.chaos.textbook`, found in the files that it leaves."""
+
+    def __init__(self, programs: Programs, plan: Plan) -> None:
+        self._programs, self._plan = programs, plan
+
+    def post(self) -> None:
+        from celery import Celery
+
+        app = Celery(broker=self._programs.broker_url)
+        chance = random.Random(f"{self._plan.seed} posting")
+        for number, spec in enumerate(experiments(self._plan)):
+            for run in parse_experiment(spec).runs:
+                name = f"{number}-{run.spec.seed}"
+                app.send_task(
+                    "textbook.train", [run.spec.document(), name], queue="train", retry=True
+                )
+            time.sleep(chance.uniform(0, 2))
+
+    def look(self) -> int:
+        return len(self.done())
+
+    def harmed(self, process: int) -> None:
+        """Nobody knows what it held."""
+
+    def done(self) -> Counter[str]:
+        """How often each job was done."""
+        return Counter(path.name.partition(".")[0] for path in self._results("*d.*"))
+
+    def _results(self, pattern: str) -> list[Path]:
+        return list(self._programs.results.glob(pattern))
