@@ -101,7 +101,7 @@ def _draw(by_objective: Mapping[str, Sequence[Result]], path: Path) -> None:
     """MIG by objective, and MIG against reconstruction."""
     figure = Figure(figsize=(8.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    for place, (objective, results) in enumerate(by_objective.items()):
+    for place, results in enumerate(by_objective.values()):
         mig = [result.scores["mig"] for result in results]
         [dots] = left.plot(mig, [place] * len(mig), "o", ms=5)
         left.plot(statistics.median(mig), place, "|", ms=16, color=dots.get_color())
