@@ -176,8 +176,8 @@ def _at_sweep(
                 path = f"sweep.{swept}[{place[swept]}]{path[len(swept) :]}"
                 break
         else:
-            # What several fields are together is the doing of the one that is swept.
+            # What the fields of an object are together is the doing of the one that is swept.
             below = [swept for swept in place if swept.startswith(f"{path}.")]
-            if len(below) == 1:
+            if len(below) == 1 and isinstance(got, Mapping):
                 path, got = f"sweep.{below[0]}[{place[below[0]]}]", shown(values[below[0]])
         yield Fault(path, got, fault.expected, fault.nearest)
