@@ -69,6 +69,7 @@ class Experiment(Base):
     """A spec that somebody posted."""
 
     __tablename__ = "experiments"
+    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str | None]
@@ -80,6 +81,12 @@ class Experiment(Base):
     created_at: Mapped[float]
     #: How many events there are; an event's number is taken here, under the row's lock.
     events: Mapped[int]
+    #: What its sender called the request, and the hash of what it asked for: sent once more, it is
+    #: answered with this experiment.
+    idempotency_key: Mapped[str | None]
+    request_sha256: Mapped[str | None]
+    #: Not to be deleted.
+    pinned: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Run(Base):
@@ -116,6 +123,8 @@ class Run(Base):
     created_at: Mapped[float]
     started_at: Mapped[float | None]
     finished_at: Mapped[float | None]
+    #: Stays when the experiments that hold it are deleted.
+    pinned: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Evaluation(Base):
@@ -278,3 +287,24 @@ class Event(Base):
     type: Mapped[str]
     data: Mapped[dict[str, Any]]
     created_at: Mapped[float]
+
+
+class Folder(Base):
+    """A folder that belongs to this database: the mark that lies in it tells it from others."""
+
+    __tablename__ = "folders"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    mark: Mapped[str]
+
+
+class Trouble(Base):
+    """Why a worker takes no jobs of a kind at the moment."""
+
+    __tablename__ = "troubles"
+
+    worker: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    message: Mapped[str]
+    #: The worker says so again and again; one that has not for a while is gone.
+    seen_at: Mapped[float]

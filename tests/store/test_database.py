@@ -24,7 +24,7 @@ def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> No
 def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
     migrate(database_url)
     with database.read() as session:
-        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0003"]
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0004"]
 
 
 OLD_ROWS = {
@@ -117,7 +117,10 @@ def test_the_databases_clock_gives_unix_seconds_with_fractions(database: Databas
 def test_a_write_that_raises_leaves_no_mark(database: Database) -> None:
     with pytest.raises(RuntimeError, match="stop"), database.write() as session:
         session.execute(
-            text("INSERT INTO experiments VALUES ('e', 'n', '[]', '', '{}', 'o', 0, 0, 0)")
+            text(
+                "INSERT INTO experiments (id, tags, spec, priority, created_at, events) "
+                "VALUES ('e', '[]', '{}', 0, 0, 0)"
+            )
         )
         raise RuntimeError("stop")
     with database.read() as session:
