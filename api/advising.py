@@ -10,6 +10,7 @@ from ml.advice import LATENT, RECONSTRUCTION, advise
 from ml.spec import RunSpec
 from ml.spec_errors import InvalidSpec
 from store import queries
+from store.curves import curves
 
 
 def advised_run(here: Context, id: str) -> AdvisedScores:
@@ -23,8 +24,8 @@ def advised_run(here: Context, id: str) -> AdvisedScores:
         # A component of it is no longer installed; its scores speak for themselves.
         return AdvisedScores(items=scores, advice=advise(scores))
     tags = [RECONSTRUCTION, *(f"{LATENT}{latent}" for latent in range(spec.model.latent_dim))]
-    curves = queries.scalars(here.database, id, tags)
-    return AdvisedScores(items=scores, advice=advise(scores, curves=curves, dataset=spec.dataset))
+    found = curves(here.database, here.objects, id, tags)
+    return AdvisedScores(items=scores, advice=advise(scores, curves=found, dataset=spec.dataset))
 
 
 def advised(found: Sequence[queries.Score]) -> AdvisedScores:

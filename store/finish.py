@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from store.announce import announcing
 from store.claim import Claim, hold
+from store.curves import CURVES
 from store.database import Database, db_now
 from store.moves import (
     end_attempt,
@@ -21,7 +22,7 @@ from store.moves import (
     settle,
 )
 from store.states import EvaluationState, JobState, sources
-from store.tables import Artifact, Checkpoint, Job, Run, Score
+from store.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
 from store.want import queue_evaluations
 
 
@@ -45,7 +46,8 @@ def finish_training(
 ) -> None:
     """Record a trained model; its evaluations become jobs in the same transaction.
 
-    Its checkpoints no longer count, and `CheckpointFolder.clear` may delete them. When
+    Its checkpoints no longer count, and `CheckpointFolder.clear` may delete them. Where its
+    artifacts have its curves (`store.curves.CURVES`), the rows of these are deleted. When
     cancellation was asked for meanwhile, the run ends cancelled but stays trained, and resuming it
     goes straight to evaluation.
 
@@ -62,6 +64,8 @@ def finish_training(
         queue_evaluations(session, [run_id])
         settle(session, [run_id])
         session.execute(delete(Checkpoint).where(Checkpoint.run_id == run_id))
+        if any(artifact.name == CURVES for artifact in artifacts):
+            session.execute(delete(Scalars).where(Scalars.run_id == run_id))
 
 
 def finish_evaluation(

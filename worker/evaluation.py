@@ -19,9 +19,10 @@ from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.spec import RunSpec
 from store.claim import Claim, claim
+from store.curves import Curves, curves
 from store.errors import NotFound
 from store.finish import NewArtifact, finish_evaluation
-from store.queries import Curves, File, artifact, evaluation, scalars
+from store.queries import File, artifact, evaluation
 from store.states import JobKind
 from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, put, read
 from worker.lease import Lease
@@ -88,8 +89,8 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             artifacts.append(put(here, CODES, NPZ, encoded.to_npz()))
         scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
         if not _is_drawn(here, run_id, asked):
-            curves = _finite(scalars(here.database, run_id))
-            for name, png in draw_pictures(model, data, encoded, curves, lease).items():
+            drawn = _finite(curves(here.database, here.objects, run_id))
+            for name, png in draw_pictures(model, data, encoded, drawn, lease).items():
                 artifacts.append(put(here, f"{name}.png", PNG, png))
         documents = [score.model_dump(mode="json") for score in scores]
         lease.conclude(
@@ -125,8 +126,8 @@ def _has_rows(encoded: EncodedRows, spec: RunSpec, n_images: int) -> bool:
     return np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
 
 
-def _finite(curves: Curves) -> Mapping[str, list[tuple[int, float]]]:
+def _finite(found: Curves) -> Mapping[str, list[tuple[int, float]]]:
     return {
         tag: [(step, value) for step, value in points if value is not None]
-        for tag, points in curves.items()
+        for tag, points in found.items()
     }

@@ -10,6 +10,7 @@ WEIGHTS = "weights.safetensors"
 CODES = "codes.npz"
 TRAVERSAL = "traversal.png"
 
+JSON = "application/json"
 NPZ = "application/x-npz"
 PNG = "image/png"
 

@@ -23,10 +23,11 @@ from ml.spec import Evaluation, RunSpec
 from ml.train import train_cohort
 from store.checkpoints import unbind_width
 from store.claim import Claim, claim, claim_beside, count_beside
+from store.curves import CURVES, curves, to_bytes
 from store.finish import finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
-from worker.files import CODES, NPZ, WEIGHTS, put
+from worker.files import CODES, JSON, NPZ, WEIGHTS, put
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
 from worker.patience import DATABASE_AWAY
@@ -230,9 +231,13 @@ class _Held:
             codes = encode_rows(model, data, evaluation, self.lease).to_npz()
             artifacts.append(put(here, CODES, NPZ, codes))
         record = self._record(model)
-        self.lease.conclude(
-            lambda: finish_training(here.database, self.claim, record=record, artifacts=artifacts)
-        )
+
+        def finish() -> None:
+            drawn = to_bytes(curves(here.database, here.objects, run_id))
+            kept = [*artifacts, put(here, CURVES, JSON, drawn)]
+            finish_training(here.database, self.claim, record=record, artifacts=kept)
+
+        self.lease.conclude(finish)
         here.checkpoints.clear(run_id)
 
     def _record(self, model: Model) -> dict[str, object]:

@@ -27,6 +27,7 @@ from api.queries import Cursor, Limit, link_next
 from api.routes.evaluations import asked_document
 from ml.registry import find
 from store import cancel, queries
+from store.curves import Curves, curves
 from store.evaluations import evaluate_run
 from store.states import RunState
 
@@ -34,8 +35,6 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 MOST_POINTS = 100_000
 WAITING = (RunState.QUEUED, RunState.EVALUATING)
-
-Curves = dict[str, list[tuple[int, float | None]]]
 
 
 @router.get("", operation_id="list_runs")
@@ -139,8 +138,8 @@ def scalars(
 ) -> Curves:
     """Training curves: tag to (step, value) pairs."""
     wanted = tags.split(",") if tags is not None else None
-    curves = queries.scalars(here.database, id, wanted)
-    return {tag: _thinned(points, max_points) for tag, points in curves.items()}
+    found = curves(here.database, here.objects, id, wanted)
+    return {tag: _thinned(points, max_points) for tag, points in found.items()}
 
 
 @router.get("/{id}/artifacts", operation_id="list_artifacts")

@@ -10,7 +10,6 @@ from store.queries.experiments import (
 )
 from store.queries.results import (
     Artifact,
-    Curves,
     Evaluation,
     File,
     Score,
@@ -20,7 +19,6 @@ from store.queries.results import (
     evaluation,
     evaluations,
     evaluations_of_files,
-    scalars,
     scores,
     scores_of_evaluation,
 )
@@ -49,7 +47,6 @@ __all__ = [
     "queue_position",
     "run",
     "runs",
-    "scalars",
     "scores",
     "scores_of_evaluation",
     "spec_of",

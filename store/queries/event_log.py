@@ -11,8 +11,6 @@ from store import tables
 from store.database import Database
 from store.errors import NotFound
 
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

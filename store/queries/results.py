@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +13,6 @@ from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
 from store.states import EvaluationState
-
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
-Curves = dict[str, list[tuple[int, float | None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +143,6 @@ def scores_of_evaluation(database: Database, id: str) -> list[Score]:
         if session.get(tables.Evaluation, id) is None:
             raise NotFound("evaluation", id)
         return [_score(row) for row in session.scalars(query)]
-
-
-def scalars(database: Database, run_id: str, tags: Collection[str] | None = None) -> Curves:
-    """A run's training curves, of these tags or of all.
-
-    Where a later attempt has trained a step again, its value is the one that counts.
-
-    Raises:
-        NotFound: if there is no such run.
-    """
-    merged: dict[str, dict[int, float | None]] = defaultdict(dict)
-    with database.read() as session:
-        _check_run(session, run_id)
-        chunks = session.scalars(
-            select(tables.Scalars.points)
-            .where(tables.Scalars.run_id == run_id)
-            .order_by(tables.Scalars.fence, tables.Scalars.id)
-        )
-        for points in chunks:
-            for tag, values in points.items():
-                if tags is None or tag in tags:
-                    merged[tag].update(values)
-    return {tag: sorted(merged[tag].items(), key=lambda point: point[0]) for tag in sorted(merged)}
 
 
 def artifacts(database: Database, run_id: str) -> list[Artifact]:

@@ -22,8 +22,6 @@ from store.states import (
     RunState,
 )
 
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
-
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -18,6 +18,7 @@ from ml.model import Model
 from ml.spec import RunSpec
 from ml.train import train_cohort
 from store import queries
+from store.curves import curves
 from store.database import Database
 from store.objects import ObjectFolder
 from store.states import JobState
@@ -97,7 +98,7 @@ def _found(database: Database, objects: ObjectFolder, run_id: str) -> _Found | N
     return _Found(
         RunSpec.parse(run.spec),
         sorted({stretch["width"] for stretch in run.record["history"]}),
-        Trained(weights, queries.scalars(database, run_id)),
+        Trained(weights, curves(database, objects, run_id)),
         {score.document["name"]: score.document["value"] for score in scores},
     )
 

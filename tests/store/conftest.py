@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from store.database import Database
+from store.objects import ObjectFolder
 from tests.store.lab import Lab
 
 
 @pytest.fixture
 def lab(database: Database) -> Lab:
     return Lab(database)
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectFolder:
+    return ObjectFolder(tmp_path / "objects")

@@ -3,13 +3,17 @@ from __future__ import annotations
 import math
 
 import pytest
+from sqlalchemy import func, select
 
 from store.beat import Beat, beat
 from store.cancel import cancel_run
+from store.curves import CURVES, curves, to_bytes
 from store.errors import NotFound
-from store.finish import release
-from store.queries import run, scalars
+from store.finish import NewArtifact, finish_training, release
+from store.objects import ObjectFolder
+from store.queries import run
 from store.sweep import sweep
+from store.tables import Scalars
 from tests.store.lab import Lab
 
 
@@ -39,7 +43,7 @@ def test_a_beat_brings_back_cancellation(lab: Lab) -> None:
     assert beat(lab.database, taken, lease_seconds=30) == Beat(cancel_requested=True)
 
 
-def test_scalars_of_a_later_attempt_win_at_the_same_step(lab: Lab) -> None:
+def test_scalars_of_a_later_attempt_win_at_the_same_step(lab: Lab, objects: ObjectFolder) -> None:
     run_id = lab.run_of(lab.post("a"))
     first = lab.take()
     beat(lab.database, first, lease_seconds=30, points={"loss": [(1, 9.0), (2, 8.0)]})
@@ -48,23 +52,46 @@ def test_scalars_of_a_later_attempt_win_at_the_same_step(lab: Lab) -> None:
     # From a checkpoint at step 1.
     second = lab.take()
     beat(lab.database, second, lease_seconds=30, points={"loss": [(2, 8.5)]})
-    assert scalars(lab.database, run_id) == {
+    assert curves(lab.database, objects, run_id) == {
         "kl": [(3, 0.5)],
         "loss": [(1, 9.0), (2, 8.5), (3, 7.0)],
     }
-    assert scalars(lab.database, run_id, ["kl", "unknown"]) == {"kl": [(3, 0.5)]}
+    assert curves(lab.database, objects, run_id, ["kl", "unknown"]) == {"kl": [(3, 0.5)]}
 
 
-def test_numbers_that_are_not_finite_are_kept_as_null(lab: Lab) -> None:
+def test_numbers_that_are_not_finite_are_kept_as_null(lab: Lab, objects: ObjectFolder) -> None:
     run_id = lab.run_of(lab.post("a"))
     points = {"loss": [(1, math.nan), (2, math.inf), (3, 1.5)]}
     beat(lab.database, lab.take(), lease_seconds=30, points=points)
-    assert scalars(lab.database, run_id) == {"loss": [(1, None), (2, None), (3, 1.5)]}
+    assert curves(lab.database, objects, run_id) == {"loss": [(1, None), (2, None), (3, 1.5)]}
 
 
-def test_a_beat_without_points_writes_no_chunk(lab: Lab) -> None:
+def test_a_beat_without_points_writes_no_chunk(lab: Lab, objects: ObjectFolder) -> None:
     run_id = lab.run_of(lab.post("a"))
     beat(lab.database, lab.take(), lease_seconds=30, points={"loss": []})
-    assert scalars(lab.database, run_id) == {}
+    assert curves(lab.database, objects, run_id) == {}
     with pytest.raises(NotFound, match="no run 'run_x'"):
-        scalars(lab.database, "run_x")
+        curves(lab.database, objects, "run_x")
+
+
+def test_curves_of_a_trained_run_lie_in_its_file_alone(lab: Lab, objects: ObjectFolder) -> None:
+    run_id = lab.run_of(lab.post("a"))
+    taken = lab.take()
+    points = {"kl": [(2, math.nan)], "loss": [(1, 0.1), (2, 1e-9)]}
+    beat(lab.database, taken, lease_seconds=30, points=points)
+    before = curves(lab.database, objects, run_id)
+    sha256, size = objects.put(to_bytes(before))
+    file = NewArtifact(CURVES, sha256, "application/json", size)
+    finish_training(lab.database, taken, record={}, artifacts=[file])
+    with lab.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Scalars)) == 0
+    assert curves(lab.database, objects, run_id) == before
+    assert before["loss"] == [(1, 0.1), (2, 1e-9)]
+
+
+def test_curves_that_no_file_has_stay_rows(lab: Lab, objects: ObjectFolder) -> None:
+    run_id = lab.run_of(lab.post("a"))
+    taken = lab.take()
+    beat(lab.database, taken, lease_seconds=30, points={"loss": [(1, 0.1)]})
+    finish_training(lab.database, taken, record={})
+    assert curves(lab.database, objects, run_id) == {"loss": [(1, 0.1)]}

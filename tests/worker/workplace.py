@@ -23,6 +23,7 @@ from ml.model import Model
 from ml.recorder import Progress, Wish
 from store import queries
 from store.checkpoints import checkpoints
+from store.curves import Curves, curves
 from store.evaluations import NewFile, evaluate_file
 from store.objects import ObjectFolder
 from store.settings import settings
@@ -159,8 +160,8 @@ class Workplace:
         weights, _ = tensor_file.from_bytes(self.content(run_id, "weights.safetensors"))
         return Trained(weights, self.curves(run_id))
 
-    def curves(self, run_id: str) -> queries.Curves:
-        return queries.scalars(self.stores.database, run_id)
+    def curves(self, run_id: str) -> Curves:
+        return curves(self.stores.database, self.stores.objects, run_id)
 
     def rows(self) -> dict[str, list[Any]]:
         """Everything in the database."""
@@ -211,7 +212,7 @@ class Trained:
     """Weights and curves of a run."""
 
     weights: dict[str, Tensor]
-    curves: queries.Curves
+    curves: Curves
 
     def same(self, other: Trained) -> bool:
         """Whether every bit of both is equal."""
