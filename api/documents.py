@@ -44,6 +44,13 @@ class ExperimentRun(Document):
     """Whether this work existed, or was under way, when it was asked for."""
 
 
+class Usage(Document):
+    """Bytes of files, each counted once; others may hold them too."""
+
+    artifacts: int
+    checkpoints: int
+
+
 class Experiment(Document):
     """A spec that someone posted, and the runs that answer it."""
 
@@ -58,6 +65,10 @@ class Experiment(Document):
     """Runs by state."""
     eta_seconds: float | None
     """Until the runs that are being trained now are trained; null when that is not known."""
+    pinned: bool
+    """Whether it is refused to delete it."""
+    usage: Usage
+    """What the files of its runs take up."""
     spec: dict[str, Any]
     """As posted."""
     runs: list[ExperimentRun] | None = None
@@ -120,6 +131,8 @@ class Run(Document):
     started_at: datetime | None
     finished_at: datetime | None
     experiments: list[str]
+    pinned: bool
+    """Whether it stays when the experiments that hold it are deleted."""
     links: dict[str, str]
 
 
@@ -172,7 +185,10 @@ class Artifact(Document):
 
 
 def experiment_document(
-    found: queries.Experiment, runs: list[queries.ExperimentRun] | None, eta: float | None
+    found: queries.Experiment,
+    runs: list[queries.ExperimentRun] | None,
+    eta: float | None,
+    usage: queries.Usage,
 ) -> Experiment:
     """An experiment as it is shown."""
     here = f"/v1/experiments/{found.id}"
@@ -186,6 +202,8 @@ def experiment_document(
         owner=found.owner or "local",
         counts={state.value: count for state, count in found.counts.items() if count},
         eta_seconds=eta,
+        pinned=found.pinned,
+        usage=Usage(artifacts=usage.artifacts, checkpoints=usage.checkpoints),
         spec=found.spec,
         runs=None
         if runs is None
@@ -199,14 +217,19 @@ def experiment_document(
             )
             for run in runs
         ],
-        links={"self": here, "runs": f"/v1/runs?experiment={found.id}", "cancel": f"{here}/cancel"},
+        links={
+            "self": here,
+            "runs": f"/v1/runs?experiment={found.id}",
+            **{verb: f"{here}/{verb}" for verb in ("cancel", "resume", "pin", "unpin")},
+        },
     )
 
 
 def run_document(found: queries.Run, position: int | None = None) -> Run:
     """A run as it is shown; `position` is its place in the queue, where that was counted."""
     here = f"/v1/runs/{found.id}"
-    names = ("scores", "scalars", "artifacts", "evaluations", "cancel", "resume")
+    names = ("scores", "scalars", "artifacts", "evaluations")
+    verbs = ("cancel", "resume", "pin", "unpin")
     return Run(
         id=found.id,
         state=found.state,
@@ -224,9 +247,10 @@ def run_document(found: queries.Run, position: int | None = None) -> Run:
         started_at=_moment(found.started_at) if found.started_at else None,
         finished_at=_moment(found.finished_at) if found.finished_at else None,
         experiments=found.experiments,
+        pinned=found.pinned,
         links={
             "self": here,
-            **{name: f"{here}/{name}" for name in names},
+            **{name: f"{here}/{name}" for name in (*names, *verbs)},
             "traversal": f"{here}/traversal.png",
         },
     )

@@ -14,7 +14,7 @@ from starlette.routing import Match
 from api.problems import FieldProblem, problem
 from ml.registry import UnknownComponent
 from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
-from store.errors import BadCursor, NotFound, NotTrained, WrongState
+from store.errors import BadCursor, NotFound, NotTrained, Pinned, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def install(app: FastAPI) -> None:
         UnknownComponent: _unknown_component,
         WrongState: _wrong_state,
         NotTrained: _wrong_state,
+        Pinned: _wrong_state,
         BadCursor: _bad_cursor,
         HTTPException: _http,
         DBAPIError: _database,
@@ -79,7 +80,7 @@ def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
-def _wrong_state(_: Request, error: WrongState | NotTrained) -> Response:
+def _wrong_state(_: Request, error: WrongState | NotTrained | Pinned) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
 

@@ -25,6 +25,7 @@ from heddle.tables import (
     file_score_table,
     run_table,
     score_table,
+    size_of,
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -401,6 +402,57 @@ def resume(work_id: str, as_json: bool, url: str | None) -> None:
         _print(client, _work(client, work_id).resume(), as_json)
 
 
+@main.command()
+@click.argument("work_id", metavar="ID")
+@_json_option
+@_url_option
+def pin(work_id: str, as_json: bool, url: str | None) -> None:
+    """Have the deletion of an experiment refused, or keep a run when its experiments go.
+
+    Example: heddle pin exp_01jd3k
+    """
+    with connect(url) as client:
+        _print(client, _pinnable(client, work_id).pin(), as_json)
+
+
+@main.command()
+@click.argument("work_id", metavar="ID")
+@_json_option
+@_url_option
+def unpin(work_id: str, as_json: bool, url: str | None) -> None:
+    """Let an experiment be deleted again, or a run go with its experiments.
+
+    Example: heddle unpin exp_01jd3k
+    """
+    with connect(url) as client:
+        _print(client, _pinnable(client, work_id).unpin(), as_json)
+
+
+@main.command()
+@click.argument("work_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_url_option
+def delete(work_id: str, yes: bool, url: str | None) -> None:
+    """Delete an experiment that has ended, with the runs that nothing else holds, for good.
+
+    What another experiment, a pin, or an evaluation asked for by itself holds stays. An evaluation
+    of a file is deleted likewise.
+
+    Example: heddle delete exp_01jd3k
+    """
+    _kind_of(work_id, "experiment or evaluation")
+    with connect(url) as client:
+        work = _work(client, work_id)
+        assert not isinstance(work, Run)
+        what = work.id
+        if isinstance(work, Experiment):
+            what += f" ({work.document['name']}: {len(work.runs())} runs, {size_of(work)})"
+        if not yes:
+            click.confirm(f"Delete {what} for good?", abort=True, err=True)
+        work.delete()
+        click.echo(f"{work.id} is deleted", err=True)
+
+
 def _watch(client: Client, experiment: Experiment, as_json: bool) -> None:
     try:
         if as_json:
@@ -452,6 +504,12 @@ def _work(client: Client, work_id: str) -> Experiment | Run | Evaluation:
     if kind == "run":
         return client.run(work_id)
     return client.experiment(work_id) if kind == "experiment" else client.evaluation(work_id)
+
+
+def _pinnable(client: Client, work_id: str) -> Experiment | Run:
+    if _kind_of(work_id, "experiment or run") == "run":
+        return client.run(work_id)
+    return client.experiment(work_id)
 
 
 def _runs(client: Client, work_id: str) -> list[Run]:

@@ -218,6 +218,18 @@ class Client:
         """
         return self._send(path, json=document)
 
+    def delete(self, path: str) -> None:
+        """A DELETE, sent once.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success.
+            ServerUnreachable: when there is no answer.
+        """
+        try:
+            checked(self._http.delete(path))
+        except httpx.TransportError as error:
+            raise ServerUnreachable(self.url, cause_of(error)) from error
+
     def _send(self, path: str, **content: Any) -> httpx.Response:
         try:
             return checked(self._http.post(path, **content))
@@ -272,6 +284,15 @@ class _Asked:
         self._take(self._client.post(f"{self._path}/resume"))
         return self
 
+    def delete(self) -> None:
+        """Delete it for good, once it has ended; what others hold of it stays.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success: 409 while it goes on
+                or is pinned.
+        """
+        self._client.delete(self._path)
+
     def _until_ended(self, timeout: float | None, progress: Callable[[Self], None] | None) -> None:
         start = time.monotonic()
         while True:
@@ -309,6 +330,16 @@ class Experiment(_Asked):
         They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
         """
         return [Run(self._client, document) for document in self.document["runs"]]
+
+    def pin(self) -> Self:
+        """Have its deletion refused; returns itself."""
+        self._take(self._client.post(f"{self._path}/pin"))
+        return self
+
+    def unpin(self) -> Self:
+        """Let it be deleted again; returns itself."""
+        self._take(self._client.post(f"{self._path}/unpin"))
+        return self
 
     def wait(
         self,
@@ -450,6 +481,14 @@ class Run:
     def resume(self) -> Run:
         """Queue it again from its checkpoint, when it failed or was cancelled; returns itself."""
         return self._post("resume")
+
+    def pin(self) -> Run:
+        """Keep it when the experiments that hold it are deleted; returns itself."""
+        return self._post("pin")
+
+    def unpin(self) -> Run:
+        """Keep it no longer than its experiments; returns itself."""
+        return self._post("unpin")
 
     def _post(self, verb: str) -> Run:
         response = self._client.post(f"/v1/runs/{self.id}/{verb}")

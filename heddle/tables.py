@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +28,9 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
     """One row a run: its state, what sets it apart, and for the `failed` why and what to do."""
     runs = experiment.runs()
     swept = list(dict.fromkeys(path for run in runs for path in run.swept))
-    title = f"{experiment.id}  {experiment.document.get('name') or ''}  {experiment.state}"
+    about = [experiment.id, experiment.document.get("name") or "", experiment.state]
+    about += [size_of(experiment), "pinned" if experiment.document.get("pinned") else ""]
+    title = "  ".join(part for part in about if part)
     table = _table(title, ["run", "state", *swept, *(["error", "advice"] if failed else [])])
     for run in runs:
         state = f"{run.state} (reused)" if run.document.get("reused") else run.state
@@ -36,6 +39,12 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
             row += _why(failed.get(run.id))
         _add_row(table, row)
     return table
+
+
+def size_of(experiment: Experiment) -> str:
+    """What its runs' files take up, for people; empty where nothing is known or there."""
+    total = sum((experiment.document.get("usage") or {}).values())
+    return decimal(total) if total else ""
 
 
 def run_table(run: Run) -> Table:

@@ -27,7 +27,7 @@ def announcing(session: Session, run_ids: Iterable[str | None]) -> Iterator[None
     events, experiments.
     """
     ids = sorted({run_id for run_id in run_ids if run_id is not None})
-    _lock(session, ids)
+    lock_runs(session, ids)
     before = _linked_states(session, ids)
     yield
     after = _linked_states(session, ids)
@@ -48,7 +48,8 @@ def announcing(session: Session, run_ids: Iterable[str | None]) -> Iterator[None
     )
 
 
-def _lock(session: Session, run_ids: list[str]) -> None:
+def lock_runs(session: Session, run_ids: Iterable[str]) -> None:
+    """Keep others from changing these runs until the transaction ends."""
     for part in parts(run_ids):
         session.execute(
             select(Run.id)

@@ -31,6 +31,15 @@ class WrongState(StoreError):
         )
 
 
+class Pinned(StoreError):
+    """Somebody has pinned the thing, so that nobody deletes it."""
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"The {kind} {id} is pinned; unpin it to delete it.")
+        self.kind = kind
+        self.id = id
+
+
 class NotTrained(StoreError):
     """A run has no trained model yet, and nothing of it can be evaluated by itself."""
 

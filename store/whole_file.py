@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+ASIDE = ".aside-"
+"""How the name of a file begins that is not whole yet."""
+
 
 def write_whole(
     folder: Path, chunks: Iterable[bytes], place: Callable[[str], Path]
@@ -29,7 +32,7 @@ def write_whole(
     digest = hashlib.sha256()
     size = 0
     # delete=False: a closed file is renamed, and only what fails before that is removed.
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".aside-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=ASIDE, delete=False) as file:
         aside = Path(file.name)
         try:
             for chunk in chunks:

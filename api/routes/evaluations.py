@@ -13,6 +13,7 @@ from api.openapi import FILE_EVALUATION_BODY, UNREADABLE
 from api.queries import Cursor, Limit, link_next
 from api.uploads import CheckedUpload
 from store import queries
+from store.delete import delete_evaluation
 from store.evaluations import (
     Asked,
     NewFile,
@@ -91,6 +92,16 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocume
     resume_evaluation(here.database, id)
     afterwards.add_task(here.hints.send)
     return _document(here, id)
+
+
+@router.delete("/{id}", operation_id="delete_evaluation", status_code=HTTPStatus.NO_CONTENT)
+def delete(id: str, here: Here, afterwards: BackgroundTasks) -> None:
+    """Delete the evaluation of a file that has ended, and the file if no other is of it.
+
+    That of a run keeps the run from being deleted no longer; its scores stay with the run.
+    """
+    delete_evaluation(here.database, id)
+    afterwards.add_task(here.hints.collect)
 
 
 def asked_document(here: Context, asked: Asked) -> EvaluationDocument:

@@ -14,6 +14,7 @@ from api.openapi import EXPERIMENT_BODY, UNREADABLE
 from api.planning import plan
 from api.queries import Cursor, Limit, link_next
 from store import cancel, queries
+from store.delete import delete_experiment, pin_experiment
 from store.states import RunState
 from store.submit import submit
 
@@ -67,7 +68,8 @@ def index(
     """Experiments, newest first."""
     page = queries.experiments(here.database, limit=limit, cursor=cursor)
     link_next(request, response, page.next_cursor)
-    items = [experiment_document(found, None, None) for found in page.items]
+    usage = queries.usage(here.database, [found.id for found in page.items])
+    items = [experiment_document(found, None, None, usage[found.id]) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -95,10 +97,37 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
     return _document(here, id)
 
 
+@router.post("/{id}/pin", operation_id="pin_experiment")
+def pin(id: str, here: Here) -> Experiment:
+    """Have its deletion refused until it is unpinned."""
+    pin_experiment(here.database, id, pinned=True)
+    return _document(here, id)
+
+
+@router.post("/{id}/unpin", operation_id="unpin_experiment")
+def unpin(id: str, here: Here) -> Experiment:
+    """Let it be deleted again."""
+    pin_experiment(here.database, id, pinned=False)
+    return _document(here, id)
+
+
+@router.delete("/{id}", operation_id="delete_experiment", status_code=HTTPStatus.NO_CONTENT)
+def delete(id: str, here: Here, afterwards: BackgroundTasks) -> None:
+    """Delete an experiment that has ended, and the runs that nothing else holds.
+
+    A run stays while another experiment, a pin, or an evaluation that was asked for by itself holds
+    it. Files that nothing refers to any more are removed soon after. 409 while it goes on (cancel
+    it first) and while it is pinned.
+    """
+    delete_experiment(here.database, id)
+    afterwards.add_task(here.hints.collect)
+
+
 def _document(here: Context, id: str) -> Experiment:
     found = queries.experiment(here.database, id)
     runs = queries.experiment_runs(here.database, id)
-    return experiment_document(found, runs, _eta(here, found))
+    usage = queries.usage(here.database, [id])[id]
+    return experiment_document(found, runs, _eta(here, found), usage)
 
 
 def _eta(here: Context, found: queries.Experiment) -> float | None:

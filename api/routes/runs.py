@@ -28,6 +28,7 @@ from api.routes.evaluations import asked_document
 from ml.registry import find
 from store import cancel, queries
 from store.curves import Curves, curves
+from store.delete import pin_run
 from store.evaluations import evaluate_run
 from store.states import RunState
 
@@ -85,6 +86,20 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     """Take a failed or cancelled run up again, from its newest checkpoint."""
     cancel.resume_run(here.database, id)
     afterwards.add_task(here.hints.send)
+    return _document(here, queries.run(here.database, id))
+
+
+@router.post("/{id}/pin", operation_id="pin_run")
+def pin(id: str, here: Here) -> Run:
+    """Keep a run when the experiments that hold it are deleted."""
+    pin_run(here.database, id, pinned=True)
+    return _document(here, queries.run(here.database, id))
+
+
+@router.post("/{id}/unpin", operation_id="unpin_run")
+def unpin(id: str, here: Here) -> Run:
+    """Keep it no longer; what nothing holds is removed by the next collection, within the hour."""
+    pin_run(here.database, id, pinned=False)
     return _document(here, queries.run(here.database, id))
 
 

@@ -23,6 +23,7 @@ from store.queries.results import (
     scores_of_evaluation,
 )
 from store.queries.runs import Run, queue_position, run, runs, spec_of
+from store.queries.usage import Usage, usage
 
 __all__ = [
     "Artifact",
@@ -34,6 +35,7 @@ __all__ = [
     "File",
     "Run",
     "Score",
+    "Usage",
     "artifact",
     "artifact_by_sha",
     "artifacts",
@@ -50,4 +52,5 @@ __all__ = [
     "scores",
     "scores_of_evaluation",
     "spec_of",
+    "usage",
 ]

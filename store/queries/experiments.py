@@ -20,8 +20,6 @@ from store.states import (
     linked_state,
 )
 
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
-
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -35,6 +33,8 @@ class Experiment:
     owner: str | None
     priority: int
     created_at: float
+    #: Whether nobody may delete it.
+    pinned: bool
     #: Number of the newest event; 0 when there is none.
     events: int
     state: ExperimentState
@@ -136,7 +136,7 @@ def experiment_runs(database: Database, experiment_id: str) -> list[ExperimentRu
 
 
 def _experiments(session: Session, rows: Sequence[tables.Experiment]) -> list[Experiment]:
-    counts = _counts(session, [row.id for row in rows])
+    counts = counts_by_state(session, [row.id for row in rows])
     return [
         Experiment(
             id=row.id,
@@ -147,6 +147,7 @@ def _experiments(session: Session, rows: Sequence[tables.Experiment]) -> list[Ex
             owner=row.owner,
             priority=row.priority,
             created_at=row.created_at,
+            pinned=row.pinned,
             events=row.events,
             state=experiment_state(counts[row.id]),
             counts=counts[row.id],
@@ -155,7 +156,8 @@ def _experiments(session: Session, rows: Sequence[tables.Experiment]) -> list[Ex
     ]
 
 
-def _counts(session: Session, experiment_ids: list[str]) -> dict[str, dict[RunState, int]]:
+def counts_by_state(session: Session, experiment_ids: list[str]) -> dict[str, dict[RunState, int]]:
+    """How many places of each experiment are in each state, as they count there."""
     link = tables.ExperimentRun
     rows = session.execute(
         select(

@@ -52,6 +52,8 @@ class Run:
     cancel_requested: bool
     #: Experiments that hold it, oldest first.
     experiments: list[str]
+    #: Whether it stays when no experiment holds it.
+    pinned: bool
 
 
 def run(database: Database, id: str) -> Run:
@@ -233,4 +235,5 @@ def _run(
         progress=progress,
         cancel_requested=job.cancel_requested,
         experiments=experiments,
+        pinned=run.pinned,
     )

@@ -66,7 +66,7 @@ def test_every_operation_has_its_own_readable_id(document: Any) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
     for id in ids:
-        assert re.fullmatch(r"(create|get|head|list|cancel|resume)(_[a-z]+)+", id), id
+        assert re.fullmatch(r"(create|get|head|list|cancel|resume|pin|unpin|delete)(_[a-z]+)+", id), id
 
 
 def test_every_operation_says_what_it_does_and_how_it_refuses(document: Any) -> None:

@@ -64,6 +64,8 @@ def test_submit_reads_standard_input(server: FakeServer) -> None:
         (("scores", "run_a"), "/v1/runs/run_a/scores"),
         (("cancel", "exp_01"), "/v1/experiments/exp_01/cancel"),
         (("resume", "run_a"), "/v1/runs/run_a/resume"),
+        (("pin", "exp_01"), "/v1/experiments/exp_01/pin"),
+        (("unpin", "run_a"), "/v1/runs/run_a/unpin"),
     ],
 )
 def test_json_is_what_was_served(arguments: tuple[str, ...], path: str, server: FakeServer) -> None:
@@ -74,6 +76,26 @@ def test_json_is_what_was_served(arguments: tuple[str, ...], path: str, server: 
     assert result.exit_code == 0, result.output
     assert result.stdout_bytes == odd + b"\n"
     assert server.paths[-1] == path
+
+
+@pytest.mark.parametrize(("answer", "deletes"), [("y\n", True), ("n\n", False), ("", False)])
+def test_delete_asks_first_and_says_what_would_go(
+    server: FakeServer, answer: str, deletes: bool
+) -> None:
+    document = {**server.experiment(), "usage": {"artifacts": 5_100_000, "checkpoints": 100_000}}
+    server.instead = [lambda _: httpx.Response(200, json=document)]
+    result = heddle("delete", "exp_01", stdin=answer)
+    assert "exp_01 (sweep: 2 runs, 5.2 MB)" in result.output
+    assert [request.method for request in server.requests] == ["GET", *["DELETE"] * deletes]
+    assert result.exit_code == (0 if deletes else 1)
+
+
+def test_delete_takes_experiments_and_evaluations_at_their_word(server: FakeServer) -> None:
+    for id, path in (("exp_01", "experiments"), ("eval_01", "evaluations")):
+        assert heddle("delete", id, "--yes").exit_code == 0
+        assert server.requests[-1].method == "DELETE" and server.paths[-1] == f"/v1/{path}/{id}"
+    refused = heddle("delete", "run_a", "--yes")
+    assert refused.exit_code == 2 and "exp_… or eval_…" in refused.output
 
 
 def test_watch_prints_lines_where_there_is_no_terminal(
