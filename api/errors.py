@@ -11,10 +11,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.keys import IDEMPOTENCY_KEY
 from api.problems import FieldProblem, problem
 from ml.registry import UnknownComponent
 from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
-from store.errors import BadCursor, NotFound, NotTrained, Pinned, WrongState
+from store.errors import BadCursor, KeyOfAnother, NotFound, NotTrained, Pinned, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def install(app: FastAPI) -> None:
         NotTrained: _wrong_state,
         Pinned: _wrong_state,
         BadCursor: _bad_cursor,
+        KeyOfAnother: _key_of_another,
         HTTPException: _http,
         DBAPIError: _database,
         Exception: _unexpected,
@@ -63,7 +65,7 @@ def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
 
 
 def _invalid_parameters(request: Request, error: RequestValidationError) -> Response:
-    # A location begins with "query" or "path".
+    # A location begins with "query", "path" or "header".
     faults = [value_fault(dotted(detail["loc"][1:]), detail) for detail in error.errors()]
     return _invalid_spec(request, InvalidSpec(faults))
 
@@ -87,6 +89,13 @@ def _wrong_state(_: Request, error: WrongState | NotTrained | Pinned) -> Respons
 def _bad_cursor(_: Request, error: BadCursor) -> Response:
     expected = "next_cursor of the page before"
     fault = FieldProblem(path="cursor", got=shown(error.cursor), expected=expected)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
+
+
+def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
+    fault = FieldProblem(
+        path=IDEMPOTENCY_KEY, got=shown(error.key), expected="a key that no other request has"
+    )
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
 
 

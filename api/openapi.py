@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.keys import REPLAYED
 from api.problems import MEDIA_TYPE, Problem
 from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
 from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
@@ -97,6 +98,20 @@ UNREADABLE: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is empty or is not JSON.", **_PROBLEM},
     413: {"description": "The body is too large.", **_PROBLEM},
     415: {"description": "The body is of another media type.", **_PROBLEM},
+}
+
+EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "The experiment, as it is now.",
+        "headers": {
+            "Location": {"description": "Where it is shown.", "schema": {"type": "string"}},
+            REPLAYED: {
+                "description": "true: this request was sent before under the same key, and this is"
+                " the experiment that it made then. Absent otherwise.",
+                "schema": {"type": "string", "enum": ["true"]},
+            },
+        },
+    }
 }
 
 

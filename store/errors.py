@@ -52,6 +52,18 @@ class NotTrained(StoreError):
         self.state = str(state)
 
 
+class KeyOfAnother(StoreError):
+    """A key came with another request than the first time; a new request needs a new key."""
+
+    def __init__(self, key: str, experiment_id: str) -> None:
+        super().__init__(
+            f"The key {key!r} belongs to another request, which made the experiment "
+            f"{experiment_id}. Send this one under a new key."
+        )
+        self.key = key
+        self.experiment_id = experiment_id
+
+
 class LeaseLost(StoreError):
     """Another worker holds the job by now, or it has ended: stop at once and write nothing.
 

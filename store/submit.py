@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from store.announce import announcing
 from store.database import Database, db_now
 from store.ids import new_id
+from store.keyed import KeyedRequest, look_up
 from store.parts import parts
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
@@ -43,6 +44,15 @@ class NewRun:
     cohort_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The experiment that answers a request."""
+
+    id: str
+    #: Whether the request had made it before; nothing was written then.
+    replayed: bool
+
+
 class _Outrun(Exception):
     """Another submission has changed which runs are current since they were looked up."""
 
@@ -65,7 +75,8 @@ def submit(
     runs: Sequence[NewRun],
     priority: int = 0,
     force: bool = False,
-) -> str:
+    request: KeyedRequest | None = None,
+) -> Submitted:
     """Write an experiment and what has to be done for it, all or nothing.
 
     A run of the same `train_id` is joined: a finished one gives its scores, or is evaluated
@@ -84,15 +95,17 @@ def submit(
         runs: the places of the sweep, in order; at least one.
         priority: higher goes first.
         force: train anew; later submissions join the new runs, not the old.
-
-    Returns:
-        The id of the new experiment.
+        request: by which this is told from other submissions of the owner. One that was written
+            before is found and not written again, also when both come at once.
 
     Raises:
-        ValueError: if there are no runs.
+        ValueError: if there are no runs, or a request without an owner.
+        KeyOfAnother: if the owner has sent another request under this key.
     """
     if not runs:
         raise ValueError("An experiment needs at least one run, but got none.")
+    if request is not None and owner is None:
+        raise ValueError("A key tells requests of one owner apart, but got no owner.")
     experiment = {
         "id": new_id("exp"),
         "name": name,
@@ -102,18 +115,35 @@ def submit(
         "owner": owner,
         "priority": priority,
         "events": 0,
+        "idempotency_key": request and request.key,
+        "request_sha256": request and request.sha256,
     }
     submission = _Submission(experiment, runs, force)
     for remaining in reversed(range(_TRIES)):
         try:
             with database.write() as session:
+                made = None if request is None else look_up(session, owner, request)
+                if made is not None:
+                    return Submitted(made, replayed=True)
                 _write(session, submission)
-                break
+                return Submitted(str(experiment["id"]), replayed=False)
         except (IntegrityError, _Outrun):
-            # Somebody submitted the same work at this moment: on the next try it is there.
+            # Somebody submitted the same work, or sent the same request, at this moment: on the
+            # next try it is there.
             if not remaining:
                 raise
-    return str(experiment["id"])
+    raise AssertionError("the last try returns or raises")
+
+
+def submitted_before(database: Database, owner: str, request: KeyedRequest) -> Submitted | None:
+    """What `submit` gives for a request that has made its experiment, None for a new one.
+
+    Raises:
+        KeyOfAnother: if the owner has sent another request under this key.
+    """
+    with database.read() as session:
+        made = look_up(session, owner, request)
+    return None if made is None else Submitted(made, replayed=True)
 
 
 def _write(session: Session, submission: _Submission) -> None:

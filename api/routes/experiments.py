@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from api.body import JsonBody
 from api.context import Context, Here
 from api.documents import Experiment, Page, experiment_document
-from api.openapi import EXPERIMENT_BODY, UNREADABLE
+from api.keys import REPLAYED, IdempotencyKey, keyed
+from api.openapi import EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, UNREADABLE
 from api.planning import plan
 from api.queries import Cursor, Limit, link_next
 from store import cancel, queries
 from store.delete import delete_experiment, pin_experiment
+from store.keyed import KeyedRequest
 from store.states import RunState
-from store.submit import submit
+from store.submit import Submitted, submit, submitted_before
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
+OWNER = "local"
 Force = Annotated[bool, Query(description="Train anew what exists already.")]
 
 
@@ -27,7 +30,7 @@ Force = Annotated[bool, Query(description="Train anew what exists already.")]
     "",
     operation_id="create_experiment",
     status_code=HTTPStatus.ACCEPTED,
-    responses=UNREADABLE,
+    responses=EXPERIMENT_ACCEPTED | UNREADABLE,
     openapi_extra={"requestBody": EXPERIMENT_BODY},
 )
 def create(
@@ -36,25 +39,24 @@ def create(
     response: Response,
     afterwards: BackgroundTasks,
     force: Force = False,
+    key: IdempotencyKey = None,
 ) -> Experiment:
     """Post a spec; its runs are written down, and worked on when a worker is free.
 
-    Work that exists already is not done twice: such a run says `reused`.
+    Work that exists already is not done twice: such a run says `reused`. With an
+    `Idempotency-Key` the request itself is safe to repeat: sent again with the same key, body and
+    `force`, it is answered with the experiment that it made the first time, also while the first
+    is under way.
     """
-    experiment, runs = plan(spec)
-    id = submit(
-        here.database,
-        name=experiment.name,
-        tags=experiment.tags,
-        notes=experiment.notes,
-        owner="local",
-        spec=experiment.document,
-        runs=runs,
-        force=force,
-    )
+    request = None if key is None else keyed(key, spec, force=force)
+    # Before the spec is checked: what it names may be gone since, and a sweep is long.
+    before = None if request is None else submitted_before(here.database, OWNER, request)
+    posted = before or _post(here, spec, force, request)
     afterwards.add_task(here.hints.send)
-    response.headers["Location"] = f"/v1/experiments/{id}"
-    return _document(here, id)
+    response.headers["Location"] = f"/v1/experiments/{posted.id}"
+    if posted.replayed:
+        response.headers[REPLAYED] = "true"
+    return _document(here, posted.id)
 
 
 @router.get("", operation_id="list_experiments")
@@ -121,6 +123,21 @@ def delete(id: str, here: Here, afterwards: BackgroundTasks) -> None:
     """
     delete_experiment(here.database, id)
     afterwards.add_task(here.hints.collect)
+
+
+def _post(here: Context, spec: Any, force: bool, request: KeyedRequest | None) -> Submitted:
+    experiment, runs = plan(spec)
+    return submit(
+        here.database,
+        name=experiment.name,
+        tags=experiment.tags,
+        notes=experiment.notes,
+        owner=OWNER,
+        spec=experiment.document,
+        runs=runs,
+        force=force,
+        request=request,
+    )
 
 
 def _document(here: Context, id: str) -> Experiment:

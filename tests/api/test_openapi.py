@@ -66,7 +66,9 @@ def test_every_operation_has_its_own_readable_id(document: Any) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
     for id in ids:
-        assert re.fullmatch(r"(create|get|head|list|cancel|resume|pin|unpin|delete)(_[a-z]+)+", id), id
+        assert re.fullmatch(
+            r"(create|get|head|list|cancel|resume|pin|unpin|delete)(_[a-z]+)+", id
+        ), id
 
 
 def test_every_operation_says_what_it_does_and_how_it_refuses(document: Any) -> None:
@@ -99,6 +101,14 @@ def test_the_example_is_taken_and_fits_its_schema(service: Service, document: An
     schema = body_schema(document)
     validator_for(schema, Draft202012Validator)(schema).validate(example)
     assert len(service.post(example)["runs"]) == 9
+
+
+def test_the_key_of_a_request_is_described(document: Any) -> None:
+    operation = document["paths"]["/v1/experiments"]["post"]
+    [key] = [one for one in operation["parameters"] if one["in"] == "header"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", False)
+    assert "1 to 255 printable ASCII characters" in key["description"]
+    assert "Idempotent-Replayed" in operation["responses"]["202"]["headers"]
 
 
 def test_a_file_to_evaluate_and_its_spec_are_described(document: Any) -> None:

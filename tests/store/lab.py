@@ -52,7 +52,7 @@ class Lab:
             "spec": {"dataset": {"name": "dsprites"}},
             "runs": [new_run(train_id, evaluation=evaluation) for train_id in train_ids],
         }
-        return submit(self.database, **values | options)
+        return submit(self.database, **values | options).id
 
     def take(self, kind: JobKind = TRAIN, *, worker: str = "w", lease: float = 30.0) -> Claim:
         [taken] = self.take_all(kind, worker=worker, lease=lease, width=1)

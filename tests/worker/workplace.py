@@ -103,7 +103,7 @@ class Workplace:
     def post_sweep(self, document: dict[str, Any]) -> list[str]:
         """Submit a spec as the API does; returns the runs' ids in the order of the sweep."""
         experiment, runs = plan(document)
-        id = submit(
+        posted = submit(
             self.stores.database,
             name=experiment.name,
             tags=[],
@@ -112,7 +112,7 @@ class Workplace:
             spec=experiment.document,
             runs=runs,
         )
-        return [link.run_id for link in queries.experiment_runs(self.stores.database, id)]
+        return [link.run_id for link in queries.experiment_runs(self.stores.database, posted.id)]
 
     def send(self, data: bytes, **document: Any) -> str:
         """Ask for the evaluation of a file as the API does; returns its id."""
