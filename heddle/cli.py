@@ -128,10 +128,20 @@ def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) ->
     multiple=True,
     help="Change the spec, as in --set objective.beta=8; may be repeated.",
 )
+@click.option(
+    "--key",
+    metavar="TEXT",
+    help="Name this request: posted again with its key, it makes no second experiment.",
+)
 @_json_option
 @_url_option
 def submit(
-    spec: str, watched: bool, overrides: tuple[str, ...], as_json: bool, url: str | None
+    spec: str,
+    watched: bool,
+    overrides: tuple[str, ...],
+    key: str | None,
+    as_json: bool,
+    url: str | None,
 ) -> None:
     """Post the spec in a YAML or JSON file, or from standard input.
 
@@ -141,7 +151,7 @@ def submit(
     for assignment in overrides:
         override(document, assignment)
     with connect(url) as client:
-        experiment = client.submit(document)
+        experiment = client.submit(document, idempotency_key=key)
         if not as_json:
             console().print(experiment_table(experiment, {}))
         if watched:

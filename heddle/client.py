@@ -15,9 +15,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
+from uuid import uuid4
 
 import httpx
 
@@ -29,8 +31,10 @@ from heddle.spec import read_spec
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = 0.5
 ATTEMPTS = 5
-#: How long a wait bears a server that is not there, as while it is restarted.
+#: How long a wait or a submission bears a server that is not there, as while it is restarted.
 PATIENCE_SECONDS = 60.0
+#: A server was there: a request may have come through, or its answer may be lost.
+BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout)
 
 #: The server looks at every number of a file before it answers.
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -121,9 +125,28 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, spec: Mapping[str, Any] | str | Path) -> Experiment:
-        """Post a spec (a mapping, a file, or YAML text); work that exists already is joined."""
-        return Experiment(self, self.post("/v1/experiments", read_spec(spec)))
+    def submit(
+        self, spec: Mapping[str, Any] | str | Path, *, idempotency_key: str | None = None
+    ) -> Experiment:
+        """Post a spec (a mapping, a file, or YAML text); work that exists already is joined.
+
+        While the connection breaks or the server is busy or restarted, the same request is sent
+        again for a minute. Its key makes one experiment of it, however often it arrives.
+
+        Args:
+            spec: what to run.
+            idempotency_key: a name for this request, with which a later process may send it
+                again; a random one by default.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success.
+            ServerUnreachable: when there is no server, or no answer for a minute.
+        """
+        key = str(uuid4()) if idempotency_key is None else idempotency_key
+        headers = {"Idempotency-Key": key.encode()}
+        return Experiment(
+            self, self._repeat("/v1/experiments", json=read_spec(spec), headers=headers)
+        )
 
     def experiment(self, experiment_id: str) -> Experiment:
         return Experiment(self, self.get(f"/v1/experiments/{experiment_id}"))
@@ -235,6 +258,27 @@ class Client:
             return checked(self._http.post(path, **content))
         except httpx.TransportError as error:
             raise ServerUnreachable(self.url, cause_of(error)) from error
+
+    def _repeat(self, path: str, **content: Any) -> httpx.Response:
+        """A POST that is safe to send again: sent until there is an answer, but not for ever."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        was_there = False
+        while True:
+            try:
+                response = self._http.post(path, **content)
+            except httpx.TransportError as error:
+                was_there = was_there or isinstance(error, BROKEN)
+                # That nobody was ever there is better said at once.
+                if not was_there or time.monotonic() > give_up:
+                    raise ServerUnreachable(self.url, cause_of(error)) from error
+                time.sleep(POLL_SECONDS)
+                continue
+            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or (
+                time.monotonic() > give_up
+            ):
+                return checked(response)
+            was_there = True
+            time.sleep(pause_asked_for(response) or POLL_SECONDS)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.planning import plan
+from heddle.client import Client
 from ml.spec_errors import Fault, InvalidSpec
 from tests.api.service import SPEC, Service, problem
 
@@ -122,3 +123,26 @@ def test_of_simultaneous_requests_with_one_key_all_get_the_experiment_of_one(
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 3
     assert len(experiments(service_on_each)) == 1
     assert len(service_on_each.json("/v1/runs")["items"]) == 2
+
+
+class LosingAnswers(httpx.BaseTransport):
+    """The way to a service, on which the first answers are lost."""
+
+    def __init__(self, service: Service, lost: int) -> None:
+        self._way, self._lost = service.client._transport, lost
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._way.handle_request(request)
+        if self._lost:
+            self._lost -= 1
+            raise httpx.ReadError("connection reset")
+        return answer
+
+
+def test_a_client_whose_answers_were_lost_has_made_one_experiment(
+    service_on_each: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heddle.client.POLL_SECONDS", 0.01)
+    with Client("http://127.0.0.1", transport=LosingAnswers(service_on_each, lost=2)) as client:
+        first, second = client.submit(SWEEP), client.submit(SWEEP)
+    assert experiments(service_on_each) == [second.id, first.id]

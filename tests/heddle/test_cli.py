@@ -55,6 +55,11 @@ def test_submit_reads_standard_input(server: FakeServer) -> None:
     assert json.loads(server.requests[0].content) == {"dataset": {"name": "dsprites"}}
 
 
+def test_submit_may_be_given_a_key(server: FakeServer) -> None:
+    assert heddle("submit", "-", "--key", "clé", stdin="seed: 1\n").exit_code == 0
+    assert server.requests[0].headers["Idempotency-Key"].encode() == "clé".encode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "path"),
     [

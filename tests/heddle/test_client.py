@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from heddle import client as client_module
 from heddle.client import Client, EvaluationFailed, ExperimentFailed, connect
 from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable, SpecError
-from tests.heddle.fake_server import Broken, FakeServer, listed, problem, sha256
+from tests.heddle.fake_server import Answer, Broken, FakeServer, listed, problem, sha256
 
 ERROR = {"type": "LossNotFinite", "message": "step 12: loss is nan", "advice": "lower the rate"}
 
@@ -150,15 +151,78 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
     assert time.monotonic() - started < 5
 
 
+LOST = breaking(httpx.ReadError("connection reset"))
+AWAY = breaking(httpx.ConnectError("refused"))
+
+
 def test_a_get_is_tried_again_and_a_post_is_not(client: Client, server: FakeServer) -> None:
-    lost = breaking(httpx.ReadError("connection reset"))
-    server.instead = [lost, lost]
+    server.instead = [LOST, LOST]
     assert client.run("run_a").state == "succeeded"
     assert len(server.requests) == 3
-    server.instead = [lost]
+    server.instead = [LOST]
+    with pytest.raises(ServerUnreachable, match="connection reset"):
+        client.evaluate_run("run_a")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        [LOST, LOST],
+        [breaking(httpx.RemoteProtocolError("disconnected")), AWAY, AWAY],
+        [breaking(httpx.WriteError("broken pipe"))],
+        [breaking(httpx.ReadTimeout("timed out"))],
+        [lambda _: httpx.Response(503), AWAY],
+        [lambda _: httpx.Response(503, headers={"Retry-After": "0.02"})],
+    ],
+)
+def test_a_submission_is_sent_again_under_its_key_until_there_is_an_answer(
+    meanwhile: list[Answer], client: Client, server: FakeServer
+) -> None:
+    server.instead = list(meanwhile)
+    assert client.submit({"seed": 1}).id == "exp_01"
+    assert len(server.requests) == len(meanwhile) + 1
+    assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 1
+    assert {request.content for request in server.requests} == {b'{"seed":1}'}
+
+
+def test_every_submission_has_a_key_of_its_own_or_the_one_it_is_given(
+    client: Client, server: FakeServer
+) -> None:
+    for _ in range(2):
+        client.submit({"seed": 1})
+    client.submit({"seed": 1}, idempotency_key="monday's sweep")
+    keys = [request.headers["Idempotency-Key"] for request in server.requests]
+    assert keys[0] != keys[1] and UUID(keys[0]) and keys[2] == "monday's sweep"
+
+
+def test_a_submission_is_not_sent_for_ever(
+    client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "PATIENCE_SECONDS", 0.05)
+    server.instead = [LOST] * 1000
     with pytest.raises(ServerUnreachable, match="connection reset"):
         client.submit({})
-    assert len(server.requests) == 4
+    server.instead = [lambda _: httpx.Response(503)] * 1000
+    with pytest.raises(HeddleError, match="503"):
+        client.submit({})
+    assert 4 <= len(server.requests) < 100
+
+
+@pytest.mark.parametrize("status", [422, 409, 500, 502])
+def test_a_submission_that_is_answered_is_not_sent_again(
+    status: int, client: Client, server: FakeServer
+) -> None:
+    server.instead = [lambda _: problem(status, "Refused")]
+    with pytest.raises(HeddleError, match=str(status)):
+        client.submit({})
+    assert len(server.requests) == 1
+
+
+def test_a_submission_to_nobody_fails_at_once(client: Client, server: FakeServer) -> None:
+    server.instead = [AWAY]
+    with pytest.raises(ServerUnreachable, match="refused"):
+        client.submit({})
 
 
 @pytest.mark.parametrize("after", ["0.02", "Wed, 21 Oct 2015 07:28:00 GMT"])
