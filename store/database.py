@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,11 @@ class Database:
     def __init__(self, url: str) -> None:
         engine = _engine(make_url(url))
         self._engine = engine
+        self._turn: AbstractContextManager[object] = nullcontext()
         if engine.dialect.name == "sqlite":
+            # SQLite's writers wait by looking again, ever more rarely, and some look in vain for
+            # seconds. Those of one process take turns.
+            self._turn = threading.Lock()
             self._reader: Engine = engine
             self._writer: Engine = engine.execution_options(heddle_writes=True)
         else:
@@ -88,10 +93,14 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end, or leaves no mark when an error passes through.
 
-        On SQLite it is the only writer from its first statement on; on PostgreSQL rows that
-        others must not change meanwhile are to be locked.
+        On SQLite it is the only writer from its first statement on, and no thread may have two of
+        them; on PostgreSQL rows that others must not change meanwhile are to be locked.
         """
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def dispose(self) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -151,3 +152,29 @@ def test_a_postgresql_connection_that_died_is_replaced(postgres_url: str) -> Non
         assert session.scalar(text("SELECT 1")) == 1
     database.dispose()
     other.dispose()
+
+
+def test_writers_of_one_process_wait_for_each_other_and_not_for_the_database(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever looks for the lock of SQLite finds it taken, and gives up at once.
+    monkeypatch.setattr("store.database._BUSY_MILLISECONDS", 0)
+    database = Database(database_url)
+    writing, ended = threading.Event(), []
+
+    def write_first() -> None:
+        with database.write() as session:
+            session.execute(text("SELECT 1"))
+            writing.set()
+            time.sleep(0.3)
+            ended.append("first")
+
+    first = threading.Thread(target=write_first)
+    first.start()
+    assert writing.wait(10)
+    with database.write() as session:
+        session.execute(text("SELECT 1"))
+        ended.append("second")
+    first.join()
+    assert sorted(ended) == ["first", "second"]
+    database.dispose()
