@@ -17,7 +17,12 @@ from tests.chaos.hammer import Outcome, Outlived, hammer, hammer_textbook
 
 
 @click.command()
-@click.option("--jobs", default=200, show_default=True, help="Jobs, half of them evaluations.")
+@click.option(
+    "--jobs",
+    default=200,
+    show_default=True,
+    help="Jobs: trainings, their evaluations, others once more, and files'.",
+)
 @click.option("--kills", default=50, show_default=True, help="Workers killed or stopped.")
 @click.option("--seed", default=0, show_default=True, help="Of the specs and of the harm.")
 @click.option(
@@ -35,7 +40,15 @@ def main(jobs: int, kills: int, seed: int, database: str, textbook: bool, keep: 
 
     Exits with 1 if a job was lost or recorded twice, or a run has other bits than undisturbed.
     """
-    plan = Plan(runs=jobs // 2, kills=kills, postgresql=database == "postgresql", seed=seed)
+    others = jobs // 10
+    plan = Plan(
+        runs=(jobs - 2 * others) // 2,
+        again=others,
+        files=others,
+        kills=kills,
+        postgresql=database == "postgresql",
+        seed=seed,
+    )
     log = Console(stderr=True, log_path=False)
 
     def say(line: str) -> None:
@@ -49,7 +62,7 @@ def main(jobs: int, kills: int, seed: int, database: str, textbook: bool, keep: 
             other = hammer_textbook(home, plan, say)
     Console().print(_table(plan, outlived, other))
     verdict = outlived.verdict
-    if outlived.lost or outlived.twice or verdict.wrong:
+    if outlived.lost or outlived.twice or verdict.wrong or verdict.gone or outlived.left:
         raise SystemExit(1)
 
 
@@ -78,7 +91,9 @@ def _table(plan: Plan, outlived: Outlived, textbook: Outcome | None) -> Table:
     row("jobs", plan.jobs, "", plan.jobs)
     row("jobs lost", outlived.lost, "0", theirs.lost)
     row("done twice", outlived.twice, "0", theirs.twice)
-    row("runs with wrong bits", outlived.verdict.wrong, "0")
+    row("with wrong bits", outlived.verdict.wrong, "0")
+    row("artifacts gone or damaged", outlived.verdict.gone, "0")
+    row("files left when all is deleted", outlived.left, "0")
     row("runs that went on at another width", outlived.verdict.moved)
     row("work repeated", f"{outlived.repeated:.1%}", "5 %", f"{theirs.repeated:.1%}")
     row("jobs taken over", len(outlived.recoveries))

@@ -16,7 +16,7 @@ from tests.chaos.mined_worker import PLACES
 from tests.chaos.programs import Programs, send
 
 LEASE_SECONDS = 3.0
-STALLED_SECONDS = 90.0
+STALLED_SECONDS = 180.0
 """Nothing has been done for so long: what is left is lost."""
 
 
@@ -24,7 +24,12 @@ STALLED_SECONDS = 90.0
 class Plan:
     """How much work, and how much harm."""
 
-    runs: int = 100
+    runs: int = 80
+    """Each trained by one job and evaluated by another."""
+    again: int = 20
+    """Of these, how many are evaluated once more, by other metrics."""
+    files: int = 20
+    """Files of codes that are sent to be evaluated."""
     steps: int = 600
     kills: int = 50
     redis: int = 2
@@ -37,8 +42,7 @@ class Plan:
 
     @property
     def jobs(self) -> int:
-        """Each run is trained by one and evaluated by another."""
-        return 2 * self.runs
+        return 2 * self.runs + self.again + self.files
 
     @property
     def workers(self) -> dict[str, int]:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from heddle.client import connect
+from heddle.client import Client, connect
 from heddle.errors import HeddleError
 from ml.experiment import parse_experiment
+from store import queries
+from store.checkpoints import CheckpointFolder
+from store.collect import collect
 from store.database import Database
+from store.delete import delete_evaluation, delete_experiment
+from store.errors import WrongState
 from store.objects import ObjectFolder
 from store.states import JobState
-from store.tables import Job
+from store.tables import Evaluation, Job
 from tests.chaos.fire import LEASE_SECONDS, Plan, burn
 from tests.chaos.programs import Programs, serving
 from tests.chaos.verdict import Verdict, judge
-from tests.chaos.work import WIDTH, experiments
+from tests.chaos.work import AGAIN, OF_FILE, WIDTH, experiments, file_of_codes
+
+T = TypeVar("T")
 
 SETTINGS = {
     "HEDDLE_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -33,6 +44,9 @@ SETTINGS = {
     "HEDDLE_MAX_LOSSES": "50",
     "HEDDLE_TRAIN_THREADS": "1",
     "HEDDLE_COHORT_WIDTH": str(WIDTH),
+    # At its most eager: a file is left alone for four leases.
+    "HEDDLE_COLLECT_SECONDS": "2",
+    "HEDDLE_COLLECT_GRACE_SECONDS": "1",
 }
 
 
@@ -53,8 +67,28 @@ class Outlived(Outcome):
     """How Heddle did it."""
 
     verdict: Verdict
-    #: Seconds from a worker's harm until somebody else had its job.
     recoveries: list[float]
+    """Seconds from a worker's harm until somebody else had its job."""
+    left: int
+    """Files that are there still when everything is deleted."""
+
+
+def left_after_deleting(
+    database: Database, objects: ObjectFolder, checkpoints: CheckpointFolder
+) -> int:
+    """Delete every experiment and evaluation, collect, and count the files that are left."""
+    for experiment in queries.experiments(database, limit=1000).items:
+        with suppress(WrongState):
+            delete_experiment(database, experiment.id)
+    with database.read() as session:
+        wanted = session.scalars(select(Evaluation.id).where(Evaluation.wanted)).all()
+    for evaluation_id in wanted:
+        with suppress(WrongState):
+            delete_evaluation(database, evaluation_id)
+    # No worker is left that could be about to record a file.
+    collect(database, objects, checkpoints, grace_seconds=-1)
+    folders = (objects.root, checkpoints.root)
+    return sum(path.is_file() for folder in folders for path in folder.rglob("*"))
 
 
 def hammer(home: Path, plan: Plan, say: Callable[[str], None]) -> Outlived:
@@ -76,7 +110,10 @@ def hammer(home: Path, plan: Plan, say: Callable[[str], None]) -> Outlived:
             seconds = time.monotonic() - began
             programs.end()
             say("Comparing with undisturbed runs")
-            verdict = judge(database, ObjectFolder(home / "objects"))
+            objects = ObjectFolder(home / "objects")
+            verdict = judge(database, objects)
+            say("Deleting everything")
+            left = left_after_deleting(database, objects, CheckpointFolder(home / "checkpoints"))
             return Outlived(
                 lost=plan.jobs - verdict.done,
                 twice=verdict.twice,
@@ -85,6 +122,7 @@ def hammer(home: Path, plan: Plan, say: Callable[[str], None]) -> Outlived:
                 seconds=seconds,
                 verdict=verdict,
                 recoveries=work.recoveries,
+                left=left,
             )
     finally:
         database.dispose()
@@ -129,15 +167,28 @@ class _Service:
         self.recoveries: list[float] = []
 
     def post(self) -> None:
-        chance = random.Random(f"{self._plan.seed} posting")
+        """Ask for all of it; a request whose answer was lost is sent again."""
+        plan = self._plan
+        chance = random.Random(f"{plan.seed} posting")
+        files = iter(range(plan.files))
+        specs = experiments(plan)
+        run_ids: list[str] = []
         with connect(self._programs.url) as client:
-            for spec in experiments(self._plan):
-                while True:
-                    with suppress(HeddleError):
-                        client.submit(spec)
-                        break
-                    time.sleep(0.3)
+            for number, spec in enumerate(specs, start=1):
+                key = f"{plan.seed}-{number}"
+                sent = _insist(partial(client.submit, spec, idempotency_key=key))
+                run_ids += [run.id for run in sent.runs()]
+                for file in islice(files, math.ceil(plan.files / len(specs))):
+                    self._send_file(client, file)
                 time.sleep(chance.uniform(0, 2))
+            for run_id in chance.sample(run_ids, plan.again):
+                # Refused until it is trained.
+                _insist(partial(client.evaluate_run, run_id, AGAIN))
+
+    def _send_file(self, client: Client, number: int) -> None:
+        path = self._programs.home / f"codes-{number}.npz"
+        path.write_bytes(file_of_codes(self._plan, number))
+        _insist(partial(client.evaluate_file, path, OF_FILE))
 
     def look(self) -> int:
         with suppress(OperationalError, InterfaceError):
@@ -175,6 +226,13 @@ class _Service:
                 self._hits.remove(hit)
 
 
+def _insist(ask: Callable[[], T]) -> T:
+    while True:
+        with suppress(HeddleError):
+            return ask()
+        time.sleep(0.3)
+
+
 class _Messages:
     """The work as messages to `tests.chaos.textbook`, found in the files that it leaves."""
 
@@ -185,13 +243,22 @@ class _Messages:
         from celery import Celery
 
         app = Celery(broker=self._programs.broker_url)
-        chance = random.Random(f"{self._plan.seed} posting")
-        for number, spec in enumerate(experiments(self._plan)):
+        plan = self._plan
+        chance = random.Random(f"{plan.seed} posting")
+        files = iter(range(plan.files))
+        specs = experiments(plan)
+        again = set(chance.sample(range(plan.runs), plan.again))
+        place = 0
+        for number, spec in enumerate(specs):
             for run in parse_experiment(spec).runs:
-                name = f"{number}-{run.spec.seed}"
-                app.send_task(
-                    "textbook.train", [run.spec.document(), name], queue="train", retry=True
-                )
+                arguments = [run.spec.document(), f"{number}-{run.spec.seed}", place in again]
+                app.send_task("textbook.train", arguments, queue="train", retry=True)
+                place += 1
+            for file in islice(files, math.ceil(plan.files / len(specs))):
+                path = self._programs.home / f"codes-{file}.npz"
+                path.write_bytes(file_of_codes(plan, file))
+                arguments = [str(path), f"file-{file}"]
+                app.send_task("textbook.evaluate_file", arguments, queue="evaluate", retry=True)
             time.sleep(chance.uniform(0, 2))
 
     def look(self) -> int:

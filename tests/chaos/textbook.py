@@ -21,14 +21,14 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     worker_prefetch_multiplier=1,
-    task_routes={"textbook.train": {"queue": "train"}, "textbook.evaluate": {"queue": "evaluate"}},
+    task_routes={"textbook.train": {"queue": "train"}, "textbook.evaluate*": {"queue": "evaluate"}},
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
 )
 
 
 @app.task(name="textbook.train")
-def train_run(spec: dict[str, Any], name: str) -> None:
+def train_run(spec: dict[str, Any], name: str, again: bool) -> None:
     import torch
 
     from ml import train
@@ -48,15 +48,19 @@ def train_run(spec: dict[str, Any], name: str) -> None:
     _results().joinpath(f"{name}.model").write_bytes(model.to_bytes())
     _done(f"{name} trained")
     app.send_task("textbook.evaluate", [name])
+    if again:
+        app.send_task("textbook.evaluate", [name, True])
 
 
 @app.task(name="textbook.evaluate")
-def evaluate_run(name: str) -> None:
+def evaluate_run(name: str, again: bool = False) -> None:
     from ml import evaluate
     from ml.model import Model
+    from ml.spec import Evaluation
+    from tests.chaos.work import AGAIN
 
     model = Model.from_bytes(_results().joinpath(f"{name}.model").read_bytes())
-    evaluation = model.spec.evaluation
+    evaluation = Evaluation.model_validate(AGAIN) if again else model.spec.evaluation
     evaluate(
         model,
         model.spec.dataset.open(),
@@ -64,6 +68,20 @@ def evaluate_run(name: str) -> None:
         rows=evaluation.rows,
         test_rows=evaluation.test_rows,
     )
+    _done(f"{name} evaluated again" if again else f"{name} evaluated")
+
+
+@app.task(name="textbook.evaluate_file")
+def evaluate_file(path: str, name: str) -> None:
+    from ml.arrays_file import read_arrays
+    from ml.evaluate import score_rows
+    from ml.evaluation_spec import FileEvaluation
+    from tests.chaos.work import OF_FILE
+
+    spec = FileEvaluation.parse(OF_FILE)
+    with Path(path).open("rb") as file:
+        rows = spec.rows(read_arrays(file, most_bytes=1 << 30))
+    score_rows(rows, spec.metrics)
     _done(f"{name} evaluated")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +13,10 @@ import torch
 from sqlalchemy import func, select
 
 from ml import tensor_file
+from ml.arrays_file import read_arrays
 from ml.encode import encode_rows
-from ml.evaluate import score_encoded
+from ml.evaluate import score_encoded, score_rows
+from ml.evaluation_spec import FileEvaluation
 from ml.identity import cohort_key
 from ml.model import Model
 from ml.spec import RunSpec
@@ -21,12 +25,16 @@ from store import queries
 from store.curves import curves
 from store.database import Database
 from store.objects import ObjectFolder
-from store.states import JobState
+from store.states import EvaluationState, JobState
 from store.tables import Artifact, Job, Run, Score
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, left_by
 
 Scores = Mapping[str, float | None]
+Spec = dict[str, Any]
+
+
+SUCCEEDED = EvaluationState.SUCCEEDED
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,9 @@ class Verdict:
     done: int
     twice: int
     wrong: int
-    """Runs whose weights, curves or scores are not those of an undisturbed run."""
+    """Runs and files whose weights, curves or scores are not those of an undisturbed one."""
+    gone: int
+    """Artifacts whose bytes are gone or others."""
     moved: int
     """Runs that went on at another width, whose bits nobody promised."""
 
@@ -58,6 +68,7 @@ def judge(database: Database, objects: ObjectFolder) -> Verdict:
         )
         run_ids = list(session.scalars(select(Run.id)))
     found = {run_id: _found(database, objects, run_id) for run_id in run_ids}
+    wrong = _wrong_files(database, objects)
     by_width: dict[tuple[str | None, int], list[str]] = defaultdict(list)
     moved = 0
     for run_id, run in found.items():
@@ -67,16 +78,18 @@ def judge(database: Database, objects: ObjectFolder) -> Verdict:
             moved += 1
         else:
             by_width[cohort_key(run.spec), run.widths[0]].append(run_id)
-    wrong = 0
     for (_, width), ids in by_width.items():
         for first in range(0, len(ids), width):
             part = ids[first : first + width]
             specs = [found[run_id].spec for run_id in part]  # type: ignore[union-attr]
-            for run_id, (trained, scores) in zip(part, _undisturbed(specs, width), strict=True):
+            for run_id, (trained, model) in zip(part, _undisturbed(specs, width), strict=True):
                 run = found[run_id]
                 assert run is not None
-                wrong += not (run.trained.same(trained) and run.scores == scores)
-    return Verdict(done=done, twice=twice, wrong=wrong, moved=moved)
+                right = run.trained.same(trained) and all(
+                    scores == _scores(model, asked) for asked, scores in run.evaluations
+                )
+                wrong += not right
+    return Verdict(done=done, twice=twice, wrong=wrong, gone=_gone(database, objects), moved=moved)
 
 
 @dataclass(frozen=True)
@@ -84,14 +97,15 @@ class _Found:
     spec: RunSpec
     widths: list[int]
     trained: Trained
-    scores: Scores
+    #: What each evaluation asked for, and what came of it.
+    evaluations: list[tuple[Spec, Scores]]
 
 
 def _found(database: Database, objects: ObjectFolder, run_id: str) -> _Found | None:
     """What a run has left; None if it did not come to its end."""
     run = queries.run(database, run_id)
-    scores = queries.scores(database, run_id)
-    if run.record is None or not scores:
+    evaluations = queries.evaluations(database, run_id)
+    if run.record is None or any(one.state is not SUCCEEDED for one in evaluations):
         return None
     sha256 = queries.artifact(database, run_id, "weights.safetensors").sha256
     weights, _ = tensor_file.from_bytes(objects.path(sha256).read_bytes())
@@ -99,20 +113,48 @@ def _found(database: Database, objects: ObjectFolder, run_id: str) -> _Found | N
         RunSpec.parse(run.spec),
         sorted({stretch["width"] for stretch in run.record["history"]}),
         Trained(weights, curves(database, objects, run_id)),
-        {score.document["name"]: score.document["value"] for score in scores},
+        [(one.spec, _recorded(database, one.id)) for one in evaluations],
     )
 
 
-def _undisturbed(specs: Sequence[RunSpec], width: int) -> list[tuple[Trained, Scores]]:
+def _recorded(database: Database, evaluation_id: str) -> Scores:
+    scores = queries.scores_of_evaluation(database, evaluation_id)
+    return {score.document["name"]: score.document["value"] for score in scores}
+
+
+def _wrong_files(database: Database, objects: ObjectFolder) -> int:
+    wrong = 0
+    for one in queries.evaluations_of_files(database, limit=1000).items:
+        if one.state is not SUCCEEDED or one.file is None:
+            continue
+        spec = FileEvaluation.parse(one.spec)
+        with objects.open(one.file.sha256) as content:
+            rows = spec.rows(read_arrays(content, most_bytes=sys.maxsize))
+        scores = score_rows(rows, spec.metrics, uncertainty=False)
+        wrong += {score.name: score.value for score in scores} != _recorded(database, one.id)
+    return wrong
+
+
+def _gone(database: Database, objects: ObjectFolder) -> int:
+    with database.read() as session:
+        named = set(session.scalars(select(Artifact.sha256)))
+    gone = 0
+    for sha256 in named:
+        path = objects.path(sha256)
+        gone += not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256
+    return gone
+
+
+def _undisturbed(specs: Sequence[RunSpec], width: int) -> list[tuple[Trained, Model]]:
     """What runs give at a width that are trained without a service, on one thread as there."""
     torch.set_num_threads(1)
     kept = [Kept() for _ in specs]
     models: dict[int, Any] = dict(train_cohort(specs, kept, width=width))
-    return [(left_by(models[index], one), _scores(models[index])) for index, one in enumerate(kept)]
+    return [(left_by(models[index], one), models[index]) for index, one in enumerate(kept)]
 
 
-def _scores(model: Model) -> Scores:
-    spec = model.spec
+def _scores(model: Model, asked: Spec) -> Scores:
+    spec = RunSpec.parse({**model.spec.document(), **asked})
     data = spec.dataset.open()
     encoded = encode_rows(model, data, spec.evaluation)
     return {

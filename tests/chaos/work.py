@@ -1,11 +1,14 @@
-"""The jobs: small sweeps on digits."""
+"""The jobs: small sweeps on digits, some runs evaluated once more, and files of codes."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
+import numpy as np
+
 from tests.chaos.fire import Plan
+from tests.npz import npz
 
 SWEEP = 6
 """Runs of one experiment, which go together."""
@@ -19,6 +22,19 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
     {"name": "annealed_vae", "anneal_steps": 300},
     {"name": "dip_vae_ii"},
 )
+
+AGAIN: dict[str, Any] = {"metrics": ["sap", "elbo"], "rows": 120, "test_rows": 40, "seed": 1}
+"""The second evaluation of a run."""
+OF_FILE: dict[str, Any] = {"metrics": ["mig", "sap"]}
+"""The evaluation of a file."""
+
+
+def file_of_codes(plan: Plan, number: int) -> bytes:
+    """Codes that half follow their factors."""
+    draws = np.random.default_rng([plan.seed, number])
+    factors = draws.integers(0, 4, size=(400, 3))
+    codes = factors @ draws.normal(size=(3, 5)) + draws.normal(size=(400, 5))
+    return npz(codes=codes.astype(np.float32), factors=factors)
 
 
 def experiments(plan: Plan) -> list[dict[str, Any]]:
