@@ -21,10 +21,10 @@ from ml.spec import RunSpec
 from store.claim import Claim, claim
 from store.curves import Curves, curves
 from store.errors import NotFound
-from store.finish import NewArtifact, finish_evaluation
+from store.finish import finish_evaluation
 from store.queries import File, artifact, evaluation
 from store.states import JobKind
-from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, put, read
+from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, NewFile, read
 from worker.lease import Lease
 from worker.outcome import recorded
 from worker.settings import worker_settings
@@ -69,7 +69,7 @@ def _evaluate_file(here: Stores, claim: Claim, file: File, asked: Mapping[str, A
             spec.rows(arrays), spec.metrics, uncertainty=spec.uncertainty, recorder=lease
         )
         documents = [score.model_dump(mode="json") for score in scores]
-        lease.conclude(lambda: finish_evaluation(here.database, claim, scores=documents))
+        lease.conclude(lambda _: finish_evaluation(here.database, claim, scores=documents))
 
 
 def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         spec = RunSpec.parse({**trained.spec.document(), **asked})
         model = dataclasses.replace(trained, spec=spec)
         data = open_data(spec, lease)
-        artifacts: list[NewArtifact] = []
+        files: list[NewFile] = []
         kept = _kept_codes(here, run_id)
         if kept is not None and _has_rows(kept, spec, len(data)):
             encoded = kept
@@ -86,15 +86,16 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             encoded = encode_rows(model, data, spec.evaluation, lease)
         # A run's codes and pictures stay its first evaluation's, unless others are asked for.
         if kept is None:
-            artifacts.append(put(here, CODES, NPZ, encoded.to_npz()))
+            files.append(NewFile(CODES, NPZ, encoded.to_npz()))
         scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
         if not _is_drawn(here, run_id, asked):
             drawn = _finite(curves(here.database, here.objects, run_id))
             for name, png in draw_pictures(model, data, encoded, drawn, lease).items():
-                artifacts.append(put(here, f"{name}.png", PNG, png))
+                files.append(NewFile(f"{name}.png", PNG, png))
         documents = [score.model_dump(mode="json") for score in scores]
         lease.conclude(
-            lambda: finish_evaluation(here.database, claim, scores=documents, artifacts=artifacts)
+            lambda kept: finish_evaluation(here.database, claim, scores=documents, artifacts=kept),
+            files,
         )
 
 

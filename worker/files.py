@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from store.finish import NewArtifact
 from store.queries import artifact
 from worker.stores import Stores
@@ -15,10 +18,22 @@ NPZ = "application/x-npz"
 PNG = "image/png"
 
 
-def put(here: Stores, name: str, media_type: str, data: bytes) -> NewArtifact:
-    """Keep bytes in the object folder, to be recorded as an artifact when the job finishes."""
-    sha256, size = here.objects.put(data)
-    return NewArtifact(name, sha256, media_type, size)
+@dataclass(frozen=True)
+class NewFile:
+    """A file in memory, until its job is recorded as done and it as an artifact."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+def put(here: Stores, files: Sequence[NewFile]) -> list[NewArtifact]:
+    """Keep files in the object folder, right before the transaction that records them."""
+    artifacts = []
+    for file in files:
+        sha256, size = here.objects.put(file.data)
+        artifacts.append(NewArtifact(file.name, sha256, file.media_type, size))
+    return artifacts
 
 
 def read(here: Stores, run_id: str, name: str) -> bytes:

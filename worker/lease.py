@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
@@ -18,8 +18,11 @@ from ml.recorder import Checkpoint, Progress, Wish
 from store.beat import beat
 from store.checkpoints import checkpoints, record_checkpoint
 from store.claim import Claim
+from store.curves import Curves, curves
 from store.errors import LeaseLost
+from store.finish import NewArtifact
 from worker import draining
+from worker.files import NewFile, put
 from worker.heart import heart
 from worker.patience import DATABASE_AWAY, patiently
 from worker.stores import Stores
@@ -105,17 +108,34 @@ class Lease:
             raise
         folder.remove(forgotten)
 
-    def conclude(self, write: Callable[[], T]) -> T:
-        """Record the rest of the curves, then do the write that ends the job; no beat follows it.
+    def conclude(
+        self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile] = ()
+    ) -> None:
+        """Record the rest of the curves, then keep files and do the write that ends the job.
+
+        `write` gets the artifacts that the files have become. Every try puts them anew: between
+        its being kept and its being recorded nothing speaks for a file, so that time is short. No
+        beat follows.
 
         Raises:
             LeaseLost: if the job is no longer this worker's; `write` was refused.
         """
         self._patiently(self.flush)
+        self._patiently(lambda: self._end(write, files))
+
+    def _end(
+        self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile]
+    ) -> None:
+        artifacts = put(self._stores, files)
         with self._beating:
-            written = self._patiently(write)
+            write(artifacts)
             self._over.set()
-        return written
+
+    def curves(self) -> Curves:
+        """All points so far. Raises `LeaseLost`."""
+        self._patiently(self.flush)
+        here = self._stores
+        return self._patiently(lambda: curves(here.database, here.objects, self.claim.trains))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         with self._lock:

@@ -23,11 +23,11 @@ from ml.spec import Evaluation, RunSpec
 from ml.train import train_cohort
 from store.checkpoints import unbind_width
 from store.claim import Claim, claim, claim_beside, count_beside
-from store.curves import CURVES, curves, to_bytes
+from store.curves import CURVES, to_bytes
 from store.finish import finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
-from worker.files import CODES, JSON, NPZ, WEIGHTS, put
+from worker.files import CODES, JSON, NPZ, WEIGHTS, NewFile
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
 from worker.patience import DATABASE_AWAY
@@ -223,21 +223,19 @@ class _Held:
 
     def _finish(self, model: Model) -> None:
         here, run_id = self.here, self.claim.trains
-        artifacts = [put(here, WEIGHTS, "application/octet-stream", model.to_bytes())]
+        files = [NewFile(WEIGHTS, "application/octet-stream", model.to_bytes())]
         # The model is on the device now: encode here what scoring will most likely want.
         for wanted in evaluations(here.database, run_id)[:1]:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
             data = self.spec.dataset.open()
             codes = encode_rows(model, data, evaluation, self.lease).to_npz()
-            artifacts.append(put(here, CODES, NPZ, codes))
+            files.append(NewFile(CODES, NPZ, codes))
         record = self._record(model)
-
-        def finish() -> None:
-            drawn = to_bytes(curves(here.database, here.objects, run_id))
-            kept = [*artifacts, put(here, CURVES, JSON, drawn)]
-            finish_training(here.database, self.claim, record=record, artifacts=kept)
-
-        self.lease.conclude(finish)
+        files.append(NewFile(CURVES, JSON, to_bytes(self.lease.curves())))
+        self.lease.conclude(
+            lambda kept: finish_training(here.database, self.claim, record=record, artifacts=kept),
+            files,
+        )
         here.checkpoints.clear(run_id)
 
     def _record(self, model: Model) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from store.finish import finish_training
 from store.states import RunState
 from tests.worker.workplace import Trained, Workplace, on_sqlite
 from worker.training import train_next
@@ -48,6 +50,24 @@ def test_a_run_outlives_a_database_that_is_away_when_it_ends(
     run_id = workplace.post()
     name = "worker.training.finish_training"
     monkeypatch.setattr(name, away(5, _found(name)))
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
+def test_files_are_kept_anew_at_every_try_to_record_them(
+    workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    tries = itertools.count()
+
+    def finish(*arguments: Any, **options: Any) -> None:
+        if next(tries) == 0:
+            # As whoever collects the files that nothing refers to may do.
+            shutil.rmtree(workplace.stores.objects.root)
+            raise AWAY
+        finish_training(*arguments, **options)
+
+    monkeypatch.setattr("worker.training.finish_training", finish)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
