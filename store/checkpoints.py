@@ -15,6 +15,7 @@ from store import tables
 from store.claim import Claim, hold
 from store.database import Database, db_now
 from store.errors import BadName
+from store.folders import MarkedFolder
 from store.ids import is_id
 from store.whole_file import write_whole
 
@@ -35,15 +36,15 @@ class Checkpoint:
     created_at: float
 
 
-class CheckpointFolder:
+class CheckpointFolder(MarkedFolder):
     """The files, at `<root>/<run id>/<fence>-<step>.safetensors`.
 
     The fence in the name keeps a worker that was given up from overwriting the files of the
     one that has taken over.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    kind = "checkpoints"
+    noun = "checkpoint folder"
 
     def write(self, run_id: str, fence: int, step: int, data: bytes) -> tuple[str, str, int]:
         """Write a checkpoint's file, whole or not at all; then `record_checkpoint` makes it count.
@@ -53,10 +54,12 @@ class CheckpointFolder:
 
         Raises:
             BadName: if `run_id` is not the id of a run.
+            NotWritable: if the file cannot be written; nothing has changed.
         """
         path = f"{run_id}/{fence}-{step}.safetensors"
         place = self._place(path)
-        _, sha256, size = write_whole(place.parent, [data], lambda _: place)
+        with self.writing():
+            _, sha256, size = write_whole(place.parent, [data], lambda _: place)
         return path, sha256, size
 
     def read_whole(self, checkpoint: Checkpoint) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class StoreError(Exception):
@@ -97,3 +98,31 @@ class BadName(StoreError):
         super().__init__(f"Expected {expected}, but got {got!r}.")
         self.expected = expected
         self.got = got
+
+
+class StorageTrouble(StoreError):
+    """A folder of files cannot be used at the moment. Nothing is lost: try again later."""
+
+
+class StorageAway(StorageTrouble):
+    """A folder is not there, or another one is in its place: a mount that is missing, mostly."""
+
+    def __init__(
+        self, noun: str, root: Path, setting: str, mark: str, expected: str, came: str
+    ) -> None:
+        super().__init__(
+            f"The {noun} {root} is not the one that this database knows: its file {mark} should"
+            f" hold {expected}, but {came}. Mount the folder. If it was moved, name its new place"
+            f" by {setting}; if it is lost for good, or was copied without its mark, write"
+            f" {expected} into {root / mark}."
+        )
+        self.root = root
+
+
+class NotWritable(StorageTrouble):
+    """A folder takes no file; `errno` says why."""
+
+    def __init__(self, noun: str, root: Path, error: OSError) -> None:
+        super().__init__(f"The {noun} {root} cannot be written: {error.strerror or error}.")
+        self.root = root
+        self.errno = error.errno

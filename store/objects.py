@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from store.errors import BadName, NotFound
+from store.folders import MarkedFolder
 from store.whole_file import write_whole
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 
 
-class ObjectFolder:
+class ObjectFolder(MarkedFolder):
     """A folder of files that never change, at `<root>/<first two digits>/<sha256>`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    kind = "objects"
+    noun = "object folder"
 
     def put(self, data: bytes | Path | BinaryIO) -> tuple[str, int]:
         """Keep bytes, or a copy of a file, of an open one from where it stands.
@@ -28,12 +29,16 @@ class ObjectFolder:
 
         Returns:
             The SHA-256 in hex and the size in bytes.
+
+        Raises:
+            NotWritable: if they cannot be kept; nothing has changed.
         """
         with ExitStack() as closed_after:
             if isinstance(data, Path):
                 data = closed_after.enter_context(data.open("rb"))
             chunks = [data] if isinstance(data, bytes) else _chunks(data)
-            _, sha256, size = write_whole(self.root, chunks, self.path)
+            with self.writing():
+                _, sha256, size = write_whole(self.root, chunks, self.path)
         return sha256, size
 
     def path(self, sha256: str) -> Path:
