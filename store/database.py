@@ -13,18 +13,21 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from filelock import FileLock
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
     Double,
     Engine,
+    ExceptionContext,
     create_engine,
     event,
     func,
     make_url,
     select,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
@@ -156,6 +159,7 @@ def _engine(url: URL) -> Engine:
         connect_args={"connect_timeout": _CONNECT_SECONDS},
     )
     event.listen(engine, "connect", _open_postgresql)
+    event.listen(engine, "handle_error", _read_only_is_away, retval=True)
     return engine
 
 
@@ -168,6 +172,14 @@ def _open_postgresql(connection: Any, _: Any) -> None:
     # small they scan, and 10,000 runs posted later take 22 s instead of 3.
     connection.execute("SET enable_seqscan = off")
     connection.commit()
+
+
+def _read_only_is_away(context: ExceptionContext) -> BaseException | None:
+    # As on SQLite. psycopg calls it an internal error, which nobody would wait out.
+    error = context.original_exception
+    if isinstance(error, ReadOnlySqlTransaction):
+        return OperationalError(context.statement, context.parameters, error)
+    return None
 
 
 def _open_sqlite(connection: Any, _: Any) -> None:

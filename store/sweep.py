@@ -26,21 +26,14 @@ class Swept:
     waiting: dict[JobKind, int]
 
 
-def sweep(database: Database, *, max_losses: int) -> Swept:
+def sweep(database: Database, *, max_losses: int, spare: bool = False) -> Swept:
     """Queue every job again whose lease has run out, or end it after `max_losses` of them.
 
     A job that keeps killing its workers ends failed with the cause `WorkerLost`. Sweeps may run
-    at the same time, and beside workers.
+    at the same time, and beside workers. To `spare` them, as workers could not renew their leases
+    for a while, is to take none back this time.
     """
-    with database.read() as session:
-        expired = [
-            _Expired(*row)
-            for row in session.execute(
-                select(Job.id, Job.run_id, Job.evaluation_id, Job.fence).where(
-                    Job.state == JobState.RUNNING, Job.lease_until < db_now()
-                )
-            )
-        ]
+    expired = [] if spare else _expired(database)
     outcomes = [_take_back(database, job, max_losses) for job in expired]
     with database.read() as session:
         rows = session.execute(
@@ -62,6 +55,16 @@ class _Expired(NamedTuple):
     run_id: str | None
     evaluation_id: str | None
     fence: int
+
+
+def _expired(database: Database) -> list[_Expired]:
+    with database.read() as session:
+        rows = session.execute(
+            select(Job.id, Job.run_id, Job.evaluation_id, Job.fence).where(
+                Job.state == JobState.RUNNING, Job.lease_until < db_now()
+            )
+        )
+        return [_Expired(*row) for row in rows]
 
 
 def _take_back(
@@ -108,6 +111,8 @@ def _worker_lost(
         "type": "WorkerLost",
         "message": f"{losses} workers fell silent while they worked on this, "
         f"the last of them {worker}.{where}",
-        "advice": "Look for the cause in the worker's log and the machine's (memory that ran "
-        "out, a device error), then resume it: training goes on from its newest checkpoint.",
+        "advice": "Look for the cause in the worker's log and the machine's: most often memory ran "
+        "out and the system killed the worker, or the device failed. With too little memory, use a "
+        "smaller training.batch_size or a machine with more. Then resume it: training goes on "
+        "from its newest checkpoint.",
     }

@@ -7,14 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
-
+from store.away import DATABASE_AWAY
 from store.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
-"""What is raised while the database cannot be reached, or it or its connections are busy."""
 
 T = TypeVar("T")
 

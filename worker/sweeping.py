@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 
+from store.away import DATABASE_AWAY
 from store.states import JobKind
 from store.sweep import sweep
 from worker.stores import stores
@@ -14,10 +16,24 @@ MOST_HINTS = 16
 """Hints of a kind that one sweep sends: enough to wake every worker of a large server."""
 
 
+_spared_until = 0.0
+
+
 def sweep_now() -> dict[JobKind, int]:
-    """Take expired leases back; returns how many hints to send for each kind of job."""
+    """Take expired leases back; returns how many hints to send for each kind of job.
+
+    After the database was away or could not be written, leases have run out that nobody could
+    renew: for as long as one lasts, workers may do so, or queue their jobs by themselves.
+    """
+    global _spared_until
     here = stores()
-    swept = sweep(here.database, max_losses=here.settings.max_losses)
+    spare = time.monotonic() < _spared_until
+    try:
+        swept = sweep(here.database, max_losses=here.settings.max_losses, spare=spare)
+    except DATABASE_AWAY as error:
+        _spared_until = time.monotonic() + here.settings.lease_seconds
+        logger.warning("no sweep, as the database is away: %s", error)
+        return {}
     if swept.requeued or swept.failed or swept.cancelled:
         logger.warning(
             "leases ran out: %d jobs queued again, %d failed, %d cancelled",

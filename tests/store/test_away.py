@@ -1,0 +1,75 @@
+"""A database that cannot do what it is asked: real refusals, and what is made of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import OperationalError
+
+from store import database as store_database
+from store.away import DATABASE_AWAY, why_away
+from store.database import Database
+from store.tables import Folder
+
+
+def mark(database: Database) -> None:
+    with database.write() as session:
+        session.execute(insert(Folder).values(kind="objects", mark="x" * 100_000))
+
+
+@pytest.mark.parametrize(
+    ("pragma", "why"),
+    [("max_page_count = 1", "no room left"), ("query_only = ON", "not written")],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_that_is_full_or_read_only_is_away_and_can_be_read(
+    pragma: str, why: str, database: Database
+) -> None:
+    @event.listens_for(database._engine, "connect")
+    def _(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA {pragma}")
+
+    with pytest.raises(DATABASE_AWAY) as away:
+        mark(database)
+    assert why in why_away(away.value)
+    with database.read() as session:
+        assert session.query(Folder).all() == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_that_another_program_has_locked_is_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_database, "_BUSY_MILLISECONDS", 50)
+    database = Database(database_url)
+    path = Path(database_url.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DATABASE_AWAY) as away:
+            mark(database)
+    assert "is locked" in why_away(away.value)
+    mark(database)
+    database.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_that_takes_no_writes_is_away(database: Database) -> None:
+    with pytest.raises(DATABASE_AWAY) as away, database.write() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.execute(insert(Folder).values(kind="objects", mark="x"))
+    assert "not written" in why_away(away.value)
+
+
+def test_a_full_disk_of_postgresql_is_told_by_its_code() -> None:
+    error = psycopg.errors.DiskFull("could not extend file: kein Platz")
+    assert isinstance(error, psycopg.OperationalError)
+    assert "no room left" in why_away(OperationalError("INSERT", {}, error))
+
+
+def test_what_is_not_known_cannot_be_reached() -> None:
+    assert why_away(OperationalError("SELECT", {}, Exception("gone"))) == "cannot be reached"
