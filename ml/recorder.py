@@ -26,6 +26,10 @@ class Stopped(Exception):
         super().__init__(f"stopped: {wish.value}")
 
 
+class NotKept(Exception):
+    """A checkpoint could not be kept; the one before it counts, and another is wanted soon."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where work stands."""
@@ -60,6 +64,9 @@ class Recorder(Protocol):
         """Keep a checkpoint; when this returns it is safe.
 
         Its tensors are the run's own, which the next step changes: keep their bytes.
+
+        Raises:
+            NotKept: it is not; training goes on.
         """
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

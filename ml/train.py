@@ -21,12 +21,23 @@ from ml.model import Model
 from ml.networks import StackedNetworks, build
 from ml.objective import Loss, LossFunction, Step, Update, checked_updates
 from ml.optimizer import Optimizer
-from ml.recorder import Checkpoint, Progress, Recorder, Silent, Wish, continue_or_stop
+from ml.recorder import (
+    Checkpoint,
+    NotKept,
+    Progress,
+    Recorder,
+    Silent,
+    Wish,
+    continue_or_stop,
+)
 from ml.spec import RunSpec
 from ml.training_state import Group, TrainingState, optimizer_of, usable
 
 CURVE_POINTS = 1000
 """A run's curves have about this many points."""
+
+RETRY_SECONDS = 10.0
+"""After a checkpoint that could not be kept, the next is tried so soon."""
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -158,7 +169,7 @@ def train_cohort(
     curve_every = max(1, training.steps // CURVE_POINTS)
     began = time.monotonic()
     for run in runs:
-        run.saved = began
+        run.due = began + run.between_checkpoints
 
     while moving := [run for run in runs if run.moves]:
         # What a step draws depends on a run's seed and step alone.
@@ -210,11 +221,13 @@ def train_cohort(
                 )
 
                 # Once in a while, at the end, and before stopping: a checkpoint.
-                minutes = run.spec.training.checkpoint_minutes
-                due = now - run.saved >= 60 * minutes or step == training.steps
-                if wish is not Wish.CONTINUE or due:
-                    run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
-                    run.saved = time.monotonic()
+                if wish is not Wish.CONTINUE or now >= run.due or step == training.steps:
+                    wait = run.between_checkpoints
+                    try:
+                        run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
+                    except NotKept:
+                        wait = min(wait, RETRY_SECONDS)
+                    run.due = time.monotonic() + wait
                     continue_or_stop(wish)
                 if step == training.steps:
                     run.outcome = _model(run, state, data)
@@ -234,14 +247,19 @@ class _Run:
     """Where it goes on, until it does."""
     place: int = -1
     first_step: int = 0
-    saved: float = 0.0
-    """When its last checkpoint was made."""
+    due: float = 0.0
+    """When its next checkpoint is to be made."""
     outcome: Model | Exception | None = None
     told: bool = False
 
     @property
     def moves(self) -> bool:
         return self.outcome is None
+
+    @property
+    def between_checkpoints(self) -> float:
+        """In seconds."""
+        return 60 * self.spec.training.checkpoint_minutes
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -63,7 +64,8 @@ class CheckpointFolder(MarkedFolder):
         return path, sha256, size
 
     def read_whole(self, checkpoint: Checkpoint) -> bytes | None:
-        """The file's content; None if it is missing or not what was recorded.
+        """The file's content; None if it is missing, unreadable for the disk, or not what was
+        recorded.
 
         Going through `checkpoints` until one is whole finds where a run can go on.
         """
@@ -71,6 +73,10 @@ class CheckpointFolder(MarkedFolder):
             data = self._place(checkpoint.path).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno == errno.EIO:  # A bad sector.
+                return None
+            raise
         return data if hashlib.sha256(data).hexdigest() == checkpoint.sha256 else None
 
     def remove(self, paths: Iterable[str]) -> None:

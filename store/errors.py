@@ -19,6 +19,30 @@ class NotFound(StoreError):
         self.id = id
 
 
+_RESTORE = (
+    "restore the file from a backup, then resume; codes that were uploaded can be sent again, and a"
+    " run can be trained anew by posting it with force"
+)
+
+
+class ObjectGone(StoreError):
+    """A file of the object folder is missing, though the folder is there."""
+
+    advice = _RESTORE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"The file {path} is gone from the object folder.")
+
+
+class DamagedObject(StoreError):
+    """A file of the object folder is not what was put there."""
+
+    advice = _RESTORE
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"The file {path} is damaged: it {what}.")
+
+
 class WrongState(StoreError):
     """The thing exists, but is not in a state that allows what was asked."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from store.errors import BadName, NotFound
-from store.folders import MarkedFolder
+from store.database import Database
+from store.errors import BadName, DamagedObject, ObjectGone
+from store.folders import MarkedFolder, check_mark
 from store.whole_file import write_whole
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -52,16 +55,42 @@ class ObjectFolder(MarkedFolder):
         return self.root / sha256[:2] / sha256
 
     def open(self, sha256: str) -> BinaryIO:
-        """The content, to be read and closed.
+        """The content, found to be what was put here; to be read and closed.
 
         Raises:
             BadName: if it is not 64 hexadecimal digits in lower case.
-            NotFound: if no such content was put here.
+            ObjectGone: if there is no such file.
+            DamagedObject: if it holds something else, or cannot be read for the disk.
         """
-        try:
-            return self.path(sha256).open("rb")
-        except FileNotFoundError:
-            raise NotFound("object", sha256) from None
+        path = self.path(sha256)
+        with ExitStack() as closed_if_damaged:
+            try:
+                file = closed_if_damaged.enter_context(path.open("rb"))
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                file.seek(0)
+            except FileNotFoundError:
+                raise ObjectGone(path) from None
+            except OSError as error:
+                if error.errno != errno.EIO:  # A bad sector.
+                    raise
+                raise DamagedObject(path, f"cannot be read: {error.strerror}") from error
+            if found != sha256:
+                raise DamagedObject(path, f"has the SHA-256 {found}, not that of its name")
+            closed_if_damaged.pop_all()
+        return file
+
+
+def open_recorded(database: Database, objects: ObjectFolder, sha256: str) -> BinaryIO:
+    """Content that the database speaks of; see `ObjectFolder.open`.
+
+    Raises:
+        StorageAway: if it cannot be had because the whole folder is away.
+    """
+    try:
+        return objects.open(sha256)
+    except (ObjectGone, DamagedObject, OSError):
+        check_mark(database, objects)
+        raise
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -17,18 +17,20 @@ from ml.evaluate import open_data, score_encoded, score_rows
 from ml.evaluation_spec import FileEvaluation
 from ml.model import Model
 from ml.pictures import draw_pictures
-from ml.spec import RunSpec
-from store.claim import Claim, claim
+from ml.spec import Evaluation, RunSpec
+from store.claim import Claim
 from store.curves import Curves, curves
-from store.errors import NotFound
+from store.errors import DamagedObject, NotFound, ObjectGone
 from store.finish import finish_evaluation
-from store.queries import File, artifact, evaluation
+from store.objects import open_recorded
+from store.queries import File, artifact, evaluation, evaluations
 from store.states import JobKind
 from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, NewFile, read
 from worker.lease import Lease
 from worker.outcome import recorded
 from worker.settings import worker_settings
-from worker.stores import Stores, stores, worker_name
+from worker.storage import claim_if_able
+from worker.stores import Stores, stores
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +38,7 @@ logger = logging.getLogger(__name__)
 def evaluate_next() -> bool:
     """Make the evaluation whose turn it is; False when none waits."""
     here = stores()
-    claims = claim(
-        here.database,
-        JobKind.EVALUATE,
-        worker=worker_name(),
-        lease_seconds=here.settings.lease_seconds,
-    )
+    claims = claim_if_able(here, JobKind.EVALUATE)
     for taken in claims:
         subject = taken.run_id or taken.evaluation_id
         logger.info("evaluation of %s, attempt %d, begins", subject, taken.attempts)
@@ -62,7 +59,7 @@ def _evaluate(here: Stores, claim: Claim) -> None:
 def _evaluate_file(here: Stores, claim: Claim, file: File, asked: Mapping[str, Any]) -> None:
     with Lease(here, claim) as lease:
         spec = FileEvaluation.parse(asked)
-        with here.objects.open(file.sha256) as content:
+        with open_recorded(here.database, here.objects, file.sha256) as content:
             # The service has let it in, so its size is known to be bearable.
             arrays = read_arrays(content, most_bytes=sys.maxsize)
         scores = score_rows(
@@ -79,14 +76,18 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         model = dataclasses.replace(trained, spec=spec)
         data = open_data(spec, lease)
         files: list[NewFile] = []
+        # A run's codes and pictures stay its first evaluation's, unless others are asked for.
         kept = _kept_codes(here, run_id)
-        if kept is not None and _has_rows(kept, spec, len(data)):
+        if kept is None:
+            first = Evaluation.model_validate(
+                evaluations(here.database, run_id)[0].spec["evaluation"]
+            )
+            kept = encode_rows(model, data, first, lease)
+            files.append(NewFile(CODES, NPZ, kept.to_npz()))
+        if _has_rows(kept, spec, len(data)):
             encoded = kept
         else:
             encoded = encode_rows(model, data, spec.evaluation, lease)
-        # A run's codes and pictures stay its first evaluation's, unless others are asked for.
-        if kept is None:
-            files.append(NewFile(CODES, NPZ, encoded.to_npz()))
         scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
         if not _is_drawn(here, run_id, asked):
             drawn = _finite(curves(here.database, here.objects, run_id))
@@ -100,10 +101,11 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
 
 
 def _kept_codes(here: Stores, run_id: str) -> EncodedRows | None:
-    """The codes that training or an earlier evaluation left."""
+    """The codes that training or an earlier evaluation left, unless they are lost."""
     try:
         return EncodedRows.from_npz(read(here, run_id, CODES))
-    except NotFound:
+    except (NotFound, ObjectGone, DamagedObject) as lost:
+        logger.warning("the codes of %s are made anew: %s", run_id, lost)
         return None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from store.finish import NewArtifact
+from store.folders import check_mark
+from store.objects import open_recorded
 from store.queries import artifact
 from worker.stores import Stores
 
@@ -28,7 +30,13 @@ class NewFile:
 
 
 def put(here: Stores, files: Sequence[NewFile]) -> list[NewArtifact]:
-    """Keep files in the object folder, right before the transaction that records them."""
+    """Keep files in the object folder, right before the transaction that records them.
+
+    Raises:
+        StorageTrouble: if one cannot be kept.
+    """
+    if files:
+        check_mark(here.database, here.objects)
     artifacts = []
     for file in files:
         sha256, size = here.objects.put(file.data)
@@ -37,6 +45,13 @@ def put(here: Stores, files: Sequence[NewFile]) -> list[NewArtifact]:
 
 
 def read(here: Stores, run_id: str, name: str) -> bytes:
-    """The newest artifact of this name. Raises `NotFound` if the run has none."""
-    with here.objects.open(artifact(here.database, run_id, name).sha256) as file:
+    """The newest artifact of this name.
+
+    Raises:
+        NotFound: if the run has none.
+        ObjectGone, DamagedObject: if its file is not what was put there.
+        StorageAway: if the whole folder is away.
+    """
+    sha256 = artifact(here.database, run_id, name).sha256
+    with open_recorded(here.database, here.objects, sha256) as file:
         return file.read()

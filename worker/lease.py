@@ -13,23 +13,31 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import TimeoutError
+
 from ml import tensor_file
-from ml.recorder import Checkpoint, Progress, Wish
+from ml.recorder import Checkpoint, NotKept, Progress, Wish, continue_or_stop
+from store.away import DATABASE_AWAY
 from store.beat import beat
+from store.checkpoints import Checkpoint as RecordedCheckpoint
 from store.checkpoints import checkpoints, record_checkpoint
 from store.claim import Claim
 from store.curves import Curves, curves
-from store.errors import LeaseLost
+from store.errors import LeaseLost, StorageTrouble
 from store.finish import NewArtifact
+from store.folders import check_mark
 from worker import draining
 from worker.files import NewFile, put
 from worker.heart import heart
-from worker.patience import DATABASE_AWAY, patiently
+from worker.patience import patiently
 from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+BEATS_BETWEEN_TRIES = 10
+"""What a job leaves and cannot be kept is tried again after so many beats."""
 
 
 class Lease:
@@ -39,7 +47,8 @@ class Lease:
     and brings back whether somebody cancelled. When the database refuses a beat because the job has
     moved on, or could not be reached for as long as the lease lasts, the work is told to stop at
     its next step; if nothing of this process's work is heard of for ten seconds after that, the
-    process ends. What the work itself writes waits for the database for as long.
+    process ends. What the work itself writes waits for the database for as long, and for the
+    folders of files without end, as nobody else could write there either.
     """
 
     def __init__(self, stores: Stores, claim: Claim) -> None:
@@ -51,7 +60,13 @@ class Lease:
         self._progress: Progress | None = None
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
         self._cancelled = False
+        #: Why files cannot be kept at the moment.
+        self._trouble: str | None = None
         self._lost = threading.Event()
+        self._loss: Exception = LeaseLost(claim.job_id, claim.fence)
+        #: Whether a beat waits for the database's answer; what the last one met, if it failed.
+        self._asking = False
+        self._away: Exception | None = None
         self._over = threading.Event()
         self._renewed = time.monotonic()
 
@@ -75,19 +90,39 @@ class Lease:
                 self.flush()
 
     def restore(self) -> Checkpoint | None:
-        """The newest checkpoint whose file is what was recorded; damaged ones are passed over."""
+        """The newest checkpoint whose file is what was recorded; damaged ones are passed over.
+
+        Raises:
+            StorageAway: if one is missing because the whole folder is.
+        """
         for row in checkpoints(self._stores.database, self.claim.trains):
-            data = self._stores.checkpoints.read_whole(row)
+            data = self._content(row)
             if data is not None:
                 tensors, document = tensor_file.from_bytes(data)
                 return Checkpoint(row.step, tensors, document)
             logger.warning("checkpoint %s is damaged or gone; trying the one before", row.path)
         return None
 
+    def _content(self, row: RecordedCheckpoint) -> bytes | None:
+        folder = self._stores.checkpoints
+        try:
+            data = folder.read_whole(row)
+        except OSError:
+            check_mark(self._stores.database, folder)
+            raise
+        if data is None:
+            check_mark(self._stores.database, folder)
+        return data
+
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
-        claim, folder = self.claim, self._stores.checkpoints
-        path, sha256, size = folder.write(claim.trains, claim.fence, checkpoint.step, data)
+        claim = self.claim
+        try:
+            path, sha256, size = self._patiently(lambda: self._write(checkpoint.step, data))
+        except StorageTrouble as trouble:
+            self._meet(trouble)
+            raise NotKept(str(trouble)) from trouble
+        self._trouble = None
         try:
             # First the curves: whoever goes on from here will not draw them again.
             self._patiently(self.flush)
@@ -104,9 +139,25 @@ class Lease:
                 )
             )
         except LeaseLost:
-            folder.remove([path])
+            self._discard([path])
             raise
-        folder.remove(forgotten)
+        self._discard(forgotten)
+
+    def _write(self, step: int, data: bytes) -> tuple[str, str, int]:
+        folder = self._stores.checkpoints
+        check_mark(self._stores.database, folder)
+        return folder.write(self.claim.trains, self.claim.fence, step, data)
+
+    def _discard(self, paths: Sequence[str]) -> None:
+        # What cannot be deleted now goes with the run's folder.
+        with suppress(OSError):
+            self._stores.checkpoints.remove(paths)
+
+    def _meet(self, trouble: StorageTrouble) -> None:
+        """Show why files cannot be kept, from the next beat on."""
+        if self._trouble != str(trouble):
+            logger.error("job %s cannot keep its files: %s", self.claim.job_id, trouble)
+        self._trouble = str(trouble)
 
     def conclude(
         self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile] = ()
@@ -114,19 +165,35 @@ class Lease:
         """Record the rest of the curves, then keep files and do the write that ends the job.
 
         `write` gets the artifacts that the files have become. Every try puts them anew: between
-        its being kept and its being recorded nothing speaks for a file, so that time is short. No
-        beat follows.
+        its being kept and its being recorded nothing speaks for a file, so that time is short.
+        While they cannot be kept, the job is held and its progress tells why. No beat follows.
 
         Raises:
             LeaseLost: if the job is no longer this worker's; `write` was refused.
+            Stopped: if that was wished while files could not be kept.
         """
         self._patiently(self.flush)
-        self._patiently(lambda: self._end(write, files))
+        while not self._over.is_set():
+            try:
+                self._patiently(lambda: self._end(write, files))
+            except StorageTrouble as trouble:
+                self._meet(trouble)
+                self._wait_to_try_again()
+
+    def _wait_to_try_again(self) -> None:
+        # Not at once: what is tried takes the room that others may still find.
+        for _ in range(BEATS_BETWEEN_TRIES):
+            self._wait(self.beat_seconds)
+            if self._progress is not None:
+                continue_or_stop(self.progress(self._progress))
 
     def _end(
         self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile]
     ) -> None:
         artifacts = put(self._stores, files)
+        if self._trouble is not None:
+            self._trouble = None
+            self.flush()
         with self._beating:
             write(artifacts)
             self._over.set()
@@ -149,7 +216,7 @@ class Lease:
             # Beats that hang, or are held up by another lease's.
             self._lose()
         if self._lost.is_set():
-            raise LeaseLost(self.claim.job_id, self.claim.fence)
+            raise self._loss
         if self._cancelled:
             return Wish.CANCEL
         return Wish.PAUSE if draining.under_way() else Wish.CONTINUE
@@ -163,20 +230,25 @@ class Lease:
         with self._lock:
             points, self._points = self._points, defaultdict(list)
         began = time.monotonic()
+        self._asking = True
         try:
             answer = beat(
                 self._stores.database,
                 self.claim,
                 lease_seconds=self._stores.settings.lease_seconds,
-                progress=_document(self._progress) if self._progress else None,
+                progress=_document(self._progress, self._trouble) if self._progress else None,
                 points=points,
             )
-        except Exception:
+        except Exception as error:
+            self._away = error if isinstance(error, DATABASE_AWAY) else None
             with self._lock:
                 for tag, values in self._points.items():
                     points[tag].extend(values)
                 self._points = points
             raise
+        finally:
+            self._asking = False
+        self._away = None
         self._renewed = began
         self._cancelled = answer.cancel_requested
 
@@ -193,8 +265,8 @@ class Lease:
             try:
                 if not self._over.is_set():
                     self._beat()
-            except LeaseLost:
-                self._lose()
+            except LeaseLost as lost:
+                self._lose(lost)
             # Whatever it is: a worker without a heartbeat must know that it has none.
             except Exception as error:
                 logger.warning("a beat did not reach the database: %s", error)
@@ -204,8 +276,11 @@ class Lease:
                 self._beating.release()
         return self._lost.is_set() and not self._over.is_set()
 
-    def _lose(self) -> None:
-        if not self._over.is_set():
+    def _lose(self, lost: LeaseLost | None = None) -> None:
+        """The job is `lost` to another worker, or to a silence whose cause may be the database."""
+        if not self._over.is_set() and not self._lost.is_set():
+            if lost is None and (self._away or self._asking):
+                self._loss = self._away or TimeoutError("the database does not answer a beat")
             self._lost.set()
             logger.error("lost the lease of job %s; stopping", self.claim.job_id)
 
@@ -214,11 +289,12 @@ class Lease:
 
     def _wait(self, seconds: float) -> None:
         if self._lost.wait(seconds):
-            raise LeaseLost(self.claim.job_id, self.claim.fence)
+            raise self._loss
 
 
-def _document(progress: Progress) -> dict[str, Any]:
-    return {
+def _document(progress: Progress, trouble: str | None) -> dict[str, Any]:
+    numbers = {
         name: value if not isinstance(value, float) or math.isfinite(value) else None
         for name, value in asdict(progress).items()
     }
+    return numbers if trouble is None else numbers | {"trouble": trouble}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from ml.packing import is_out_of_memory
 from ml.recorder import Stopped, Wish
+from store.away import DATABASE_AWAY
 from store.claim import Claim
-from store.errors import LeaseLost
+from store.errors import LeaseLost, StorageTrouble
 from store.finish import acknowledge_cancel, fail, release
-from worker.patience import DATABASE_AWAY, patiently
+from worker import draining
+from worker.patience import patiently
 from worker.stores import Stores
 
 logger = logging.getLogger(__name__)
@@ -30,9 +33,9 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     """Record how the work inside ended, unless it recorded its own success.
 
     A pause queues the job again, a cancellation ends it, an error fails it with its cause. A lost
-    lease leaves no mark: somebody else has the job. Nor does a database that stays away: it
-    is no fault of the run, which is taken back when the lease runs out. What ends the process (a
-    signal to all of a service's processes, say) queues the job again and goes on through.
+    lease leaves no mark: somebody else has the job. A folder or a database that is away is no fault
+    of the job's, which is queued again. What ends the process (a signal to all of a service's
+    processes, say) queues the job again and goes on through.
 
     Errors are logged and go no further. Celery would hand them to its parent process, which would
     import their classes and torch with them.
@@ -43,7 +46,8 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     except LeaseLost as lost:
         logger.error("%s", lost)
     except DATABASE_AWAY:
-        logger.exception("the database is away; job %s is left to the sweep", claim.job_id)
+        logger.exception("the database is away; job %s waits for it", claim.job_id)
+        _give_back(stores, claim)
 
 
 @contextmanager
@@ -55,6 +59,9 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     except Stopped as stopped:
         end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
         patiently(lambda: end(stores.database, claim), stores.settings)
+    except StorageTrouble as trouble:
+        logger.error("job %s is queued again: %s", claim.job_id, trouble)
+        patiently(lambda: release(stores.database, claim), stores.settings)
     except MayBeAnother as stopped:
         logger.warning("job %s is tried again: %s", claim.job_id, stopped)
         patiently(lambda: release(stores.database, claim, lost=True), stores.settings)
@@ -67,6 +74,22 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
         with suppress(Exception):
             release(stores.database, claim)
         raise
+
+
+def _give_back(stores: Stores, claim: Claim) -> None:
+    """Queue a job again as soon as the database is back.
+
+    This process could do nothing else meanwhile, and the sweep would count the job as lost.
+    """
+    while not draining.under_way():
+        try:
+            release(stores.database, claim)
+        except LeaseLost as lost:
+            logger.error("%s", lost)
+        except DATABASE_AWAY:
+            time.sleep(stores.settings.beat_seconds)
+            continue
+        return
 
 
 def cause(error: Exception) -> dict[str, Any]:

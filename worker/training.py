@@ -21,8 +21,9 @@ from ml.packing import WIDEST, is_out_of_memory, ran_out, widest
 from ml.recorder import Stopped, Wish
 from ml.spec import Evaluation, RunSpec
 from ml.train import train_cohort
+from store.away import DATABASE_AWAY
 from store.checkpoints import unbind_width
-from store.claim import Claim, claim, claim_beside, count_beside
+from store.claim import Claim, claim_beside, count_beside
 from store.curves import CURVES, to_bytes
 from store.finish import finish_training
 from store.queries import evaluations, spec_of
@@ -30,8 +31,8 @@ from store.states import JobKind
 from worker.files import CODES, JSON, NPZ, WEIGHTS, NewFile
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
-from worker.patience import DATABASE_AWAY
 from worker.settings import worker_settings
+from worker.storage import claim_if_able
 from worker.stores import Stores, stores, worker_name
 
 logger = logging.getLogger(__name__)
@@ -48,13 +49,7 @@ def train_next() -> bool:
         logger.exception("there is no device to train on")
         return False
     torch.set_num_threads(worker_settings().train_threads)
-    claims = claim(
-        here.database,
-        JobKind.TRAIN,
-        worker=worker_name(),
-        lease_seconds=here.settings.lease_seconds,
-        device_model=device_model,
-    )
+    claims = claim_if_able(here, JobKind.TRAIN, device_model=device_model)
     if not claims:
         return False
     try:

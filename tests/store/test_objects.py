@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from store.errors import BadName, NotFound
+from store.errors import BadName, DamagedObject, ObjectGone
 from store.objects import ObjectFolder
 from store.whole_file import write_whole
 
@@ -72,5 +74,31 @@ def test_a_name_that_is_no_digest_is_refused(folder: ObjectFolder, name: str) ->
 
 
 def test_content_that_was_never_put_is_named(folder: ObjectFolder) -> None:
-    with pytest.raises(NotFound, match="a" * 64):
+    with pytest.raises(ObjectGone, match="a" * 64):
         folder.open("a" * 64)
+
+
+def test_a_flipped_bit_is_noticed_and_putting_the_content_again_heals_it(
+    folder: ObjectFolder,
+) -> None:
+    sha256, _ = folder.put(b"codes")
+    folder.path(sha256).write_bytes(b"codez")
+    with pytest.raises(DamagedObject, match=sha256) as damaged:
+        folder.open(sha256)
+    assert "backup" in damaged.value.advice
+    folder.put(b"codes")
+    with folder.open(sha256) as file:
+        assert file.read() == b"codes"
+
+
+def test_a_file_that_the_disk_cannot_read_is_damaged(
+    folder: ObjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, _ = folder.put(b"codes")
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(hashlib, "file_digest", fails)
+    with pytest.raises(DamagedObject, match="Input/output error"):
+        folder.open(sha256)

@@ -9,6 +9,7 @@ import torch
 from ml.train import train
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, Workplace, left_by, slow_down, spec
+from worker import draining
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +31,13 @@ def workplace(
 def slow_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves time to do something to a run under way."""
     slow_down(monkeypatch)
+
+
+@pytest.fixture
+def drained() -> Iterator[None]:
+    """A worker that may be told to end, and is as new afterwards."""
+    yield
+    draining._flag[0] = 0
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from api.planning import plan_evaluation
 from ml.encode import EncodedRows, draw_rows
 from ml.model import Encoding, Model
 from store import queries
+from store.cancel import resume_run
 from store.evaluations import evaluate_run
 from store.states import RunState
-from tests.worker.workplace import Workplace, on_sqlite, spec
+from tests.worker.workplace import Workplace, flip_a_bit, on_sqlite, spec
 from worker.evaluation import evaluate_next
 from worker.training import train_next
 
@@ -88,6 +89,39 @@ def test_an_evaluation_of_other_rows_encodes_anew(
     after = EncodedRows.from_npz(workplace.content(run_id, "codes.npz"))
     wanted = draw_rows(1797, rows=60, test_rows=20, seed=0)
     assert after.index.tolist() == wanted[0].tolist()
+
+
+@pytest.mark.parametrize("other", [{}, {"rows": 40}], ids=["of the same rows", "of other rows"])
+def test_damaged_codes_are_made_anew_as_they_were(
+    other: dict[str, int], workplace: Workplace
+) -> None:
+    run_id = workplace.post(asking())
+    train_next()
+    evaluate_next()
+    whole = workplace.content(run_id, "codes.npz")
+    sha256 = queries.artifact(workplace.stores.database, run_id, "codes.npz").sha256
+    flip_a_bit(workplace.stores.objects.path(sha256))
+    workplace.post(asking(metrics=["elbo"], **other))
+    assert evaluate_next()
+    assert workplace.run(run_id).state is RunState.SUCCEEDED
+    assert workplace.content(run_id, "codes.npz") == whole
+
+
+def test_damaged_weights_fail_the_evaluation_until_they_are_restored(workplace: Workplace) -> None:
+    run_id = workplace.post(asking())
+    train_next()
+    sha256 = queries.artifact(workplace.stores.database, run_id, "weights.safetensors").sha256
+    flip_a_bit(workplace.stores.objects.path(sha256))
+    assert evaluate_next()
+    error = workplace.run(run_id).error
+    assert error is not None and error["type"] == "DamagedObject"
+    assert sha256 in error["message"]
+    assert "backup" in error["advice"] and "force" in error["advice"]
+
+    flip_a_bit(workplace.stores.objects.path(sha256))
+    resume_run(workplace.stores.database, run_id)
+    assert evaluate_next()
+    assert workplace.run(run_id).state is RunState.SUCCEEDED
 
 
 def test_pictures_are_drawn_again_only_where_others_are_asked_for(

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from store.claim import claim
 from store.finish import finish_training
-from store.states import RunState
+from store.states import JobKind, JobState, RunState
+from store.sweep import _take_back
 from tests.worker.workplace import Trained, Workplace, on_sqlite
+from worker.evaluation import evaluate_next
+from worker.sweeping import sweep_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -63,7 +67,8 @@ def test_files_are_kept_anew_at_every_try_to_record_them(
     def finish(*arguments: Any, **options: Any) -> None:
         if next(tries) == 0:
             # As whoever collects the files that nothing refers to may do.
-            shutil.rmtree(workplace.stores.objects.root)
+            for folder in workplace.stores.objects.root.glob("??"):
+                shutil.rmtree(folder)
             raise AWAY
         finish_training(*arguments, **options)
 
@@ -73,7 +78,7 @@ def test_files_are_kept_anew_at_every_try_to_record_them(
 
 
 @pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
-def test_work_stops_without_a_mark_when_the_database_is_away_for_longer_than_the_lease(
+def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the_lease(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workplace.configure(lease_seconds=0.3)
@@ -83,14 +88,41 @@ def test_work_stops_without_a_mark_when_the_database_is_away_for_longer_than_the
         without.setattr(name, away(None, _found(name)))
         assert train_next()
     assert time.monotonic() - began < 5
-    assert workplace.run(run_id).state is RunState.TRAINING
+    job = workplace.job(run_id)
+    assert (job.state, job.losses) == (JobState.QUEUED, 0)
     assert workplace.run(run_id).error is None
     assert workplace.checkpoint_steps(run_id) == []
 
-    workplace.sweep_until_queued(run_id)
     workplace.configure(lease_seconds=30)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
+
+
+def test_leases_that_ran_out_while_nobody_could_renew_them_are_spared_for_a_while(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.sweeping._spared_until", 0.0)
+    run_id = workplace.post()
+    database = workplace.stores.database
+    claim(database, JobKind.TRAIN, worker="a worker", lease_seconds=0.0)
+    workplace.configure(lease_seconds=1.0)
+    with monkeypatch.context() as without:
+        without.setattr("store.sweep._take_back", away(None, _take_back))
+        assert sweep_now() == {}
+    sweep_now()
+    assert (workplace.job(run_id).state, workplace.job(run_id).losses) == (JobState.RUNNING, 0)
+    workplace.sweep_until_queued(run_id)
+    assert workplace.job(run_id).losses == 1
+
+
+@pytest.mark.parametrize("work", [train_next, evaluate_next])
+def test_a_worker_takes_nothing_from_a_database_that_is_away(
+    work: Callable[[], bool], workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    monkeypatch.setattr("worker.storage.claim", away(None, claim))
+    assert not work()
+    assert workplace.job(run_id).attempts == 0
 
 
 def _found(name: str) -> Callable[..., Any]:

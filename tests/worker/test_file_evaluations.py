@@ -12,7 +12,7 @@ from ml.score import score
 from store.evaluations import cancel_evaluation, resume_evaluation
 from store.states import EvaluationState
 from tests.npz import CODES, FACTORS, npz
-from tests.worker.workplace import Workplace, meanwhile, on_sqlite, until
+from tests.worker.workplace import Workplace, flip_a_bit, meanwhile, on_sqlite, until
 from worker import draining
 from worker.evaluation import evaluate_next
 from worker.sweeping import sweep_now
@@ -155,10 +155,30 @@ def test_cancelling_stops_the_scoring_between_metrics(
 @on_sqlite
 def test_a_file_that_is_gone_fails_the_evaluation_and_not_the_worker(workplace: Workplace) -> None:
     id = workplace.send(npz())
-    for path in workplace.stores.objects.root.rglob("*"):
-        if path.is_file():
-            path.unlink()
+    sha256 = _sha256(workplace, id)
+    workplace.stores.objects.path(sha256).unlink()
     assert evaluate_next()
     found = workplace.evaluation(id)
     assert found.state is EvaluationState.FAILED
-    assert found.error is not None and found.error["type"] == "NotFound"
+    assert found.error is not None and found.error["type"] == "ObjectGone"
+    assert sha256 in found.error["message"] and "backup" in found.error["advice"]
+
+
+def test_a_flipped_bit_fails_the_evaluation_and_sending_the_file_again_heals_it(
+    workplace: Workplace,
+) -> None:
+    id = workplace.send(npz(), metrics=["mig"])
+    flip_a_bit(workplace.stores.objects.path(_sha256(workplace, id)))
+    assert evaluate_next()
+    error = workplace.evaluation(id).error
+    assert error is not None and error["type"] == "DamagedObject"
+
+    assert workplace.send(npz(), metrics=["mig"]) == id
+    assert evaluate_next()
+    assert workplace.evaluation(id).state is EvaluationState.SUCCEEDED
+
+
+def _sha256(workplace: Workplace, evaluation_id: str) -> str:
+    file = workplace.evaluation(evaluation_id).file
+    assert file is not None
+    return file.sha256

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from store.cancel import cancel_run, resume_run
 from store.states import JobState, RunState
@@ -11,13 +8,6 @@ from tests.worker.workplace import STEPS, Trained, Workplace, meanwhile, on_sqli
 from worker import draining
 from worker.evaluation import evaluate_next
 from worker.training import train_next
-
-
-@pytest.fixture
-def drained() -> Iterator[None]:
-    """A worker that may be told to end, and is as new afterwards."""
-    yield
-    draining._flag[0] = 0
 
 
 @on_sqlite

@@ -1,0 +1,62 @@
+"""Claiming, unless the folders fail that would have to keep what the work leaves."""
+
+from __future__ import annotations
+
+import logging
+
+from store.away import DATABASE_AWAY
+from store.claim import Claim, claim
+from store.errors import StorageTrouble
+from store.folders import check_mark
+from store.states import JobKind
+from store.troubles import end_trouble, tell_trouble
+from worker.stores import Stores, worker_name
+
+logger = logging.getLogger(__name__)
+
+_told: dict[JobKind, str] = {}
+
+
+def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = None) -> list[Claim]:
+    """Take the job whose turn it is; none while the folders or the database fail.
+
+    Why none is taken is logged when it begins and ends, and told to who waits for such work.
+    """
+    try:
+        if not _storage_works(here, kind):
+            return []
+        return claim(
+            here.database,
+            kind,
+            worker=worker_name(),
+            lease_seconds=here.settings.lease_seconds,
+            device_model=device_model,
+        )
+    except DATABASE_AWAY as error:
+        logger.warning("no %s job is taken, as the database is away: %s", kind, error)
+        return []
+
+
+def _storage_works(here: Stores, kind: JobKind) -> bool:
+    trouble = _trouble(here)
+    if trouble is not None:
+        if _told.get(kind) != trouble:
+            logger.error("no %s jobs are taken: %s", kind, trouble)
+        _told[kind] = trouble
+        tell_trouble(here.database, worker_name(), kind, trouble)
+    elif kind in _told:
+        end_trouble(here.database, worker_name())
+        del _told[kind]
+        logger.warning("%s jobs are taken again", kind)
+    return trouble is None
+
+
+def _trouble(here: Stores) -> str | None:
+    """Why one of the folders takes no files; None if both do."""
+    try:
+        for folder in (here.checkpoints, here.objects):
+            check_mark(here.database, folder)
+            folder.check_writable()
+    except StorageTrouble as error:
+        return str(error)
+    return None
