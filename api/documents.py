@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.advice import Advice
 from ml.metric import Score
 from store import queries
-from store.states import EvaluationState, ExperimentState, RunState
+from store.states import EvaluationState, ExperimentState, JobKind, RunState
 
 T = TypeVar("T")
 
@@ -87,6 +87,8 @@ class Progress(Document):
     eta_seconds: float | None = None
     """Until the end of this stage."""
     loss: float | None = None
+    trouble: str | None = None
+    """Why files cannot be kept at the moment; work goes on, or waits until they can."""
 
 
 class Waiting(Document):
@@ -225,8 +227,13 @@ def experiment_document(
     )
 
 
-def run_document(found: queries.Run, position: int | None = None) -> Run:
-    """A run as it is shown; `position` is its place in the queue, where that was counted."""
+def run_document(
+    found: queries.Run, troubles: Mapping[JobKind, str], position: int | None = None
+) -> Run:
+    """A run as it is shown; `position` is its place in the queue, where that was counted.
+
+    `troubles` are why workers take no jobs of a kind.
+    """
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations")
     verbs = ("cancel", "resume", "pin", "unpin")
@@ -239,7 +246,7 @@ def run_document(found: queries.Run, position: int | None = None) -> Run:
         seed=found.seed,
         spec=found.spec,
         progress=_progress(found),
-        waiting=_waiting(found.state, position),
+        waiting=_waiting(found.state, troubles, position),
         error=RunError.model_validate(found.error) if found.error else None,
         attempts=found.attempts,
         record=found.record,
@@ -306,14 +313,24 @@ def _progress(found: queries.Run) -> Progress:
     if found.state is RunState.SUCCEEDED:
         return Progress(stage="done", step=found.steps, steps=found.steps)
     progress = Progress.model_validate(found.progress or {})
-    return progress.model_copy(update={"steps": progress.steps or found.steps})
+    changed: dict[str, Any] = {"steps": progress.steps or found.steps}
+    if found.state not in (RunState.TRAINING, RunState.EVALUATING):
+        # What its last worker met is over for it.
+        changed["trouble"] = None
+    return progress.model_copy(update=changed)
 
 
-def _waiting(state: RunState, position: int | None) -> Waiting | None:
+def _waiting(
+    state: RunState, troubles: Mapping[JobKind, str], position: int | None
+) -> Waiting | None:
     if position is None and state is not RunState.QUEUED:
         return None
-    work = "evaluating" if state is RunState.EVALUATING else "training"
-    reason = f"waits for a free {work} worker"
+    evaluating = state is RunState.EVALUATING
+    trouble = troubles.get(JobKind.EVALUATE if evaluating else JobKind.TRAIN)
+    if trouble is None:
+        reason = f"waits for a free {'evaluating' if evaluating else 'training'} worker"
+    else:
+        reason = f"waits: {trouble[:1].lower()}{trouble[1:].removesuffix('.')}"
     if position is not None:
         reason += "; it is next" if position == 1 else f"; {position - 1} before it in the queue"
     return Waiting(reason=reason, position=position, starts_in_seconds=None)

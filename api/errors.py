@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -15,11 +15,28 @@ from api.keys import IDEMPOTENCY_KEY
 from api.problems import FieldProblem, problem
 from ml.registry import UnknownComponent
 from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
-from store.errors import BadCursor, KeyOfAnother, NotFound, NotTrained, Pinned, WrongState
+from store.away import DATABASE_AWAY, why_away
+from store.errors import (
+    BadCursor,
+    DamagedObject,
+    KeyOfAnother,
+    NotFound,
+    NotTrained,
+    NotWritable,
+    ObjectGone,
+    Pinned,
+    StorageTrouble,
+    WrongState,
+)
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+HEALING_SECONDS = 30
+"""A disk is not healed as soon as a database is started again."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+BROKEN = (errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS, errno.ESTALE)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -38,6 +55,10 @@ def install(app: FastAPI) -> None:
         InvalidSpec: _invalid_spec,
         RequestValidationError: _invalid_parameters,
         NotFound: _not_found,
+        ObjectGone: _object_gone,
+        DamagedObject: _damaged,
+        StorageTrouble: _storage,
+        OSError: _system,
         UnknownComponent: _unknown_component,
         WrongState: _wrong_state,
         NotTrained: _wrong_state,
@@ -45,7 +66,7 @@ def install(app: FastAPI) -> None:
         BadCursor: _bad_cursor,
         KeyOfAnother: _key_of_another,
         HTTPException: _http,
-        DBAPIError: _database,
+        **dict.fromkeys(DATABASE_AWAY, _database),
         Exception: _unexpected,
     }
     for error, handler in handlers.items():
@@ -127,15 +148,45 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
-def _database(request: Request, error: DBAPIError) -> Response:
-    if not isinstance(error, OperationalError | InterfaceError):
-        return _unexpected(request, error)
-    logger.error("the database cannot be reached", exc_info=error)
+def _database(_: Request, error: Exception) -> Response:
+    why = why_away(error)
+    logger.error("the database %s", why, exc_info=error)
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "The database cannot be reached at the moment. Try again.",
+        f"The database {why} at the moment. Nothing was changed; try again.",
         headers={"Retry-After": str(RETRY_SECONDS)},
     )
+
+
+def _object_gone(_: Request, error: ObjectGone) -> Response:
+    logger.error("%s", error)
+    return problem(HTTPStatus.NOT_FOUND, f"{error} To have it again: {error.advice}.")
+
+
+def _damaged(_: Request, error: DamagedObject) -> Response:
+    logger.error("%s", error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error} To have it again: {error.advice}.")
+
+
+def _storage(_: Request, error: StorageTrouble) -> Response:
+    logger.error("%s", error)
+    full = isinstance(error, NotWritable) and error.errno in NO_ROOM
+    return _try_later(full, f"{error} Nothing was changed.")
+
+
+def _system(request: Request, error: OSError) -> Response:
+    # An upload comes through the folder of temporary files, which may be full as well.
+    if error.errno not in NO_ROOM + BROKEN:
+        return _unexpected(request, error)
+    logger.error("the system refused a file", exc_info=error)
+    return _try_later(
+        error.errno in NO_ROOM, f"The service's machine refuses: {error}. Nothing was changed."
+    )
+
+
+def _try_later(full: bool, detail: str) -> Response:
+    status = HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE
+    return problem(status, detail, headers={"Retry-After": str(HEALING_SECONDS)})
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -10,8 +12,10 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
+from api.context import Context
 from api.problems import problem
-from store.objects import ObjectFolder
+from store.database import Database
+from store.objects import ObjectFolder, open_recorded
 from store.queries import Artifact
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Response])
@@ -67,28 +71,49 @@ def _refusal(status: int, scope: Scope, message: Message) -> Response:
     )
 
 
-def serve_file(
-    request: Request, objects: ObjectFolder, found: Artifact, *, immutable: bool
-) -> Response:
-    """Answer with an artifact's content; its ETag is its SHA-256.
+def serve_file(request: Request, here: Context, found: Artifact, *, immutable: bool) -> Response:
+    """Answer with an artifact's content, found to be what was put there; its ETag is its SHA-256.
 
     Raises:
-        NotFound: its file is gone.
+        ObjectGone, DamagedObject: its file is not what was put there.
+        StorageAway: the whole folder is away.
     """
     etag = f'"{found.sha256}"'
     age = "public, max-age=31536000, immutable" if immutable else "no-cache"
     headers = {"ETag": etag, "Cache-Control": age, "X-Content-Type-Options": "nosniff"}
     if _matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    with objects.open(found.sha256):
-        pass  # Says that it is gone before a header is sent.
+    # Says that it is gone or damaged before a header is sent.
+    path = here.objects.path(found.sha256)
+    _check(here.database, here.objects, found.sha256, _version(path))
     return _Content(
-        objects.path(found.sha256),
+        path,
         media_type=found.media_type,
         filename=found.name,
         content_disposition_type="inline" if found.media_type == "image/png" else "attachment",
         headers=headers,
     )
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written."""
+    try:
+        stat = path.stat()
+    except OSError:
+        # Whoever opens it is told why.
+        return ()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=10_000)
+def _check(
+    database: Database,
+    objects: ObjectFolder,
+    sha256: str,
+    _version: tuple[int, ...],
+) -> None:
+    """Read a version of a file once, and never again where it was good."""
+    open_recorded(database, objects, sha256).close()
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:

@@ -92,6 +92,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such thing.", **_PROBLEM},
     409: {"description": "Its state does not allow this.", **_PROBLEM},
     422: {"description": "The request says something that cannot be done.", **_PROBLEM},
+    503: {
+        "description": "The database or a folder is away; Retry-After says when to try.",
+        **_PROBLEM,
+    },
 }
 
 UNREADABLE: dict[int | str, dict[str, Any]] = {
@@ -112,6 +116,10 @@ EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
             },
         },
     }
+}
+
+NO_ROOM: dict[int | str, dict[str, Any]] = {
+    507: {"description": "The disk has no room for the file; nothing was changed.", **_PROBLEM},
 }
 
 

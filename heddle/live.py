@@ -93,7 +93,7 @@ class LiveProgress:
 
     def _line(self, run: Run) -> None:
         progress = run.document.get("progress") or {}
-        stage = str(progress.get("stage") or run.state)
+        stage = f"{progress.get('stage') or run.state} {progress.get('trouble')}"
         said, when = self._lines.get(run.id, ("", 0.0))
         if stage != said or time.monotonic() > when + SECONDS_BETWEEN_LINES:
             self._lines[run.id] = (stage, time.monotonic())
@@ -111,6 +111,8 @@ def told(state: str, progress: Mapping[str, Any]) -> str:
         told.append(f"{progress['images_per_second']:.0f} images/s")
     if progress.get("eta_seconds") is not None:
         told.append(f"{_duration(progress['eta_seconds'])} left")
+    if progress.get("trouble"):
+        told.append(f"trouble: {progress['trouble']}")
     return ", ".join(told)
 
 

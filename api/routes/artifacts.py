@@ -19,4 +19,4 @@ Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="In lower-cas
 def content(sha256: Sha256, here: Here, request: Request) -> Response:
     """A file by its SHA-256; it never changes."""
     found = queries.artifact_by_sha(here.database, sha256)
-    return serve_file(request, here.objects, found, immutable=True)
+    return serve_file(request, here, found, immutable=True)

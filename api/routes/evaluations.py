@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from api.advising import advised
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
-from api.openapi import FILE_EVALUATION_BODY, UNREADABLE
+from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.queries import Cursor, Limit, link_next
 from api.uploads import CheckedUpload
 from store import queries
@@ -21,6 +21,7 @@ from store.evaluations import (
     evaluate_file,
     resume_evaluation,
 )
+from store.folders import check_mark
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
     "",
     operation_id="create_evaluation",
     status_code=HTTPStatus.ACCEPTED,
-    responses=UNREADABLE,
+    responses=UNREADABLE | NO_ROOM,
     openapi_extra={"requestBody": FILE_EVALUATION_BODY},
 )
 def create(
@@ -39,6 +40,7 @@ def create(
 
     The same spec for the same content is not computed twice: such an evaluation says `reused`.
     """
+    check_mark(here.database, here.objects)
     sha256, size = here.objects.put(upload.content)
     asked = evaluate_file(
         here.database,

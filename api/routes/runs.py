@@ -31,6 +31,7 @@ from store.curves import Curves, curves
 from store.delete import pin_run
 from store.evaluations import evaluate_run
 from store.states import RunState
+from store.troubles import troubles
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
@@ -64,7 +65,8 @@ def index(
     )
     link_next(request, response, page.next_cursor)
     # Counting the places in the queue takes queries for each run: a run by itself tells its own.
-    items = [run_document(found) for found in page.items]
+    known = troubles(here.database)
+    items = [run_document(found, known) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -186,13 +188,13 @@ def _named(here: Context, request: Request, id: str, name: str) -> Response:
     queries.run(here.database, id)
     found = queries.artifact(here.database, id, name)
     # The newest of a name may change; what has a digest may not.
-    return serve_file(request, here.objects, found, immutable=False)
+    return serve_file(request, here, found, immutable=False)
 
 
 def _document(here: Context, found: queries.Run) -> Run:
     waits = found.state in WAITING
     position = queries.queue_position(here.database, found.id) if waits else None
-    return run_document(found, position)
+    return run_document(found, troubles(here.database), position)
 
 
 def _thinned(points: list[Any], most: int) -> list[Any]:

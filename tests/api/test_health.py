@@ -47,13 +47,13 @@ def test_without_its_broker_work_is_taken_all_the_same(
         # Importing the broker's driver is part of it; waiting for the broker is not.
         assert time.monotonic() - began < 1.9
         assert ready.status_code == 200
-        assert ready.json() == {"database": "ok", "broker": "unreachable"}
+        assert ready.json() == {"database": "ok", "broker": "unreachable", "storage": "ok"}
 
 
 def test_a_post_tells_the_workers_of_both_queues(tmp_path: Path, sqlite_schema: Path) -> None:
     shutil.copy(sqlite_schema, tmp_path / "heddle.db")
     with serving(tmp_path, broker_url="memory://") as service, Connection("memory://") as broker:
-        assert service.json("/readyz") == {"database": "ok", "broker": "ok"}
+        assert service.json("/readyz") == {"database": "ok", "broker": "ok", "storage": "ok"}
         experiment = service.post()
         for queue in ("train", "evaluate"):
             message = broker.SimpleQueue(queue).get(timeout=5)

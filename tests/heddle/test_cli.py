@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from heddle import cli
 from heddle import client as client_module
 from heddle.client import Client
+from heddle.live import told
 from tests.heddle.fake_server import FakeServer, problem
 
 PROGRESS = {
@@ -127,10 +128,13 @@ def test_watch_prints_lines_where_there_is_no_terminal(
 
 
 def test_progress_may_be_absent(server: FakeServer) -> None:
-    from heddle.live import told
-
     assert told("training", {}) == "training"
     assert told("training", {"stage": "encoding", "step": None, "loss": None}) == "encoding"
+
+
+def test_trouble_is_told_at_the_end_of_a_line() -> None:
+    progress = {"stage": "training", "step": 5, "steps": 10, "trouble": "The disk is full."}
+    assert told("training", progress) == "training 5/10, trouble: The disk is full."
 
 
 def test_failed_work_exits_with_1_and_says_why(server: FakeServer) -> None:
