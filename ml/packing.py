@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,15 +21,24 @@ TRIAL_STEPS = 2
 """The optimizer's first step brings its buffers; the second is as all others are."""
 
 
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: ",
+    "Cannot allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out: the device's or the machine's."""
+    # numpy's own error is a MemoryError, and so are those of scikit-learn's compiled parts.
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    said = str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     # torch has no class of its own for these.
-    return isinstance(error, RuntimeError) and (
-        "DefaultCPUAllocator: " in said or "CUBLAS_STATUS_ALLOC_FAILED" in said
-    )
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY)
 
 
 class Meter(Protocol):

@@ -21,6 +21,12 @@ from worker.stores import Stores
 logger = logging.getLogger(__name__)
 
 
+_SMALLER = (
+    "use a smaller training.batch_size, a smaller model, or fewer rows to evaluate; where several"
+    " runs are trained side by side, HEDDLE_COHORT_WIDTH of the worker makes them fewer"
+)
+
+
 class MayBeAnother(Exception):
     """Work that several jobs did together was stopped, and any of them may be the cause."""
 
@@ -94,7 +100,8 @@ def _give_back(stores: Stores, claim: Claim) -> None:
 
 def cause(error: Exception) -> dict[str, Any]:
     """What went wrong, as a run's document shows it."""
-    advice = getattr(error, "advice", None)
+    kind, advice = type(error).__name__, getattr(error, "advice", None)
     if is_out_of_memory(error):
-        advice = "use a smaller training.batch_size, a smaller model, or fewer rows to evaluate"
-    return {"type": type(error).__name__, "message": str(error)[:2000], "advice": advice}
+        # Each library has a class of its own for it, or none.
+        kind, advice = "OutOfMemory", _SMALLER
+    return {"type": kind, "message": str(error)[:2000], "advice": advice}

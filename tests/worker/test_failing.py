@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from store import queries
 from store.cancel import resume_run
 from store.states import EvaluationState, JobState, RunState
 from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
+from worker.outcome import cause
 from worker.training import train_next
 
 HOT = {"name": "adam", "learning_rate": 100.0}
@@ -53,15 +57,40 @@ def test_an_unknown_error_fails_the_run_and_not_the_worker(
 
 
 @on_sqlite
-def test_memory_that_ran_out_comes_with_advice(
+def test_memory_that_ran_out_has_one_name_and_advice(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    monkeypatch.setattr("worker.training.train_cohort", _raise(MemoryError()))
+    monkeypatch.setattr("worker.training.train_cohort", _raise(_no_memory_of_torch()))
     assert train_next()
     error = error_of(workplace, run_id)
-    assert error["type"] == "MemoryError"
-    assert "batch_size" in error["advice"]
+    assert error["type"] == "OutOfMemory"
+    assert "allocate" in error["message"]
+    assert "batch_size" in error["advice"] and "HEDDLE_COHORT_WIDTH" in error["advice"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("std::bad_alloc"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_every_librarys_word_for_no_memory_is_known(error: Exception) -> None:
+    assert cause(error)["type"] == "OutOfMemory"
+
+
+def test_numpys_word_for_no_memory_is_known() -> None:
+    with pytest.raises(MemoryError) as refused:
+        np.empty((1 << 62,), dtype=np.uint8)
+    assert cause(refused.value)["type"] == "OutOfMemory"
+
+
+def test_what_is_not_memory_keeps_its_name() -> None:
+    assert cause(RuntimeError("shapes"))["type"] == "RuntimeError"
+    assert cause(OSError(errno.ENOENT, "No such file"))["type"] == "FileNotFoundError"
 
 
 @on_sqlite
@@ -83,6 +112,12 @@ def test_an_error_in_an_evaluation_fails_the_run_with_its_cause(
     assert not train_next()
     assert evaluate_next()
     assert workplace.run(run_id).state is RunState.SUCCEEDED
+
+
+def _no_memory_of_torch() -> Exception:
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty((1 << 60,), dtype=torch.uint8)
+    return refused.value
 
 
 def _raise(error: Exception) -> Any:
