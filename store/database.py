@@ -32,6 +32,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
+from store.errors import DatabaseOnNetwork
+from store.mounts import is_network, mount_of, mounts
+
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
 _CONNECT_SECONDS = 10
@@ -68,6 +71,9 @@ class Database:
     """A SQLite file or a PostgreSQL database, reached through a pool that threads may share.
 
     A process that forks must make its own in the child.
+
+    Raises:
+        DatabaseOnNetwork: if it is a file on a network file system.
     """
 
     def __init__(self, url: str) -> None:
@@ -115,6 +121,9 @@ def migrate(url: str, *, to: str = "head") -> None:
     """Bring the schema to the newest version (or up `to` another), creating it where none is.
 
     Safe to call from several processes at once: one works, the others wait and find it done.
+
+    Raises:
+        DatabaseOnNetwork: if it is a file on a network file system.
     """
     parsed = make_url(url)
     engine = _engine(parsed)
@@ -141,7 +150,9 @@ def _engine(url: URL) -> Engine:
     # NaN is not JSON, and PostgreSQL would refuse what SQLite takes: refuse it on both.
     serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
     if _is_sqlite(url):
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(url.database))
+        _check_local(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, json_serializer=serializer, pool_size=10, max_overflow=40)
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -161,6 +172,23 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", _open_postgresql)
     event.listen(engine, "handle_error", _read_only_is_away, retval=True)
     return engine
+
+
+def check_local(url: str) -> None:
+    """Make sure that a database, where it is a file, is not on a network file system.
+
+    Raises:
+        DatabaseOnNetwork: if it is.
+    """
+    parsed = make_url(url)
+    if _is_sqlite(parsed):
+        _check_local(Path(str(parsed.database)))
+
+
+def _check_local(path: Path) -> None:
+    mount = mount_of(path.resolve(), mounts())
+    if mount is not None and is_network(mount.file_system):
+        raise DatabaseOnNetwork(path, mount.point, mount.file_system)
 
 
 def _is_sqlite(url: URL) -> bool:

@@ -43,6 +43,21 @@ class DamagedObject(StoreError):
         super().__init__(f"The file {path} is damaged: it {what}.")
 
 
+class DatabaseOnNetwork(StoreError):
+    """SQLite's locks and its shared memory do not hold on a network file system, and the file would
+    be damaged sooner or later."""
+
+    def __init__(self, path: Path, point: str, file_system: str) -> None:
+        super().__init__(
+            f"The SQLite database {path} lies on a network file system ({file_system}, mounted at"
+            f" {point}), where its locks do not hold and it would be damaged. Put it on a local"
+            " disk, for instance HEDDLE_DATABASE_URL=sqlite:////var/lib/heddle/heddle.db, or use"
+            " PostgreSQL (HEDDLE_DATABASE_URL=postgresql://...). Artifacts and checkpoints may"
+            " stay where they are (HEDDLE_OBJECTS, HEDDLE_CHECKPOINTS)."
+        )
+        self.path = path
+
+
 class WrongState(StoreError):
     """The thing exists, but is not in a state that allows what was asked."""
 

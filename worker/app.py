@@ -3,11 +3,14 @@ cannot fork children that do."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import celeryd_init, worker_process_init, worker_shutting_down
 
+from store.database import check_local
+from store.errors import DatabaseOnNetwork
 from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
@@ -48,6 +51,15 @@ app.conf.update(
         "collect": {"task": "heddle.collect", "schedule": settings().collect_seconds},
     },
 )
+
+
+@celeryd_init.connect
+def _refuse_network(**_: Any) -> None:
+    # Celery would log any other error and go on.
+    try:
+        check_local(settings().database_url)
+    except DatabaseOnNetwork as error:
+        sys.exit(str(error))
 
 
 @worker_process_init.connect

@@ -49,6 +49,21 @@ with app.connection_for_read() as connection:
 """
 
 
+REFUSED = """
+import json
+import store.database
+from celery.signals import celeryd_init
+from store.mounts import Mount
+store.database.mounts = lambda: [Mount("/", "nfs4")]
+import worker.app
+try:
+    celeryd_init.send(sender="train@here")
+    print(json.dumps("started"))
+except SystemExit as ended:
+    print(json.dumps(ended.code))
+"""
+
+
 def told_by(program: str, home: Path) -> Any:
     """What a program prints as JSON, run with a home and an in-memory broker."""
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("HEDDLE_")}
@@ -79,3 +94,7 @@ def test_the_application_is_light_and_treats_messages_as_hints(tmp_path: Path) -
 
 def test_hints_do_not_pile_up_while_every_worker_is_busy(tmp_path: Path) -> None:
     assert told_by(WAITING, tmp_path) == {"train": 16, "evaluate": 1}
+
+
+def test_a_worker_does_not_start_on_a_database_that_is_refused(tmp_path: Path) -> None:
+    assert "nfs4" in told_by(REFUSED, tmp_path)
