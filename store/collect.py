@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from store.checkpoints import CheckpointFolder
 from store.database import Database
+from store.folders import check_mark
 from store.held import forget_unheld, unheld
 from store.objects import ObjectFolder
 from store.parts import parts
@@ -52,8 +53,11 @@ def collect(
         What was removed. Being killed on the way loses nothing.
 
     Raises:
+        StorageTrouble: if a folder is not the database's own, whose files alone it knows.
         OSError: if a folder cannot be looked through.
     """
+    for folder in (objects, checkpoints):
+        check_mark(database, folder)
     runs = _collect_runs(database)
     of_checkpoints = _collect_checkpoints(database, checkpoints, grace_seconds)
     of_objects = _collect_objects(database, objects, grace_seconds)

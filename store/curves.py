@@ -11,7 +11,7 @@ from sqlalchemy import select
 from store import tables
 from store.database import Database
 from store.errors import NotFound
-from store.objects import ObjectFolder
+from store.objects import ObjectFolder, open_recorded
 
 CURVES = "scalars.json"
 """The artifact that holds a trained run's curves."""
@@ -29,6 +29,8 @@ def curves(
 
     Raises:
         NotFound: if there is no such run.
+        ObjectGone, DamagedObject: if its file is not what was put there.
+        StorageAway: if the whole folder is away.
     """
     merged: dict[str, dict[int, float | None]] = defaultdict(dict)
     with database.read() as session:
@@ -45,7 +47,8 @@ def curves(
             .where(tables.Scalars.run_id == run_id)
             .order_by(tables.Scalars.fence, tables.Scalars.id)
         ).all()
-    for points in [_read(objects, sha256), *chunks]:
+    rolled = {} if sha256 is None else _read(database, objects, sha256)
+    for points in [rolled, *chunks]:
         for tag, values in points.items():
             if tags is None or tag in tags:
                 merged[tag].update(values)
@@ -57,9 +60,9 @@ def to_bytes(found: Curves) -> bytes:
     return json.dumps(found, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _read(objects: ObjectFolder, sha256: str | None) -> Mapping[str, list[tuple[int, float]]]:
-    if sha256 is None:
-        return {}
-    with objects.open(sha256) as file:
+def _read(
+    database: Database, objects: ObjectFolder, sha256: str
+) -> Mapping[str, list[tuple[int, float]]]:
+    with open_recorded(database, objects, sha256) as file:
         points: dict[str, list[tuple[int, float]]] = json.load(file)
     return points

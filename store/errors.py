@@ -158,6 +158,18 @@ class StorageAway(StorageTrouble):
         self.root = root
 
 
+class FolderOfAnother(StorageTrouble):
+    """A folder holds another database's files, all of which this one's collector would remove."""
+
+    def __init__(self, noun: str, root: Path, setting: str, mark: str) -> None:
+        super().__init__(
+            f"The {noun} {root} holds files and has the mark of another database. Name a folder of"
+            f" its own for this one by {setting}. If that other database is gone for good, delete"
+            f" {root / mark}: the folder is then this one's, and files that it does not know go."
+        )
+        self.root = root
+
+
 class NotWritable(StorageTrouble):
     """A folder takes no file; `errno` says why."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.database import Database
-from store.errors import NotWritable, StorageAway
+from store.errors import FolderOfAnother, NotWritable, StorageAway
 from store.tables import Folder
 from store.whole_file import write_whole
 
@@ -69,6 +69,7 @@ def check_mark(database: Database, folder: MarkedFolder) -> None:
 
     Raises:
         StorageAway: if it has another mark, or none.
+        FolderOfAnother: if the database knows none yet, and this one is another's.
         NotWritable: if it is to be marked and cannot be.
     """
     expected = _known(database, folder) or _take(database, folder)
@@ -97,11 +98,19 @@ def _take(database: Database, folder: MarkedFolder) -> str:
             if found is None:
                 write_whole(folder.root, [f"{mark}\n".encode()], lambda _: folder.root / MARK)
         if found is not None:
-            # Marked by who died before this was recorded, or for a database that is no more.
+            others = session.scalars(select(Folder.mark).where(Folder.kind != folder.kind)).all()
+            # Both kinds may lie in one folder; and who marked it may have died before recording it.
+            if found not in others and _holds_files(folder):
+                setting = f"HEDDLE_{folder.kind.upper()}"
+                raise FolderOfAnother(folder.noun, folder.root, setting, MARK)
             session.execute(update(Folder).where(Folder.kind == folder.kind).values(mark=found))
     known = _known(database, folder)
     assert known is not None
     return known
+
+
+def _holds_files(folder: MarkedFolder) -> bool:
+    return any(path.name != MARK for path in folder.root.iterdir())
 
 
 def _read(folder: MarkedFolder) -> str | None:

@@ -26,6 +26,7 @@ from store.collect import collect
 from store.database import Database
 from store.delete import delete_evaluation, delete_experiment
 from store.errors import WrongState
+from store.folders import MARK
 from store.objects import ObjectFolder
 from store.states import JobState
 from store.tables import Evaluation, Job
@@ -88,7 +89,8 @@ def left_after_deleting(
     # No worker is left that could be about to record a file.
     collect(database, objects, checkpoints, grace_seconds=-1)
     folders = (objects.root, checkpoints.root)
-    return sum(path.is_file() for folder in folders for path in folder.rglob("*"))
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sum(path.name != MARK for path in files)
 
 
 def hammer(home: Path, plan: Plan, say: Callable[[str], None]) -> Outlived:

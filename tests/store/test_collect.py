@@ -12,8 +12,10 @@ import store.collect
 from store.checkpoints import CheckpointFolder, record_checkpoint
 from store.collect import Collected, collect
 from store.delete import delete_evaluation, delete_experiment, pin_run
+from store.errors import StorageAway
 from store.evaluations import NewFile, evaluate_file
 from store.finish import NewArtifact, finish_training
+from store.folders import MARK
 from store.objects import ObjectFolder
 from store.whole_file import ASIDE
 from tests.store.lab import Lab
@@ -53,7 +55,7 @@ class Place:
             str(path.relative_to(root))
             for root in roots
             for path in root.rglob("*")
-            if path.is_file()
+            if path.is_file() and path.name != MARK
         }
 
 
@@ -169,7 +171,7 @@ def test_recorded_checkpoints_stay_and_others_go(place: Place) -> None:
     # Trained: a worker that was killed before it cleared them leaves them to the collector.
     finish_training(place.lab.database, taken, record={})
     assert place.collect() == Collected(checkpoints=1, bytes=7)
-    assert list(place.checkpoints.root.iterdir()) == []
+    assert [path.name for path in place.checkpoints.root.iterdir()] == [MARK]
 
 
 def test_what_is_none_of_ours_stays(place: Place) -> None:
@@ -204,6 +206,11 @@ def test_the_age_of_files_is_by_their_file_systems_clock(
     assert place.collect(after=0) == Collected()
 
 
-def test_folders_that_are_not_there_yet_hold_nothing(place: Place) -> None:
-    assert place.collect() == Collected()
-    assert not place.objects.root.exists()
+def test_a_folder_that_is_another_databases_is_left_alone(place: Place) -> None:
+    place.collect()
+    place.objects.put(b"known to another database")
+    (place.objects.root / MARK).write_text("of another database")
+    before = place.files()
+    with pytest.raises(StorageAway):
+        place.collect()
+    assert place.files() == before

@@ -11,7 +11,7 @@ import pytest
 
 from store.checkpoints import CheckpointFolder
 from store.database import Database
-from store.errors import NotWritable, StorageAway
+from store.errors import FolderOfAnother, NotWritable, StorageAway
 from store.folders import MARK, check_mark
 from store.objects import ObjectFolder
 
@@ -80,6 +80,20 @@ def test_a_folder_that_was_marked_and_not_recorded_keeps_its_mark(
     check_mark(database, folder)
     check_mark(database, folder)
     assert (tmp_path / MARK).read_text() == "0123"
+
+
+def test_a_new_database_does_not_take_the_files_of_another(
+    database: Database, tmp_path: Path
+) -> None:
+    folder = ObjectFolder(tmp_path)
+    (tmp_path / MARK).write_text("of another database")
+    folder.put(b"codes")
+    for _ in range(2):
+        with pytest.raises(FolderOfAnother, match="HEDDLE_OBJECTS"):
+            check_mark(database, folder)
+    # Its owner has said that the other one is gone.
+    (tmp_path / MARK).unlink()
+    check_mark(database, folder)
 
 
 def test_a_folder_that_cannot_be_marked_is_not_recorded(database: Database, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from store.delete import delete_experiment
+from store.folders import MARK
 from tests.worker.workplace import Workplace, on_sqlite, spec
 from worker import collecting
 from worker.collecting import collect_soon
@@ -23,11 +24,11 @@ def test_all_that_a_run_left_goes_when_its_experiment_is_deleted(
     for path in objects.rglob("*"):
         os.utime(path, (0, 0))
     collect_soon().join()
-    assert len([path for path in objects.rglob("*") if path.is_file()]) == 3
+    assert len([path for path in objects.rglob("*") if path.is_file() and path.name != MARK]) == 3
     [experiment_id] = workplace.run(run_id).experiments
     delete_experiment(workplace.stores.database, experiment_id)
     collect_soon().join()
-    assert [path for path in objects.rglob("*") if path.is_file()] == []
+    assert [path for path in objects.rglob("*") if path.is_file() and path.name != MARK] == []
 
 
 @on_sqlite
