@@ -36,25 +36,16 @@ class Hints:
 
         Of both, as a reused run may need nothing but another evaluation.
         """
-        for queue in QUEUES:
-            if not self._tell(f"heddle.{queue}", queue):
-                return
-
-    def collect(self) -> None:
-        """Tell a worker that something may be left that nothing refers to."""
-        self._tell("heddle.collect", "control")
-
-    def _tell(self, task: str, queue: str) -> bool:
-        """Send one message, if there is a broker; whether it was sent."""
         if not self._enabled:
-            return False
+            return
         try:
-            self._app.send_task(task, queue=queue, expires=EXPIRES_SECONDS, retry=False)
+            for queue in QUEUES:
+                self._app.send_task(
+                    f"heddle.{queue}", queue=queue, expires=EXPIRES_SECONDS, retry=False
+                )
         except OperationalError as error:
-            # What is to be done is written down, and looked for now and then without a hint.
+            # The work is written down; the sweep will send hints when the broker is back.
             logger.warning("no hint sent: %s", error)
-            return False
-        return True
 
     def reachable(self) -> bool:
         """Whether the broker answers."""

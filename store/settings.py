@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     max_losses: int = Field(default=3, ge=3)
     #: Expired leases are looked for this often.
     sweep_seconds: float = Field(default=5.0, gt=0)
-    #: What nothing refers to is looked for this often, and whenever something is deleted.
-    collect_seconds: float = Field(default=3600.0, gt=0)
+    #: What nothing refers to is looked for this often.
+    collect_seconds: float = Field(default=600.0, gt=0)
     #: A file that nothing refers to is left alone for so long, as it may be about to be recorded.
     collect_grace_seconds: float = Field(default=600.0, gt=0)
 

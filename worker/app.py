@@ -30,7 +30,6 @@ app.conf.update(
         "heddle.train": {"queue": JobKind.TRAIN.value},
         "heddle.evaluate": {"queue": JobKind.EVALUATE.value},
         "heddle.sweep": {"queue": "control"},
-        "heddle.collect": {"queue": "control"},
     },
     # A worker that is busy for three days must not sit on a second message.
     worker_prefetch_multiplier=1,
@@ -48,7 +47,6 @@ app.conf.update(
             "schedule": settings().sweep_seconds,
             "options": {"expires": 2 * settings().sweep_seconds},
         },
-        "collect": {"task": "heddle.collect", "schedule": settings().collect_seconds},
     },
 )
 
@@ -103,14 +101,6 @@ def sweep() -> None:
             _forget_hints(kind)
         for _ in range(waiting):
             hint(kind, expires=2 * settings().sweep_seconds)
-
-
-@app.task(name="heddle.collect")
-def collect() -> None:
-    """Remove runs and files that nothing refers to."""
-    from worker.collecting import collect_soon
-
-    collect_soon()
 
 
 def hint(kind: JobKind, *, expires: float = SWEEP_HINT_SECONDS) -> None:

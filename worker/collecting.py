@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from store.collect import collect
 from worker.stores import Stores, stores
@@ -13,23 +14,29 @@ logger = logging.getLogger(__name__)
 LEASES = 4
 """The grace of files in leases: within less, a worker has recorded a file or has lost its job."""
 
-_alone = threading.Lock()
+_collecting: threading.Thread | None = None
+_next = 0.0
 
 
-def collect_soon() -> threading.Thread:
+def collect_when_due() -> threading.Thread | None:
     """Collect in a thread of its own, as a large folder takes longer than sweeps may wait.
 
-    One that is going on is enough: the other ends at once.
+    Returns:
+        The thread, if it was due and none was going on.
     """
+    global _collecting, _next
+    here = stores()
+    going_on = _collecting is not None and _collecting.is_alive()
+    if going_on or time.monotonic() < _next:
+        return None
+    _next = time.monotonic() + here.settings.collect_seconds
     # Nothing is lost when the process ends with it.
-    thread = threading.Thread(target=_collect, args=[stores()], name="collect", daemon=True)
-    thread.start()
-    return thread
+    _collecting = threading.Thread(target=_collect, args=[here], name="collect", daemon=True)
+    _collecting.start()
+    return _collecting
 
 
 def _collect(here: Stores) -> None:
-    if not _alone.acquire(blocking=False):
-        return
     try:
         found = collect(
             here.database,
@@ -50,5 +57,3 @@ def _collect(here: Stores) -> None:
     except Exception:
         # The next one goes on where this one stopped.
         logger.exception("the collection was broken off")
-    finally:
-        _alone.release()

@@ -1,4 +1,4 @@
-"""The sweep: leases that ran out, and hints for what waits."""
+"""The sweep: leases that ran out, hints for what waits, and now and then a collection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from store.away import DATABASE_AWAY
 from store.states import JobKind
 from store.sweep import sweep
+from worker.collecting import collect_when_due
 from worker.stores import stores
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def sweep_now() -> dict[JobKind, int]:
     renew: for as long as one lasts, workers may do so, or queue their jobs by themselves.
     """
     global _spared_until
+    collect_when_due()
     here = stores()
     spare = time.monotonic() < _spared_until
     try:

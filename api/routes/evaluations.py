@@ -97,13 +97,12 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocume
 
 
 @router.delete("/{id}", operation_id="delete_evaluation", status_code=HTTPStatus.NO_CONTENT)
-def delete(id: str, here: Here, afterwards: BackgroundTasks) -> None:
+def delete(id: str, here: Here) -> None:
     """Delete the evaluation of a file that has ended, and the file if no other is of it.
 
     That of a run keeps the run from being deleted no longer; its scores stay with the run.
     """
     delete_evaluation(here.database, id)
-    afterwards.add_task(here.hints.collect)
 
 
 def asked_document(here: Context, asked: Asked) -> EvaluationDocument:

@@ -114,15 +114,14 @@ def unpin(id: str, here: Here) -> Experiment:
 
 
 @router.delete("/{id}", operation_id="delete_experiment", status_code=HTTPStatus.NO_CONTENT)
-def delete(id: str, here: Here, afterwards: BackgroundTasks) -> None:
+def delete(id: str, here: Here) -> None:
     """Delete an experiment that has ended, and the runs that nothing else holds.
 
     A run stays while another experiment, a pin, or an evaluation that was asked for by itself holds
-    it. Files that nothing refers to any more are removed soon after. 409 while it goes on (cancel
-    it first) and while it is pinned.
+    it. Files that nothing refers to any more are removed within some minutes. 409 while it goes on
+    (cancel it first) and while it is pinned.
     """
     delete_experiment(here.database, id)
-    afterwards.add_task(here.hints.collect)
 
 
 def _post(here: Context, spec: Any, force: bool, request: KeyedRequest | None) -> Submitted:

@@ -100,7 +100,7 @@ def pin(id: str, here: Here) -> Run:
 
 @router.post("/{id}/unpin", operation_id="unpin_run")
 def unpin(id: str, here: Here) -> Run:
-    """Keep it no longer; what nothing holds is removed by the next collection, within the hour."""
+    """Keep it no longer; what nothing holds is removed within some minutes."""
     pin_run(here.database, id, pinned=False)
     return _document(here, queries.run(here.database, id))
 

@@ -75,24 +75,25 @@ def test_a_file_in_place_of_a_folder_is_away(database: Database, folder: ObjectF
 def test_a_folder_that_was_marked_and_not_recorded_keeps_its_mark(
     database: Database, tmp_path: Path
 ) -> None:
-    folder = ObjectFolder(tmp_path)
-    (tmp_path / MARK).write_text("0123")
+    folder = ObjectFolder(tmp_path / "objects")
+    folder.root.mkdir()
+    (folder.root / MARK).write_text("0123")
     check_mark(database, folder)
     check_mark(database, folder)
-    assert (tmp_path / MARK).read_text() == "0123"
+    assert (folder.root / MARK).read_text() == "0123"
 
 
 def test_a_new_database_does_not_take_the_files_of_another(
     database: Database, tmp_path: Path
 ) -> None:
-    folder = ObjectFolder(tmp_path)
-    (tmp_path / MARK).write_text("of another database")
+    folder = ObjectFolder(tmp_path / "objects")
     folder.put(b"codes")
+    (folder.root / MARK).write_text("of another database")
     for _ in range(2):
         with pytest.raises(FolderOfAnother, match="HEDDLE_OBJECTS"):
             check_mark(database, folder)
     # Its owner has said that the other one is gone.
-    (tmp_path / MARK).unlink()
+    (folder.root / MARK).unlink()
     check_mark(database, folder)
 
 

@@ -87,9 +87,8 @@ def test_the_application_is_light_and_treats_messages_as_hints(tmp_path: Path) -
         "heddle.train": "train",
         "heddle.evaluate": "evaluate",
         "heddle.sweep": "control",
-        "heddle.collect": "control",
     }
-    assert told["beat"] == ["heddle.sweep", "heddle.collect"]
+    assert told["beat"] == ["heddle.sweep"]
 
 
 def test_hints_do_not_pile_up_while_every_worker_is_busy(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -8,39 +9,79 @@ from store.delete import delete_experiment
 from store.folders import MARK
 from tests.worker.workplace import Workplace, on_sqlite, spec
 from worker import collecting
-from worker.collecting import collect_soon
 from worker.evaluation import evaluate_next
+from worker.sweeping import sweep_now
 from worker.training import train_next
+
+
+@pytest.fixture(autouse=True)
+def due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "_next", 0.0)
+    monkeypatch.setattr(collecting, "_collecting", None)
+
+
+def collect(workplace: Workplace) -> None:
+    """Sweep, and wait for the collection that goes with it."""
+    sweep_now()
+    assert collecting._collecting is not None
+    collecting._collecting.join()
 
 
 @on_sqlite
 def test_all_that_a_run_left_goes_when_its_experiment_is_deleted(
     workplace: Workplace, no_pictures: None
 ) -> None:
+    workplace.configure(collect_seconds=0.001)
     run_id = workplace.post(spec(steps=2))
     train_next()
     evaluate_next()
     objects = workplace.stores.objects.root
+
+    def files() -> list[str]:
+        found = (path for path in objects.rglob("*") if path.is_file() and path.name != MARK)
+        return [path.name for path in found]
+
     for path in objects.rglob("*"):
         os.utime(path, (0, 0))
-    collect_soon().join()
-    assert len([path for path in objects.rglob("*") if path.is_file() and path.name != MARK]) == 3
+    collect(workplace)
+    assert len(files()) == 3
     [experiment_id] = workplace.run(run_id).experiments
     delete_experiment(workplace.stores.database, experiment_id)
-    collect_soon().join()
-    assert [path for path in objects.rglob("*") if path.is_file() and path.name != MARK] == []
+    collect(workplace)
+    assert files() == []
 
 
 @on_sqlite
-def test_a_trouble_of_a_collection_is_not_the_workers(
+def test_sweeps_neither_wait_for_a_collection_nor_start_a_second(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collecting, "collect", _broken)
-    collect_soon().join()
-    # And the next one is let in.
-    assert collecting._alone.acquire(blocking=False)
-    collecting._alone.release()
+    workplace.configure(collect_seconds=0.001)
+    going_on = threading.Event()
+    started: list[object] = []
+
+    def endless(*_: object, **__: object) -> None:
+        started.append(None)
+        going_on.wait(30)
+        # Nor is its trouble theirs.
+        raise OSError("Stale file handle")
+
+    monkeypatch.setattr(collecting, "collect", endless)
+    for _ in range(3):
+        sweep_now()
+    assert len(started) == 1
+    going_on.set()
+    collect(workplace)
+    collect(workplace)
+    assert len(started) >= 2
 
 
-def _broken(*_: object, **__: object) -> None:
-    raise OSError("Stale file handle")
+@on_sqlite
+def test_a_collection_is_due_after_its_time(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(collecting, "collect", lambda *_, **__: started.append(None))
+    collect(workplace)
+    for _ in range(3):
+        sweep_now()
+    assert started == [None]

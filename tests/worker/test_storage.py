@@ -211,7 +211,7 @@ def test_what_a_job_leaves_is_held_until_it_can_be_kept(
     # The lease outlives its seconds while the job waits.
     workplace.configure(lease_seconds=1)
     run_id = workplace.post()
-    kind, files = JobKind.TRAIN, {"codes.npz", "weights.safetensors"}
+    kind, files = JobKind.TRAIN, {"codes.npz", "scalars.json", "weights.safetensors"}
     if work is evaluate_next:
         train_next()
         kind, files = JobKind.EVALUATE, files | {"traversal.png"}
