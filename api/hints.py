@@ -9,7 +9,6 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
-EXPIRES_SECONDS = 10.0
 PATIENCE_SECONDS = 2.0
 QUEUES = ("train", "evaluate")
 
@@ -40,9 +39,7 @@ class Hints:
             return
         try:
             for queue in QUEUES:
-                self._app.send_task(
-                    f"heddle.{queue}", queue=queue, expires=EXPIRES_SECONDS, retry=False
-                )
+                self._app.send_task(f"heddle.{queue}", queue=queue, retry=False)
         except OperationalError as error:
             # The work is written down; the sweep will send hints when the broker is back.
             logger.warning("no hint sent: %s", error)

