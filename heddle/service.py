@@ -150,7 +150,6 @@ class _Service:
         # Threads that wait for one that has no core cost far more than they bring.
         cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, cores))
-        schedule = str(self._home / "beat-schedule")
         yield self._command("api", api, environment | one_thread, rank=1)
         yield self._command(
             "train",
@@ -173,7 +172,7 @@ class _Service:
         )
         yield self._command(
             "control",
-            _worker("control", "-P", "solo", "-B", "-s", schedule),
+            _worker("control", "-P", "solo", "-B"),
             environment | one_thread,
             rank=2,
         )

@@ -4,9 +4,12 @@ cannot fork children that do."""
 from __future__ import annotations
 
 import sys
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
+from celery.schedules import schedule
 from celery.signals import celeryd_init, worker_process_init, worker_shutting_down
 
 from store.database import check_local
@@ -14,6 +17,13 @@ from store.errors import DatabaseOnNetwork
 from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
+
+
+def _monotonic() -> datetime:
+    # Celery counts in dates, and by the wall clock a beat is silent for an hour when that is set
+    # back by one.
+    return datetime.fromtimestamp(time.monotonic(), UTC)
+
 
 app = Celery("heddle", broker=settings().broker_url)
 app.conf.update(
@@ -40,12 +50,17 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     timezone="UTC",
+    # One that keeps no file: what was due before a restart says nothing after it.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "sweep": {
             "task": "heddle.sweep",
             "schedule": settings().sweep_seconds,
         },
+            "schedule": schedule(settings().sweep_seconds, nowfun=_monotonic),
+            # What waited while the service was down need not wait for longer.
+            "last_run_at": datetime.fromtimestamp(0, UTC),
+        }
     },
 )
 

@@ -66,7 +66,7 @@ class Programs:
         for queue, count in workers.items():
             for number in range(1, count + 1):
                 name = f"{queue}-{number}"
-                self._commands[name] = self._command(name, _worker(app, queue, name, home))
+                self._commands[name] = self._command(name, _worker(app, queue, name))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._died: dict[str, float] = {}
 
@@ -174,9 +174,9 @@ def send(process: int, number: signal.Signals) -> bool:
     return False
 
 
-def _worker(app: str, queue: str, name: str, home: Path) -> list[str]:
+def _worker(app: str, queue: str, name: str) -> list[str]:
     argv = ["-m", "celery", "-A", app, "worker", "-Q", queue, "-n", f"{name}@%h"]
     argv += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
     if queue == "control":
-        return [*argv, "-P", "solo", "-B", "-s", str(home / f"schedule-{name}")]
+        return [*argv, "-P", "solo", "-B"]
     return [*argv, "-P", "prefork", "-c", "1"]

@@ -43,6 +43,7 @@ app.conf.update(
     worker_disable_prefetch=True,
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    beat_scheduler="celery.beat:Scheduler",
     beat_schedule={"tick": {"task": "tick", "schedule": 0.5, "options": {"queue": "control"}}},
 )
 

@@ -54,7 +54,6 @@ with app.connection_for_read() as connection:
     print(json.dumps({queue: channel._size(queue) for queue in ("train", "evaluate", "control")}))
 """
 
-
 REFUSED = """
 import json
 import store.database
@@ -67,6 +66,32 @@ try:
     print(json.dumps("started"))
 except SystemExit as ended:
     print(json.dumps(ended.code))
+"""
+
+SET_BACK = """
+import json, os
+from celery.beat import Service
+import time_machine
+from worker.app import app
+
+def started():
+    file, kind = os.environ["HEDDLE_HOME"] + "/beat-schedule", app.conf.beat_scheduler
+    return Service(app, schedule_filename=file, scheduler_cls=kind).scheduler
+
+def seconds_to_the_next(beat):
+    while not (seconds := beat.tick()):
+        pass
+    return seconds
+
+with time_machine.travel("2030-01-01T12:00+00:00") as clock:
+    beat = started()
+    seconds_to_the_next(beat)
+    clock.shift(-3600)
+    seconds = [seconds_to_the_next(beat)]
+    beat.close()
+    seconds += [seconds_to_the_next(started())]
+with app.connection_for_read() as connection:
+    print(json.dumps({"seconds": seconds, "sent": connection.default_channel._size("control")}))
 """
 
 
@@ -104,3 +129,10 @@ def test_messages_do_not_pile_up_while_every_worker_is_busy(tmp_path: Path) -> N
 
 def test_a_worker_does_not_start_on_a_database_that_is_refused(tmp_path: Path) -> None:
     assert "nfs4" in told_by(REFUSED, tmp_path)
+
+
+def test_a_clock_set_back_an_hour_does_not_silence_the_beat(tmp_path: Path) -> None:
+    told = told_by(SET_BACK, tmp_path)
+    assert all(0 < seconds <= 5 for seconds in told["seconds"])
+    # Each start asks for one at once.
+    assert told["sent"] == 2
