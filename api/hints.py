@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 1.0
 QUEUES = ("train", "evaluate")
 
 
 class Hints:
-    """Sends messages to the workers' queues; without a broker it does nothing."""
+    """Sends messages to the workers' queues; without a broker it does nothing.
+
+    A thread sends them, one for all: no request waits for a broker that hangs, and what many ask
+    for meanwhile is one hint.
+    """
 
     def __init__(self, broker_url: str | None) -> None:
         self._app = Celery("heddle-hints", broker=broker_url, set_as_current=False)
@@ -29,20 +34,16 @@ class Hints:
             },
         )
         self._enabled = broker_url is not None
+        self._wanted = threading.Event()
+        if self._enabled:
+            threading.Thread(target=self._keep_sending, name="hints", daemon=True).start()
 
     def send(self) -> None:
-        """Tell a worker of each queue that there may be work.
+        """Tell a worker of each queue, soon, that there may be work.
 
         Of both, as a reused run may need nothing but another evaluation.
         """
-        if not self._enabled:
-            return
-        try:
-            for queue in QUEUES:
-                self._app.send_task(f"heddle.{queue}", queue=queue, retry=False)
-        except OperationalError as error:
-            # The work is written down; the sweep will send hints when the broker is back.
-            logger.warning("no hint sent: %s", error)
+        self._wanted.set()
 
     def reachable(self) -> bool:
         """Whether the broker answers."""
@@ -54,3 +55,14 @@ class Hints:
         except OperationalError:
             return False
         return True
+
+    def _keep_sending(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                for queue in QUEUES:
+                    self._app.send_task(f"heddle.{queue}", queue=queue, retry=False)
+            # Whatever it is: the work is written down, and the sweep will send hints.
+            except Exception as error:
+                logger.warning("no hint sent: %s", error)

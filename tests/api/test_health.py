@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from pathlib import Path
 
 import pytest
 from kombu import Connection
 
-from tests.api.service import Service, problem, serving
+from tests.api.service import SPEC, Service, problem, serving
 
 NOBODY = "127.0.0.1:1"
 """Connections to this port are refused."""
@@ -48,6 +49,21 @@ def test_without_its_broker_work_is_taken_all_the_same(
         assert time.monotonic() - began < 1.9
         assert ready.status_code == 200
         assert ready.json() == {"database": "ok", "broker": "unreachable", "storage": "ok"}
+
+
+def test_a_broker_that_hangs_holds_no_request_up(tmp_path: Path, sqlite_schema: Path) -> None:
+    shutil.copy(sqlite_schema, tmp_path / "heddle.db")
+    # It takes connections and never says a word.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with serving(tmp_path, broker_url=broker) as service:
+            service.post()
+            began = time.monotonic()
+            for seed in range(10):
+                service.post({**SPEC, "seed": seed})
+            assert time.monotonic() - began < 2
+            assert service.json("/readyz")["broker"] == "unreachable"
+            assert time.monotonic() - began < 5
 
 
 def test_a_post_tells_the_workers_of_both_queues(tmp_path: Path, sqlite_schema: Path) -> None:
