@@ -3,6 +3,7 @@ cannot fork children that do."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,12 +12,16 @@ from typing import Any
 from celery import Celery
 from celery.schedules import schedule
 from celery.signals import celeryd_init, worker_process_init, worker_shutting_down
+from kombu.exceptions import OperationalError
 
 from store.database import check_local
 from store.errors import DatabaseOnNetwork
 from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
+from worker.broker import AMQP, TRANSPORT
+
+logger = logging.getLogger(__name__)
 
 
 def _monotonic() -> datetime:
@@ -25,7 +30,7 @@ def _monotonic() -> datetime:
     return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
-app = Celery("heddle", broker=settings().broker_url)
+app = Celery("heddle", broker=settings().broker_url, amqp=AMQP)
 app.conf.update(
     # A message is a hint: acknowledged at once, never needed again, and nobody waits for a result.
     # None expires, which would compare the sender's clock with the receiver's.
@@ -49,14 +54,13 @@ app.conf.update(
     worker_hijack_root_logger=True,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    broker_transport_options=TRANSPORT,
     timezone="UTC",
     # One that keeps no file: what was due before a restart says nothing after it.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "sweep": {
             "task": "heddle.sweep",
-            "schedule": settings().sweep_seconds,
-        },
             "schedule": schedule(settings().sweep_seconds, nowfun=_monotonic),
             # What waited while the service was down need not wait for longer.
             "last_run_at": datetime.fromtimestamp(0, UTC),
@@ -119,7 +123,10 @@ def sweep() -> None:
 
 def hint(kind: JobKind) -> None:
     """Tell one worker that there is work of a kind. May be lost: the sweep sends more."""
-    app.send_task(f"heddle.{kind.value}")
+    try:
+        app.send_task(f"heddle.{kind.value}", retry=False)
+    except OperationalError as error:
+        logger.warning("no hint sent: %s", error)
 
 
 def _forget_messages() -> None:
