@@ -45,9 +45,11 @@ app.conf.update(
         "heddle.evaluate": {"queue": JobKind.EVALUATE.value},
         "heddle.sweep": {"queue": "control"},
     },
-    # A worker that is busy for three days must not sit on a second message.
-    worker_prefetch_multiplier=1,
+    # A worker that is busy for three days must not sit on a second message. The multiplier would
+    # count what is not acknowledged, and a broker that dies at the wrong moment would leave it one
+    # for ever: the worker would never take another.
     worker_disable_prefetch=True,
+    worker_prefetch_multiplier=0,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_enable_remote_control=False,
     worker_send_task_events=False,

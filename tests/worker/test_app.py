@@ -25,7 +25,7 @@ print(json.dumps({
 SETTINGS = {
     "task_acks_late": False,
     "worker_disable_prefetch": True,
-    "worker_prefetch_multiplier": 1,
+    "worker_prefetch_multiplier": 0,
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "worker_enable_remote_control": False,
     "task_ignore_result": True,

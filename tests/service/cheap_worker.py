@@ -1,0 +1,35 @@
+"""The worker's own application with next to nothing to do: `celery -A tests.service.cheap_worker`.
+
+Each task leaves a line in $HEDDLE_HOME/taken, and is under way while $HEDDLE_HOME/busy is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from store.settings import settings
+from worker import broker
+
+if seconds := os.environ.get("CHEAP_HEALTH_SECONDS"):
+    broker.TRANSPORT["health_check_interval"] = int(seconds)
+
+from worker.app import app
+
+__all__ = ["app"]
+
+
+def _take() -> bool:
+    home = settings().home
+    with Path(home / "taken").open("a") as file:
+        file.write("a hint\n")
+    while (home / "busy").exists():
+        time.sleep(0.05)
+    return False
+
+
+# In place of the modules, which take seconds to import.
+sys.modules["worker.training"] = SimpleNamespace(train_next=_take)  # type: ignore[assignment]
