@@ -89,10 +89,10 @@ def cancel_experiment(database: Database, experiment_id: str) -> None:
             _set_wanted(session, experiment_id, live, wanted=False)
             run_ids = {link.run_id for link in live}
             unwanted = run_ids - _held(session, ExperimentRun.run_id, run_ids)
-            untrained = unwanted - trained(session, unwanted)
-            stop_training(session, untrained)
-            # A run that is going to be stopped takes its evaluations with it.
-            evaluation_ids = {link.evaluation_id for link in live if link.run_id not in untrained}
+            stop_training(session, unwanted - trained(session, unwanted))
+            # Also those of runs that are going to be stopped: somebody may come to want such a
+            # run, for another evaluation, before its worker hears of it.
+            evaluation_ids = {link.evaluation_id for link in live}
             stop_evaluations(session, run_ids, evaluation_ids - _wanted(session, evaluation_ids))
 
 

@@ -123,6 +123,21 @@ def test_an_evaluation_that_only_the_cancelled_experiment_wanted_is_dropped(lab:
     assert lab.states(second) == ["cancelled"]
 
 
+def test_what_a_cancelled_experiment_asked_for_is_not_made_when_another_takes_up_its_run(
+    lab: Lab,
+) -> None:
+    first = lab.post("a")
+    taken = lab.take()
+    cancel_experiment(lab.database, first)
+    # Before the worker has heard of it.
+    second = lab.post("a", evaluation="dci")
+    assert not beat(lab.database, taken, lease_seconds=30).cancel_requested
+    finish_training(lab.database, taken, record={})
+    [taken] = lab.take_all(EVALUATE)
+    assert taken.evaluation_id == lab.links(second)[0].evaluation_id
+    assert lab.evaluation_state(lab.links(first)[0].evaluation_id) == "cancelled"
+
+
 def test_cancelling_a_second_look_leaves_the_first_ones_scores(lab: Lab) -> None:
     first = lab.post("a")
     lab.train()
