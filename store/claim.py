@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
 from store.database import Database, db_now
 from store.errors import LeaseLost
-from store.moves import move_evaluations, move_runs
+from store.moves import move_evaluations, move_jobs, move_runs
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Job, Run
 
@@ -122,10 +122,8 @@ def _claim(
         order = [job.id for job in candidates]
         with announcing(session, (job.run_id for job in candidates)):
             rows = session.execute(
-                update(Job)
-                .where(Job.id.in_(order), Job.state == JobState.QUEUED)
+                move_jobs(JobState.RUNNING, Job.id.in_(order))
                 .values(
-                    state=JobState.RUNNING,
                     fence=Job.fence + 1,
                     attempts=Job.attempts + 1,
                     lease_until=db_now() + lease_seconds,

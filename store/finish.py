@@ -18,10 +18,11 @@ from store.moves import (
     end_attempt,
     end_evaluations_of,
     move_evaluations,
+    move_jobs,
     put_back,
     settle,
 )
-from store.states import EvaluationState, JobState, sources
+from store.states import EvaluationState, JobState
 from store.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
 from store.want import queue_evaluations
 
@@ -167,9 +168,9 @@ def _holding(database: Database, claim: Claim) -> Iterator[tuple[Session, bool]]
 
 def _done(session: Session, claim: Claim) -> None:
     session.execute(
-        update(Job)
-        .where(Job.id == claim.job_id, Job.state.in_(sources(JobState.DONE)))
-        .values(state=JobState.DONE, lease_until=None, cancel_requested=False)
+        move_jobs(JobState.DONE, Job.id == claim.job_id).values(
+            lease_until=None, cancel_requested=False
+        )
     )
 
 

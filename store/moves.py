@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
@@ -78,11 +78,12 @@ def end_evaluations_of(
     session: Session, run_ids: Iterable[str], ending: Ending, error: dict[str, Any] | None = None
 ) -> None:
     """End every live evaluation of these runs; the runs' own states are left to the caller."""
+    to = EvaluationState(ending)
     for part in parts(run_ids):
         session.execute(
             update(Evaluation)
-            .where(Evaluation.run_id.in_(part), Evaluation.state.in_(EVALUATION_LIVE))
-            .values(state=EvaluationState(ending), error=error, finished_at=db_now())
+            .where(Evaluation.run_id.in_(part), Evaluation.state.in_(sources(to)))
+            .values(state=to, error=error, finished_at=db_now())
         )
 
 
@@ -103,6 +104,11 @@ def move_evaluations(
         )
 
 
+def move_jobs(to: JobState, *which: ColumnElement[bool]) -> Update:
+    """The statement that puts these jobs into a state; one that may not go there stays."""
+    return update(Job).where(*which, Job.state.in_(sources(to))).values(state=to)
+
+
 def end_attempt(
     session: Session,
     *,
@@ -114,9 +120,9 @@ def end_attempt(
 ) -> None:
     """End a running job without a result, and what depends on it."""
     session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state.in_(sources(JobState(ending))))
-        .values(state=JobState(ending), lease_until=None, cancel_requested=False)
+        move_jobs(JobState(ending), Job.id == job_id).values(
+            lease_until=None, cancel_requested=False
+        )
     )
     if evaluation_id is not None:
         move_evaluations(session, [evaluation_id], EvaluationState(ending), error=error)
@@ -130,10 +136,7 @@ def put_back(
 ) -> None:
     """Let any worker take a running job that its worker has let go of, or has `lost`."""
     session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state.in_(sources(JobState.QUEUED)))
-        .values(
-            state=JobState.QUEUED,
+        move_jobs(JobState.QUEUED, Job.id == job_id).values(
             lease_until=None,
             worker=None,
             losses=Job.losses + 1 if lost else Job.losses,

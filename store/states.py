@@ -61,6 +61,7 @@ RUN_LIVE = frozenset({RunState.QUEUED, RunState.TRAINING, RunState.EVALUATING})
 RUN_RESUMABLE = frozenset({RunState.FAILED, RunState.CANCELLED})
 EVALUATION_LIVE = frozenset({EvaluationState.QUEUED, EvaluationState.RUNNING})
 EVALUATION_RESUMABLE = frozenset({EvaluationState.FAILED, EvaluationState.CANCELLED})
+JOB_RESUMABLE = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 # Each state, and the states it may be entered from.
 _RUN_FROM: Mapping[RunState, frozenset[RunState]] = {
@@ -79,7 +80,7 @@ _EVALUATION_FROM: Mapping[EvaluationState, frozenset[EvaluationState]] = {
     EvaluationState.CANCELLED: EVALUATION_LIVE,
 }
 _JOB_FROM: Mapping[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING}) | JOB_RESUMABLE,
     JobState.RUNNING: frozenset({JobState.QUEUED}),
     JobState.DONE: frozenset({JobState.RUNNING}),
     JobState.FAILED: frozenset({JobState.RUNNING}),

@@ -10,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from store.database import db_now
 from store.ids import new_id
-from store.moves import end_training, move_evaluations, move_runs, settle, trained
+from store.moves import end_training, move_evaluations, move_jobs, move_runs, settle, trained
 from store.parts import parts
 from store.states import (
     EVALUATION_RESUMABLE,
+    JOB_RESUMABLE,
     EvaluationState,
     JobKind,
     JobState,
     RunState,
 )
 from store.tables import Evaluation, Experiment, ExperimentRun, Job
-
-_ENDED = (JobState.FAILED, JobState.CANCELLED)
 
 
 def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
@@ -130,10 +129,9 @@ def stop_training(session: Session, run_ids: Iterable[str]) -> None:
     for part in parts(run_ids):
         training = (Job.run_id.in_(part), Job.kind == JobKind.TRAIN)
         ended += session.scalars(
-            update(Job)
-            .where(*training, Job.state == JobState.QUEUED)
-            .values(state=JobState.CANCELLED)
-            .returning(Job.run_id)
+            move_jobs(JobState.CANCELLED, *training, Job.state == JobState.QUEUED).returning(
+                Job.run_id
+            )
         )
         session.execute(
             update(Job)
@@ -149,9 +147,7 @@ def stop_evaluations(
     """End these evaluations, of these runs if of any: now where they wait, else at a beat."""
     for part in parts(evaluation_ids):
         session.execute(
-            update(Job)
-            .where(Job.evaluation_id.in_(part), Job.state == JobState.QUEUED)
-            .values(state=JobState.CANCELLED)
+            move_jobs(JobState.CANCELLED, Job.evaluation_id.in_(part), Job.state == JobState.QUEUED)
         )
         session.execute(
             update(Job)
@@ -192,9 +188,8 @@ def _queue_training_again(session: Session, runs: set[str]) -> list[str]:
 def _queue_again(session: Session, *which: ColumnElement[bool]) -> list[str]:
     """Queue those of these jobs that have failed or were cancelled; returns their runs."""
     found = session.scalars(
-        update(Job)
-        .where(*which, Job.state.in_(_ENDED))
-        .values(state=JobState.QUEUED, losses=0, worker=None)
+        move_jobs(JobState.QUEUED, *which, Job.state.in_(JOB_RESUMABLE))
+        .values(losses=0, worker=None)
         .returning(Job.run_id)
     )
     return [run_id for run_id in found if run_id is not None]
