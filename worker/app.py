@@ -11,7 +11,12 @@ from typing import Any
 
 from celery import Celery
 from celery.schedules import schedule
-from celery.signals import celeryd_init, worker_process_init, worker_shutting_down
+from celery.signals import (
+    after_setup_logger,
+    celeryd_init,
+    worker_process_init,
+    worker_shutting_down,
+)
 from kombu.exceptions import OperationalError
 
 from store.database import check_local
@@ -78,6 +83,13 @@ def _refuse_network(**_: Any) -> None:
         check_local(settings().database_url)
     except DatabaseOnNetwork as error:
         sys.exit(str(error))
+
+
+@after_setup_logger.connect
+def _tell_of_work_alone(**_: Any) -> None:
+    # Celery's three lines for each sweep would be gigabytes a year.
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @worker_process_init.connect
