@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -9,7 +10,10 @@ from functools import cache
 from typing import Protocol
 
 GRACE_SECONDS = 10.0
-"""A process that has lost a lease ends by force when its work is not heard of for so long."""
+"""A process that has lost some of its leases ends by force when no work is heard of for so long."""
+
+LEAST_SECONDS = 1.0
+"""Work whose process has lost all of its leases has a beat's time to end, but no less than this."""
 
 
 class Beating(Protocol):
@@ -59,18 +63,22 @@ class Heart:
         self._heard = time.monotonic()
 
     def _beats(self) -> None:
-        lost_since: float | None = None
+        some_since = all_since = math.inf
         while leases := self._alive():
-            began = time.monotonic()
+            beat_seconds = min(lease.beat_seconds for lease in leases)
             lost = [lease for lease in leases if lease.beat_or_lose()]
-            if lost:
-                lost_since = lost_since or began
-                if time.monotonic() - max(lost_since, self._heard) > GRACE_SECONDS:
-                    # Whatever the work writes would be refused, but it holds the device.
-                    os._exit(1)
-            else:
-                lost_since = None
-            self._wake.wait(min(lease.beat_seconds for lease in leases))
+            now = time.monotonic()
+            some_since = min(some_since, now) if lost else math.inf
+            all_since = min(all_since, now) if len(lost) == len(leases) else math.inf
+            silent_since = max(some_since, self._heard)
+            if (
+                now - all_since >= max(beat_seconds, LEAST_SECONDS)
+                # A neighbour's work must not be lost because a step is long.
+                or now - silent_since > GRACE_SECONDS
+            ):
+                # Whatever the work writes would be refused, but it holds the device.
+                os._exit(1)
+            self._wake.wait(beat_seconds)
             self._wake.clear()
 
     def _alive(self) -> list[Beating]:

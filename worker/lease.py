@@ -46,9 +46,10 @@ class Lease:
     Every beat (`worker.heart`) carries progress and new points of the curves in one transaction,
     and brings back whether somebody cancelled. When the database refuses a beat because the job has
     moved on, or could not be reached for as long as the lease lasts, the work is told to stop at
-    its next step; if nothing of this process's work is heard of for ten seconds after that, the
-    process ends. What the work itself writes waits for the database for as long, and for the
-    folders of files without end, as nobody else could write there either.
+    its next step. A process that holds no good lease any more ends by force after one more beat;
+    one that does, when nothing of its work is heard of for ten seconds. What the work itself
+    writes waits for the database for as long as the lease lasts, and for the folders of files
+    without end, as nobody else could write there either.
     """
 
     def __init__(self, stores: Stores, claim: Claim) -> None:

@@ -28,7 +28,7 @@ AGAIN_SECONDS = 0.3
 
 
 class Programs:
-    """Redis, perhaps PostgreSQL, the API and workers of one home; use it from the main thread."""
+    """Redis, workers, perhaps PostgreSQL and the API of one home; use it from the main thread."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Programs:
         postgresql: bool,
         settings: Mapping[str, str],
         workers: Mapping[str, int],
+        api: bool = True,
     ) -> None:
         self.home = home
         self.postgres = postgres(home) if postgresql else None
@@ -61,8 +62,10 @@ class Programs:
             OMP_NUM_THREADS="1",
             **settings,
         )
-        api = ["-m", "uvicorn", "api.main:app", "--port", str(port), "--no-access-log"]
-        self._commands = {"redis": self._redis.command, "api": self._command("api", api)}
+        self._commands = {"redis": self._redis.command}
+        if api:
+            argv = ["-m", "uvicorn", "api.main:app", "--port", str(port), "--no-access-log"]
+            self._commands["api"] = self._command("api", argv)
         for queue, count in workers.items():
             for number in range(1, count + 1):
                 name = f"{queue}-{number}"

@@ -17,6 +17,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def no_end_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own process works, and on a busy machine a second is not long."""
+    monkeypatch.setattr("worker.heart.LEAST_SECONDS", 60.0)
+
+
 @pytest.fixture
 def workplace(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

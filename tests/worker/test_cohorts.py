@@ -380,7 +380,6 @@ def _stuck() -> bool:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("worker.training.train_cohort", sleeps)
-        patch.setattr("worker.heart.GRACE_SECONDS", 0.3)
         return train_next()
 
 
