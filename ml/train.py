@@ -39,6 +39,9 @@ CURVE_POINTS = 1000
 RETRY_SECONDS = 10.0
 """After a checkpoint that could not be kept, the next is tried so soon."""
 
+CHECKPOINTS_REST = 2.0
+"""Training takes at least so many times as long as the checkpoints of its runs do."""
+
 
 class NonFiniteLoss(ArithmeticError):
     """A loss or its gradient became NaN or infinite; that update did not happen."""
@@ -227,7 +230,9 @@ def train_cohort(
                         run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
                     except NotKept:
                         wait = min(wait, RETRY_SECONDS)
-                    run.due = time.monotonic() + wait
+                    # On slow disks, and with many runs, not all the time.
+                    took = time.monotonic() - now
+                    run.due = time.monotonic() + max(wait, CHECKPOINTS_REST * len(runs) * took)
                     continue_or_stop(wish)
                 if step == training.steps:
                     run.outcome = _model(run, state, data)

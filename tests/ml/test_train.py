@@ -1,5 +1,8 @@
+import itertools
 import math
 from collections.abc import Iterator
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +14,15 @@ from ml import evaluate, registry, train
 from ml.dataset import dataset
 from ml.draws import BLOCK
 from ml.model import Model
-from ml.recorder import Stopped
+from ml.recorder import Checkpoint, Progress, Stopped, Wish
 from ml.registry import components
 from ml.resident import ResidentImages
 from ml.train import NonFiniteLoss
 from ml.training_state import ForeignCheckpoint
 from tests.ml.recorders import Kept
 
+#: The name in `ml` is the function.
+training = import_module("ml.train")
 DIGITS = dataset("digits")
 
 
@@ -91,11 +96,38 @@ def test_another_seed_gives_another_model() -> None:
     assert not same_bits(train(spec(), data=DIGITS), train(spec(seed=1), data=DIGITS))
 
 
-def test_checkpoints_are_kept_by_the_clock_and_change_no_bit() -> None:
+def test_checkpoints_are_kept_by_the_clock_and_change_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINTS_REST", 0.0)
     kept = Kept()
     model = train(spec(checkpoint_minutes=1e-9), kept, data=DIGITS)
     assert len(kept.files) == 12
     assert same_bits(model, train(spec(), data=DIGITS))
+
+
+def test_slow_checkpoints_leave_most_of_the_time_to_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    steps: list[int] = []
+    ticks = itertools.count()
+
+    class Slow(Kept):
+        def progress(self, progress: Progress) -> Wish:
+            nonlocal now
+            now += progress.stage == "training"
+            return super().progress(progress)
+
+        def checkpoint(self, checkpoint: Checkpoint) -> None:
+            nonlocal now
+            now += 2
+            steps.append(checkpoint.step)
+
+    clock = SimpleNamespace(monotonic=lambda: now + 1e-9 * next(ticks))
+    monkeypatch.setattr(training, "time", clock)
+    train(spec(checkpoint_minutes=1e-9), Slow(), data=DIGITS)
+    assert steps == [2, 9, 12]
 
 
 def test_progress_tells_stage_rate_and_time_left() -> None:
