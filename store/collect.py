@@ -58,7 +58,7 @@ def collect(
     """
     for folder in (objects, checkpoints):
         check_mark(database, folder)
-    runs = _collect_runs(database)
+    runs = collect_runs(database)
     of_checkpoints = _collect_checkpoints(database, checkpoints, grace_seconds)
     of_objects = _collect_objects(database, objects, grace_seconds)
     return Collected(
@@ -69,7 +69,8 @@ def collect(
     )
 
 
-def _collect_runs(database: Database) -> int:
+def collect_runs(database: Database) -> int:
+    """Delete the runs that nothing holds; returns how many there were."""
     forgotten = 0
     while True:
         with database.read() as session:

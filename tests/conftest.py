@@ -19,6 +19,14 @@ from tests.ml.golden import CASES, COVERED, KEYS
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--machine-examples",
+        type=int,
+        help="how many random examples tests/store/test_machine.py tries on each database",
+    )
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server on a unix socket, for as long as the tests run."""

@@ -8,6 +8,9 @@ from store.database import Database
 from store.objects import ObjectFolder
 from tests.store.lab import Lab
 
+# Its laws are asserts, which are to say what they compared.
+pytest.register_assert_rewrite("tests.store.machine")
+
 
 @pytest.fixture
 def lab(database: Database) -> Lab:
