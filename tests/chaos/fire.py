@@ -30,13 +30,13 @@ class Plan:
     """Of these, how many are evaluated once more, by other metrics."""
     files: int = 20
     """Files of codes that are sent to be evaluated."""
-    steps: int = 600
+    steps: int = 400
     kills: int = 50
     redis: int = 2
     api: int = 2
     postgres: int = 2
     postgresql: bool = True
-    trainers: int = 3
+    trainers: int = 2
     evaluators: int = 2
     seed: int = 0
 

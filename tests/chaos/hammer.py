@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 SETTINGS = {
     "HEDDLE_LEASE_SECONDS": str(LEASE_SECONDS),
-    "HEDDLE_BEAT_SECONDS": "0.2",
-    "HEDDLE_SWEEP_SECONDS": "0.5",
+    "HEDDLE_BEAT_SECONDS": "0.5",
+    "HEDDLE_SWEEP_SECONDS": "1",
     # Far more than a day's worth of deaths comes in minutes.
     "HEDDLE_MAX_LOSSES": "50",
     "HEDDLE_TRAIN_THREADS": "1",
     "HEDDLE_COHORT_WIDTH": str(WIDTH),
     # At its most eager: a file is left alone for four leases.
-    "HEDDLE_COLLECT_SECONDS": "2",
+    "HEDDLE_COLLECT_SECONDS": "3",
     "HEDDLE_COLLECT_GRACE_SECONDS": "1",
 }
 

@@ -23,9 +23,15 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
     {"name": "dip_vae_ii"},
 )
 
-AGAIN: dict[str, Any] = {"metrics": ["sap", "elbo"], "rows": 120, "test_rows": 40, "seed": 1}
+AGAIN: dict[str, Any] = {
+    "metrics": ["jemmig", "elbo"],
+    "rows": 120,
+    "test_rows": 40,
+    "seed": 1,
+    "uncertainty": False,
+}
 """The second evaluation of a run."""
-OF_FILE: dict[str, Any] = {"metrics": ["mig", "sap"]}
+OF_FILE: dict[str, Any] = {"metrics": ["mig", "modularity"], "uncertainty": False}
 """The evaluation of a file."""
 
 
@@ -52,9 +58,14 @@ def experiments(plan: Plan) -> list[dict[str, Any]]:
                     "steps": plan.steps,
                     "batch_size": 16,
                     "optimizer": {"name": "adam", "learning_rate": 1e-3},
-                    "checkpoint_minutes": 0.005,
+                    "checkpoint_minutes": 0.008,
                 },
-                "evaluation": {"metrics": ["mig", "elbo"], "rows": 200, "test_rows": 60},
+                "evaluation": {
+                    "metrics": ["mig", "elbo"],
+                    "rows": 200,
+                    "test_rows": 60,
+                    "uncertainty": False,
+                },
                 "traversal": {"frames": 3},
                 "sweep": {"seed": [first + number for number in range(count)]},
             }
