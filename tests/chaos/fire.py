@@ -30,7 +30,7 @@ class Plan:
     """Of these, how many are evaluated once more, by other metrics."""
     files: int = 20
     """Files of codes that are sent to be evaluated."""
-    steps: int = 400
+    steps: int = 240
     kills: int = 50
     redis: int = 2
     api: int = 2
