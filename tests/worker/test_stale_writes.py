@@ -10,9 +10,11 @@ import torch
 from ml.recorder import Checkpoint, Progress, Stopped, Wish
 from store.claim import Claim, claim
 from store.finish import finish_evaluation, finish_training
-from store.states import JobKind
+from store.folders import check_mark
+from store.states import JobKind, JobState
+from store.tables import Job
 from tests.worker.workplace import Workplace, on_sqlite, spec
-from worker.files import NPZ, put
+from worker.files import NPZ, PNG, NewFile
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
 from worker.stores import Stores
@@ -40,14 +42,18 @@ def raised(error: BaseException) -> Late:
 
 
 def training_done(here: Stores, lease: Lease) -> None:
-    artifact = put(here, "codes.npz", NPZ, b"codes")
     lease.conclude(
-        lambda: finish_training(here.database, lease.claim, record={}, artifacts=[artifact])
+        lambda kept: finish_training(here.database, lease.claim, record={}, artifacts=kept),
+        [NewFile("codes.npz", NPZ, b"codes")],
     )
 
 
 def evaluation_done(here: Stores, lease: Lease) -> None:
-    lease.conclude(lambda: finish_evaluation(here.database, lease.claim, scores=[{"value": 1.0}]))
+    scores = [{"value": 1.0}]
+    lease.conclude(
+        lambda kept: finish_evaluation(here.database, lease.claim, scores=scores, artifacts=kept),
+        [NewFile("traversal.png", PNG, b"picture")],
+    )
 
 
 LATE: Mapping[str, Late] = {
@@ -73,6 +79,9 @@ def claimed(workplace: Workplace, name: str, *, lease_seconds: float) -> Claim:
 
 
 def taken(here: Stores, kind: JobKind, lease_seconds: float) -> Claim:
+    # As a worker does before it takes a job; the marks are none of the write's.
+    for folder in (here.checkpoints, here.objects):
+        check_mark(here.database, folder)
     [taken] = claim(here.database, kind, worker="a worker", lease_seconds=lease_seconds)
     return taken
 
@@ -97,4 +106,9 @@ def test_a_late_write_leaves_no_mark(name: str, workplace: Workplace) -> None:
 @on_sqlite
 @pytest.mark.parametrize("name", LATE)
 def test_the_same_write_of_the_holder_leaves_one(name: str, workplace: Workplace) -> None:
-    assert written(workplace, name, claimed(workplace, name, lease_seconds=60))
+    held = claimed(workplace, name, lease_seconds=60)
+    assert written(workplace, name, held)
+    with workplace.stores.database.read() as session:
+        job = session.get_one(Job, held.job_id)
+        assert (job.state is JobState.DONE) == name.endswith("done")
+        assert (job.state is JobState.FAILED) == (name == "a failure")
