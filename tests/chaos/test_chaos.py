@@ -15,10 +15,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 def test_nothing_is_lost_doubled_or_wrong(tmp_path: Path) -> None:
     plan = Plan(
-        runs=5,
+        runs=4,
         again=2,
         files=2,
-        steps=300,
+        steps=200,
         kills=4,
         redis=1,
         api=1,
