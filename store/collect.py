@@ -139,11 +139,9 @@ def _remove_object(
 
 _DOOMED, _PROBE = ".doomed-", ".now-"
 # What is none of ours is none of ours to remove.
-_CHECKPOINTS = re.compile(rf"run_[^/]+/(\d+-\d+\.safetensors|{re.escape(ASIDE)}.+)")
-_OBJECTS = re.compile(
-    rf"[0-9a-f]{{2}}/[0-9a-f]{{64}}|{re.escape(_DOOMED)}[0-9a-f]{{64}}"
-    rf"|({re.escape(ASIDE)}|{re.escape(_PROBE)}).+"
-)
+_LEFT = rf"({re.escape(ASIDE)}|{re.escape(_PROBE)}).+"
+_CHECKPOINTS = re.compile(rf"run_[^/]+/(\d+-\d+\.safetensors|{_LEFT})|{_LEFT}")
+_OBJECTS = re.compile(rf"[0-9a-f]{{2}}/[0-9a-f]{{64}}|{re.escape(_DOOMED)}[0-9a-f]{{64}}|{_LEFT}")
 
 
 def _digest(path: Path) -> str:

@@ -174,6 +174,15 @@ def test_recorded_checkpoints_stay_and_others_go(place: Place) -> None:
     assert [path.name for path in place.checkpoints.root.iterdir()] == [MARK]
 
 
+def test_what_a_killed_probe_left_goes(place: Place) -> None:
+    for folder in (place.objects, place.checkpoints):
+        folder.root.mkdir(parents=True)
+        for name in (f"{ASIDE}probe", ".now-probe"):
+            (folder.root / name).write_bytes(b"1234")
+    assert place.collect() == Collected(checkpoints=2, objects=2, bytes=16)
+    assert place.files() == set()
+
+
 def test_what_is_none_of_ours_stays(place: Place) -> None:
     for root, name in (
         (place.objects.root, "README"),
