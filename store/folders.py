@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from store.database import Database
 from store.errors import FolderOfAnother, NotWritable, StorageAway
 from store.tables import Folder
-from store.whole_file import write_whole
+from store.whole_file import ASIDE, write_whole
 
 MARK = "heddle-folder"
 """The name of the mark's file. It has no dot before it, so that whoever copies a folder by `*`
@@ -44,7 +44,7 @@ class MarkedFolder:
         """
         with (
             self.writing(),
-            tempfile.NamedTemporaryFile(dir=self.root, prefix=".aside-") as probe,
+            tempfile.NamedTemporaryFile(dir=self.root, prefix=ASIDE) as probe,
         ):
             # Random, as zeros take no room on some file systems.
             probe.write(os.urandom(_PROBE_BYTES))

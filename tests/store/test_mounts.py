@@ -77,24 +77,7 @@ def test_file_systems_that_machines_share_are_known(name: str) -> None:
     assert is_network(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ext4",
-        "xfs",
-        "btrfs",
-        "zfs",
-        "tmpfs",
-        "overlay",
-        "apfs",
-        "ntfs",
-        "vfat",
-        "fuseblk",
-        "fuse.ntfs-3g",
-        "fuse.lxcfs",
-        "f2fs",
-    ],
-)
+@pytest.mark.parametrize("name", LOCAL)
 def test_file_systems_of_one_machine_are_not(name: str) -> None:
     assert not is_network(name)
 
