@@ -456,7 +456,9 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
         assert not isinstance(work, Run)
         what = work.id
         if isinstance(work, Experiment):
-            what += f" ({work.document['name']}: {len(work.runs())} runs, {size_of(work)})"
+            count = len(work.runs())
+            runs = f"{count} run{'s' if count != 1 else ''}"
+            what += f" ({work.document['name']}: {runs}, {size_of(work)})"
         if not yes:
             click.confirm(f"Delete {what} for good?", abort=True, err=True)
         work.delete()
