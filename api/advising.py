@@ -11,6 +11,7 @@ from ml.spec import RunSpec
 from ml.spec_errors import InvalidSpec
 from store import queries
 from store.curves import curves
+from store.errors import DamagedObject, ObjectGone, StorageTrouble
 
 
 def advised_run(here: Context, id: str) -> AdvisedScores:
@@ -24,7 +25,11 @@ def advised_run(here: Context, id: str) -> AdvisedScores:
         # A component of it is no longer installed; its scores speak for themselves.
         return AdvisedScores(items=scores, advice=advise(scores))
     tags = [RECONSTRUCTION, *(f"{LATENT}{latent}" for latent in range(spec.model.latent_dim))]
-    found = curves(here.database, here.objects, id, tags)
+    try:
+        found = curves(here.database, here.objects, id, tags)
+    except (DamagedObject, ObjectGone, StorageTrouble):
+        # Scores are in the database, and are not withheld for want of a reason.
+        return AdvisedScores(items=scores, advice=advise(scores, dataset=spec.dataset))
     return AdvisedScores(items=scores, advice=advise(scores, curves=found, dataset=spec.dataset))
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from sqlalchemy.engine import Engine
 
 from ml.metric import Score
 from store.beat import beat
-from store.finish import finish_training
+from store.curves import CURVES
+from store.finish import NewArtifact, finish_training
 from store.states import RunState
 from tests.api.service import PICTURE, RECORD, SPEC, Service, problem, scores
 
@@ -272,3 +275,16 @@ def test_runs_in_a_list_wait_without_a_place(service: Service) -> None:
         "position": None,
         "starts_in_seconds": None,
     }
+
+
+def test_scores_are_told_without_the_curves_that_explain_them(service: Service) -> None:
+    run_id = service.run_of(service.post(SPEC))
+    sha256, size = service.objects.put(b"{}")
+    curves = NewArtifact(CURVES, sha256, "application/json", size)
+    finish_training(service.database, service.take(), record=RECORD, artifacts=[curves])
+    service.evaluate()
+    whole = service.json(f"/v1/runs/{run_id}/scores")
+    for damage in (partial(Path.write_bytes, data=b"[]"), Path.unlink):
+        damage(service.objects.path(sha256))
+        assert service.get(f"/v1/runs/{run_id}/scalars").status_code in (404, 500)
+        assert service.json(f"/v1/runs/{run_id}/scores")["items"] == whole["items"]
