@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from billiard import pool
 from celery import Celery
 from celery.schedules import schedule
 from celery.signals import (
@@ -27,6 +28,11 @@ from worker import draining, parent_death
 from worker.broker import AMQP, TRANSPORT
 
 logger = logging.getLogger(__name__)
+
+# A child that is to end waits until its parent has read that its last task is done, for half a
+# minute by default. A parent that was told to end as it handed the task over does not read it, and
+# nobody needs it: what comes of a task is in the database.
+pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 
 def _monotonic() -> datetime:

@@ -1,15 +1,20 @@
 """The worker's own application with next to nothing to do: `celery -A tests.service.cheap_worker`.
 
 Each task leaves a line in $HEDDLE_HOME/taken, and is under way while $HEDDLE_HOME/busy is there.
+While $HEDDLE_HOME/ending is there, the worker is told to end as it hands a task to its child.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 from types import SimpleNamespace
+
+from billiard import pool
 
 from store.settings import settings
 from worker import broker
@@ -30,6 +35,16 @@ def _take() -> bool:
         time.sleep(0.05)
     return False
 
+
+def _clock() -> float:
+    # The child reads it between getting a task and telling its parent so.
+    if (settings().home / "ending").exists():
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(1)
+    return time.monotonic()
+
+
+pool.Worker.workloop = partialmethod(pool.Worker.workloop, now=_clock)
 
 # In place of the modules, which take seconds to import.
 sys.modules["worker.training"] = SimpleNamespace(train_next=_take)  # type: ignore[assignment]

@@ -88,6 +88,14 @@ class Hinted:
         yield
         (self._home / "busy").unlink()
 
+    def seconds_to_end_at_a_message(self) -> float:
+        """How long the worker takes to end that is told to as it hands a task to its child."""
+        (self._home / "ending").touch()
+        self._hints.send()
+        began = time.monotonic()
+        assert self._worker.wait(60) == 0, self.log.read_text()[-5000:]
+        return time.monotonic() - began
+
     def end(self) -> None:
         for process in (self._worker, self._redis):
             kill_group(process)

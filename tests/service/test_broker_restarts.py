@@ -1,4 +1,4 @@
-"""Workers take hints again by themselves, whatever has happened to the broker."""
+"""Workers take hints again by themselves, whatever has happened to the broker, and end when told."""
 
 from __future__ import annotations
 
@@ -50,3 +50,9 @@ def test_a_worker_notices_that_its_connection_is_dead(tmp_path: Path) -> None:
         here.fall_silent()
         # Two looks at the connection, and the wait for the answer to a command.
         here.seconds_until_taken(3 * 2 + 5 + SECONDS)
+
+
+def test_a_worker_that_is_to_end_as_it_is_given_a_message_does_so(tmp_path: Path) -> None:
+    with hinted(tmp_path, "wheel") as here:
+        # Left to itself, half a minute and more.
+        assert here.seconds_to_end_at_a_message() < SECONDS
