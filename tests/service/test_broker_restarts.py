@@ -1,4 +1,4 @@
-"""Workers take hints again by themselves, whatever has happened to the broker, and end when told."""
+"""Workers take hints again by themselves, whatever came over the broker, and end when told to."""
 
 from __future__ import annotations
 
