@@ -14,6 +14,7 @@ from celery import Celery
 from celery.schedules import schedule
 from celery.signals import (
     after_setup_logger,
+    celeryd_after_setup,
     celeryd_init,
     worker_process_init,
     worker_shutting_down,
@@ -69,6 +70,8 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_transport_options=TRANSPORT,
     timezone="UTC",
+    # A child imports torch before it says that it is up.
+    worker_proc_alive_timeout=120.0,
     # One that keeps no file: what was due before a restart says nothing after it.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
@@ -98,9 +101,23 @@ def _tell_of_work_alone(**_: Any) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+_queues: set[str] = set()
+
+
+@celeryd_after_setup.connect
+def _note_queues(instance: Any, **_: Any) -> None:
+    _queues.update(instance.app.amqp.queues.consume_from)
+
+
 @worker_process_init.connect
-def _end_with_parent(**_: Any) -> None:
+def _make_child_ready(**_: Any) -> None:
     parent_death.end_with_parent()
+    # Before there is work: a child that follows one that was killed would else take seconds for it
+    # when its job is given to others already.
+    if JobKind.TRAIN in _queues:
+        import worker.training
+    if JobKind.EVALUATE in _queues:
+        import worker.evaluation  # noqa: F401
 
 
 @worker_shutting_down.connect

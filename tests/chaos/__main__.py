@@ -97,8 +97,10 @@ def _table(plan: Plan, outlived: Outlived, textbook: Outcome | None) -> Table:
     row("runs that went on at another width", outlived.verdict.moved)
     row("work repeated", f"{outlived.repeated:.1%}", "5 %", f"{theirs.repeated:.1%}")
     row("jobs taken over", len(outlived.recoveries))
-    longest = max(outlived.recoveries, default=0.0)
+    longest = max((recovery.seconds for recovery in outlived.recoveries), default=0.0)
     row("longest recovery", f"{longest:.1f} s", f"{LEASE_SECONDS + 10:g} s")
+    longest = max((recovery.in_all for recovery in outlived.recoveries), default=0.0)
+    row("longest recovery with its wait behind others", f"{longest:.1f} s")
     row("seconds", f"{outlived.seconds:.0f}", "", f"{theirs.seconds:.0f}")
     return table
 

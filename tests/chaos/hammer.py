@@ -34,6 +34,7 @@ from tests.chaos.fire import LEASE_SECONDS, Plan, burn
 from tests.chaos.programs import Programs, serving
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.work import AGAIN, OF_FILE, WIDTH, experiments, file_of_codes
+from tests.heddle.fake_programs import content
 
 T = TypeVar("T")
 
@@ -64,12 +65,22 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """How somebody else came to have the job of a worker that was harmed, or had it done."""
+
+    seconds: float
+    """In which nobody had it though somebody could have: it was not taken back yet, or it waited
+    while a worker of its kind was idle, or down."""
+    in_all: float
+    """With its wait for its turn while all workers had other jobs."""
+
+
+@dataclass(frozen=True)
 class Outlived(Outcome):
     """How Heddle did it."""
 
     verdict: Verdict
-    recoveries: list[float]
-    """Seconds from a worker's harm until somebody else had its job."""
+    recoveries: list[Recovery]
     left: int
     """Files that are there still when everything is deleted."""
 
@@ -157,6 +168,8 @@ class _Hit:
     job_id: str
     fence: int
     at: float = field(default_factory=time.monotonic)
+    #: Seconds in which it waited for its turn.
+    waited: float = 0.0
 
 
 class _Service:
@@ -166,7 +179,8 @@ class _Service:
         self._programs, self._database, self._plan = programs, database, plan
         self._hits: list[_Hit] = []
         self._done = 0
-        self.recoveries: list[float] = []
+        self.recoveries: list[Recovery] = []
+        self._looked = time.monotonic()
 
     def post(self) -> None:
         """Ask for all of it; a request whose answer was lost is sent again."""
@@ -212,20 +226,34 @@ class _Service:
 
     def _recover(self) -> None:
         """Note how long it took until somebody else had what was hit, or had it done."""
+        since, self._looked = self._looked, time.monotonic()
         if not self._hits:
             return
         with self._database.read() as session:
             rows = session.execute(
-                select(Job.id, Job.fence, Job.state).where(
+                select(Job.id, Job.fence, Job.state, Job.kind).where(
                     Job.id.in_([hit.job_id for hit in self._hits])
                 )
             )
-            now = {job_id: (fence, state) for job_id, fence, state in rows}
+            found = {job_id: tuple(rest) for job_id, *rest in rows}
+            held = session.execute(
+                select(Job.kind, Job.worker).where(Job.state == JobState.RUNNING).distinct()
+            )
+            busy = Counter(str(kind) for kind, worker in held if _is_at_work(worker))
         for hit in list(self._hits):
-            fence, state = now[hit.job_id]
+            fence, state, kind = found[hit.job_id]
             if fence > hit.fence or state is JobState.DONE:
-                self.recoveries.append(time.monotonic() - hit.at)
+                in_all = self._looked - hit.at
+                self.recoveries.append(Recovery(in_all - hit.waited, in_all))
                 self._hits.remove(hit)
+            elif state is JobState.QUEUED and busy[kind] >= self._plan.workers[kind]:
+                hit.waited += self._looked - max(since, hit.at)
+
+
+def _is_at_work(worker: str | None) -> bool:
+    """Whether a worker's process is there and not stopped."""
+    status = content(Path(f"/proc/{(worker or '').rpartition(':')[2]}/stat")).decode()
+    return status.rpartition(") ")[2][:1] not in ("", "T", "Z")
 
 
 def _insist(ask: Callable[[], T]) -> T:
