@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from ml.draws import generator
 from ml.rows import Rows
@@ -97,13 +97,13 @@ def subsample_half_width(values: np.ndarray, rows: int) -> float:
     """1.96 standard errors of the score of so many rows, from the scores of their subsamples."""
     size = _size(rows)
     error = values.std(ddof=1) * np.sqrt(size / (rows - size))
-    return float(stats.norm.ppf((1 + CONFIDENCE) / 2) * error)
+    return float(ndtri((1 + CONFIDENCE) / 2) * error)
 
 
 def jackknife_errors(compute: Callable[[Rows], Numbers], rows: Rows) -> Numbers:
     """Half the width of each number's interval, from a delete-a-group jackknife."""
     drawn = _collected(compute(kept) for kept in without_groups(rows))
-    t = stats.t.ppf((1 + CONFIDENCE) / 2, GROUPS - 1)
+    t = stdtrit(GROUPS - 1, (1 + CONFIDENCE) / 2)
     # The sum of squares is (GROUPS - 1) times the variance over n - 1.
     scale = (GROUPS - 1) / np.sqrt(GROUPS)
     return {name: float(t * scale * values.std(ddof=1)) for name, values in drawn.items()}

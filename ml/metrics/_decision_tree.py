@@ -8,8 +8,6 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
-from sklearn.tree import DecisionTreeClassifier
 
 DEEPEST = 9
 
@@ -32,6 +30,9 @@ def nodes_by_depth(tree: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 def stratified_folds(classes: np.ndarray, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows to fit and rows to judge of each fold, unshuffled, classes in proportion."""
+    # Not above: a process that trains has no use for what takes so long to import.
+    from sklearn.model_selection import StratifiedKFold
+
     with warnings.catch_warnings():
         # Rare classes are missing from some folds, as in the published code.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
@@ -57,6 +58,8 @@ def _accuracies(
     column: np.ndarray, classes: np.ndarray, fit: np.ndarray, judged: np.ndarray
 ) -> np.ndarray:
     """Accuracy on the rows `judged` with a tree of each depth fitted on the rows `fit`."""
+    from sklearn.tree import DecisionTreeClassifier
+
     # A single column leaves no order of columns to chance: the seed decides nothing.
     model = DecisionTreeClassifier(max_depth=DEEPEST, random_state=0)
     model.fit(column[fit], classes[fit])

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from sklearn.linear_model import Lasso, LassoCV
-from sklearn.model_selection import KFold
 
-from ml.gradient_boosting import fit as fit_boosting
 from ml.metrics._classes import Classes, factor_values
 from ml.metrics._logistic_regression import fit_logistic_regression
 from ml.metrics._random_forest import fit_random_forest
@@ -38,6 +35,9 @@ class Prediction:
 
 def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> Prediction:
     """Shares of the impurity decrease, adding up to one over the codes."""
+    # Not above: a process that trains has no use for what takes so long to import.
+    from ml.gradient_boosting import fit as fit_boosting
+
     codes = _within_float32(rows.codes)
 
     def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
@@ -70,6 +70,8 @@ def by_lasso(rows: Rows, folds: int) -> Prediction:
 
     The penalty is chosen among `ALPHAS` by the mean squared error over unshuffled folds.
     """
+    from sklearn.linear_model import Lasso, LassoCV
+    from sklearn.model_selection import KFold
 
     def fit(codes: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Each penalty starts where the last one ended, and with the usual tolerance stays there.

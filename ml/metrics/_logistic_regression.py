@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 MOST_ITERATIONS = 1000
 """scikit-learn's default is 100; on the golden problems at most 67 are used."""
@@ -20,6 +23,9 @@ def fit_logistic_regression(
 
     Codes (samples, latents) on a common scale; `balanced` weighs rows by 1 / size of their class.
     """
+    # Not above: a process that trains has no use for what takes so long to import.
+    from sklearn.linear_model import LogisticRegression
+
     weight = "balanced" if balanced else None
     model = LogisticRegression(C=c, class_weight=weight, max_iter=MOST_ITERATIONS)
     # Products with a few latents are so small that threads take longer to meet than to multiply.

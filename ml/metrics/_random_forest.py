@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import KFold
 
 from ml.metrics._decision_tree import nodes_by_depth
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
 
 DEPTHS = (8, 16, 32, 64, 128)
 SHARES_OF_FEATURES = (0.2, 0.4, 0.8, 1.0)
@@ -31,6 +33,9 @@ def fit_random_forest(
     on one forest each: a fifth of the fits, and the choice among depths that no tree
     reaches is not left to chance.
     """
+    # Not above: a process that trains has no use for what takes so long to import.
+    from sklearn.model_selection import KFold
+
     columns = codes.astype(np.float32)
     errors = np.zeros((len(DEPTHS), len(SHARES_OF_FEATURES)))
     for fit, judged in KFold(folds).split(columns):
@@ -45,6 +50,8 @@ def fit_random_forest(
 
 
 def _forest(depth: int, share: float, random_state: int, threads: int) -> RandomForestRegressor:
+    from sklearn.ensemble import RandomForestRegressor
+
     return RandomForestRegressor(
         TREES,
         max_depth=depth,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def areas_under_curves(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -15,6 +14,9 @@ def areas_under_curves(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
     `classes` (samples,) are its columns, or -1 for rows of no class. In [0, 1], 0.5 by
     chance; NaN for a class that has no rows, or all of them.
     """
+    # Not above: a process that trains has no use for what takes a second to import.
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores, axis=0)
     own = classes[:, None] == np.arange(scores.shape[1])
     positive = own.sum(0).astype(np.float64)
