@@ -5,8 +5,9 @@ import heddle
 experiment = heddle.connect().submit("sweep.yaml").wait()
 """
 
-from heddle.client import Client, Experiment, ExperimentFailed, Run, connect
+from heddle.client import Client, connect
 from heddle.errors import HeddleError, ServerUnreachable
+from heddle.work import Experiment, ExperimentFailed, Run
 
 __all__ = [
     "Client",

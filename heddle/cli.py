@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from heddle.client import Client, Evaluation, Experiment, ExperimentFailed, Run, connect
+from heddle.client import Client, connect
 from heddle.errors import HeddleError, SpecError
 from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT, serve
@@ -27,6 +27,7 @@ from heddle.tables import (
     score_table,
     size_of,
 )
+from heddle.work import Evaluation, Experiment, ExperimentFailed, Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from heddle.client import ENDED, Client, Experiment, Run
+from heddle.client import Client
+from heddle.work import ENDED, Experiment, Run
 
 MOST_BARS = 16
 SECONDS_BETWEEN_LINES = 10.0

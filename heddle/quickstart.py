@@ -15,12 +15,13 @@ from types import FrameType
 
 import click
 
-from heddle.client import Client, Experiment, connect
+from heddle.client import Client, connect
 from heddle.errors import HeddleError
 from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT
 from heddle.serving import serving
 from heddle.tables import advice_list, console, score_table
+from heddle.work import Experiment
 
 
 @click.command()

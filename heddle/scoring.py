@@ -10,11 +10,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from heddle.client import Client, Evaluation
+from heddle.client import Client
 from heddle.codes_file import Choice, UnusableFile, read_codes, told, write_npz
 from heddle.errors import SpecError
 from heddle.scoring_bar import Bar
 from heddle.spec import parse_yaml
+from heddle.work import Evaluation
 from ml.advice import advise
 from ml.arrays_file import LONGEST_NAME, CodesAndFactors, UnusableArrays
 from ml.evaluate import score_rows

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from heddle.client import Experiment, Run
+from heddle.work import Experiment, Run
 
 #: Where output is no terminal there is no width to keep to, and ids must not be cut.
 PIPE_WIDTH = 200

@@ -18,10 +18,11 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
-from heddle.client import Run, connect
+from heddle.client import connect
 from heddle.live import LiveProgress
 from heddle.serving import serving
 from heddle.tables import console
+from heddle.work import Run
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from heddle import client as client_module
+from heddle import work
 from heddle.client import Client
 from tests.heddle.fake_server import FakeServer
 
@@ -17,5 +17,5 @@ def server() -> FakeServer:
 
 @pytest.fixture
 def client(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
     return Client("http://heddle.test", transport=httpx.MockTransport(server.answer))

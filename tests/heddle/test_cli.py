@@ -9,8 +9,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli
-from heddle import client as client_module
+from heddle import cli, work
 from heddle.client import Client
 from heddle.live import told
 from tests.heddle.fake_server import FakeServer, problem
@@ -27,7 +26,7 @@ PROGRESS = {
 
 @pytest.fixture(autouse=True)
 def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(
         cli,
         "connect",

@@ -19,8 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from heddle import cli
-from heddle import client as client_module
+from heddle import cli, work
 from heddle.client import Client
 from heddle.codes_file import Choice, read_codes, write_npz
 from heddle.codes_table import UnusableTable, read_table
@@ -361,7 +360,7 @@ class Evaluating:
 @pytest.fixture
 def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
     found = Evaluating()
-    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(
         cli,
         "connect",

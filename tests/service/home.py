@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heddle.client import Client, Run, connect
+from heddle.client import Client, connect
+from heddle.work import Run
 from store.database import Database
 from tests.heddle.fake_programs import clean_environment, content, free_port, processes
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from heddle.client import Client, ExperimentFailed, Run
+from heddle.client import Client
+from heddle.work import ExperimentFailed, Run
 from ml.model import Model
 from store.checkpoints import checkpoints
 from store.states import JobState

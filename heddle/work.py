@@ -1,0 +1,312 @@
+"""Experiments, evaluations and runs of a server, as it last told of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import httpx
+
+from heddle.download import fetch_artifact, fetch_file
+from heddle.errors import HeddleError, ServerUnreachable
+
+if TYPE_CHECKING:
+    from heddle.client import Client
+
+POLL_SECONDS = 0.5
+#: How long a wait or a submission bears a server that is not there, as while it is restarted.
+PATIENCE_SECONDS = 60.0
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class ExperimentFailed(HeddleError):
+    """An experiment ended without all its runs succeeding: names the failed, why, and advice.
+
+    `experiment` is the experiment as it ended, `failed` its failed runs (the first
+    `MOST_NAMED` of them with their errors).
+    """
+
+    MOST_NAMED = 10
+
+    def __init__(self, experiment: Experiment) -> None:
+        failed = [run for run in experiment.runs() if run.state == "failed"]
+        how = "was cancelled" if experiment.state == "cancelled" else "failed"
+        lines = [f"  {run.refresh().label}: {run.reason}" for run in failed[: self.MOST_NAMED]]
+        if len(failed) > self.MOST_NAMED:
+            lines.append(f"  and {len(failed) - self.MOST_NAMED} more")
+        super().__init__("\n".join([f"Experiment {experiment.id} {how}", *lines]))
+        self.experiment = experiment
+        self.failed = failed
+
+
+class EvaluationFailed(HeddleError):
+    """An evaluation ended without scores: why, and advice. `evaluation` is as it ended."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        how = "was cancelled" if evaluation.state == "cancelled" else "failed"
+        why = f": {evaluation.reason}" if evaluation.reason else ""
+        super().__init__(f"Evaluation {evaluation.id} {how}{why}")
+        self.evaluation = evaluation
+
+
+class _Asked:
+    """Work that somebody asked the server for, as it last told."""
+
+    _resource: ClassVar[str]
+
+    def __init__(self, client: Client, response: httpx.Response) -> None:
+        self._client = client
+        self._take(response)
+
+    def _take(self, response: httpx.Response) -> None:
+        self.document: dict[str, Any] = response.json()
+        #: The document's bytes as served.
+        self.served: bytes = response.content
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.document["state"])
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/{self._resource}/{self.id}"
+
+    def refresh(self) -> Self:
+        """Ask the server again; returns itself."""
+        self._take(self._client.get(self._path))
+        return self
+
+    def cancel(self) -> Self:
+        """Ask that it stops, as far as nobody else wants it; returns itself."""
+        self._take(self._client.post(f"{self._path}/cancel"))
+        return self
+
+    def resume(self) -> Self:
+        """Queue again what of it failed or was cancelled; returns itself."""
+        self._take(self._client.post(f"{self._path}/resume"))
+        return self
+
+    def delete(self) -> None:
+        """Delete it for good, once it has ended; what others hold of it stays.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success: 409 while it goes on
+                or is pinned.
+        """
+        self._client.delete(self._path)
+
+    def _until_ended(self, timeout: float | None, progress: Callable[[Self], None] | None) -> None:
+        start = time.monotonic()
+        while True:
+            looked = time.monotonic()
+            self._look(progress)
+            if self.state in ENDED:
+                return
+            if timeout is not None and time.monotonic() + POLL_SECONDS > start + timeout:
+                raise TimeoutError(f"{self.id} is {self.state} still after {timeout:g} s")
+            # A sweep of thousands takes a while to tell: leave the server time for others.
+            time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - looked)))
+
+    def _look(self, progress: Callable[[Self], None] | None) -> None:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.refresh()
+                if progress is not None:
+                    progress(self)
+                return
+            except ServerUnreachable:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+
+class Experiment(_Asked):
+    """A posted spec and the runs that answer it, as the server last told."""
+
+    _resource = "experiments"
+
+    def runs(self) -> list[Run]:
+        """Its runs in the order of the sweep, as its document lists them.
+
+        They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
+        """
+        return [Run(self._client, document) for document in self.document["runs"]]
+
+    def pin(self) -> Self:
+        """Have its deletion refused; returns itself."""
+        self._take(self._client.post(f"{self._path}/pin"))
+        return self
+
+    def unpin(self) -> Self:
+        """Let it be deleted again; returns itself."""
+        self._take(self._client.post(f"{self._path}/unpin"))
+        return self
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once every run has ended well; `progress` is called with every look, the last too.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            ExperimentFailed: when it ended otherwise, naming the failed runs.
+            TimeoutError: when the time is over; the experiment goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise ExperimentFailed(self)
+        return self
+
+
+class Evaluation(_Asked):
+    """Scores of a file of codes or of a run, as the server last told."""
+
+    _resource = "evaluations"
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why it failed: type, message and advice; None when it did not."""
+        return self.document.get("error")
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        return _one_line(self.error)
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores, none before it has succeeded; see `Run.scores`."""
+        return list(self._client.iterate(f"{self._path}/scores"))
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once its scores are there; parameters are those of `Experiment.wait`.
+
+        Raises:
+            EvaluationFailed: when it ended otherwise.
+            TimeoutError: when the time is over; the evaluation goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise EvaluationFailed(self)
+        return self
+
+
+class Run:
+    """One model, trained under one spec and one seed, as the server last told."""
+
+    def __init__(self, client: Client, document: Mapping[str, Any], served: bytes = b"") -> None:
+        self._client = client
+        self.document: dict[str, Any] = dict(document)
+        #: The document's bytes as served; empty while it is known from its experiment only.
+        self.served = served
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.document["state"])
+
+    @property
+    def swept(self) -> dict[str, Any]:
+        """What sets it apart in its experiment's sweep; empty without one."""
+        return dict(self.document.get("swept") or {})
+
+    @property
+    def label(self) -> str:
+        """Its id, and the values that set it apart: `run_01 (objective.beta=4, seed=1)`."""
+        values = ", ".join(f"{path}={value}" for path, value in self.swept.items())
+        return f"{self.id} ({values})" if values else self.id
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        return _one_line(self.document.get("error"))
+
+    def refresh(self) -> Run:
+        """Ask the server again, for everything; returns itself."""
+        response = self._client.get(f"/v1/runs/{self.id}")
+        # What it is within its experiment (index, swept, reused) is not in its own document.
+        self.document |= response.json()
+        self.served = response.content
+        return self
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores; `value` is None where there is none, and `error` says why."""
+        return list(self._client.iterate(f"/v1/runs/{self.id}/scores"))
+
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"/v1/runs/{self.id}/scores")
+        return list(answer.json().get("advice", ()))
+
+    def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
+        """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""
+        curves = self._client.get(f"/v1/runs/{self.id}/scalars", **params).json()
+        return {tag: [(step, value) for step, value in points] for tag, points in curves.items()}
+
+    def artifacts(self) -> list[dict[str, Any]]:
+        """The files it left: name, sha256, media_type, bytes."""
+        return list(self._client.iterate(f"/v1/runs/{self.id}/artifacts"))
+
+    def download(self, folder: str | Path) -> list[Path]:
+        """Fetch every artifact into a folder, whole and checked, or not at all.
+
+        A file that is there already with the right digest is kept, and a download that was
+        interrupted goes on where it stopped.
+
+        Raises:
+            DownloadDamaged: when bytes do not have the digest they are stored by.
+        """
+        return [fetch_artifact(self._client, item, Path(folder)) for item in self.artifacts()]
+
+    def traversal(self, path: str | Path) -> Path:
+        """Fetch the latent traversal, a picture (`.png`) or an animation (`.gif`) by the suffix."""
+        suffix = Path(path).suffix.lower()
+        if suffix not in (".png", ".gif"):
+            raise ValueError(f"Got the file {path}, expected one ending in .png or .gif")
+        return fetch_file(self._client, f"/v1/runs/{self.id}/traversal{suffix}", Path(path))
+
+    def cancel(self) -> Run:
+        """Ask that it stops, in every experiment; returns itself."""
+        return self._post("cancel")
+
+    def resume(self) -> Run:
+        """Queue it again from its checkpoint, when it failed or was cancelled; returns itself."""
+        return self._post("resume")
+
+    def pin(self) -> Run:
+        """Keep it when the experiments that hold it are deleted; returns itself."""
+        return self._post("pin")
+
+    def unpin(self) -> Run:
+        """Keep it no longer than its experiments; returns itself."""
+        return self._post("unpin")
+
+    def _post(self, verb: str) -> Run:
+        response = self._client.post(f"/v1/runs/{self.id}/{verb}")
+        self.document |= response.json()
+        self.served = response.content
+        return self
+
+
+def _one_line(error: Mapping[str, Any] | None) -> str:
+    if not error:
+        return ""
+    line = f"{error.get('type')}: {error.get('message')}"
+    return f"{line} - {error['advice']}" if error.get("advice") else line
