@@ -171,7 +171,7 @@ def gradients(kept: Kept) -> np.ndarray:
 
 @pytest.mark.parametrize("name", components("objective"))
 def test_a_trajectory_strays_no_further_than_by_one_unit_in_the_last_place(name: str) -> None:
-    runs = several(name, steps=200)
+    runs = several(name, steps=60)
     together = [curve(kept) for kept in trained(runs)[1][:2]]
     for run, found in zip(runs, together, strict=False):
         alone = curve(trained([run])[1][0])
