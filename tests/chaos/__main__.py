@@ -100,7 +100,7 @@ def _table(plan: Plan, outlived: Outlived, textbook: Outcome | None) -> Table:
     longest = max((recovery.seconds for recovery in outlived.recoveries), default=0.0)
     row("longest recovery", f"{longest:.1f} s", f"{LEASE_SECONDS + 10:g} s")
     longest = max((recovery.in_all for recovery in outlived.recoveries), default=0.0)
-    row("longest recovery with its wait behind others", f"{longest:.1f} s")
+    row("longest until another worker had it", f"{longest:.1f} s")
     row("seconds", f"{outlived.seconds:.0f}", "", f"{theirs.seconds:.0f}")
     return table
 

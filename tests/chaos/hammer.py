@@ -34,7 +34,6 @@ from tests.chaos.fire import LEASE_SECONDS, Plan, burn
 from tests.chaos.programs import Programs, serving
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.work import AGAIN, OF_FILE, WIDTH, experiments, file_of_codes
-from tests.heddle.fake_programs import content
 
 T = TypeVar("T")
 
@@ -69,10 +68,9 @@ class Recovery:
     """How somebody else came to have the job of a worker that was harmed, or had it done."""
 
     seconds: float
-    """In which nobody had it though somebody could have: it was not taken back yet, or it waited
-    while a worker of its kind was idle, or down."""
+    """Until it was taken back, for any worker that is free."""
     in_all: float
-    """With its wait for its turn while all workers had other jobs."""
+    """Until somebody had it: with its wait for a worker that is neither busy nor down."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +166,8 @@ class _Hit:
     job_id: str
     fence: int
     at: float = field(default_factory=time.monotonic)
-    #: Seconds in which it waited for its turn.
-    waited: float = 0.0
+    #: When it was seen to be taken back.
+    back: float | None = None
 
 
 class _Service:
@@ -180,7 +178,6 @@ class _Service:
         self._hits: list[_Hit] = []
         self._done = 0
         self.recoveries: list[Recovery] = []
-        self._looked = time.monotonic()
 
     def post(self) -> None:
         """Ask for all of it; a request whose answer was lost is sent again."""
@@ -226,34 +223,24 @@ class _Service:
 
     def _recover(self) -> None:
         """Note how long it took until somebody else had what was hit, or had it done."""
-        since, self._looked = self._looked, time.monotonic()
         if not self._hits:
             return
         with self._database.read() as session:
             rows = session.execute(
-                select(Job.id, Job.fence, Job.state, Job.kind).where(
+                select(Job.id, Job.fence, Job.state).where(
                     Job.id.in_([hit.job_id for hit in self._hits])
                 )
             )
-            found = {job_id: tuple(rest) for job_id, *rest in rows}
-            held = session.execute(
-                select(Job.kind, Job.worker).where(Job.state == JobState.RUNNING).distinct()
-            )
-            busy = Counter(str(kind) for kind, worker in held if _is_at_work(worker))
+            found = {job_id: (fence, state) for job_id, fence, state in rows}
+        now = time.monotonic()
         for hit in list(self._hits):
-            fence, state, kind = found[hit.job_id]
-            if fence > hit.fence or state is JobState.DONE:
-                in_all = self._looked - hit.at
-                self.recoveries.append(Recovery(in_all - hit.waited, in_all))
+            fence, state = found[hit.job_id]
+            others = fence > hit.fence or state is JobState.DONE
+            if hit.back is None and (others or state is JobState.QUEUED):
+                hit.back = now
+            if others and hit.back is not None:
+                self.recoveries.append(Recovery(hit.back - hit.at, now - hit.at))
                 self._hits.remove(hit)
-            elif state is JobState.QUEUED and busy[kind] >= self._plan.workers[kind]:
-                hit.waited += self._looked - max(since, hit.at)
-
-
-def _is_at_work(worker: str | None) -> bool:
-    """Whether a worker's process is there and not stopped."""
-    status = content(Path(f"/proc/{(worker or '').rpartition(':')[2]}/stat")).decode()
-    return status.rpartition(") ")[2][:1] not in ("", "T", "Z")
 
 
 def _insist(ask: Callable[[], T]) -> T:

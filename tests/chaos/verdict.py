@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -58,8 +61,9 @@ def judge(database: Database, objects: ObjectFolder) -> Verdict:
         twice = sum(
             len(session.execute(again).all())
             for again in (
-                select(Artifact.run_id, Artifact.name)
-                .group_by(Artifact.run_id, Artifact.name)
+                # Two evaluations of a run that go on at once each draw its pictures.
+                select(Artifact.run_id, Artifact.evaluation_id, Artifact.name)
+                .group_by(Artifact.run_id, Artifact.evaluation_id, Artifact.name)
                 .having(func.count() > 1),
                 select(Score.evaluation_id, Score.position)
                 .group_by(Score.evaluation_id, Score.position)
@@ -67,28 +71,23 @@ def judge(database: Database, objects: ObjectFolder) -> Verdict:
             )
         )
         run_ids = list(session.scalars(select(Run.id)))
-    found = {run_id: _found(database, objects, run_id) for run_id in run_ids}
+    ended = (_found(database, objects, run_id) for run_id in run_ids)
+    found = [run for run in ended if run is not None]
     wrong = _wrong_files(database, objects)
-    by_width: dict[tuple[str | None, int], list[str]] = defaultdict(list)
+    cohorts: dict[tuple[str | None, int], list[_Found]] = defaultdict(list)
     moved = 0
-    for run_id, run in found.items():
-        if run is None:
-            continue
+    for run in found:
         if len(run.widths) > 1:
             moved += 1
         else:
-            by_width[cohort_key(run.spec), run.widths[0]].append(run_id)
-    for (_, width), ids in by_width.items():
-        for first in range(0, len(ids), width):
-            part = ids[first : first + width]
-            specs = [found[run_id].spec for run_id in part]  # type: ignore[union-attr]
-            for run_id, (trained, model) in zip(part, _undisturbed(specs, width), strict=True):
-                run = found[run_id]
-                assert run is not None
-                right = run.trained.same(trained) and all(
-                    scores == _scores(model, asked) for asked, scores in run.evaluations
-                )
-                wrong += not right
+            cohorts[cohort_key(run.spec), run.widths[0]].append(run)
+    parts = [
+        runs[first : first + width]
+        for (_, width), runs in cohorts.items()
+        for first in range(0, len(runs), width)
+    ]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver")) as processes:
+        wrong += sum(processes.map(_wrong_runs, parts))
     return Verdict(done=done, twice=twice, wrong=wrong, gone=_gone(database, objects), moved=moved)
 
 
@@ -143,6 +142,17 @@ def _gone(database: Database, objects: ObjectFolder) -> int:
         path = objects.path(sha256)
         gone += not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256
     return gone
+
+
+def _wrong_runs(runs: Sequence[_Found]) -> int:
+    """How many of the runs, all of one key and width, are not as those that nothing happened to."""
+    width = runs[0].widths[0]
+    undisturbed = _undisturbed([run.spec for run in runs], width)
+    return sum(
+        not run.trained.same(trained)
+        or any(scores != _scores(model, asked) for asked, scores in run.evaluations)
+        for run, (trained, model) in zip(runs, undisturbed, strict=True)
+    )
 
 
 def _undisturbed(specs: Sequence[RunSpec], width: int) -> list[tuple[Trained, Model]]:
