@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from api.main import create_app
 from api.settings import ApiSettings
+from ml.metric import Score
 from ml.score import score
 from store.beat import beat
 from store.claim import Claim, claim
@@ -118,9 +120,14 @@ class Service:
 
 def scores() -> list[dict[str, Any]]:
     """What mig makes of two perfect codes and a useless one."""
+    return [one.model_dump(mode="json") for one in _scored()]
+
+
+@cache
+def _scored() -> list[Score]:
     factors = np.stack(np.unravel_index(np.arange(60), (3, 4, 5)), axis=1)[:, :2]
     codes = np.column_stack([factors, np.zeros(60)]).astype(float)
-    return [one.model_dump(mode="json") for one in score(codes, factors, ["mig"])]
+    return score(codes, factors, ["mig"])
 
 
 @contextmanager
