@@ -76,6 +76,28 @@ class Experiment(Document):
     links: dict[str, str]
 
 
+class Plan(Document):
+    """What posting a spec would do as things are now; nothing was written."""
+
+    runs: int
+    """Places of the sweep."""
+    reused: int
+    """Those of them whose training is done, under way, or another place's."""
+    parameters: int
+    """Weights of the model; of the largest one, where the sweep has several."""
+    steps: int
+    """To be trained in all, without those that exist already."""
+    seconds: float | None
+    """Of training on one worker, by what runs took here that differ in numbers alone; null before
+    one has been trained."""
+    memory_bytes: int
+    """What weights, gradients and the optimizer take of the device for the largest run, in float32;
+    activations come on top."""
+    position: int | None
+    """Of the first new training in the queue, 1 is next; null if none is needed."""
+    warnings: list[str]
+
+
 class Progress(Document):
     """Where a run stands."""
 

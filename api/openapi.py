@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.documents import Plan
 from api.keys import REPLAYED
 from api.problems import MEDIA_TYPE, Problem
 from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
@@ -116,6 +117,10 @@ EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
             },
         },
     }
+}
+
+DRY_RUN: dict[int | str, dict[str, Any]] = {
+    200: {"model": Plan, "description": "With dry_run: what the request would do."},
 }
 
 NO_ROOM: dict[int | str, dict[str, Any]] = {

@@ -23,6 +23,7 @@ from heddle.tables import (
     console,
     experiment_table,
     file_score_table,
+    plan_table,
     run_table,
     score_table,
     size_of,
@@ -134,6 +135,7 @@ def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) ->
     metavar="TEXT",
     help="Name this request: posted again with its key, it makes no second experiment.",
 )
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, and what it takes.")
 @_json_option
 @_url_option
 def submit(
@@ -141,6 +143,7 @@ def submit(
     watched: bool,
     overrides: tuple[str, ...],
     key: str | None,
+    dry_run: bool,
     as_json: bool,
     url: str | None,
 ) -> None:
@@ -152,6 +155,9 @@ def submit(
     for assignment in overrides:
         override(document, assignment)
     with connect(url) as client:
+        if dry_run:
+            _show_plan(client.plan(document), as_json)
+            return
         experiment = client.submit(document, idempotency_key=key)
         if not as_json:
             console().print(experiment_table(experiment, {}))
@@ -464,6 +470,16 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
             click.confirm(f"Delete {what} for good?", abort=True, err=True)
         work.delete()
         click.echo(f"{work.id} is deleted", err=True)
+
+
+def _show_plan(plan: httpx.Response, as_json: bool) -> None:
+    if as_json:
+        click.echo(plan.content)
+        return
+    document = plan.json()
+    console().print(plan_table(document))
+    for warning in document["warnings"]:
+        console().print(warning)
 
 
 def _watch(client: Client, experiment: Experiment, as_json: bool) -> None:

@@ -114,6 +114,14 @@ class Client:
             self, self._repeat("/v1/experiments", json=read_spec(spec), headers=headers)
         )
 
+    def plan(self, spec: Mapping[str, Any] | str | Path) -> httpx.Response:
+        """What `submit` would do with a spec, without doing it; it raises what that would.
+
+        The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position and
+        warnings.
+        """
+        return self._repeat("/v1/experiments", params={"dry_run": "true"}, json=read_spec(spec))
+
     def experiment(self, experiment_id: str) -> Experiment:
         return Experiment(self, self.get(f"/v1/experiments/{experiment_id}"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -38,6 +39,25 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
         if failed:
             row += _why(failed.get(run.id))
         _add_row(table, row)
+    return table
+
+
+def plan_table(plan: Mapping[str, Any]) -> Table:
+    """What posting a spec would do, one row a fact."""
+    table = _table("nothing was written", ["", ""])
+    seconds, position = plan["seconds"], plan["position"]
+    facts = {
+        "runs": f"{plan['runs']}, {plan['reused']} of them reused",
+        "weights of a model": f"{plan['parameters']:,}",
+        "steps to train": f"{plan['steps']:,}",
+        "on one worker": "not known before a run of the kind has been trained"
+        if seconds is None
+        else str(timedelta(seconds=round(seconds))),
+        "memory of a run": f"{decimal(plan['memory_bytes'])} and its activations",
+        "place in the queue": "none needed" if position is None else str(position),
+    }
+    for name, value in facts.items():
+        _add_row(table, [name, value])
     return table
 
 

@@ -42,6 +42,15 @@ def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
         }
 
 
+def parameter_counts(spec: RunSpec) -> dict[str, int]:
+    """How many weights each network of a run has, by its name; no data set is opened."""
+    modules = build(spec, spec.dataset.image_shape())
+    return {
+        name: sum(parameter.numel() for parameter in module.parameters())
+        for name, module in modules.items()
+    }
+
+
 def groups_of(modules: Mapping[str, nn.Module]) -> dict[str, tuple[str, ...]]:
     """The groups of parameters that are moved together, each with its networks."""
     return {"model": MODEL, **{name: (name,) for name in modules if name not in MODEL}}

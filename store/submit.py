@@ -149,10 +149,10 @@ def submitted_before(database: Database, owner: str, request: KeyedRequest) -> S
 def _write(session: Session, submission: _Submission) -> None:
     runs = submission.runs
     train_ids = {run.train_id for run in runs}
-    current = _current(session, train_ids)
+    current = current_runs(session, train_ids)
     with announcing(session, current.values()):
         # Looked up before they were locked, so look again.
-        if current and _current(session, train_ids) != current:
+        if current and current_runs(session, train_ids) != current:
             raise _Outrun
         now = session.scalar(select(db_now()))
         if submission.force:
@@ -168,7 +168,7 @@ def _write(session: Session, submission: _Submission) -> None:
         _raise_priority(session, current.values(), submission.experiment["priority"])
 
 
-def _current(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
+def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
     """The runs to join: {train_id: run id}."""
     return {
         train_id: run_id

@@ -6,31 +6,37 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from api.body import JsonBody
 from api.context import Context, Here
-from api.documents import Experiment, Page, experiment_document
+from api.documents import Experiment, Page, Plan, experiment_document
+from api.dry_run import plan_document
 from api.keys import REPLAYED, IdempotencyKey, keyed
-from api.openapi import EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, UNREADABLE
+from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, UNREADABLE
 from api.planning import plan
 from api.queries import Cursor, Limit, link_next
 from store import cancel, queries
 from store.delete import delete_experiment, pin_experiment
+from store.foresee import foresee
 from store.keyed import KeyedRequest
 from store.states import RunState
 from store.submit import Submitted, submit, submitted_before
+from store.troubles import troubles
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
 OWNER = "local"
 Force = Annotated[bool, Query(description="Train anew what exists already.")]
+DryRun = Annotated[bool, Query(description="Only tell what would be done; nothing is written.")]
 
 
 @router.post(
     "",
     operation_id="create_experiment",
     status_code=HTTPStatus.ACCEPTED,
-    responses=EXPERIMENT_ACCEPTED | UNREADABLE,
+    response_model=Experiment,
+    responses=EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE,
     openapi_extra={"requestBody": EXPERIMENT_BODY},
 )
 def create(
@@ -39,18 +45,22 @@ def create(
     response: Response,
     afterwards: BackgroundTasks,
     force: Force = False,
+    dry_run: DryRun = False,
     key: IdempotencyKey = None,
-) -> Experiment:
+) -> Experiment | JSONResponse:
     """Post a spec; its runs are written down, and worked on when a worker is free.
 
     Work that exists already is not done twice: such a run says `reused`. With an
     `Idempotency-Key` the request itself is safe to repeat: sent again with the same key, body and
     `force`, it is answered with the experiment that it made the first time, also while the first
-    is under way.
+    is under way. With `dry_run` nothing is written, and the answer (200) is what would be done:
+    it is refused exactly when the real request would be.
     """
     request = None if key is None else keyed(key, spec, force=force)
     # Before the spec is checked: what it names may be gone since, and a sweep is long.
     before = None if request is None else submitted_before(here.database, OWNER, request)
+    if dry_run:
+        return JSONResponse(_plan(here, spec, force, before).model_dump(mode="json"))
     posted = before or _post(here, spec, force, request)
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/experiments/{posted.id}"
@@ -136,6 +146,17 @@ def _post(here: Context, spec: Any, force: bool, request: KeyedRequest | None) -
         runs=runs,
         force=force,
         request=request,
+    )
+
+
+def _plan(here: Context, spec: Any, force: bool, before: Submitted | None) -> Plan:
+    experiment, runs = plan(spec)
+    return plan_document(
+        [run.spec for run in experiment.runs],
+        runs,
+        foresee(here.database, runs, force=force),
+        troubles(here.database),
+        made=None if before is None else before.id,
     )
 
 

@@ -27,7 +27,6 @@ from store.queries.usage import Usage, usage
 
 __all__ = [
     "Artifact",
-    "Curves",
     "Evaluation",
     "Event",
     "Experiment",

@@ -55,6 +55,27 @@ def test_submit_reads_standard_input(server: FakeServer) -> None:
     assert json.loads(server.requests[0].content) == {"dataset": {"name": "dsprites"}}
 
 
+def test_submit_can_show_what_it_would_do(server: FakeServer) -> None:
+    plan = {
+        "runs": 4,
+        "reused": 1,
+        "parameters": 1_200_000,
+        "steps": 900_000,
+        "seconds": 3725.2,
+        "memory_bytes": 19_200_000,
+        "position": 3,
+        "warnings": ["Two seeds are few."],
+    }
+    server.instead = [lambda _: httpx.Response(200, json=plan)] * 2
+    shown = heddle("submit", "-", "--dry-run", stdin="seed: 1\n").output
+    for part in ("4, 1 of them reused", "1,200,000", "900,000", "1:02:05", "19.2 MB", "3"):
+        assert part in shown
+    assert "Two seeds are few." in shown
+    assert server.requests[0].url.params["dry_run"] == "true"
+    document = json.loads(heddle("submit", "-", "--dry-run", "--json", stdin="seed: 1\n").output)
+    assert document == plan
+
+
 def test_submit_may_be_given_a_key(server: FakeServer) -> None:
     assert heddle("submit", "-", "--key", "clé", stdin="seed: 1\n").exit_code == 0
     assert server.requests[0].headers["Idempotency-Key"].encode() == "clé".encode()
