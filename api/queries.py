@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import AwareDatetime
 
 from api.body import storable
 from ml.registry import nearest
@@ -15,6 +17,16 @@ from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+
+Since = Annotated[
+    AwareDatetime | None, Query(description="Not older than this, as in 2026-01-31T00:00:00Z.")
+]
+Until = Annotated[AwareDatetime | None, Query(description="Older than this.")]
+
+
+def seconds(moment: datetime | None) -> float | None:
+    """A moment as the store has it."""
+    return None if moment is None else moment.timestamp()
 
 
 def only_known(request: Request) -> None:

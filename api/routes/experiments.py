@@ -15,12 +15,12 @@ from api.dry_run import plan_document
 from api.keys import REPLAYED, IdempotencyKey, keyed
 from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, UNREADABLE
 from api.planning import plan
-from api.queries import Cursor, Limit, link_next
+from api.queries import Cursor, Limit, Since, Until, link_next, seconds
 from store import cancel, queries
 from store.delete import delete_experiment, pin_experiment
 from store.foresee import foresee
 from store.keyed import KeyedRequest
-from store.states import RunState
+from store.states import ExperimentState, RunState
 from store.submit import Submitted, submit, submitted_before
 from store.troubles import troubles
 
@@ -74,11 +74,31 @@ def index(
     here: Here,
     request: Request,
     response: Response,
+    name: Annotated[str | None, Query(description="In its name, in capitals or not.")] = None,
+    tag: str | None = None,
+    state: ExperimentState | None = None,
+    dataset: Annotated[str | None, Query(description="Of one of its runs.")] = None,
+    objective: Annotated[str | None, Query(description="Of one of its runs.")] = None,
+    owner: str | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Experiment]:
-    """Experiments, newest first."""
-    page = queries.experiments(here.database, limit=limit, cursor=cursor)
+    """Experiments that meet every condition given, newest first."""
+    page = queries.experiments(
+        here.database,
+        name=name,
+        tag=tag,
+        state=state,
+        dataset=dataset,
+        objective=objective,
+        owner=owner,
+        since=seconds(since),
+        until=seconds(until),
+        limit=limit,
+        cursor=cursor,
+    )
     link_next(request, response, page.next_cursor)
     usage = queries.usage(here.database, [found.id for found in page.items])
     items = [experiment_document(found, None, None, usage[found.id]) for found in page.items]

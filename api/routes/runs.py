@@ -23,7 +23,7 @@ from api.documents import (
 from api.files import file_route, serve_file
 from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
 from api.planning import plan_evaluation
-from api.queries import Cursor, Limit, link_next
+from api.queries import Cursor, Limit, Since, Until, link_next, seconds
 from api.routes.evaluations import asked_document
 from ml.registry import find
 from store import cancel, queries
@@ -49,6 +49,9 @@ def index(
     dataset: str | None = None,
     objective: str | None = None,
     tag: Annotated[str | None, Query(description="Held by an experiment with this tag.")] = None,
+    owner: Annotated[str | None, Query(description="Held by one of this owner.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Run]:
@@ -60,6 +63,9 @@ def index(
         dataset=dataset,
         objective=objective,
         tag=tag,
+        owner=owner,
+        since=seconds(since),
+        until=seconds(until),
         limit=limit,
         cursor=cursor,
     )

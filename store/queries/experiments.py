@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from store import tables
 from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
+from store.queries.tags import has_tag
 from store.states import (
     ExperimentState,
     RunState,
@@ -70,17 +72,82 @@ def experiment(database: Database, id: str) -> Experiment:
         return _experiments(session, [row])[0]
 
 
-def experiments(database: Database, *, limit: int, cursor: str | None = None) -> Page[Experiment]:
-    """Experiments, newest first.
+def experiments(
+    database: Database,
+    *,
+    name: str | None = None,
+    tag: str | None = None,
+    state: ExperimentState | None = None,
+    dataset: str | None = None,
+    objective: str | None = None,
+    owner: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    limit: int,
+    cursor: str | None = None,
+) -> Page[Experiment]:
+    """Experiments that meet every condition given, newest first.
+
+    Args:
+        database: where to look.
+        name: only those whose name has this in it, in capitals or not.
+        tag: only those with this tag.
+        state: only those in this state.
+        dataset: only those with a run on the dataset of this name.
+        objective: only those with a run with the objective of this name.
+        owner: only those of this owner.
+        since: only those posted at this moment or later, in Unix seconds.
+        until: only those posted before this moment.
+        limit: at most so many.
+        cursor: where the previous page ended.
 
     Raises:
         BadCursor: if the cursor is not one that this list gave.
     """
-    query = select(tables.Experiment).order_by(tables.Experiment.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(tables.Experiment.id < decode(cursor, "exp"))
+    experiment = tables.Experiment
+    query = select(experiment).order_by(experiment.id.desc())
+    if name is not None:
+        query = query.where(experiment.name.icontains(name, autoescape=True))
+    if dataset is not None:
+        query = query.where(experiment.id.in_(_holding(tables.Run.dataset == dataset)))
+    if objective is not None:
+        query = query.where(experiment.id.in_(_holding(tables.Run.objective == objective)))
+    if owner is not None:
+        query = query.where(experiment.owner == owner)
+    if since is not None:
+        query = query.where(experiment.created_at >= since)
+    if until is not None:
+        query = query.where(experiment.created_at < until)
+    after = None if cursor is None else decode(cursor, "exp")
     with database.read() as session:
-        return cut(_experiments(session, session.scalars(query).all()), limit)
+        if tag is not None:
+            query = query.where(has_tag(session, tag))
+        return cut(list(islice(_in_state(session, query, state, after, limit), limit + 1)), limit)
+
+
+def _in_state(
+    session: Session,
+    query: Select[tables.Experiment],
+    state: ExperimentState | None,
+    after: str | None,
+    limit: int,
+) -> Iterator[Experiment]:
+    """Those that are in a state, which is made of their runs': it is not known to the database."""
+    while True:
+        part = query if after is None else query.where(tables.Experiment.id < after)
+        rows = session.scalars(part.limit(limit + 1)).all()
+        for found in _experiments(session, rows):
+            if state is None or found.state is state:
+                yield found
+        if len(rows) <= limit:
+            return
+        after = rows[-1].id
+
+
+def _holding(which: ColumnElement[bool]) -> Select[str]:
+    """The ids of the experiments that hold such runs."""
+    link = tables.ExperimentRun
+    return select(link.experiment_id).join(tables.Run, tables.Run.id == link.run_id).where(which)
 
 
 def experiment_runs(database: Database, experiment_id: str) -> list[ExperimentRun]:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, true
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from store import tables
@@ -16,6 +15,7 @@ from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
 from store.parts import parts
+from store.queries.tags import has_tag
 from store.states import (
     JobKind,
     JobState,
@@ -77,6 +77,9 @@ def runs(
     dataset: str | None = None,
     objective: str | None = None,
     tag: str | None = None,
+    owner: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
     limit: int,
     cursor: str | None = None,
 ) -> Page[Run]:
@@ -89,6 +92,9 @@ def runs(
         dataset: only runs on the dataset of this name.
         objective: only runs with the objective of this name.
         tag: only runs that some experiment with this tag holds.
+        owner: only runs that some experiment of this owner holds.
+        since: only runs that were first asked for at this moment or later, in Unix seconds.
+        until: only runs that were first asked for before this moment.
         limit: at most so many.
         cursor: where the previous page ended.
 
@@ -109,15 +115,26 @@ def runs(
         query = query.where(tables.Run.dataset == dataset)
     if objective is not None:
         query = query.where(tables.Run.objective == objective)
+    if since is not None:
+        query = query.where(tables.Run.created_at >= since)
+    if until is not None:
+        query = query.where(tables.Run.created_at < until)
+    if owner is not None:
+        query = query.where(tables.Run.id.in_(_held_by(tables.Experiment.owner == owner)))
     with database.read() as session:
         if tag is not None:
-            tagged = (
-                select(link.run_id)
-                .join(tables.Experiment, tables.Experiment.id == link.experiment_id)
-                .where(_has_tag(session, tag))
-            )
-            query = query.where(tables.Run.id.in_(tagged))
+            query = query.where(tables.Run.id.in_(_held_by(has_tag(session, tag))))
         return cut(_runs(session, query), limit)
+
+
+def _held_by(which: ColumnElement[bool]) -> Select[str]:
+    """The ids of the runs that such experiments hold."""
+    link = tables.ExperimentRun
+    return (
+        select(link.run_id)
+        .join(tables.Experiment, tables.Experiment.id == link.experiment_id)
+        .where(which)
+    )
 
 
 def spec_of(database: Database, run_id: str) -> dict[str, Any]:
@@ -163,14 +180,6 @@ def queue_position(database: Database, run_id: str) -> int | None:
 _SELECT_RUNS = select(tables.Run, tables.Job).join(
     tables.Job, (tables.Job.run_id == tables.Run.id) & (tables.Job.kind == JobKind.TRAIN)
 )
-
-
-def _has_tag(session: Session, tag: str) -> ColumnElement[bool]:
-    tags = tables.Experiment.tags
-    if session.get_bind().dialect.name == "postgresql":
-        return cast(tags, JSONB).contains([tag])
-    each = func.json_each(tags).table_valued("value")
-    return select(true()).select_from(each).where(cast(each.c.value, Text) == tag).exists()
 
 
 def _runs(session: Session, query: Select[tables.Run, tables.Job]) -> list[Run]:

@@ -240,6 +240,28 @@ def test_filters_choose_runs(filtered: Service, query: str, objectives: list[str
     assert [one["objective"] for one in found] == objectives
 
 
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("name=TW", ["two"]),
+        ("tag=demo&owner=local", ["one"]),
+        ("state=queued", ["two"]),
+        ("dataset=digits&objective=beta_vae", ["one"]),
+        ("since=2020-01-01T00:00:00Z", ["two", "one"]),
+        ("until=2020-01-01T01:00:00%2B01:00", []),
+    ],
+)
+def test_filters_choose_experiments(filtered: Service, query: str, names: list[str]) -> None:
+    found = filtered.json(f"/v1/experiments?{query}")["items"]
+    assert [one["name"] for one in found] == names
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "until=2020-01-01T00:00:00", "state=done"])
+def test_a_filter_that_cannot_be_meant_is_named(filtered: Service, query: str) -> None:
+    [error] = problem(filtered.get(f"/v1/experiments?{query}"), 422)["errors"]
+    assert error["path"] == query.partition("=")[0]
+
+
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
     """Every statement that is sent to a database."""

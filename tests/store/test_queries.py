@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from store.beat import beat
+from store.cancel import cancel_experiment
 from store.cursors import decode
 from store.errors import BadCursor, NotFound
 from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
-from store.states import RunState
+from store.states import ExperimentState, RunState
 from tests.store.lab import EVALUATE, Lab, new_run
 
 
@@ -91,6 +92,53 @@ def test_runs_are_found_by_every_condition(lab: Lab) -> None:
     assert found(tag="paper") == {a, c, d}
     assert found(tag="dem") == set()
     assert found(tag="paper", state=RunState.QUEUED, dataset="dsprites") == {c}
+    assert found(owner="ada") == {a, b, c, d}
+    assert found(owner="bo") == set()
+    moment = run(lab.database, c).created_at
+    assert found(since=moment) == {c, d}
+    assert found(until=moment) == {a, b}
+
+
+def test_experiments_are_found_by_every_condition(lab: Lab) -> None:
+    lab.post("a", name="100% beta", owner="ada", tags=["first"])
+    lab.train()
+    lab.evaluate()
+    of_bo = new_run("b", dataset="digits", objective="vae")
+    lab.post(name="Factor", owner="bo", tags=["second"], runs=[of_bo])
+    lab.post("c", name="1000 betas", owner="ada", tags=["first", "second"])
+    moments = {found.name: found.created_at for found in experiments(lab.database, limit=9).items}
+
+    def names(**options: Any) -> list[str | None]:
+        return [one.name for one in experiments(lab.database, limit=9, **options).items]
+
+    assert names() == ["1000 betas", "Factor", "100% beta"]
+    assert names(name="BETA") == ["1000 betas", "100% beta"]
+    assert names(name="0% b") == ["100% beta"]
+    assert names(tag="second") == ["1000 betas", "Factor"]
+    assert names(owner="bo") == ["Factor"]
+    assert names(dataset="digits") == names(objective="vae") == ["Factor"]
+    assert names(state=ExperimentState.SUCCEEDED) == ["100% beta"]
+    assert names(state=ExperimentState.QUEUED, owner="ada") == ["1000 betas"]
+    assert names(since=moments["Factor"]) == ["1000 betas", "Factor"]
+    assert names(until=moments["Factor"]) == ["100% beta"]
+    assert names(dataset="cars3d") == []
+
+
+def test_a_walk_over_a_state_passes_over_the_others(lab: Lab) -> None:
+    done = []
+    for number in range(9):
+        id = lab.post(f"run {number}")
+        if number % 4 == 0:
+            done.append(id)
+            lab.train()
+            lab.evaluate()
+        else:
+            cancel_experiment(lab.database, id)
+    found = walk(
+        lambda **options: experiments(lab.database, state=ExperimentState.SUCCEEDED, **options),
+        limit=1,
+    )
+    assert found == [[id] for id in reversed(done)]
 
 
 def test_a_run_tells_who_holds_it_and_how_far_it_is(lab: Lab) -> None:
