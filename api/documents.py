@@ -82,19 +82,20 @@ class Plan(Document):
     runs: int
     """Places of the sweep."""
     reused: int
-    """Those of them whose training is done, under way, or another place's."""
+    """Those of them whose run is there, in whatever state, or is another place's."""
     parameters: int
     """Weights of the model; of the largest one, where the sweep has several."""
     steps: int
     """To be trained in all, without those that exist already."""
     seconds: float | None
-    """Of training on one worker, by what runs took here that differ in numbers alone; null before
-    one has been trained."""
+    """Of training on one worker, by what runs took here that differ in numbers alone, with as many
+    side by side as then; null before one has been trained."""
     memory_bytes: int
     """What weights, gradients and the optimizer take of the device for the largest run, in float32;
     activations come on top."""
     position: int | None
-    """Of the first new training in the queue, 1 is next; null if none is needed."""
+    """In the queue, of the first training that is new, or else is taken up again; 1 is next. Null if
+    there is nothing to train."""
     warnings: list[str]
 
 

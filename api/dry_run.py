@@ -61,7 +61,7 @@ def _warnings(
             f"{found.again} of the runs failed or were cancelled before, and would be taken up"
             " again from their newest checkpoint."
         )
-    if found.reused == len(runs):
+    if not found.steps and not found.again:
         yield "Nothing would be trained anew; post it with force=true to train it again."
     seeds = {run.seed for run in runs}
     if len(runs) > len(seeds) and len(seeds) < SEEDS_TO_COMPARE:

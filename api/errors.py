@@ -148,12 +148,15 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
-def _database(_: Request, error: Exception) -> Response:
+def _database(request: Request, error: Exception) -> Response:
     why = why_away(error)
     logger.error("the database %s", why, exc_info=error)
+    # What is written may be so before the connection is lost over which it would be told.
+    doubt = "" if request.method in ("GET", "HEAD") else " What was asked for may be done or not:"
+    again = " look, or send it again with its Idempotency-Key." if doubt else " Try again."
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        f"The database {why} at the moment. Nothing was changed; try again.",
+        f"The database {why} at the moment.{doubt}{again}",
         headers={"Retry-After": str(RETRY_SECONDS)},
     )
 

@@ -151,6 +151,8 @@ def submit(
 
     Example: heddle submit sweep.yaml --set training.steps=5000 --watch
     """
+    if dry_run and (watched or key is not None):
+        raise click.UsageError("--dry-run posts nothing, so it takes neither --watch nor --key")
     document = read_spec(sys.stdin.read() if spec == "-" else Path(spec))
     for assignment in overrides:
         override(document, assignment)
@@ -453,7 +455,7 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
     """Delete an experiment that has ended, with the runs that nothing else holds, for good.
 
     What another experiment, a pin, or an evaluation asked for by itself holds stays. An evaluation
-    of a file is deleted likewise.
+    of a file is deleted likewise; one of a run holds the run no longer, and its scores go with it.
 
     Example: heddle delete exp_01jd3k
     """
@@ -466,6 +468,8 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
             count = len(work.runs())
             runs = f"{count} run{'s' if count != 1 else ''}"
             what += f" ({work.document['name']}: {runs}, {size_of(work)})"
+        elif run := work.document.get("run"):
+            what += f" (its scores stay with {run}, which goes if nothing else holds it)"
         if not yes:
             click.confirm(f"Delete {what} for good?", abort=True, err=True)
         work.delete()
@@ -479,7 +483,7 @@ def _show_plan(plan: httpx.Response, as_json: bool) -> None:
     document = plan.json()
     console().print(plan_table(document))
     for warning in document["warnings"]:
-        console().print(warning)
+        console().print(Text(warning))
 
 
 def _watch(client: Client, experiment: Experiment, as_json: bool) -> None:

@@ -117,6 +117,8 @@ class Client:
     def plan(self, spec: Mapping[str, Any] | str | Path) -> httpx.Response:
         """What `submit` would do with a spec, without doing it; it raises what that would.
 
+        It is told of a request that is new, as one under a random key is.
+
         The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position and
         warnings.
         """

@@ -23,7 +23,7 @@ MEASURED_BY = 10
 class Foreseen:
     """The work that a submission would cause as things are now."""
 
-    #: Places of the sweep whose training exists, is under way, or is another place's.
+    #: Places of the sweep whose run exists, whatever became of it, or is another place's.
     reused: int
     #: Those of them that failed or were cancelled, and would be taken up again.
     again: int
@@ -31,7 +31,8 @@ class Foreseen:
     steps: int
     #: On one worker, by what runs of the kind took; None if one kind has not been measured.
     seconds: float | None
-    #: The place of its first new training in the queue; None if it needs none.
+    #: The place in the queue of the training that comes first among the new, or, where none is new,
+    #: among those that are taken up again; None if there is nothing to train.
     position: int | None
 
 
@@ -52,12 +53,15 @@ def foresee(
                 Job.kind == JobKind.TRAIN, Job.state == JobState.QUEUED, Job.priority >= priority
             )
         )
+        added = new.keys() - current.keys()
+        # What is taken up again is older than what is added.
+        before = (ahead or 0) + (len(again) if added else 0)
         return Foreseen(
-            reused=len(runs) - len(new.keys() - current.keys()),
+            reused=len(runs) - len(added),
             again=len(again),
             steps=sum(left.values()),
             seconds=_seconds(session, [(new[id].cohort_key, steps) for id, steps in left.items()]),
-            position=1 + (ahead or 0) if new.keys() - current.keys() else None,
+            position=1 + before if added or again else None,
         )
 
 
@@ -92,7 +96,10 @@ def _seconds(session: Session, work: Iterable[tuple[str, int]]) -> float | None:
 
 
 def _seconds_of_a_step(session: Session, cohort_key: str) -> float | None:
-    """A run's share of what its cohort took, for a step; from runs that nothing interrupted."""
+    """A run's share of what its cohort took, for a step; from runs that nothing interrupted.
+
+    So it holds for as many runs as were trained side by side then.
+    """
     records = session.execute(
         select(Run.record, Run.steps)
         .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))

@@ -54,7 +54,7 @@ def create(
     `Idempotency-Key` the request itself is safe to repeat: sent again with the same key, body and
     `force`, it is answered with the experiment that it made the first time, also while the first
     is under way. With `dry_run` nothing is written, and the answer (200) is what would be done:
-    it is refused exactly when the real request would be.
+    a request that is new is refused exactly when the real one would be.
     """
     request = None if key is None else keyed(key, spec, force=force)
     # Before the spec is checked: what it names may be gone since, and a sweep is long.
@@ -174,7 +174,7 @@ def _plan(here: Context, spec: Any, force: bool, before: Submitted | None) -> Pl
     return plan_document(
         [run.spec for run in experiment.runs],
         runs,
-        foresee(here.database, runs, force=force),
+        foresee(here.database, runs, force=force and before is None),
         troubles(here.database),
         made=None if before is None else before.id,
     )

@@ -77,8 +77,12 @@ def test_a_failed_run_would_be_taken_up_again(service: Service) -> None:
     service.fail()
     assert service.json(f"/v1/runs/{run_id}")["state"] == RunState.FAILED
     found = planned(service, SPEC)
-    assert (found["reused"], found["steps"]) == (1, 300_000)
-    assert "taken up again" in found["warnings"][0]
+    assert (found["reused"], found["steps"], found["position"]) == (1, 300_000, 1)
+    [warning] = found["warnings"]
+    assert "taken up again" in warning
+    # It is older than what is added.
+    both = planned(service, {**SPEC, "sweep": {"seed": [0, 1]}})
+    assert (both["steps"], both["position"]) == (600_000, 2)
 
 
 def test_a_plan_is_refused_exactly_as_the_real_request(service: Service) -> None:

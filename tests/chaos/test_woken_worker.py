@@ -80,8 +80,9 @@ def test_a_worker_that_wakes_without_its_job_is_gone_within_a_beat_and_replaced(
         send(silent, signal.SIGCONT)
         began = time.monotonic()
         until(lambda: not Path(f"/proc/{silent}").exists())
-        # The beat that is refused, the one after, and what a busy machine takes.
-        assert time.monotonic() - began < BEAT_SECONDS + 3
+        # The beat that is refused, the one after, and what a busy machine takes. With a good lease
+        # in the process it would be ten seconds.
+        assert time.monotonic() - began < BEAT_SECONDS + 6
         until(lambda: job().state is JobState.DONE)
         assert job().fence == 2
 

@@ -64,16 +64,18 @@ def test_submit_can_show_what_it_would_do(server: FakeServer) -> None:
         "seconds": 3725.2,
         "memory_bytes": 19_200_000,
         "position": 3,
-        "warnings": ["Two seeds are few."],
+        "warnings": ["Two seeds [/are] few."],
     }
     server.instead = [lambda _: httpx.Response(200, json=plan)] * 2
     shown = heddle("submit", "-", "--dry-run", stdin="seed: 1\n").output
     for part in ("4, 1 of them reused", "1,200,000", "900,000", "1:02:05", "19.2 MB", "3"):
         assert part in shown
-    assert "Two seeds are few." in shown
+    assert "Two seeds [/are] few." in shown
     assert server.requests[0].url.params["dry_run"] == "true"
     document = json.loads(heddle("submit", "-", "--dry-run", "--json", stdin="seed: 1\n").output)
     assert document == plan
+    assert heddle("submit", "-", "--dry-run", "--key", "a", stdin="seed: 1\n").exit_code == 2
+    assert len(server.requests) == 2
 
 
 def test_submit_may_be_given_a_key(server: FakeServer) -> None:
