@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 BEATS_BETWEEN_TRIES = 10
 """What a job leaves and cannot be kept is tried again after so many beats."""
+MOST_PUTS = 3
+"""So often files are put until that takes less than a lease lasts."""
 
 
 class Lease:
@@ -191,7 +193,13 @@ class Lease:
     def _end(
         self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile]
     ) -> None:
-        artifacts = put(self._stores, files)
+        for _ in range(MOST_PUTS):
+            began = time.monotonic()
+            artifacts = put(self._stores, files)
+            # A folder that hung between two of them may have let the first grow old enough to be
+            # collected.
+            if time.monotonic() - began < self._stores.settings.lease_seconds:
+                break
         if self._trouble is not None:
             self._trouble = None
             self.flush()
@@ -258,8 +266,12 @@ class Lease:
         return self._stores.settings.beat_seconds
 
     def beat_or_lose(self) -> bool:
-        """One beat; whether the lease is lost and the work has not ended yet."""
-        if not self._lost.is_set():
+        """One beat; whether the lease is lost for good and the work has not ended yet.
+
+        One that ran out because the database is away is not: while it is, nobody else can take the
+        job, and afterwards it may still be ours to queue again.
+        """
+        if not self._is_refused():
             if not self._beating.acquire(blocking=False):
                 # The work is writing itself. Other leases must not wait until it has.
                 return False
@@ -275,10 +287,15 @@ class Lease:
                     self._lose()
             finally:
                 self._beating.release()
-        return self._lost.is_set() and not self._over.is_set()
+        return self._is_refused() and not self._over.is_set()
+
+    def _is_refused(self) -> bool:
+        return self._lost.is_set() and isinstance(self._loss, LeaseLost)
 
     def _lose(self, lost: LeaseLost | None = None) -> None:
         """The job is `lost` to another worker, or to a silence whose cause may be the database."""
+        if lost is not None:
+            self._loss = lost
         if not self._over.is_set() and not self._lost.is_set():
             if lost is None and (self._away or self._asking):
                 self._loss = self._away or TimeoutError("the database does not answer a beat")

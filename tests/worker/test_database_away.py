@@ -6,17 +6,20 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from store.beat import beat
 from store.claim import claim
-from store.finish import finish_training
+from store.finish import finish_training, release
 from store.states import JobKind, JobState, RunState
 from store.sweep import _take_back
-from tests.worker.workplace import Trained, Workplace, on_sqlite
+from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
+from worker.files import put
 from worker.sweeping import sweep_now
 from worker.training import train_next
 
@@ -77,6 +80,30 @@ def test_files_are_kept_anew_at_every_try_to_record_them(
     assert workplace.trained(run_id).same(undisturbed)
 
 
+def test_files_that_may_have_grown_old_meanwhile_are_put_once_more(
+    workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    puts = itertools.count()
+
+    def slowly(here: Any, files: Any) -> Any:
+        artifacts = put(here, files)
+        if next(puts) == 0:
+            # The folder hangs for longer than a lease lasts, and a collection comes first.
+            monkeypatch.setattr("worker.lease.time", SimpleNamespace(monotonic=later))
+            for folder in workplace.stores.objects.root.glob("??"):
+                shutil.rmtree(folder)
+        return artifacts
+
+    def later() -> float:
+        monkeypatch.setattr("worker.lease.time", time)
+        return time.monotonic() + 1000
+
+    monkeypatch.setattr("worker.lease.put", slowly)
+    assert train_next()
+    assert workplace.trained(run_id).same(undisturbed)
+
+
 @pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
 def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the_lease(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +123,35 @@ def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the
     workplace.configure(lease_seconds=30)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
+
+
+def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.configure(lease_seconds=0.3, cohort_width=2)
+    runs = workplace.post_sweep({**spec(), "sweep": {"seed": [0, 1]}})
+    ended: list[int] = []
+    monkeypatch.setattr("worker.heart.LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("worker.heart.os._exit", ended.append)
+    since: list[float] = []
+
+    def until_it_is_back(function: Callable[..., Any]) -> Callable[..., Any]:
+        def refused(*args: Any, **kwargs: Any) -> Any:
+            since.append(time.monotonic())
+            if since[-1] - since[0] < 2:
+                raise AWAY
+            return function(*args, **kwargs)
+
+        return refused
+
+    with monkeypatch.context() as without:
+        without.setattr("worker.lease.beat", until_it_is_back(beat))
+        without.setattr("worker.outcome.release", until_it_is_back(release))
+        assert train_next()
+    # A process that holds a job that nobody else can take yet is not ended by force.
+    assert ended == []
+    assert [workplace.job(run_id).state for run_id in runs] == [JobState.QUEUED] * 2
+    assert [workplace.job(run_id).losses for run_id in runs] == [0, 0]
 
 
 def test_leases_that_ran_out_while_nobody_could_renew_them_are_spared_for_a_while(
