@@ -254,7 +254,7 @@ class Artifact(Base):
 
     id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
-    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"), index=True)
     name: Mapped[str]
     sha256: Mapped[str] = mapped_column(index=True)
     media_type: Mapped[str]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from sqlalchemy import text
+
 from store.claim import Claim, claim
 from store.database import Database
 from store.evaluations import Asked, NewFile, evaluate_file, evaluate_run
@@ -108,3 +110,13 @@ class Lab:
     def events(self, experiment_id: str) -> list[str]:
         """The types of an experiment's events, in order."""
         return [event.type for event in events(self.database, experiment_id)]
+
+
+def scans(lab: Lab) -> int:
+    """How often PostgreSQL has read tables from end to end so far."""
+    with lab.database.write() as session:
+        # Every connection tells what it did when its transaction has ended, but not each time.
+        session.execute(text("SELECT pg_stat_force_next_flush()"))
+    with lab.database.read() as session:
+        found = session.scalar(text("SELECT sum(seq_scan) FROM pg_stat_user_tables"))
+    return int(found)

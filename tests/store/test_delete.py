@@ -14,7 +14,7 @@ from store.finish import NewArtifact, acknowledge_cancel, finish_training
 from store.queries import evaluation, experiment, run, usage
 from store.queries.usage import Usage
 from store.tables import Base
-from tests.store.lab import EVALUATE, Lab
+from tests.store.lab import EVALUATE, Lab, scans
 
 
 def rows(lab: Lab) -> dict[str, int]:
@@ -48,6 +48,15 @@ def test_a_deleted_experiment_leaves_no_row(lab: Lab) -> None:
     assert rows(lab) == {}
     with pytest.raises(NotFound):
         delete_experiment(lab.database, experiment_id)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_table_is_scanned_for_each_deleted_run(lab: Lab) -> None:
+    id = lab.post(*(f"run {number}" for number in range(200)))
+    cancel_experiment(lab.database, id)
+    before = scans(lab)
+    delete_experiment(lab.database, id)
+    assert scans(lab) - before < 100
 
 
 def test_a_run_that_another_experiment_holds_stays(lab: Lab) -> None:

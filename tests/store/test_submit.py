@@ -13,7 +13,7 @@ from store.database import Database
 from store.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
 from store.queries import evaluation, experiment, queue_position, run, scores, spec_of
 from store.states import RunState
-from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab, new_run
+from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab, new_run, scans
 
 
 def count(database: Database, table: type[tables.Base]) -> int:
@@ -252,16 +252,6 @@ def test_no_table_is_scanned_for_each_of_a_thousand_runs(lab: Lab) -> None:
     id = lab.post(*(f"run {number}" for number in range(1000)))
     assert scans(lab) - before < 100
     assert experiment(lab.database, id).counts[RunState.QUEUED] == 1000
-
-
-def scans(lab: Lab) -> int:
-    """How often tables were read from end to end so far."""
-    with lab.database.write() as session:
-        # Every connection tells what it did when its transaction has ended, but not each time.
-        session.execute(text("SELECT pg_stat_force_next_flush()"))
-    with lab.database.read() as session:
-        found = session.scalar(text("SELECT sum(seq_scan) FROM pg_stat_user_tables"))
-    return int(found)
 
 
 def test_more_runs_than_fit_one_statement_are_joined_cancelled_and_resumed(
