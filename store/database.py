@@ -37,7 +37,15 @@ from store.mounts import is_network, mount_of, mounts
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
-_CONNECT_SECONDS = 10
+# A host that is gone would else be waited for longer than a lease lasts: by the system's own
+# settings a connection that has fallen silent is noticed after hours.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 # Any fixed number does; it only has to differ from other programs' in the same database.
 _MIGRATION_LOCK = 0x48_45_44_44_4C_45
 
@@ -166,8 +174,7 @@ def _engine(url: URL) -> Engine:
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=40,
-        # A host that is gone would else be waited for longer than a lease lasts.
-        connect_args={"connect_timeout": _CONNECT_SECONDS},
+        connect_args=_PATIENCE,
     )
     event.listen(engine, "connect", _open_postgresql)
     event.listen(engine, "handle_error", _read_only_is_away, retval=True)
