@@ -42,6 +42,9 @@ RETRY_SECONDS = 10.0
 CHECKPOINTS_REST = 2.0
 """Training takes at least so many times as long as the checkpoints of its runs do."""
 
+MOST_REST = 5
+"""For that, a checkpoint is put off by no more than so many times the time between two."""
+
 
 class NonFiniteLoss(ArithmeticError):
     """A loss or its gradient became NaN or infinite; that update did not happen."""
@@ -230,9 +233,12 @@ def train_cohort(
                         run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
                     except NotKept:
                         wait = min(wait, RETRY_SECONDS)
-                    # On slow disks, and with many runs, not all the time.
-                    took = time.monotonic() - now
-                    run.due = time.monotonic() + max(wait, CHECKPOINTS_REST * len(runs) * took)
+                    else:
+                        # On slow disks, and with many runs, not all the time; but one that took
+                        # long must not leave those after it out.
+                        rest = CHECKPOINTS_REST * len(moving) * (time.monotonic() - now)
+                        wait = max(wait, min(rest, MOST_REST * wait))
+                    run.due = time.monotonic() + wait
                     continue_or_stop(wish)
                 if step == training.steps:
                     run.outcome = _model(run, state, data)

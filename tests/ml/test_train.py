@@ -106,8 +106,9 @@ def test_checkpoints_are_kept_by_the_clock_and_change_no_bit(
     assert same_bits(model, train(spec(), data=DIGITS))
 
 
-def test_slow_checkpoints_leave_most_of_the_time_to_training(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("takes", "at"), [(2, [3, 10, 17, 20]), (100, [3, 14, 20])])
+def test_slow_checkpoints_leave_most_of_the_time_to_training_but_not_all(
+    takes: int, at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
     steps: list[int] = []
@@ -121,13 +122,14 @@ def test_slow_checkpoints_leave_most_of_the_time_to_training(
 
         def checkpoint(self, checkpoint: Checkpoint) -> None:
             nonlocal now
-            now += 2
+            now += takes
             steps.append(checkpoint.step)
 
     clock = SimpleNamespace(monotonic=lambda: now + 1e-9 * next(ticks))
     monkeypatch.setattr(training, "time", clock)
-    train(spec(checkpoint_minutes=1e-9), Slow(), data=DIGITS)
-    assert steps == [2, 9, 12]
+    # A step takes a second, and two seconds are between checkpoints that take no time.
+    train(spec(steps=20, checkpoint_minutes=2 / 60), Slow(), data=DIGITS)
+    assert steps == at
 
 
 def test_progress_tells_stage_rate_and_time_left() -> None:
