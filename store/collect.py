@@ -126,12 +126,17 @@ def _remove_object(
     """Remove an object, unless it has just been put once more."""
     # Whoever puts the same content from now on makes a file of its own.
     doomed = folder.root / f"{_DOOMED}{path.name}"
+    old = _now(folder.root) - grace_seconds
     try:
         path.replace(doomed)
     except FileNotFoundError:
         return []  # Another collection was faster.
-    is_young = doomed.stat().st_mtime > _now(folder.root) - grace_seconds
-    if is_young or _named(database, [path.name]):
+    try:
+        wanted = doomed.stat().st_mtime > old or bool(_named(database, [path.name]))
+    except BaseException:
+        doomed.replace(path)
+        raise
+    if wanted:
         doomed.replace(path)
         return []
     return _unlink(doomed)

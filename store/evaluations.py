@@ -74,6 +74,8 @@ def evaluate_file(
                 found = session.scalar(select(Evaluation.id).where(*same))
                 if found is not None:
                     _lock_job(session, found)
+                    if session.scalar(select(Evaluation.id).where(*same)) is None:
+                        continue  # It has been deleted at this moment.
                     _mark(session, found, wanted=True)
                     want_of_file(session, found)
                     return Asked(found, reused=True)
@@ -89,7 +91,7 @@ def evaluate_file(
             # Somebody asked for the same at this moment: on the next try it is there.
             if not remaining:
                 raise
-    raise AssertionError("the last try returns or raises")
+    raise NotFound("evaluation that is not deleted each time it is asked for, of", file.name)
 
 
 def evaluate_run(
@@ -209,7 +211,10 @@ def _check(
     """Make sure that the evaluation is in one of these states, and stays so."""
     if run_id is None:
         _lock_job(session, id)
-    state = session.scalars(select(Evaluation.state).where(Evaluation.id == id)).one()
+    state = session.scalar(select(Evaluation.state).where(Evaluation.id == id))
+    if state is None:
+        # It was there when its lock was asked for.
+        raise NotFound("evaluation", id)
     if state not in allowed:
         known = [known for known in EvaluationState if known in allowed]
         raise WrongState("evaluation", id, state, known)

@@ -90,7 +90,7 @@ def _known(database: Database, folder: MarkedFolder) -> str | None:
 
 def _take(database: Database, folder: MarkedFolder) -> str:
     mark = secrets.token_hex(16)
-    with suppress(IntegrityError), database.write() as session:
+    with suppress(IntegrityError), _unmarked_again(folder, mark), database.write() as session:
         # Others wait here until the mark is on the disk, and then meet an IntegrityError.
         session.execute(insert(Folder).values(kind=folder.kind, mark=mark))
         with folder.writing():
@@ -107,6 +107,18 @@ def _take(database: Database, folder: MarkedFolder) -> str:
     known = _known(database, folder)
     assert known is not None
     return known
+
+
+@contextmanager
+def _unmarked_again(folder: MarkedFolder, mark: str) -> Iterator[None]:
+    """Take a mark off a folder that could not be recorded: nobody would know it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if _read(folder) == mark:
+                (folder.root / MARK).unlink()
+        raise
 
 
 def _holds_files(folder: MarkedFolder) -> bool:

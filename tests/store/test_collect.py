@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -109,6 +110,23 @@ def test_a_file_that_is_put_again_meanwhile_is_young_again(place: Place) -> None
     place.objects.put(b"again")
     assert place.collect(after=HOUR / 4) == Collected()
     assert place.objects.path(sha256).is_file()
+
+
+def test_a_file_comes_back_when_it_cannot_be_looked_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, _ = place.objects.put(b"orphan")
+    look, looks = store.collect._named, itertools.count()
+
+    def named(database: object, digests: object) -> set[str]:
+        if next(looks):
+            raise OSError(28, "No space left on device")
+        return look(database, digests)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store.collect, "_named", named)
+    with pytest.raises(OSError, match="No space"):
+        place.collect()
+    assert place.objects.path(sha256).read_bytes() == b"orphan"
 
 
 @pytest.mark.parametrize("recorded", [True, False])

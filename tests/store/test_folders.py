@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from store.checkpoints import CheckpointFolder
 from store.database import Database
@@ -81,6 +84,25 @@ def test_a_folder_that_was_marked_and_not_recorded_keeps_its_mark(
     check_mark(database, folder)
     check_mark(database, folder)
     assert (folder.root / MARK).read_text() == "0123"
+
+
+def test_a_mark_that_could_not_be_recorded_is_taken_off_again(
+    database: Database, tmp_path: Path
+) -> None:
+    folder = ObjectFolder(tmp_path / "objects")
+    folder.put(b"codes")
+
+    def refuse(_: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
+
+    event.listen(Session, "before_commit", refuse)
+    try:
+        with pytest.raises(OperationalError):
+            check_mark(database, folder)
+    finally:
+        event.remove(Session, "before_commit", refuse)
+    assert not (folder.root / MARK).exists()
+    check_mark(database, folder)
 
 
 def test_a_new_database_does_not_take_the_files_of_another(
