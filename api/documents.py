@@ -94,8 +94,8 @@ class Plan(Document):
     """What weights, gradients and the optimizer take of the device for the largest run, in float32;
     activations come on top."""
     position: int | None
-    """In the queue, of the first training that is new, or else is taken up again; 1 is next. Null if
-    there is nothing to train."""
+    """In the queue, of the first training that is new, or else is taken up again; 1 is next. Null
+    if there is nothing to train."""
     warnings: list[str]
 
 
