@@ -38,6 +38,8 @@ Spec = dict[str, Any]
 
 
 SUCCEEDED = EvaluationState.SUCCEEDED
+WORTH_PROCESSES = 8
+"""Fewer cohorts are trained here sooner than other processes have started."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,11 @@ def judge(database: Database, objects: ObjectFolder) -> Verdict:
         for (_, width), runs in cohorts.items()
         for first in range(0, len(runs), width)
     ]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver")) as processes:
-        wrong += sum(processes.map(_wrong_runs, parts))
+    if len(parts) < WORTH_PROCESSES:
+        wrong += sum(map(_wrong_runs, parts))
+    else:
+        with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver")) as processes:
+            wrong += sum(processes.map(_wrong_runs, parts))
     return Verdict(done=done, twice=twice, wrong=wrong, gone=_gone(database, objects), moved=moved)
 
 

@@ -47,7 +47,7 @@ def spec(**training: Any) -> dict[str, Any]:
     """A run of half a second, with a checkpoint every few steps."""
     return {
         "dataset": "digits",
-        "model": {"name": "burgess", "latent_dim": 4},
+        "model": {"name": "mlp", "hidden": [64], "latent_dim": 4},
         "objective": "beta_vae",
         "training": {
             "steps": STEPS,
