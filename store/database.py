@@ -13,7 +13,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from filelock import FileLock
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -37,6 +37,8 @@ from store.mounts import is_network, mount_of, mounts
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
+# PostgreSQL ends a connection that says nothing in the middle of a transaction for so long.
+_IDLE_MILLISECONDS = 5_000
 # A host that is gone would else be waited for longer than a lease lasts: by the system's own
 # settings a connection that has fallen silent is noticed after hours.
 _PATIENCE = {
@@ -177,7 +179,7 @@ def _engine(url: URL) -> Engine:
         connect_args=_PATIENCE,
     )
     event.listen(engine, "connect", _open_postgresql)
-    event.listen(engine, "handle_error", _read_only_is_away, retval=True)
+    event.listen(engine, "handle_error", _is_away, retval=True)
     return engine
 
 
@@ -206,13 +208,16 @@ def _open_postgresql(connection: Any, _: Any) -> None:
     # PostgreSQL plans the checks of foreign keys once a connection. Planned while the tables are
     # small they scan, and 10,000 runs posted later take 22 s instead of 3.
     connection.execute("SET enable_seqscan = off")
+    # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
+    # hold its locks, and the sweep that waits for them, for as long as the system pleases.
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
     connection.commit()
 
 
-def _read_only_is_away(context: ExceptionContext) -> BaseException | None:
-    # As on SQLite. psycopg calls it an internal error, which nobody would wait out.
+def _is_away(context: ExceptionContext) -> BaseException | None:
+    # psycopg calls both an internal error, which nobody would wait out. On SQLite the first is not.
     error = context.original_exception
-    if isinstance(error, ReadOnlySqlTransaction):
+    if isinstance(error, ReadOnlySqlTransaction | IdleInTransactionSessionTimeout):
         return OperationalError(context.statement, context.parameters, error)
     return None
 

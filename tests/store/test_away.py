@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from store import database as store_database
@@ -63,6 +63,27 @@ def test_postgresql_that_takes_no_writes_is_away(database: Database) -> None:
         session.execute(text("SET TRANSACTION READ ONLY"))
         session.execute(insert(Folder).values(kind="objects", mark="x"))
     assert "not written" in why_away(away.value)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_falls_silent_in_a_transaction_holds_nobody_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 200)
+    silent = Database(database_url)
+    mark(silent)
+    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 60_000)
+    other = Database(database_url)
+    with pytest.raises(DATABASE_AWAY), silent.write() as session:
+        session.execute(update(Folder).values(mark="silent"))
+        with other.write() as at_once:
+            # It waits for the row until the silent one is ended.
+            at_once.execute(update(Folder).values(mark="other"))
+        session.execute(update(Folder).values(mark="silent"))
+    with other.read() as session:
+        assert session.scalar(select(Folder.mark)) == "other"
+    silent.dispose()
+    other.dispose()
 
 
 def test_a_full_disk_of_postgresql_is_told_by_its_code() -> None:
