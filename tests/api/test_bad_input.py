@@ -211,7 +211,7 @@ def test_a_missing_file_is_a_fault_at_the_place_that_names_it(shared: Service) -
         ("runs?experiment=%00", "experiment", "without NUL", None),
         ("runs?dataset=a%00", "dataset", "without NUL", None),
         ("runs?%00=1", "\0", "one of the parameters", None),
-        ("experiments?state=queued", "state", "one of the parameters limit, cursor", None),
+        ("experiments?stat=queued", "stat", "one of the parameters name, tag, state", "state"),
         ("runs/x/scalars?max_points=1", "max_points", "greater than or equal to 2", None),
         ("runs/x?verbose=1", "verbose", "no parameters", None),
         ("catalog?kind=metric", "kind", "no parameters", None),
@@ -231,7 +231,7 @@ def test_a_cursor_of_another_list_is_refused(shared: Service) -> None:
     problem(shared.get(f"/v1/experiments?cursor={cursor}"), 422)
 
 
-@pytest.mark.parametrize("query", ["?forse=true", "?force=perhaps", "?dry_run=true"])
+@pytest.mark.parametrize("query", ["?forse=true", "?force=perhaps", "?dry_run=2"])
 def test_a_post_with_a_wrong_parameter_writes_nothing(shared: Service, query: str) -> None:
     problem(shared.client.post(f"/v1/experiments{query}", json=SPEC), 422)
 

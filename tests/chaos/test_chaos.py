@@ -16,10 +16,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_doubled_or_wrong(tmp_path: Path) -> None:
     plan = Plan(
         runs=4,
-        again=2,
-        files=2,
+        again=1,
+        files=1,
         steps=200,
-        kills=4,
+        kills=3,
         redis=1,
         api=1,
         postgres=1,
