@@ -151,12 +151,14 @@ def _methods(request: Request) -> list[str]:
 def _database(request: Request, error: Exception) -> Response:
     why = why_away(error)
     logger.error("the database %s", why, exc_info=error)
+    reads = request.method in ("GET", "HEAD")
     # What is written may be so before the connection is lost over which it would be told.
-    doubt = "" if request.method in ("GET", "HEAD") else " What was asked for may be done or not:"
-    again = " look, or send it again with its Idempotency-Key." if doubt else " Try again."
+    advice = (
+        "Try again." if reads else "What was asked for may be done or not: look, then try again."
+    )
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        f"The database {why} at the moment.{doubt}{again}",
+        f"The database {why} at the moment. {advice}",
         headers={"Retry-After": str(RETRY_SECONDS)},
     )
 

@@ -455,7 +455,8 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
     """Delete an experiment that has ended, with the runs that nothing else holds, for good.
 
     What another experiment, a pin, or an evaluation asked for by itself holds stays. An evaluation
-    of a file is deleted likewise; one of a run holds the run no longer, and its scores go with it.
+    of a file is deleted likewise; one of a run holds the run no longer, and its scores stay for as
+    long as the run does.
 
     Example: heddle delete exp_01jd3k
     """
@@ -473,7 +474,8 @@ def delete(work_id: str, yes: bool, url: str | None) -> None:
         if not yes:
             click.confirm(f"Delete {what} for good?", abort=True, err=True)
         work.delete()
-        click.echo(f"{work.id} is deleted", err=True)
+        done = "holds its run no longer" if work.document.get("run") else "is deleted"
+        click.echo(f"{work.id} {done}", err=True)
 
 
 def _show_plan(plan: httpx.Response, as_json: bool) -> None:

@@ -91,7 +91,8 @@ def evaluate_file(
             # Somebody asked for the same at this moment: on the next try it is there.
             if not remaining:
                 raise
-    raise NotFound("evaluation that is not deleted each time it is asked for, of", file.name)
+    # It was deleted at every try.
+    raise NotFound("evaluation of the file", file.name)
 
 
 def evaluate_run(

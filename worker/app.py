@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from billiard import pool
@@ -102,6 +103,7 @@ def _tell_of_work_alone(**_: Any) -> None:
 
 
 _queues: set[str] = set()
+_WORK = {JobKind.TRAIN: "worker.training", JobKind.EVALUATE: "worker.evaluation"}
 
 
 @celeryd_after_setup.connect
@@ -114,10 +116,9 @@ def _make_child_ready(**_: Any) -> None:
     parent_death.end_with_parent()
     # Before there is work: a child that follows one that was killed would else take seconds for it
     # when its job is given to others already.
-    if JobKind.TRAIN in _queues:
-        import worker.training
-    if JobKind.EVALUATE in _queues:
-        import worker.evaluation  # noqa: F401
+    for kind, module in _WORK.items():
+        if kind in _queues:
+            import_module(module)
 
 
 @worker_shutting_down.connect

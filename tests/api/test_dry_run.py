@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -95,6 +94,6 @@ def test_a_plan_is_refused_exactly_as_the_real_request(service: Service) -> None
     headers = {"Idempotency-Key": "a"}
     made = service.client.post("/v1/experiments", json=SPEC, headers=headers).json()["id"]
     assert made in planned(service, SPEC, **headers)["warnings"][0]
-    other = json.loads(json.dumps({**SPEC, "seed": 3}))
+    other = {**SPEC, "seed": 3}
     refused = service.client.post("/v1/experiments?dry_run=true", json=other, headers=headers)
     problem(refused, 422)

@@ -28,11 +28,12 @@ def test_without_its_database_a_service_lives_but_is_not_ready(tmp_path: Path) -
         assert service.json("/healthz") == {"status": "ok"}
         answer = service.get("/readyz")
         assert answer.status_code == 503 and answer.json()["database"] == "unreachable"
-        for refused in (
-            service.get("/v1/runs"),
-            service.send(b'{"dataset": "digits", "objective": "vae"}'),
+        for refused, advice in (
+            (service.get("/v1/runs"), "at the moment. Try again"),
+            (service.send(b'{"dataset": "digits", "objective": "vae"}'), "may be done or not"),
         ):
-            assert "database" in problem(refused, 503)["detail"]
+            detail = problem(refused, 503)["detail"]
+            assert "database" in detail and advice in detail
             assert int(refused.headers["retry-after"]) > 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import store.collect
 from store.checkpoints import CheckpointFolder, record_checkpoint
 from store.collect import Collected, collect
+from store.database import Database
 from store.delete import delete_evaluation, delete_experiment, pin_run
 from store.errors import StorageAway
 from store.evaluations import NewFile, evaluate_file
@@ -118,10 +120,10 @@ def test_a_file_comes_back_when_it_cannot_be_looked_up(
     sha256, _ = place.objects.put(b"orphan")
     look, looks = store.collect._named, itertools.count()
 
-    def named(database: object, digests: object) -> set[str]:
+    def named(database: Database, digests: Iterable[str]) -> set[str]:
         if next(looks):
             raise OSError(28, "No space left on device")
-        return look(database, digests)  # type: ignore[arg-type]
+        return look(database, digests)
 
     monkeypatch.setattr(store.collect, "_named", named)
     with pytest.raises(OSError, match="No space"):
@@ -139,8 +141,8 @@ def test_a_file_put_between_look_and_removal_stays(
     look = store.collect._named
     looks = []
 
-    def named(database: object, digests: object) -> set[str]:
-        found = look(database, digests)  # type: ignore[arg-type]
+    def named(database: Database, digests: Iterable[str]) -> set[str]:
+        found = look(database, digests)
         looks.append(found)
         if len(looks) == 1:
             # A worker finishes right after the collector has found no row that names the file.

@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+import store.evaluations as asking
 from store.beat import beat
 from store.cancel import cancel_experiment, cancel_run, resume_run
 from store.claim import Claim, claim
 from store.database import Database
+from store.delete import delete_evaluation
 from store.errors import LeaseLost, NotFound, NotTrained, WrongState
 from store.evaluations import Asked, cancel_evaluation, resume_evaluation
 from store.finish import acknowledge_cancel, fail, finish_evaluation, release
@@ -23,7 +26,7 @@ from store.queries import (
     scores,
     scores_of_evaluation,
 )
-from store.states import RunState
+from store.states import EvaluationState, RunState
 from store.sweep import Swept, sweep
 from store.tables import Job
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
@@ -415,3 +418,25 @@ def test_a_lost_second_look_is_made_again(lab: Lab) -> None:
     assert lab.state(run_id) is RunState.SUCCEEDED
     assert [one.document["name"] for one in scores(lab.database, run_id)] == ["mig", "mig"]
     assert lab.states(experiment_id) == ["succeeded"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_one_that_is_deleted_as_it_is_asked_for_is_made_anew(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = lab.send()
+    lab.evaluate()
+    lock, gone = asking._lock_job, []
+
+    def delete_first(session: Session, evaluation_id: str) -> None:
+        if not gone:
+            gone.append(evaluation_id)
+            delete_evaluation(lab.database, evaluation_id)
+        lock(session, evaluation_id)
+
+    monkeypatch.setattr(asking, "_lock_job", delete_first)
+    again = lab.send()
+    assert gone == [first.id]
+    assert again.id != first.id and not again.reused
+    lab.evaluate()
+    assert evaluation(lab.database, again.id).state is EvaluationState.SUCCEEDED
