@@ -24,6 +24,8 @@ class Beat:
 
     #: Stop at the next good moment, then call `acknowledge_cancel`.
     cancel_requested: bool
+    #: Stop at the next checkpoint and call `release`, as somebody else's turn has come.
+    give_way: bool = False
 
 
 def beat(
@@ -50,10 +52,13 @@ def beat(
         values: dict[str, Any] = {"lease_until": db_now() + lease_seconds}
         if progress is not None:
             values["progress"] = progress
-        cancel_requested = session.scalars(
-            update(Job).where(*still_held(claim)).values(values).returning(Job.cancel_requested)
+        asked = session.execute(
+            update(Job)
+            .where(*still_held(claim))
+            .values(values)
+            .returning(Job.cancel_requested, Job.give_way)
         ).one_or_none()
-        if cancel_requested is None:
+        if asked is None:
             raise LeaseLost(claim.job_id, claim.fence)
         steps = [step for tag in (points or {}).values() for step, _ in tag]
         if points and steps:
@@ -69,4 +74,4 @@ def beat(
                     },
                 )
             )
-    return Beat(cancel_requested=cancel_requested)
+    return Beat(cancel_requested=asked.cancel_requested, give_way=asked.give_way)

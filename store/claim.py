@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
+from store.attempts import Taken, begin_attempts
 from store.database import Database, db_now
 from store.errors import LeaseLost
 from store.moves import move_evaluations, move_jobs, move_runs
+from store.standing import turns
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Job, Run
+from store.turns import Rules, Waiting
 
 ALONE_AFTER_LOSSES = 2
 """A job that was lost so often may be the cause: it goes alone, at a width of one."""
+
+
+DEFAULT_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,9 @@ def claim(
     lease_seconds: float,
     width: int = 1,
     device_model: str | None = None,
+    rules: Rules = DEFAULT_RULES,
 ) -> list[Claim]:
-    """Take up to `width` waiting jobs of a kind, in order of priority and then of age.
+    """Take up to `width` waiting jobs of a kind, in the order of turns (`store.turns`).
 
     Nobody else gets the same jobs until they are released or their leases run out. Fewer come
     back when fewer wait or when others were faster; an empty list is no error.
@@ -76,8 +83,9 @@ def claim(
         lease_seconds: how long the worker may be silent; `beat` renews it.
         width: how many jobs at most.
         device_model: the device that is to train; a width binds where its checkpoint was made.
+        rules: what the order of turns depends on.
     """
-    return _claim(database, kind, true(), width, worker, lease_seconds, device_model)
+    return _claim(database, kind, true(), width, worker, lease_seconds, device_model, rules)
 
 
 def count_beside(database: Database, held: Claim, *, device_model: str, most: int) -> int:
@@ -98,12 +106,13 @@ def claim_beside(
     width: int,
     worker: str,
     lease_seconds: float,
+    rules: Rules = DEFAULT_RULES,
 ) -> list[Claim]:
     """Take up to `width` more jobs that can be trained beside one that is held, in their order."""
     if width < 1 or _goes_alone(held):
         return []
     which = _beside(held, device_model)
-    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds, device_model)
+    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds, device_model, rules)
 
 
 def _claim(
@@ -114,9 +123,10 @@ def _claim(
     worker: str,
     lease_seconds: float,
     device_model: str | None,
+    rules: Rules,
 ) -> list[Claim]:
     with database.write() as session:
-        candidates = _lock_next(session, kind, which, width)
+        candidates = _lock_next(session, kind, which, width, rules)
         if not candidates:
             return []
         order = [job.id for job in candidates]
@@ -128,6 +138,9 @@ def _claim(
                     attempts=Job.attempts + 1,
                     lease_until=db_now() + lease_seconds,
                     worker=worker,
+                    claimed_at=db_now(),
+                    together=1,
+                    give_way=False,
                 )
                 .returning(
                     Job.id,
@@ -139,9 +152,17 @@ def _claim(
                     Job.losses,
                     Job.cohort_key,
                     _width_on(device_model),
+                    Job.owner,
+                    Job.priority,
                 )
-            )
-            claims = [Claim(*row) for row in rows]
+            ).all()
+            claims = [Claim(*row) for *row, _, _ in rows]
+            taken = [
+                Taken(one.job_id, one.fence, kind, one.run_id, one.evaluation_id, owner, priority)
+                for one, (*_, owner, priority) in zip(claims, rows, strict=True)
+            ]
+            begin_attempts(session, taken, worker=worker, device_model=device_model)
+            _count_together(session, worker, len(claims))
             move_runs(
                 session,
                 (taken.trains for taken in claims if taken.evaluation_id is None),
@@ -179,19 +200,47 @@ def _beside(held: Claim, device_model: str) -> ColumnElement[bool]:
     )
 
 
+def _count_together(session: Session, worker: str, taken: int) -> None:
+    """Let the jobs that a worker does side by side share its seconds."""
+    mine = (Job.state == JobState.RUNNING, Job.worker == worker)
+    number = session.scalar(select(func.count()).where(*mine)) or taken
+    if number > 1:
+        session.execute(update(Job).where(*mine).values(together=number))
+
+
 def _lock_next(
-    session: Session, kind: JobKind, which: ColumnElement[bool], width: int
+    session: Session, kind: JobKind, which: ColumnElement[bool], width: int, rules: Rules
 ) -> list[Any]:
-    """The waiting jobs whose turn it is, in order: `id` and `run_id` of each.
+    """The waiting jobs whose turn it is, in order: `id` and `run_id` of each."""
+    now = turns(session, kind, rules)
+    found: list[Any] = []
+    for group in now.order():
+        room = min(width - len(found), now.room(group.owner))
+        if room >= 1:
+            found += _lock_oldest(session, kind, group, which, int(room))
+    return found
+
+
+def _lock_oldest(
+    session: Session, kind: JobKind, group: Waiting, which: ColumnElement[bool], most: int
+) -> list[Any]:
+    """The oldest jobs of a group.
 
     Jobs that another worker is taking at this moment are passed over, not waited for. A job is
     locked through its run, as everywhere, or by itself where it has none.
     """
     waiting = (
-        select(Job.id, Job.run_id, Job.priority, Job.created_at)
-        .where(Job.kind == kind, Job.state == JobState.QUEUED, which)
-        .order_by(Job.priority.desc(), Job.created_at, Job.id)
-        .limit(width)
+        select(Job.id, Job.run_id, Job.created_at)
+        .where(
+            Job.kind == kind,
+            Job.state == JobState.QUEUED,
+            Job.priority == group.priority,
+            Job.owner == group.owner,
+            Job.short == group.short,
+            which,
+        )
+        .order_by(Job.created_at, Job.id)
+        .limit(most)
     )
     queries = [
         waiting.join(Run, Run.id == Job.run_id).with_for_update(
@@ -204,7 +253,7 @@ def _lock_next(
             waiting.where(Job.run_id.is_(None)).with_for_update(skip_locked=True, key_share=True)
         )
     found = [job for query in queries for job in session.execute(query)]
-    return sorted(found, key=lambda job: (-job.priority, job.created_at, job.id))[:width]
+    return sorted(found, key=lambda job: (job.created_at, job.id))[:most]
 
 
 def still_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

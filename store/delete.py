@@ -13,7 +13,17 @@ from store.errors import NotFound, Pinned, WrongState
 from store.held import forget_unheld
 from store.queries.experiments import counts_by_state
 from store.states import EVALUATION_LIVE, EvaluationState, ExperimentState, experiment_state
-from store.tables import Evaluation, Event, Experiment, ExperimentRun, Job, Run, Score
+from store.tables import (
+    Attempt,
+    Evaluation,
+    Event,
+    Experiment,
+    ExperimentRun,
+    Job,
+    LogLine,
+    Run,
+    Score,
+)
 
 _DELETABLE = (ExperimentState.SUCCEEDED, ExperimentState.FAILED, ExperimentState.CANCELLED)
 
@@ -74,7 +84,8 @@ def delete_evaluation(database: Database, id: str) -> None:
             session.execute(update(Evaluation).where(Evaluation.id == id).values(wanted=False))
             forget_unheld(session, [run_id])
             return
-        session.execute(delete(Score).where(Score.evaluation_id == id))
+        for table in (Score, LogLine, Attempt):
+            session.execute(delete(table).where(table.evaluation_id == id))
         session.execute(delete(Job).where(Job.evaluation_id == id))
         session.execute(delete(Evaluation).where(Evaluation.id == id))
 

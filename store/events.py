@@ -10,7 +10,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
-from store.tables import Event, Experiment
+from store.tables import Counter, Event, Experiment
+from store.upsert import insert_into
+
+POSITIONS = "events"
+"""The counter of all events."""
 
 
 class NewEvent(NamedTuple):
@@ -29,9 +33,9 @@ def emit(session: Session, experiment_ids: Iterable[str], type: str, data: dict[
 def emit_all(session: Session, events: Iterable[NewEvent]) -> None:
     """Tell experiments of several events, in the order given within each experiment.
 
-    Numbers are taken under the lock of the experiment's row and held to the commit, so a reader
-    never sees a number before the ones below it. Call it once, last, in a transaction: rows are
-    locked in the order of their ids.
+    Numbers are taken under the lock of the experiment's row, and places among all events under that
+    of their counter's; both are held to the commit, so a reader never sees one before the ones
+    below it. Call it once, last, in a transaction: rows are locked in the order of their ids.
     """
     by_experiment: dict[str, list[NewEvent]] = defaultdict(list)
     for event in events:
@@ -52,4 +56,13 @@ def emit_all(session: Session, events: Iterable[NewEvent]) -> None:
             {**event._asdict(), "number": number, "created_at": now}
             for number, event in enumerate(found, start=first)
         )
+    # The last lock of the transaction, as every other that has events waits for it.
+    last = session.scalars(
+        insert_into(session, Counter)
+        .values(name=POSITIONS, value=len(rows))
+        .on_conflict_do_update(index_elements=["name"], set_={"value": Counter.value + len(rows)})
+        .returning(Counter.value)
+    ).one()
+    for position, row in enumerate(rows, start=last - len(rows) + 1):
+        row["position"] = position
     session.execute(insert(Event), rows)

@@ -11,18 +11,19 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
+from store.attempts import end_attempt
 from store.claim import Claim, hold
 from store.curves import CURVES
 from store.database import Database, db_now
 from store.moves import (
-    end_attempt,
     end_evaluations_of,
+    end_job,
     move_evaluations,
     move_jobs,
     put_back,
     settle,
 )
-from store.states import EvaluationState, JobState
+from store.states import AttemptEnd, EvaluationState, JobState
 from store.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
 from store.want import queue_evaluations
 
@@ -111,7 +112,7 @@ def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
     with _holding(database, claim) as (session, _):
-        end_attempt(
+        end_job(
             session,
             job_id=claim.job_id,
             run_id=claim.run_id,
@@ -121,17 +122,20 @@ def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
         )
 
 
-def release(database: Database, claim: Claim, *, lost: bool = False) -> None:
+def release(
+    database: Database, claim: Claim, *, lost: bool = False, cause: dict[str, Any] | None = None
+) -> None:
     """Let another worker go on with the job; if it was `lost`, that counts as a loss.
 
-    If its cancellation has been asked for meanwhile, the job ends cancelled.
+    If its cancellation has been asked for meanwhile, the job ends cancelled. A `cause`
+    `{type, message}` tells why it is let go, where that is not told already.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
     with _holding(database, claim) as (session, cancel_requested):
         if cancel_requested:
-            end_attempt(
+            end_job(
                 session,
                 job_id=claim.job_id,
                 run_id=claim.run_id,
@@ -144,7 +148,8 @@ def release(database: Database, claim: Claim, *, lost: bool = False) -> None:
                 job_id=claim.job_id,
                 run_id=claim.run_id,
                 evaluation_id=claim.evaluation_id,
-                lost=lost,
+                end=AttemptEnd.LOST if lost else _let_go(session, claim),
+                cause=cause,
             )
 
 
@@ -166,7 +171,13 @@ def _holding(database: Database, claim: Claim) -> Iterator[tuple[Session, bool]]
         yield session, hold(session, claim)
 
 
+def _let_go(session: Session, claim: Claim) -> AttemptEnd:
+    asked = session.scalar(select(Job.give_way).where(Job.id == claim.job_id))
+    return AttemptEnd.GAVE_WAY if asked else AttemptEnd.RELEASED
+
+
 def _done(session: Session, claim: Claim) -> None:
+    end_attempt(session, claim.job_id, AttemptEnd.DONE)
     session.execute(
         move_jobs(JobState.DONE, Job.id == claim.job_id).values(
             lease_until=None, cancel_requested=False

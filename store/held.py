@@ -12,16 +12,18 @@ from store.parts import parts
 from store.states import RUN_LIVE
 from store.tables import (
     Artifact,
+    Attempt,
     Checkpoint,
     Evaluation,
     ExperimentRun,
     Job,
+    LogLine,
     Run,
     Scalars,
     Score,
 )
 
-_OF_RUN = (Score, Artifact, Scalars, Checkpoint, Job, Evaluation)
+_OF_RUN = (Score, Artifact, Scalars, Checkpoint, LogLine, Attempt, Job, Evaluation)
 """Tables with rows of runs, those that refer to others first."""
 
 

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Update, func, select, update
 from sqlalchemy.orm import Session
 
+from store.attempts import end_attempt
 from store.database import db_now
 from store.parts import parts
 from store.states import (
     EVALUATION_LIVE,
+    AttemptEnd,
     EvaluationState,
     JobKind,
     JobState,
@@ -109,7 +111,7 @@ def move_jobs(to: JobState, *which: ColumnElement[bool]) -> Update:
     return update(Job).where(*which, Job.state.in_(sources(to))).values(state=to)
 
 
-def end_attempt(
+def end_job(
     session: Session,
     *,
     job_id: str,
@@ -119,6 +121,7 @@ def end_attempt(
     error: dict[str, Any] | None = None,
 ) -> None:
     """End a running job without a result, and what depends on it."""
+    end_attempt(session, job_id, AttemptEnd(ending), error)
     session.execute(
         move_jobs(JobState(ending), Job.id == job_id).values(
             lease_until=None, cancel_requested=False
@@ -132,13 +135,22 @@ def end_attempt(
 
 
 def put_back(
-    session: Session, *, job_id: str, run_id: str | None, evaluation_id: str | None, lost: bool
+    session: Session,
+    *,
+    job_id: str,
+    run_id: str | None,
+    evaluation_id: str | None,
+    end: AttemptEnd,
+    cause: dict[str, Any] | None = None,
 ) -> None:
-    """Let any worker take a running job that its worker has let go of, or has `lost`."""
+    """Let any worker take a running job that its worker has let go of, or has lost."""
+    end_attempt(session, job_id, end, cause)
+    lost = end is AttemptEnd.LOST
     session.execute(
         move_jobs(JobState.QUEUED, Job.id == job_id).values(
             lease_until=None,
             worker=None,
+            give_way=False,
             losses=Job.losses + 1 if lost else Job.losses,
         )
     )

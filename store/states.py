@@ -45,6 +45,17 @@ class JobKind(StrEnum):
     EVALUATE = "evaluate"  #: Score a trained run and draw its pictures.
 
 
+class AttemptEnd(StrEnum):
+    """How a worker's work on a job came to an end."""
+
+    DONE = "done"  #: Its result is recorded.
+    FAILED = "failed"  #: By an error, which ended the job.
+    CANCELLED = "cancelled"  #: Somebody asked for it.
+    GAVE_WAY = "gave_way"  #: Stopped at a checkpoint, as somebody else's turn had come.
+    RELEASED = "released"  #: Let go for another to go on: the worker ended, a folder was away.
+    LOST = "lost"  #: The worker fell silent, or what several jobs did together broke down.
+
+
 class ExperimentState(StrEnum):
     """What the runs of an experiment add up to."""
 

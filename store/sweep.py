@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 
 from store.announce import announcing
 from store.database import Database, db_now
-from store.moves import Ending, end_attempt, put_back
-from store.states import JobKind, JobState
+from store.moves import Ending, end_job, put_back
+from store.states import AttemptEnd, JobKind, JobState
 from store.tables import Job
 
 
@@ -88,10 +88,17 @@ def _take_back(
             return None
         losses, cancel_requested, worker, progress = found
         if losses + 1 < max_losses and not cancel_requested:
-            put_back(session, job_id=job_id, run_id=run_id, evaluation_id=evaluation_id, lost=True)
+            put_back(
+                session,
+                job_id=job_id,
+                run_id=run_id,
+                evaluation_id=evaluation_id,
+                end=AttemptEnd.LOST,
+                cause={"type": "WorkerLost", "message": f"{worker} fell silent."},
+            )
             return "queued"
         ending: Ending = "cancelled" if cancel_requested else "failed"
-        end_attempt(
+        end_job(
             session,
             job_id=job_id,
             run_id=run_id,

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from store.states import EvaluationState, JobKind, JobState, RunState
+from store.states import AttemptEnd, EvaluationState, JobKind, JobState, RunState
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 # SQLite counts up by itself only in a column that is exactly INTEGER.
@@ -62,6 +62,7 @@ class Base(DeclarativeBase):
         EvaluationState: _enum(EvaluationState),
         JobState: _enum(JobState),
         JobKind: _enum(JobKind),
+        AttemptEnd: _enum(AttemptEnd),
     }
 
 
@@ -196,7 +197,8 @@ class Job(Base):
     evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
     state: Mapped[JobState]
     priority: Mapped[int]
-    owner: Mapped[str | None]
+    #: Always there; only the column, which SQLite would have to make anew, allows none.
+    owner: Mapped[str] = mapped_column(nullable=True)
     created_at: Mapped[float]
     #: Rises with every claim and never falls; every write of a worker must name the newest.
     fence: Mapped[int]
@@ -213,10 +215,70 @@ class Job(Base):
     #: The width of the cohort that made its newest checkpoint, and the model of its device.
     cohort_width: Mapped[int | None]
     cohort_device: Mapped[str | None]
+    #: Jobs of one key take about as long, a step for training and in all for an evaluation.
+    pace_key: Mapped[str | None] = mapped_column(index=True)
+    #: Whether it is so short that somebody may be waiting for it (`store.turns`).
+    short: Mapped[bool] = mapped_column(server_default=false())
+    #: Since when its worker has it, or had it last.
+    claimed_at: Mapped[float | None]
+    #: How many jobs its worker does side by side, this one included.
+    together: Mapped[int] = mapped_column(server_default=text("1"))
+    #: Its worker is to stop at a checkpoint, as somebody else's turn has come.
+    give_way: Mapped[bool] = mapped_column(server_default=false())
 
 
-# In the order of claims, which then read its beginning and sort nothing.
-Index("ix_jobs_in_order", Job.state, Job.kind, Job.priority.desc(), Job.created_at, Job.id)
+# In this order claims look at who waits, and then at what waits longest.
+Index(
+    "ix_jobs_in_turn",
+    Job.state,
+    Job.kind,
+    Job.priority,
+    Job.owner,
+    Job.short,
+    Job.created_at,
+    Job.id,
+)
+
+
+class Attempt(Base):
+    """What came of one claim of a job."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index(None, "run_id", "began_at"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[JobKind]
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"), index=True)
+    owner: Mapped[str | None]
+    worker: Mapped[str]
+    device_model: Mapped[str | None]
+    began_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    #: How it ended; None while it goes on.
+    end: Mapped[AttemptEnd | None]
+    #: Why, where there is more to say: the error of a failure, for instance.
+    cause: Mapped[dict[str, Any] | None]
+    #: How many jobs its worker did side by side at the end.
+    together: Mapped[int | None]
+    #: What the worker measured of itself: steps from and to, seconds of stepping, energy.
+    measured: Mapped[dict[str, Any] | None]
+
+
+class Served(Base):
+    """What workers have done for an owner's jobs of a kind and priority (`store.turns`)."""
+
+    __tablename__ = "served"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: Seconds of workers, each worth half for every half-life that had passed `at` this moment.
+    seconds: Mapped[float]
+    at: Mapped[float]
+    #: When a worker last took such a job.
+    claimed_at: Mapped[float]
 
 
 class Score(Base):
@@ -281,12 +343,58 @@ class Event(Base):
     """Something that happened in an experiment; numbers run from 1 without gaps."""
 
     __tablename__ = "events"
+    __table_args__ = (Index(None, "experiment_id", "position"),)
 
     experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: Its place among the events of all experiments, in the order of the commits.
+    position: Mapped[int] = mapped_column(BigInteger, unique=True)
     type: Mapped[str]
     data: Mapped[dict[str, Any]]
     created_at: Mapped[float]
+
+
+class Counter(Base):
+    """A number that rises under its row's lock, so that what it numbers is in commit order."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogLine(Base):
+    """A line that a worker logged of a run, or of an evaluation of a file."""
+
+    __tablename__ = "log_lines"
+    __table_args__ = (Index(None, "run_id", "id"), Index(None, "evaluation_id", "id"))
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    #: By the worker's clock.
+    at: Mapped[float]
+    level: Mapped[str]
+    worker: Mapped[str]
+    message: Mapped[str]
+
+
+class Worker(Base):
+    """A process that takes jobs; it says so again and again for as long as it lives."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    host: Mapped[str]
+    pid: Mapped[int]
+    device: Mapped[str]
+    device_model: Mapped[str]
+    #: Of the device, in bytes; None where it cannot be told.
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
 
 
 class Folder(Base):

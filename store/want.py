@@ -22,6 +22,9 @@ from store.states import (
 )
 from store.tables import Evaluation, Experiment, ExperimentRun, Job
 
+LOCAL = "local"
+"""Whose jobs are that nobody has put a name to."""
+
 
 def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
     """See to it that these evaluations of these runs will come about.
@@ -113,7 +116,7 @@ def new_job(
         "evaluation_id": evaluation_id,
         "state": JobState.QUEUED,
         "priority": priority,
-        "owner": owner,
+        "owner": owner or LOCAL,
         "created_at": now,
         "fence": 0,
         "attempts": 0,

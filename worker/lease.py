@@ -63,6 +63,7 @@ class Lease:
         self._progress: Progress | None = None
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
         self._cancelled = False
+        self._give_way = False
         #: Why files cannot be kept at the moment.
         self._trouble: str | None = None
         self._lost = threading.Event()
@@ -228,7 +229,9 @@ class Lease:
             raise self._loss
         if self._cancelled:
             return Wish.CANCEL
-        return Wish.PAUSE if draining.under_way() else Wish.CONTINUE
+        # What follows training is short, and would begin again.
+        gives_way = self._give_way and progress.stage in ("preparing", "training")
+        return Wish.PAUSE if gives_way or draining.under_way() else Wish.CONTINUE
 
     def flush(self) -> None:
         """Record what the next beat would have carried. Raises `LeaseLost`."""
@@ -260,6 +263,7 @@ class Lease:
         self._away = None
         self._renewed = began
         self._cancelled = answer.cancel_requested
+        self._give_way = answer.give_way
 
     @property
     def beat_seconds(self) -> float:

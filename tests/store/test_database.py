@@ -25,7 +25,7 @@ def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> No
 def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
     migrate(database_url)
     with database.read() as session:
-        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0005"]
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0006"]
 
 
 OLD_ROWS = {
@@ -36,6 +36,7 @@ OLD_ROWS = {
     "jobs": "('j', 'evaluate', 'r', 'v', 'done', 3, 'o', 0, 1, NULL, 'w', 1, 0, NULL, false)",
     "scores": "(7, 'r', 'v', 0, '{}')",
     "artifacts": "(1, 'r', 'v', 'a', 'sha', 'image/png', 3, 0)",
+    "events": "('e', 1, 'note', '{}', 0)",
 }
 
 
@@ -56,6 +57,8 @@ def test_a_database_of_the_first_schema_keeps_its_rows(empty_database_url: str) 
             after = session.execute(text(f"SELECT * FROM {table}")).mappings().one()
             assert dict(row).items() <= dict(after).items()
         assert session.scalars(text("SELECT wanted FROM evaluations")).one() in (0, False)
+        assert session.scalars(text("SELECT position FROM events")).one() == 1
+        assert session.scalars(text("SELECT value FROM counters")).one() == 1
     # What referred to the tables that were made anew still does.
     with pytest.raises(IntegrityError), database.write() as session:
         session.execute(text("DELETE FROM evaluations"))

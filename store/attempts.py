@@ -1,0 +1,103 @@
+"""What came of each claim of a job, and what its owner was served by it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from store.database import db_now
+from store.states import AttemptEnd, JobKind
+from store.tables import Attempt, Job, Served
+from store.turns import accrued, faded
+from store.upsert import insert_into
+
+MEASURED = "measured"
+"""Under this name a job's progress has what its worker measured of itself."""
+
+
+class Taken(NamedTuple):
+    """A job as it was just claimed."""
+
+    job_id: str
+    fence: int
+    kind: JobKind
+    run_id: str | None
+    evaluation_id: str | None
+    owner: str
+    priority: int
+
+
+def begin_attempts(
+    session: Session, taken: list[Taken], *, worker: str, device_model: str | None
+) -> None:
+    """Write down that these jobs were taken now; called in the claim's transaction."""
+    now = session.scalar(select(db_now()))
+    session.execute(
+        insert(Attempt),
+        [
+            {
+                **{name: value for name, value in one._asdict().items() if name != "priority"},
+                "worker": worker,
+                "device_model": device_model,
+                "began_at": now,
+            }
+            for one in taken
+        ],
+    )
+    # In one order for all, so that nobody waits in a circle.
+    for owner, kind, priority in sorted({(one.owner, one.kind, one.priority) for one in taken}):
+        first = {"owner": owner, "kind": kind, "priority": priority}
+        session.execute(
+            insert_into(session, Served)
+            .values(**first, seconds=0.0, at=now, claimed_at=now)
+            .on_conflict_do_update(
+                index_elements=["owner", "kind", "priority"], set_={"claimed_at": now}
+            )
+        )
+
+
+def end_attempt(
+    session: Session,
+    job_id: str,
+    end: AttemptEnd,
+    cause: dict[str, Any] | None = None,
+) -> None:
+    """Write down how a job's worker has ended with it, before the job itself is changed."""
+    job = session.execute(
+        select(
+            Job.fence,
+            Job.kind,
+            Job.owner,
+            Job.priority,
+            Job.claimed_at,
+            Job.together,
+            Job.progress,
+            db_now().label("now"),
+        ).where(Job.id == job_id)
+    ).one()
+    now = job.now
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.fence == job.fence)
+        .values(
+            ended_at=now,
+            end=end,
+            cause=cause,
+            together=job.together,
+            measured=(job.progress or {}).get(MEASURED),
+        )
+    )
+    this = (
+        Served.owner == job.owner,
+        Served.kind == job.kind,
+        Served.priority == job.priority,
+    )
+    before = session.execute(
+        select(Served.seconds, Served.at).where(*this).with_for_update()
+    ).one_or_none()
+    if before is not None and job.claimed_at is not None:
+        seconds = faded(before.seconds, now - before.at)
+        seconds += accrued(now - job.claimed_at) / job.together
+        session.execute(update(Served).where(*this).values(seconds=seconds, at=now))

@@ -1,0 +1,231 @@
+"""Whose turn it is: pure functions of who waits, who is worked for, and who was served lately.
+
+The order is: priority; then short jobs, within their owner's share; then the owner who was served
+least lately; then age.
+
+- **Served** are the seconds of workers that an owner had, each worth half for every
+  `HALF_LIFE_SECONDS` that have passed. Jobs that a worker does side by side share its seconds.
+- **Patience**: jobs of an owner and priority of which none was taken for `patience_seconds` go with
+  the next higher priority among those that wait or are worked on, after twice as long with the one
+  above, and so on up to the highest. So priorities starve nobody.
+- **Short** jobs go first for an owner who was served no more than the mean of those who have work,
+  and a short job's time on top, and of whose short jobs none is worked on. So nobody waits hours
+  to see whether a spec works, and a stream of short jobs takes no more than its owner's share.
+- **Giving way**: a worker that has trained for `slice_seconds` stops at a checkpoint when the turn
+  is somebody else's: of a higher priority, or served less; and after `short_slice_seconds` when a
+  short job waits that goes first. Training goes on from there later with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+HALF_LIFE_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator may choose; the meanings are those of `store.settings`."""
+
+    slice_seconds: float = 1200.0
+    short_seconds: float = 300.0
+    short_slice_seconds: float = 60.0
+    patience_seconds: float = 3600.0
+    most_running: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs of one owner and priority, all short or none, which are taken oldest first."""
+
+    owner: str
+    priority: int
+    short: bool
+    #: Since when the oldest is there.
+    oldest: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job that a worker works on."""
+
+    worker: str
+    owner: str
+    priority: int
+    short: bool
+    since: float
+    #: How many jobs its worker does side by side.
+    together: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What workers have done for jobs of one owner and priority, those excluded that go on."""
+
+    owner: str
+    priority: int
+    #: As they counted `at` this moment.
+    seconds: float
+    at: float
+    #: When one was last taken.
+    claimed_at: float
+
+
+def faded(seconds: float, age: float) -> float:
+    """What seconds of service count for when they are so old."""
+    return float(seconds * 2.0 ** (-max(0.0, age) / HALF_LIFE_SECONDS))
+
+
+def accrued(elapsed: float) -> float:
+    """What service counts for that has gone on for so long: the integral of `faded`."""
+    return HALF_LIFE_SECONDS / math.log(2) * (1.0 - faded(1.0, elapsed))
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How things stand among the jobs of one kind."""
+
+    now: float
+    rules: Rules
+    waiting: Sequence[Waiting]
+    held: Sequence[Held] = ()
+    shares: Sequence[Share] = ()
+    _served: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for share in self.shares:
+            self._serve(share.owner, faded(share.seconds, self.now - share.at))
+        for job in self.held:
+            self._serve(job.owner, accrued(self.now - job.since) / job.together)
+
+    def _serve(self, owner: str, seconds: float) -> None:
+        self._served[owner] = self._served.get(owner, 0.0) + seconds
+
+    def served(self, owner: str) -> float:
+        """Seconds of service that count for an owner now."""
+        return self._served.get(owner, 0.0)
+
+    def running(self, owner: str) -> int:
+        """How many of an owner's jobs are worked on."""
+        return sum(job.owner == owner for job in self.held)
+
+    def room(self, owner: str) -> float:
+        """How many more may be."""
+        most = self.rules.most_running
+        return math.inf if most is None else most - self.running(owner)
+
+    def order(self) -> list[Waiting]:
+        """Those whose jobs may be taken, next first."""
+        levels = self._levels()
+        return sorted(
+            (group for group in self.waiting if group.count > 0 and self.room(group.owner) > 0),
+            key=lambda group: (
+                -levels[group],
+                not self.goes_first(group),
+                self.served(group.owner),
+                group.oldest,
+                group.owner,
+            ),
+        )
+
+    def goes_first(self, group: Waiting) -> bool:
+        """Whether jobs are short and their owner has had no more than others."""
+        if not group.short or any(job.short and job.owner == group.owner for job in self.held):
+            return False
+        owners = {one.owner for one in self.waiting} | {one.owner for one in self.held}
+        mean = sum(self.served(owner) for owner in owners) / len(owners)
+        return self.served(group.owner) <= mean + self.rules.short_seconds
+
+    def _levels(self) -> dict[Waiting, int]:
+        """The priority that each group goes with."""
+        taken = {(share.owner, share.priority): share.claimed_at for share in self.shares}
+        priorities = {one.priority for one in self.waiting} | {one.priority for one in self.held}
+        present = sorted(priorities)
+        levels: dict[Waiting, int] = {}
+        for group in self.waiting:
+            since = max(group.oldest, taken.get((group.owner, group.priority), group.oldest))
+            risen = int((self.now - since) / self.rules.patience_seconds)
+            place = present.index(group.priority) + max(0, risen)
+            levels[group] = present[min(place, len(present) - 1)]
+        return levels
+
+    def giving_way(self, idle: int) -> set[str]:
+        """The workers that are to stop at a checkpoint, when so many others have nothing to do.
+
+        No more than there are jobs to take their places.
+        """
+        turns, going = self, set[str]()
+        for place in range(idle + len({job.worker for job in self.held})):
+            order = turns.order()
+            if not order:
+                break
+            first = order[0]
+            if place < idle:
+                turns = turns.taking(first, f"idle {place}")
+                continue
+            stays = [job for job in self.held if job.worker not in going]
+            worker = turns.least_deserving(first, stays)
+            if worker is None:
+                break
+            going.add(worker)
+            turns = turns.without(worker).taking(first, f"instead of {worker}")
+        return going
+
+    def least_deserving(self, first: Waiting, held: Collection[Held]) -> str | None:
+        """Of the workers that would give way for a group, the one to do so."""
+        level, lane = self._levels()[first], self.goes_first(first)
+        by_worker: dict[str, list[Held]] = {}
+        for job in held:
+            by_worker.setdefault(job.worker, []).append(job)
+        found = [
+            (max(job.priority for job in jobs), -self._least(jobs), self._since(jobs), worker)
+            for worker, jobs in by_worker.items()
+            if self._precedes(first, level, lane, jobs)
+        ]
+        return min(found)[-1] if found else None
+
+    def _precedes(self, first: Waiting, level: int, lane: bool, jobs: Sequence[Held]) -> bool:
+        held_for = self.now - self._since(jobs)
+        priority = max(job.priority for job in jobs)
+        brief = any(job.short for job in jobs) and held_for < self.rules.short_seconds
+        if lane and not brief and level >= priority and held_for >= self.rules.short_slice_seconds:
+            return True
+        if held_for < self.rules.slice_seconds:
+            return False
+        return level > priority or (
+            level == priority and self.served(first.owner) < self._least(jobs)
+        )
+
+    def _least(self, jobs: Iterable[Held]) -> float:
+        return min(self.served(job.owner) for job in jobs)
+
+    @staticmethod
+    def _since(jobs: Iterable[Held]) -> float:
+        return max(job.since for job in jobs)
+
+    def taking(self, group: Waiting, worker: str) -> Turns:
+        """How things stand when a worker has taken a job of a group."""
+        waiting = [
+            replace(one, count=one.count - 1) if one == group else one for one in self.waiting
+        ]
+        job = Held(worker, group.owner, group.priority, group.short, self.now)
+        return replace(self, waiting=waiting, held=(*self.held, job))
+
+    def without(self, worker: str) -> Turns:
+        """How things stand when a worker has put its jobs back; what it did still counts."""
+        gone = [job for job in self.held if job.worker == worker]
+        shares = [
+            Share(
+                job.owner,
+                job.priority,
+                accrued(self.now - job.since) / job.together,
+                self.now,
+                job.since,
+            )
+            for job in gone
+        ]
+        held = [job for job in self.held if job.worker != worker]
+        return replace(self, held=held, shares=(*self.shares, *shares))
