@@ -7,7 +7,7 @@ from typing import Any
 
 from ml.evaluation_spec import RunEvaluation
 from ml.experiment import Experiment, PlannedRun, parse_experiment
-from ml.identity import cohort_key, evaluation_key, train_id
+from ml.identity import cohort_key, evaluation_key, pace_key, train_id
 from store.submit import NewRun
 
 
@@ -52,4 +52,6 @@ def _new_run(run: PlannedRun) -> NewRun:
         seed=spec.seed,
         steps=spec.training.steps,
         cohort_key=cohort_key(spec),
+        pace_key=pace_key(spec),
+        images=spec.training.steps * spec.training.batch_size,
     )

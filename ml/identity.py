@@ -78,6 +78,20 @@ def cohort_key(spec: RunSpec) -> str:
     )
 
 
+def pace_key(spec: RunSpec) -> str:
+    """What runs share that take about as long a step; they may differ in how many they take."""
+    training = {name: getattr(spec.training, name) for name in STRUCTURE if name != "steps"}
+    return digest(
+        {
+            "dataset": spec.dataset.identity(),
+            "model": spec.model.identity(),
+            "objective": spec.objective.structure(),
+            "optimizer": spec.training.optimizer.structure(),
+            "training": training,
+        }
+    )
+
+
 def evaluation_key(spec: RunSpec) -> str:
     """The identity of an evaluation and its pictures, within the run that it judges."""
     evaluation = spec.evaluation.model_dump(mode="json")

@@ -205,7 +205,13 @@ def _count_together(session: Session, worker: str, taken: int) -> None:
     mine = (Job.state == JobState.RUNNING, Job.worker == worker)
     number = session.scalar(select(func.count()).where(*mine)) or taken
     if number > 1:
+        lock_jobs(session, *mine)
         session.execute(update(Job).where(*mine).values(together=number))
+
+
+def lock_jobs(session: Session, *which: ColumnElement[bool]) -> None:
+    """Lock jobs that workers hold, in one order for all, so that nobody waits in a circle."""
+    session.execute(select(Job.id).where(*which).order_by(Job.id).with_for_update(key_share=True))
 
 
 def _lock_next(

@@ -104,6 +104,18 @@ class KeyOfAnother(StoreError):
         self.experiment_id = experiment_id
 
 
+class TooManyQueued(StoreError):
+    """One owner would have more runs waiting than the operator allows."""
+
+    def __init__(self, owner: str, wanted: int, most: int) -> None:
+        super().__init__(
+            f"With this {wanted:,} runs of {owner} would wait for training, and {most:,} may"
+            " (HEDDLE_MOST_QUEUED). Nothing was written; post less, or later."
+        )
+        self.owner = owner
+        self.most = most
+
+
 class LeaseLost(StoreError):
     """Another worker holds the job by now, or it has ended: stop at once and write nothing.
 

@@ -193,6 +193,7 @@ def _add(
         priority=priority,
         owner=owner,
         now=now,
+        pace_key=evaluation_key,
     )
     session.execute(insert(Job).values(job))
     return id

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from store.turns import Rules
+
 
 class Settings(BaseSettings):
     """The store's settings, each read from the environment variable `HEDDLE_<NAME>`.
@@ -56,6 +58,17 @@ class Settings(BaseSettings):
     #: Most runs of one owner that wait, and that are worked on at once; None: no limit.
     most_queued: int | None = Field(default=None, ge=1)
     most_running: int | None = Field(default=None, ge=1)
+
+    @property
+    def rules(self) -> Rules:
+        """What the order of turns depends on."""
+        return Rules(
+            slice_seconds=self.slice_seconds,
+            short_seconds=self.short_seconds,
+            short_slice_seconds=self.short_slice_seconds,
+            patience_seconds=self.patience_seconds,
+            most_running=self.most_running,
+        )
 
     @field_validator("home", "objects", "checkpoints")
     @classmethod

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
 from store.database import Database, db_now
+from store.errors import TooManyQueued
 from store.ids import new_id
 from store.keyed import KeyedRequest, look_up
+from store.pace import Pace, is_short, paces
 from store.parts import parts
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
-from store.want import new_job, want
+from store.turns import Rules
+from store.want import LOCAL, new_job, want
 
 _TRIES = 10
 
@@ -42,6 +45,10 @@ class NewRun:
     steps: int
     #: Hash of what runs share that can be trained side by side.
     cohort_key: str
+    #: Hash of what runs share that take about as long a step.
+    pace_key: str
+    #: To be looked at in training, each as often as it is.
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,22 @@ class Submitted:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one owner may ask for, and what is short enough to go first."""
+
+    #: Runs of one owner that wait for training; None: no limit.
+    most_queued: int | None = None
+    short_seconds: float = Rules().short_seconds
+
+    def is_short(self, run: NewRun, known: Mapping[str, Pace]) -> bool:
+        """Whether a run is expected to be."""
+        return is_short(known.get(run.pace_key), run.steps, run.images, self.short_seconds)
+
+
+NO_LIMITS = Limits()
+
+
 class _Outrun(Exception):
     """Another submission has changed which runs are current since they were looked up."""
 
@@ -62,6 +85,7 @@ class _Submission:
     experiment: dict[str, Any]
     runs: Sequence[NewRun]
     force: bool
+    limits: Limits
 
 
 def submit(
@@ -76,6 +100,7 @@ def submit(
     priority: int = 0,
     force: bool = False,
     request: KeyedRequest | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Submitted:
     """Write an experiment and what has to be done for it, all or nothing.
 
@@ -97,8 +122,10 @@ def submit(
         force: train anew; later submissions join the new runs, not the old.
         request: by which this is told from other submissions of the owner. One that was written
             before is found and not written again, also when both come at once.
+        limits: what one owner may ask for, and what counts as short.
 
     Raises:
+        TooManyQueued: if more of the owner's runs would wait than may.
         ValueError: if there are no runs, or a request without an owner.
         KeyOfAnother: if the owner has sent another request under this key.
     """
@@ -118,7 +145,7 @@ def submit(
         "idempotency_key": request and request.key,
         "request_sha256": request and request.sha256,
     }
-    submission = _Submission(experiment, runs, force)
+    submission = _Submission(experiment, runs, force, limits)
     for remaining in reversed(range(_TRIES)):
         try:
             with database.write() as session:
@@ -165,7 +192,25 @@ def _write(session: Session, submission: _Submission) -> None:
         joined = [run for run in runs if run.train_id in current]
         evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
         want(session, current.values(), evaluation_ids)
+        check_queued(session, submission.experiment["owner"], submission.limits)
         _raise_priority(session, current.values(), submission.experiment["priority"])
+
+
+def check_queued(session: Session, owner: str | None, limits: Limits, new: int = 0) -> None:
+    """Make sure that an owner has no more runs in the queue than may be, with `new` ones on top.
+
+    Raises:
+        TooManyQueued: if there are more.
+    """
+    if limits.most_queued is None:
+        return
+    count = session.scalar(
+        select(func.count()).where(
+            Job.state == JobState.QUEUED, Job.kind == JobKind.TRAIN, Job.owner == (owner or LOCAL)
+        )
+    )
+    if (count or 0) + new > limits.most_queued:
+        raise TooManyQueued(owner or LOCAL, (count or 0) + new, limits.most_queued)
 
 
 def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
@@ -194,12 +239,12 @@ def _add_runs(
     """
     run_of = dict(current)
     rows: list[dict[str, Any]] = []
-    cohort_key_of: dict[str, str] = {}
+    new: dict[str, NewRun] = {}
     for run in submission.runs:
         if run.train_id in run_of:
             continue
         run_of[run.train_id] = new_id("run")
-        cohort_key_of[run_of[run.train_id]] = run.cohort_key
+        new[run_of[run.train_id]] = run
         rows.append(
             {
                 "id": run_of[run.train_id],
@@ -215,6 +260,7 @@ def _add_runs(
             }
         )
     if rows:
+        known = paces(session, (run.pace_key for run in new.values()))
         jobs = [
             new_job(
                 JobKind.TRAIN,
@@ -223,7 +269,9 @@ def _add_runs(
                 priority=submission.experiment["priority"],
                 owner=submission.experiment["owner"],
                 now=now,
-                cohort_key=cohort_key_of[row["id"]],
+                cohort_key=new[row["id"]].cohort_key,
+                pace_key=new[row["id"]].pace_key,
+                short=submission.limits.is_short(new[row["id"]], known),
             )
             for row in rows
         ]

@@ -64,6 +64,7 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
             select(
                 Evaluation.id,
                 Evaluation.run_id,
+                Evaluation.evaluation_key,
                 Job.id,
                 func.coalesce(func.max(Experiment.priority), 0),
                 func.min(Experiment.owner),
@@ -75,10 +76,10 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
             )
             .outerjoin(Experiment, Experiment.id == ExperimentRun.experiment_id)
             .where(Evaluation.run_id.in_(part), Evaluation.state == EvaluationState.QUEUED)
-            .group_by(Evaluation.id, Evaluation.run_id, Job.id)
+            .group_by(Evaluation.id, Evaluation.run_id, Evaluation.evaluation_key, Job.id)
             .order_by(Evaluation.id)
         )
-        for evaluation_id, run_id, job_id, priority, owner in waiting:
+        for evaluation_id, run_id, key, job_id, priority, owner in waiting:
             if job_id is not None:
                 again.append(job_id)
                 continue
@@ -90,6 +91,7 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
                     priority=priority,
                     owner=owner,
                     now=now,
+                    pace_key=key,
                 )
             )
     if new:
@@ -107,6 +109,8 @@ def new_job(
     owner: str | None,
     now: float | None,
     cohort_key: str | None = None,
+    pace_key: str | None = None,
+    short: bool = False,
 ) -> dict[str, Any]:
     """The row of a job that nobody has taken yet."""
     return {
@@ -123,6 +127,8 @@ def new_job(
         "losses": 0,
         "cancel_requested": False,
         "cohort_key": cohort_key,
+        "pace_key": pace_key,
+        "short": short,
     }
 
 

@@ -31,6 +31,7 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
             worker=worker_name(),
             lease_seconds=here.settings.lease_seconds,
             device_model=device_model,
+            rules=here.settings.rules,
         )
     except DATABASE_AWAY as error:
         logger.warning("no %s job is taken, as the database is away: %s", kind, error)

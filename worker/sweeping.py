@@ -6,6 +6,7 @@ import logging
 import time
 
 from store.away import DATABASE_AWAY
+from store.giving_way import ask_to_give_way
 from store.states import JobKind
 from store.sweep import sweep
 from worker.collecting import collect_when_due
@@ -32,10 +33,13 @@ def sweep_now() -> dict[JobKind, int]:
     spare = time.monotonic() < _spared_until
     try:
         swept = sweep(here.database, max_losses=here.settings.max_losses, spare=spare)
+        going = ask_to_give_way(here.database, here.settings.rules)
     except DATABASE_AWAY as error:
         _spared_until = time.monotonic() + here.settings.lease_seconds
         logger.warning("no sweep, as the database is away: %s", error)
         return {}
+    if going:
+        logger.info("asked to give way to whoever's turn it is: %s", ", ".join(sorted(going)))
     if swept.requeued or swept.failed or swept.cancelled:
         logger.warning(
             "leases ran out: %d jobs queued again, %d failed, %d cancelled",

@@ -87,6 +87,7 @@ def _others(
             width=width - 1,
             worker=worker_name(),
             lease_seconds=here.settings.lease_seconds,
+            rules=here.settings.rules,
         )
     except DATABASE_AWAY:
         logger.warning("the database is away; %s goes alone", head.claim.run_id)

@@ -31,6 +31,9 @@ def new_run(train_id: str, *, evaluation: str = "mig", **others: Any) -> NewRun:
         "seed": 0,
         "steps": 1000,
         "cohort_key": "one",
+        "pace_key": "one",
+        # So many that it is not short.
+        "images": 64_000_000,
     }
     return NewRun(**values | others)
 

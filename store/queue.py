@@ -1,0 +1,208 @@
+"""The queue as it stands: what waits, in which place, for what, and until when."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, literal, select
+from sqlalchemy.orm import Session
+
+from store.database import Database, db_now
+from store.forecast import Ahead, Start, forecast
+from store.pace import Pace, paces
+from store.standing import turns
+from store.states import JobKind, JobState
+from store.tables import Checkpoint, Job, Run
+from store.turns import Rules, Turns
+from store.workforce import able_workers
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A job in the queue."""
+
+    job_id: str
+    kind: JobKind
+    #: None for the evaluation of a file.
+    run_id: str | None
+    #: None for training.
+    evaluation_id: str | None
+    owner: str
+    priority: int
+    short: bool
+    posted_at: float
+    #: 1 is next.
+    position: int
+    #: Until a worker takes it; None where that is not known.
+    starts_in: float | None
+    #: That it will take of a worker; None where its like was never measured.
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerStanding:
+    """What one owner has of the workers of a kind."""
+
+    owner: str
+    kind: JobKind
+    waiting: int
+    running: int
+    #: Seconds of workers lately (`store.turns`), by which the order among owners goes.
+    served: float
+    #: Whether no more of his jobs are taken until one ends.
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for workers of one kind, in order."""
+
+    kind: JobKind
+    places: Sequence[Place]
+    owners: Sequence[OwnerStanding]
+    #: Workers that take such jobs, or are at one.
+    workers: int
+
+
+def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
+    """The queue of a kind, as it is now."""
+    with database.read() as session:
+        now = turns(session, kind, rules)
+        able = able_workers(session, kind)
+        rows = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
+        ahead, held = _ahead(session, kind, rows)
+    starts = forecast(now, ahead.values(), held, idle=len(able - held.keys()))
+    places = [_place(kind, row, ahead[row.id], starts[row.id]) for row in rows]
+    return Queue(
+        kind,
+        sorted(places, key=lambda place: place.position),
+        _owners(kind, now),
+        len(able),
+    )
+
+
+def foreseen(
+    session: Session, kind: JobKind, rules: Rules, more: Sequence[Ahead]
+) -> dict[str, Start]:
+    """When jobs would start that are not written down."""
+    now = turns(session, kind, rules)
+    able = able_workers(session, kind)
+    ahead, held = _ahead(session, kind, _jobs(session, kind, JobState.QUEUED))
+    return forecast(now, [*ahead.values(), *more], held, idle=len(able - held.keys()))
+
+
+def _ahead(
+    session: Session, kind: JobKind, waiting: Sequence[Any]
+) -> tuple[dict[str, Ahead], dict[str, list[Ahead]]]:
+    """What waits, by id, and what workers hold, by worker."""
+    running = _jobs(session, kind, JobState.RUNNING)
+    known = paces(session, {row.pace_key for row in (*waiting, *running)})
+    held: dict[str, list[Ahead]] = defaultdict(list)
+    for row in running:
+        held[row.worker].append(as_ahead(row, known.get(row.pace_key), _left(row, known)))
+    ahead: dict[str, Ahead] = {}
+    for row in waiting:
+        pace = known.get(row.pace_key)
+        ahead[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
+    return ahead, held
+
+
+def as_ahead(row: Any, pace: Pace | None, seconds: float | None) -> Ahead:
+    """A job of which this is known, as the forecast takes it."""
+    return Ahead(
+        row.id,
+        row.owner,
+        row.priority,
+        row.short,
+        row.created_at,
+        seconds,
+        row.cohort_key,
+        1 if pace is None else pace.together,
+    )
+
+
+def _left(row: Any, known: dict[str, Pace]) -> float | None:
+    """How long a job will still take that a worker holds, by its pace, else by its own word."""
+    pace, progress = known.get(row.pace_key), row.progress or {}
+    passed = max(0.0, row.now - (row.claimed_at or row.now))
+    if pace is None:
+        eta = progress.get("eta_seconds")
+        return None if eta is None else float(eta)
+    measured = progress.get("measured") or {}
+    to_step = measured.get("to_step")
+    if to_step is None:
+        # Nothing heard yet, or an evaluation.
+        return max(0.0, pace.seconds(int(row.steps)) - passed)
+    made = to_step - (measured.get("from_step") or 0)
+    step_seconds = measured["step_seconds"] / made if made else pace.step_seconds
+    other = max(0.0, pace.other_seconds - max(0.0, passed - (measured.get("step_seconds") or 0.0)))
+    return float(max(0, row.all_steps - to_step) * step_seconds + other)
+
+
+def _jobs(session: Session, kind: JobKind, state: JobState) -> Sequence[Any]:
+    """Jobs in a state, with the steps that are left of each by its newest checkpoint."""
+    made = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Job.run_id)
+    steps: Any = Run.steps - func.coalesce(made.scalar_subquery(), 0)
+    columns = [
+        Job.id,
+        Job.run_id,
+        Job.evaluation_id,
+        Job.owner,
+        Job.priority,
+        Job.short,
+        Job.created_at,
+        Job.worker,
+        Job.claimed_at,
+        Job.progress,
+        Job.pace_key,
+        Job.cohort_key,
+        db_now().label("now"),
+    ]
+    which = (Job.kind == kind, Job.state == state)
+    if kind is JobKind.EVALUATE:
+        nothing = literal(0)
+        return session.execute(
+            select(*columns, nothing.label("steps"), nothing.label("all_steps")).where(*which)
+        ).all()
+    return session.execute(
+        select(*columns, steps.label("steps"), Run.steps.label("all_steps"))
+        .join(Run, Run.id == Job.run_id)
+        .where(*which)
+    ).all()
+
+
+def _place(kind: JobKind, row: Any, job: Ahead, start: Start) -> Place:
+    return Place(
+        row.id,
+        kind,
+        row.run_id,
+        row.evaluation_id,
+        row.owner,
+        row.priority,
+        row.short,
+        row.created_at,
+        start.position,
+        start.seconds,
+        job.seconds,
+    )
+
+
+def _owners(kind: JobKind, now: Turns) -> list[OwnerStanding]:
+    waiting: dict[str, int] = defaultdict(int)
+    for group in now.waiting:
+        waiting[group.owner] += group.count
+    owners = {*waiting, *(one.owner for one in now.held), *(one.owner for one in now.shares)}
+    return [
+        OwnerStanding(
+            owner,
+            kind,
+            waiting[owner],
+            now.running(owner),
+            now.served(owner),
+            now.room(owner) <= 0,
+        )
+        for owner in sorted(owners, key=lambda owner: (now.served(owner), owner))
+    ]
