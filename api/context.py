@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.hints import Hints
+from api.seen import Seen
 from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
+from store.settings import Settings
+from store.submit import Limits
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,19 @@ class Context:
     objects: ObjectFolder
     hints: Hints
     settings: ApiSettings
+    store: Settings
+    trusts_users: bool
+    """Whether requests come from this machine alone, and say themselves who sends them."""
     checking: CapacityLimiter
     """Holds whoever checks an upload's arrays, which takes memory."""
+
+    seen: Seen = field(default_factory=Seen)
+    """The queues as they were worked out last."""
+
+    @property
+    def limits(self) -> Limits:
+        """What one owner may ask for."""
+        return Limits(self.store.most_queued, self.store.short_seconds)
 
 
 def _context(request: Request) -> Context:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.advice import Advice
 from ml.metric import Score
 from store import queries
-from store.states import EvaluationState, ExperimentState, JobKind, RunState
+from store.states import EvaluationState, ExperimentState, RunState
 
 T = TypeVar("T")
 
@@ -88,14 +88,16 @@ class Plan(Document):
     steps: int
     """To be trained in all, without those that exist already."""
     seconds: float | None
-    """Of training on one worker, by what runs took here that differ in numbers alone, with as many
-    side by side as then; null before one has been trained."""
+    """Of training on one worker, by what such runs took here a step, with as many side by side as
+    then; null before one has been trained."""
     memory_bytes: int
     """What weights, gradients and the optimizer take of the device for the largest run, in float32;
     activations come on top."""
     position: int | None
     """In the queue, of the first training that is new, or else is taken up again; 1 is next. Null
     if there is nothing to train."""
+    starts_in_seconds: float | None
+    """Until that begins, if nobody posts anything; null where it is not known."""
     warnings: list[str]
 
 
@@ -119,9 +121,9 @@ class Waiting(Document):
 
     reason: str
     position: int | None
-    """1 is next; null in lists, which do not count it."""
+    """1 is next; null when it is being taken at this moment."""
     starts_in_seconds: float | None
-    """null: not known."""
+    """If nobody posts anything; null before such work was measured here."""
 
 
 class RunError(Document):
@@ -146,7 +148,7 @@ class Run(Document):
     """Resolved: every default filled in."""
     progress: Progress
     waiting: Waiting | None
-    """Null when a worker has it, or nothing is left to do. Lists tell it of training alone."""
+    """Null when a worker has it, or nothing is left to do."""
     error: RunError | None
     attempts: int
     """How often a worker has begun or gone on with its training."""
@@ -221,7 +223,7 @@ def experiment_document(
         id=found.id,
         name=found.name or "",
         state=found.state,
-        created_at=_moment(found.created_at),
+        created_at=moment(found.created_at),
         tags=found.tags,
         notes=found.notes or "",
         owner=found.owner or "local",
@@ -250,13 +252,8 @@ def experiment_document(
     )
 
 
-def run_document(
-    found: queries.Run, troubles: Mapping[JobKind, str], position: int | None = None
-) -> Run:
-    """A run as it is shown; `position` is its place in the queue, where that was counted.
-
-    `troubles` are why workers take no jobs of a kind.
-    """
+def run_document(found: queries.Run, waiting: Waiting | None) -> Run:
+    """A run as it is shown; `waiting` tells of its place in the queue."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations")
     verbs = ("cancel", "resume", "pin", "unpin")
@@ -269,13 +266,13 @@ def run_document(
         seed=found.seed,
         spec=found.spec,
         progress=_progress(found),
-        waiting=_waiting(found.state, troubles, position),
+        waiting=waiting,
         error=RunError.model_validate(found.error) if found.error else None,
         attempts=found.attempts,
         record=found.record,
-        created_at=_moment(found.created_at),
-        started_at=_moment(found.started_at) if found.started_at else None,
-        finished_at=_moment(found.finished_at) if found.finished_at else None,
+        created_at=moment(found.created_at),
+        started_at=moment(found.started_at) if found.started_at else None,
+        finished_at=moment(found.finished_at) if found.finished_at else None,
         experiments=found.experiments,
         pinned=found.pinned,
         links={
@@ -301,8 +298,8 @@ def evaluation_document(
     return EvaluationDocument(
         id=found.id,
         state=found.state,
-        created_at=_moment(found.created_at),
-        finished_at=_moment(found.finished_at) if found.finished_at else None,
+        created_at=moment(found.created_at),
+        finished_at=moment(found.finished_at) if found.finished_at else None,
         error=RunError.model_validate(found.error) if found.error else None,
         run=found.run_id,
         file=found.file
@@ -327,7 +324,7 @@ def artifact_document(found: queries.Artifact) -> Artifact:
         sha256=found.sha256,
         media_type=found.media_type,
         bytes=found.bytes,
-        created_at=_moment(found.created_at),
+        created_at=moment(found.created_at),
         links={"content": f"/v1/artifacts/{found.sha256}"},
     )
 
@@ -343,21 +340,6 @@ def _progress(found: queries.Run) -> Progress:
     return progress.model_copy(update=changed)
 
 
-def _waiting(
-    state: RunState, troubles: Mapping[JobKind, str], position: int | None
-) -> Waiting | None:
-    if position is None and state is not RunState.QUEUED:
-        return None
-    evaluating = state is RunState.EVALUATING
-    trouble = troubles.get(JobKind.EVALUATE if evaluating else JobKind.TRAIN)
-    if trouble is None:
-        reason = f"waits for a free {'evaluating' if evaluating else 'training'} worker"
-    else:
-        reason = f"waits: {trouble[:1].lower()}{trouble[1:].removesuffix('.')}"
-    if position is not None:
-        reason += "; it is next" if position == 1 else f"; {position - 1} before it in the queue"
-    return Waiting(reason=reason, position=position, starts_in_seconds=None)
-
-
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """A moment as it is shown."""
     return datetime.fromtimestamp(seconds, UTC)

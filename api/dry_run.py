@@ -38,6 +38,7 @@ def plan_document(
             BYTES_OF_A_NUMBER * copies * sum(networks.values()) for networks, copies in counts
         ),
         position=found.position,
+        starts_in_seconds=found.starts_in,
         warnings=list(_warnings(runs, found, troubles, made)),
     )
 

@@ -26,6 +26,7 @@ from store.errors import (
     ObjectGone,
     Pinned,
     StorageTrouble,
+    TooManyQueued,
     WrongState,
 )
 
@@ -65,6 +66,7 @@ def install(app: FastAPI) -> None:
         Pinned: _wrong_state,
         BadCursor: _bad_cursor,
         KeyOfAnother: _key_of_another,
+        TooManyQueued: _too_many,
         HTTPException: _http,
         **dict.fromkeys(DATABASE_AWAY, _database),
         Exception: _unexpected,
@@ -118,6 +120,12 @@ def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
         path=IDEMPOTENCY_KEY, got=shown(error.key), expected="a key that no other request has"
     )
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
+
+
+def _too_many(_: Request, error: TooManyQueued) -> Response:
+    return problem(
+        HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(HEALING_SECONDS)}
+    )
 
 
 def _http(request: Request, error: HTTPException) -> Response:

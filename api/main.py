@@ -18,7 +18,7 @@ from api.guard import LoopbackOnly, is_loopback
 from api.hints import Hints
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.queries import only_known
-from api.routes import artifacts, catalog, evaluations, experiments, health, runs
+from api.routes import artifacts, catalog, evaluations, experiments, health, queue, runs
 from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
@@ -43,6 +43,8 @@ def create_app(
             ObjectFolder(known.objects),
             Hints(known.broker_url),
             limits or ApiSettings(),
+            known,
+            trusts_users=is_loopback(host),
             checking=CapacityLimiter(1),
         )
         yield
@@ -56,7 +58,7 @@ def create_app(
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
-    for resource in (experiments, runs, evaluations, artifacts, catalog, health):
+    for resource in (experiments, runs, evaluations, queue, artifacts, catalog, health):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):

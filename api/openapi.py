@@ -123,6 +123,14 @@ DRY_RUN: dict[int | str, dict[str, Any]] = {
     200: {"model": Plan, "description": "With dry_run: what the request would do."},
 }
 
+TOO_MANY: dict[int | str, dict[str, Any]] = {
+    429: {
+        "description": "The owner has as many runs waiting as one may have; Retry-After says when"
+        " to look again.",
+        **_PROBLEM,
+    },
+}
+
 NO_ROOM: dict[int | str, dict[str, Any]] = {
     507: {"description": "The disk has no room for the file; nothing was changed.", **_PROBLEM},
 }

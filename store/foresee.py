@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from store.database import Database
+from store.claim import DEFAULT_RULES
+from store.database import Database, db_now
+from store.forecast import Ahead
+from store.pace import paces
 from store.parts import parts
-from store.states import JOB_RESUMABLE, JobKind, JobState
-from store.submit import NewRun, current_runs
+from store.queue import as_ahead, foreseen
+from store.states import JOB_RESUMABLE, JobKind
+from store.submit import NO_LIMITS, Limits, NewRun, check_queued, current_runs
 from store.tables import Checkpoint, Job, Run
-
-MEASURED_BY = 10
-"""Of so many runs, the newest, the median tells how long a step takes."""
+from store.turns import Rules
+from store.want import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,87 +37,82 @@ class Foreseen:
     #: The place in the queue of the training that comes first among the new, or, where none is new,
     #: among those that are taken up again; None if there is nothing to train.
     position: int | None
+    #: Until that begins; None where it is not known.
+    starts_in: float | None
 
 
 def foresee(
-    database: Database, runs: Sequence[NewRun], *, priority: int = 0, force: bool = False
+    database: Database,
+    runs: Sequence[NewRun],
+    *,
+    owner: str | None = None,
+    priority: int = 0,
+    force: bool = False,
+    rules: Rules = DEFAULT_RULES,
+    limits: Limits = NO_LIMITS,
 ) -> Foreseen:
-    """What `store.submit.submit` would do with these runs."""
+    """What `store.submit.submit` would do with these runs.
+
+    Raises:
+        TooManyQueued: if that would.
+    """
     new: dict[str, NewRun] = {run.train_id: run for run in runs}
     with database.read() as session:
         current = {} if force else current_runs(session, new)
-        again = _steps_left(session, current.values())
-        left = {
-            train_id: run.steps if train_id not in current else again.get(current[train_id], 0)
-            for train_id, run in new.items()
-        }
-        ahead = session.scalar(
-            select(func.count()).where(
-                Job.kind == JobKind.TRAIN, Job.state == JobState.QUEUED, Job.priority >= priority
-            )
-        )
-        added = new.keys() - current.keys()
+        again = _to_be_resumed(session, current.values())
+        added = [run for train_id, run in new.items() if train_id not in current]
+        check_queued(session, owner, limits, len(added) + len(again))
+        now = session.scalar(select(db_now())) or 0.0
+        known = paces(session, [run.pace_key for run in new.values()])
+        jobs: dict[str, Ahead] = {}
         # What is taken up again is older than what is added.
-        before = (ahead or 0) + (len(again) if added else 0)
+        for row in again:
+            pace = known.get(row.pace_key)
+            jobs[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
+        for run in added:
+            pace = known.get(run.pace_key)
+            jobs[run.train_id] = Ahead(
+                run.train_id,
+                owner or LOCAL,
+                priority,
+                limits.is_short(run, known),
+                now,
+                None if pace is None else pace.seconds(run.steps),
+                run.cohort_key,
+                1 if pace is None else pace.together,
+            )
+        starts = foreseen(session, JobKind.TRAIN, rules, list(jobs.values())) if jobs else {}
+        mine = [run.train_id for run in added] or [row.id for row in again]
+        first = min((starts[id] for id in mine), key=lambda start: start.position, default=None)
+        took = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
         return Foreseen(
             reused=len(runs) - len(added),
             again=len(again),
-            steps=sum(left.values()),
-            seconds=_seconds(session, [(new[id].cohort_key, steps) for id, steps in left.items()]),
-            position=1 + before if added or again else None,
+            steps=sum(run.steps for run in added) + sum(row.steps for row in again),
+            seconds=sum(took) if len(took) == len(jobs) else None,
+            position=None if first is None else first.position,
+            starts_in=None if first is None else first.seconds,
         )
 
 
-def _steps_left(session: Session, run_ids: Iterable[str]) -> dict[str, int]:
-    """The steps that are left of those of these runs that failed or were cancelled in training."""
+def _to_be_resumed(session: Session, run_ids: Iterable[str]) -> list[Any]:
+    """The jobs of those of these runs that failed or were cancelled in training."""
     newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
-    left: dict[str, int] = {}
+    steps: Any = Run.steps - func.coalesce(newest, 0)
+    found: list[Any] = []
     for part in parts(run_ids):
-        rows = session.execute(
-            select(Run.id, Run.steps - func.coalesce(newest, 0))
-            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+        found += session.execute(
+            select(
+                Job.id,
+                Job.owner,
+                Job.priority,
+                Job.short,
+                Job.created_at,
+                Job.pace_key,
+                Job.cohort_key,
+                steps.label("steps"),
+            )
+            .join(Run, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
             .where(Run.id.in_(part), Job.state.in_(JOB_RESUMABLE))
         )
-        left.update((run_id, steps) for run_id, steps in rows)
-    return left
-
-
-def _seconds(session: Session, work: Iterable[tuple[str, int]]) -> float | None:
-    """How long steps of these kinds take together, by what others took."""
-    steps: dict[str, int] = {}
-    for cohort_key, number in work:
-        steps[cohort_key] = steps.get(cohort_key, 0) + number
-    seconds = 0.0
-    for cohort_key, number in steps.items():
-        if not number:
-            continue
-        of_one = _seconds_of_a_step(session, cohort_key)
-        if of_one is None:
-            return None
-        seconds += of_one * number
-    return seconds
-
-
-def _seconds_of_a_step(session: Session, cohort_key: str) -> float | None:
-    """A run's share of what its cohort took, for a step; from runs that nothing interrupted.
-
-    So it holds for as many runs as were trained side by side then.
-    """
-    records = session.execute(
-        select(Run.record, Run.steps)
-        .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
-        .where(
-            Job.cohort_key == cohort_key,
-            Job.state == JobState.DONE,
-            Job.attempts == 1,
-            Run.record.is_not(None),
-        )
-        .order_by(Run.started_at.desc())
-        .limit(MEASURED_BY)
-    )
-    measured = [
-        record["last_attempt_seconds"] / record.get("width", 1) / steps
-        for record, steps in records
-        if record and record.get("last_attempt_seconds")
-    ]
-    return statistics.median(measured) if measured else None
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,8 @@ class Queue:
     owners: Sequence[OwnerStanding]
     #: Workers that take such jobs, or are at one.
     workers: int
+    #: The first place of each run that has one.
+    of_run: Mapping[str, Place]
 
 
 def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
@@ -75,13 +77,13 @@ def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
         rows = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
         ahead, held = _ahead(session, kind, rows)
     starts = forecast(now, ahead.values(), held, idle=len(able - held.keys()))
-    places = [_place(kind, row, ahead[row.id], starts[row.id]) for row in rows]
-    return Queue(
-        kind,
-        sorted(places, key=lambda place: place.position),
-        _owners(kind, now),
-        len(able),
+    places = sorted(
+        (_place(kind, row, ahead[row.id], starts[row.id]) for row in rows),
+        key=lambda place: place.position,
     )
+    # Backwards, so that the first counts.
+    of_run = {place.run_id: place for place in reversed(places) if place.run_id is not None}
+    return Queue(kind, places, _owners(kind, now), len(able), of_run)
 
 
 def foreseen(
@@ -129,15 +131,15 @@ def _left(row: Any, known: dict[str, Pace]) -> float | None:
     pace, progress = known.get(row.pace_key), row.progress or {}
     passed = max(0.0, row.now - (row.claimed_at or row.now))
     if pace is None:
-        eta = progress.get("eta_seconds")
+        eta: float | None = progress.get("eta_seconds")
         return None if eta is None else float(eta)
     measured = progress.get("measured") or {}
     to_step = measured.get("to_step")
     if to_step is None:
         # Nothing heard yet, or an evaluation.
-        return max(0.0, pace.seconds(int(row.steps)) - passed)
+        return float(max(0.0, pace.seconds(row.steps) - passed))
     made = to_step - (measured.get("from_step") or 0)
-    step_seconds = measured["step_seconds"] / made if made else pace.step_seconds
+    step_seconds: float = measured["step_seconds"] / made if made else pace.step_seconds
     other = max(0.0, pace.other_seconds - max(0.0, passed - (measured.get("step_seconds") or 0.0)))
     return float(max(0, row.all_steps - to_step) * step_seconds + other)
 

@@ -10,6 +10,7 @@ from api.advising import advised
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
+from api.owner import Owner
 from api.queries import Cursor, Limit, link_next
 from api.uploads import CheckedUpload
 from store import queries
@@ -34,7 +35,11 @@ router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
     openapi_extra={"requestBody": FILE_EVALUATION_BODY},
 )
 def create(
-    upload: CheckedUpload, here: Here, response: Response, afterwards: BackgroundTasks
+    upload: CheckedUpload,
+    here: Here,
+    owner: Owner,
+    response: Response,
+    afterwards: BackgroundTasks,
 ) -> EvaluationDocument:
     """Send codes and factors of your own to be scored; the file is checked before it is taken.
 
@@ -47,7 +52,7 @@ def create(
         NewFile(sha256, size, upload.name),
         spec=upload.spec.document(),
         evaluation_key=upload.spec.key(),
-        owner="local",
+        owner=owner,
     )
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/evaluations/{asked.id}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -13,7 +13,8 @@ from api.context import Context, Here
 from api.documents import Experiment, Page, Plan, experiment_document
 from api.dry_run import plan_document
 from api.keys import REPLAYED, IdempotencyKey, keyed
-from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, UNREADABLE
+from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, TOO_MANY, UNREADABLE
+from api.owner import Owner
 from api.planning import plan
 from api.queries import Cursor, Limit, Since, Until, link_next, seconds
 from store import cancel, queries
@@ -26,8 +27,10 @@ from store.troubles import troubles
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
-OWNER = "local"
 Force = Annotated[bool, Query(description="Train anew what exists already.")]
+Priority = Annotated[
+    int, Query(ge=-10, le=10, description="Higher goes first; 0 is what most work has.")
+]
 DryRun = Annotated[bool, Query(description="Only tell what would be done; nothing is written.")]
 
 
@@ -36,15 +39,17 @@ DryRun = Annotated[bool, Query(description="Only tell what would be done; nothin
     operation_id="create_experiment",
     status_code=HTTPStatus.ACCEPTED,
     response_model=Experiment,
-    responses=EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE,
+    responses=EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
     openapi_extra={"requestBody": EXPERIMENT_BODY},
 )
 def create(
     spec: JsonBody,
     here: Here,
+    owner: Owner,
     response: Response,
     afterwards: BackgroundTasks,
     force: Force = False,
+    priority: Priority = 0,
     dry_run: DryRun = False,
     key: IdempotencyKey = None,
 ) -> Experiment | JSONResponse:
@@ -52,16 +57,20 @@ def create(
 
     Work that exists already is not done twice: such a run says `reused`. With an
     `Idempotency-Key` the request itself is safe to repeat: sent again with the same key, body and
-    `force`, it is answered with the experiment that it made the first time, also while the first
+    parameters, it is answered with the experiment that it made the first time, also while the first
     is under way. With `dry_run` nothing is written, and the answer (200) is what would be done:
-    a request that is new is refused exactly when the real one would be.
+    a request that is new is refused exactly when the real one would be. An owner who would have
+    more runs waiting than the operator allows is refused with 429.
     """
-    request = None if key is None else keyed(key, spec, force=force)
+    wishes = Wishes(owner, priority, force)
+    # As it was hashed before there were priorities, where it has none.
+    options = {"force": force} | ({"priority": priority} if priority else {})
+    request = None if key is None else keyed(key, spec, **options)
     # Before the spec is checked: what it names may be gone since, and a sweep is long.
-    before = None if request is None else submitted_before(here.database, OWNER, request)
+    before = None if request is None else submitted_before(here.database, owner, request)
     if dry_run:
-        return JSONResponse(_plan(here, spec, force, before).model_dump(mode="json"))
-    posted = before or _post(here, spec, force, request)
+        return JSONResponse(_plan(here, spec, wishes, before).model_dump(mode="json"))
+    posted = before or _post(here, spec, wishes, request)
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/experiments/{posted.id}"
     if posted.replayed:
@@ -154,27 +163,45 @@ def delete(id: str, here: Here) -> None:
     delete_experiment(here.database, id)
 
 
-def _post(here: Context, spec: Any, force: bool, request: KeyedRequest | None) -> Submitted:
+class Wishes(NamedTuple):
+    """What a request says beside its spec."""
+
+    owner: str
+    priority: int
+    force: bool
+
+
+def _post(here: Context, spec: Any, wishes: Wishes, request: KeyedRequest | None) -> Submitted:
     experiment, runs = plan(spec)
     return submit(
         here.database,
         name=experiment.name,
         tags=experiment.tags,
         notes=experiment.notes,
-        owner=OWNER,
+        owner=wishes.owner,
         spec=experiment.document,
         runs=runs,
-        force=force,
+        priority=wishes.priority,
+        force=wishes.force,
         request=request,
+        limits=here.limits,
     )
 
 
-def _plan(here: Context, spec: Any, force: bool, before: Submitted | None) -> Plan:
+def _plan(here: Context, spec: Any, wishes: Wishes, before: Submitted | None) -> Plan:
     experiment, runs = plan(spec)
     return plan_document(
         [run.spec for run in experiment.runs],
         runs,
-        foresee(here.database, runs, force=force and before is None),
+        foresee(
+            here.database,
+            runs,
+            owner=wishes.owner,
+            priority=wishes.priority,
+            force=wishes.force and before is None,
+            rules=here.store.rules,
+            limits=here.limits,
+        ),
         troubles(here.database),
         made=None if before is None else before.id,
     )

@@ -22,9 +22,11 @@ from api.documents import (
 )
 from api.files import file_route, serve_file
 from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
+from api.owner import Owner
 from api.planning import plan_evaluation
 from api.queries import Cursor, Limit, Since, Until, link_next, seconds
 from api.routes.evaluations import asked_document
+from api.waiting import waiting
 from ml.registry import find
 from store import cancel, queries
 from store.curves import Curves, curves
@@ -36,7 +38,6 @@ from store.troubles import troubles
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 MOST_POINTS = 100_000
-WAITING = (RunState.QUEUED, RunState.EVALUATING)
 
 
 @router.get("", operation_id="list_runs")
@@ -70,9 +71,8 @@ def index(
         cursor=cursor,
     )
     link_next(request, response, page.next_cursor)
-    # Counting the places in the queue takes queries for each run: a run by itself tells its own.
     known = troubles(here.database)
-    items = [run_document(found, known) for found in page.items]
+    items = [run_document(found, waiting(here, found, known, listed=True)) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -129,7 +129,12 @@ def scores(id: str, here: Here) -> AdvisedScores:
     openapi_extra={"requestBody": RUN_EVALUATION_BODY},
 )
 def evaluate(
-    id: str, spec: JsonBody, here: Here, response: Response, afterwards: BackgroundTasks
+    id: str,
+    spec: JsonBody,
+    here: Here,
+    owner: Owner,
+    response: Response,
+    afterwards: BackgroundTasks,
 ) -> EvaluationDocument:
     """Score a trained run once more, by other metrics or on other rows; all its scores are kept.
 
@@ -137,7 +142,7 @@ def evaluate(
     is not trained yet is refused with 409.
     """
     evaluation, key = plan_evaluation(spec, queries.spec_of(here.database, id))
-    asked = evaluate_run(here.database, id, spec=evaluation, evaluation_key=key, owner="local")
+    asked = evaluate_run(here.database, id, spec=evaluation, evaluation_key=key, owner=owner)
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/evaluations/{asked.id}"
     return asked_document(here, asked)
@@ -198,9 +203,8 @@ def _named(here: Context, request: Request, id: str, name: str) -> Response:
 
 
 def _document(here: Context, found: queries.Run) -> Run:
-    waits = found.state in WAITING
-    position = queries.queue_position(here.database, found.id) if waits else None
-    return run_document(found, troubles(here.database), position)
+    known = troubles(here.database)
+    return run_document(found, waiting(here, found, known))
 
 
 def _thinned(points: list[Any], most: int) -> list[Any]:

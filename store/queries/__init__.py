@@ -22,7 +22,7 @@ from store.queries.results import (
     scores,
     scores_of_evaluation,
 )
-from store.queries.runs import Run, queue_position, run, runs, spec_of
+from store.queries.runs import Run, run, runs, spec_of
 from store.queries.usage import Usage, usage
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "experiment",
     "experiment_runs",
     "experiments",
-    "queue_position",
     "run",
     "runs",
     "scores",

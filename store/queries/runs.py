@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from store import tables
@@ -148,33 +148,6 @@ def spec_of(database: Database, run_id: str) -> dict[str, Any]:
         if row is None:
             raise NotFound("run", run_id)
         return row.spec
-
-
-def queue_position(database: Database, run_id: str) -> int | None:
-    """The place of a run's waiting job among those of its kind; the next to be taken has 1.
-
-    None if nothing of the run waits for a worker.
-    """
-    job = tables.Job
-    with database.read() as session:
-        waiting = session.execute(
-            select(job.kind, job.priority, job.created_at, job.id)
-            .where(job.run_id == run_id, job.state == JobState.QUEUED)
-            .order_by(job.priority.desc(), job.created_at, job.id)
-            .limit(1)
-        ).one_or_none()
-        if waiting is None:
-            return None
-        kind, priority, created_at, job_id = waiting
-        before = or_(
-            job.priority > priority,
-            (job.priority == priority) & (job.created_at < created_at),
-            (job.priority == priority) & (job.created_at == created_at) & (job.id < job_id),
-        )
-        ahead = session.scalar(
-            select(func.count()).where(job.kind == kind, job.state == JobState.QUEUED, before)
-        )
-        return 1 + (ahead or 0)
 
 
 _SELECT_RUNS = select(tables.Run, tables.Job).join(

@@ -88,11 +88,14 @@ class Service:
         [taken] = claim(self.database, kind, worker="a worker", lease_seconds=60)
         return taken
 
-    def finish(self, record: Mapping[str, Any] = RECORD) -> None:
+    def finish(
+        self, record: Mapping[str, Any] = RECORD, measured: Mapping[str, Any] | None = None
+    ) -> None:
         """Train and evaluate the run whose turn it is."""
         taken = self.take()
+        progress = {"stage": "training", "measured": measured}
         curves = {"loss": [(step, 100.0 / step) for step in range(1, 101)], "kl": [(1, 0.5)]}
-        beat(self.database, taken, lease_seconds=60, progress={"stage": "training"}, points=curves)
+        beat(self.database, taken, lease_seconds=60, progress=progress, points=curves)
         codes = self._put("codes.npz", "application/x-npz", _codes())
         finish_training(self.database, taken, record=dict(record), artifacts=[codes])
         self.evaluate()

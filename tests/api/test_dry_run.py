@@ -38,6 +38,7 @@ def test_a_plan_tells_what_would_be_done_and_does_nothing(service_on_each: Servi
         # Weights, gradients, and the two moments of Adam.
         "memory_bytes": 4 * 4 * (encoder + decoder),
         "position": 1,
+        "starts_in_seconds": None,
         "warnings": [
             "Settings are compared by 2 seeds, and seeds differ as much as settings:"
             " 5 are the least for a median."
@@ -61,12 +62,11 @@ def test_work_that_is_there_is_reused_and_what_waits_comes_before(
 
 
 def test_time_is_told_by_what_others_of_the_kind_took(service_on_each: Service) -> None:
-    record = {"last_attempt_seconds": 600.0, "width": 2}
-    service_on_each.post(SPEC)
-    service_on_each.finish(record=record)
-    # A run's share of a cohort of two. Numbers make no other kind, and other layers do.
+    service_on_each.post({**SPEC, "training": {"steps": 2000}})
+    service_on_each.finish(measured={"from_step": 1, "to_step": 2000, "step_seconds": 3.998})
+    # Numbers make no other kind, nor does how many steps there are; other layers do.
     sweep = {**SPEC, "sweep": {"seed": [7, 8, 9], "objective.beta": [2.0, 3.0]}}
-    assert planned(service_on_each, sweep)["seconds"] == pytest.approx(6 * 300)
+    assert planned(service_on_each, sweep)["seconds"] == pytest.approx(6 * 600, rel=0.01)
     other = {**SPEC, "model": {"name": "mlp"}}
     assert planned(service_on_each, other)["seconds"] is None
 

@@ -172,9 +172,9 @@ def test_a_waiting_run_says_which_folder_keeps_workers_from_it(service: Service)
         "position": 1,
         "starts_in_seconds": None,
     }
-    assert service.json("/v1/runs")["items"][0]["waiting"]["reason"] == waits
+    assert service.json("/v1/runs")["items"][0]["waiting"]["reason"] == f"{waits}; it is next"
     end_trouble(service.database, "w")
-    assert "free training worker" in service.json(f"/v1/runs/{run_id}")["waiting"]["reason"]
+    assert "no training worker" in service.json(f"/v1/runs/{run_id}")["waiting"]["reason"]
 
 
 def test_a_run_shows_why_its_files_cannot_be_kept_while_that_is_so(service: Service) -> None:

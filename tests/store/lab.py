@@ -12,8 +12,10 @@ from store.database import Database
 from store.evaluations import Asked, NewFile, evaluate_file, evaluate_run
 from store.finish import finish_evaluation, finish_training
 from store.queries import ExperimentRun, evaluation, events, experiment, experiment_runs, run
+from store.queue import queue
 from store.states import ExperimentState, JobKind, RunState
 from store.submit import NewRun, submit
+from store.turns import Rules
 
 TRAIN, EVALUATE = JobKind.TRAIN, JobKind.EVALUATE
 ERROR = {"type": "ValueError", "message": "the loss is not a number", "advice": "lower the rate"}
@@ -106,6 +108,11 @@ class Lab:
     def states(self, experiment_id: str) -> list[str]:
         """How an experiment's runs count in it, in order."""
         return [str(link.state) for link in self.links(experiment_id)]
+
+    def position(self, run_id: str) -> int | None:
+        """The place of a run's training in the queue."""
+        place = queue(self.database, TRAIN, Rules()).of_run.get(run_id)
+        return None if place is None else place.position
 
     def experiment_state(self, experiment_id: str) -> ExperimentState:
         return experiment(self.database, experiment_id).state

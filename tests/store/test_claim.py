@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 
 from store.claim import claim
-from store.queries import queue_position, run
+from store.queries import run
 from store.states import RunState
 from tests.store.lab import EVALUATE, TRAIN, Lab
 
@@ -30,10 +30,10 @@ def test_jobs_are_taken_by_priority_then_age(lab: Lab) -> None:
     first = lab.links(lab.post("a", "b"))
     urgent = lab.links(lab.post("c", priority=5))
     expected = [link.run_id for link in [*urgent, *first]]
-    assert [queue_position(lab.database, run_id) for run_id in expected] == [1, 2, 3]
+    assert [lab.position(run_id) for run_id in expected] == [1, 2, 3]
     assert [taken.run_id for taken in lab.take_all(TRAIN, width=2)] == expected[:2]
-    assert queue_position(lab.database, expected[0]) is None
-    assert queue_position(lab.database, expected[2]) == 1
+    assert lab.position(expected[0]) is None
+    assert lab.position(expected[2]) == 1
     assert lab.take().run_id == expected[2]
 
 

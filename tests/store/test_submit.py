@@ -11,7 +11,7 @@ from store.cancel import cancel_experiment, cancel_run, resume_experiment
 from store.checkpoints import checkpoints, record_checkpoint
 from store.database import Database
 from store.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
-from store.queries import evaluation, experiment, queue_position, run, scores, spec_of
+from store.queries import evaluation, experiment, run, scores, spec_of
 from store.states import RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab, new_run, scans
 
@@ -184,9 +184,9 @@ def test_places_of_one_run_with_two_evaluations_share_the_training(lab: Lab) -> 
 def test_a_waiting_job_takes_the_higher_priority(lab: Lab) -> None:
     lab.post("a")
     run_id = lab.run_of(lab.post("b"))
-    assert queue_position(lab.database, run_id) == 2
+    assert lab.position(run_id) == 2
     lab.post("b", priority=1)
-    assert queue_position(lab.database, run_id) == 1
+    assert lab.position(run_id) == 1
 
 
 def test_simultaneous_submissions_of_the_same_work_make_it_once(lab: Lab) -> None:
@@ -262,7 +262,7 @@ def test_more_runs_than_fit_one_statement_are_joined_cancelled_and_resumed(
     first, second = lab.post(*names), lab.post(*names)
     assert all(link.reused for link in lab.links(second))
     cancel_experiment(lab.database, first)
-    assert queue_position(lab.database, lab.links(second)[-1].run_id) == 30
+    assert lab.position(lab.links(second)[-1].run_id) == 30
     cancel_experiment(lab.database, second)
     assert lab.take_all(TRAIN) == []
     resume_experiment(lab.database, second)

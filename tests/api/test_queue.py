@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from starlette.testclient import TestClient
+
+from api.main import create_app
+from store.database import migrate
+from store.settings import Settings
+from store.states import JobKind
+from store.tables import Worker
+from tests.api.service import SPEC, Service, problem, serving
+
+
+def post(service: Service, owner: str, query: str = "", **spec: object) -> str:
+    """The id of the only run of what an owner posts."""
+    answer = service.client.post(
+        f"/v1/experiments{query}", json=SPEC | spec, headers={"Heddle-User": owner}
+    )
+    assert answer.status_code == 202, answer.text
+    return service.run_of(answer.json())
+
+
+def register(service: Service, name: str) -> None:
+    with service.database.write() as session:
+        values = {"host": "h", "pid": 1, "device": "cpu", "device_model": "cpu"}
+        session.execute(
+            insert(Worker).values(
+                name=name, kind=JobKind.TRAIN, started_at=0, seen_at=1e12, **values
+            )
+        )
+
+
+def test_the_queue_tells_who_is_next_and_why(service_on_each: Service) -> None:
+    service = service_on_each
+    register(service, "a worker")
+    first = post(service, "ada", seed=1)
+    service.take()
+    waits = post(service, "ada", seed=2)
+    urgent = post(service, "cleo", "?priority=2", seed=3)
+    newcomer = post(service, "ben", seed=4)
+    document = service.json("/v1/queue")
+    assert [item["run"] for item in document["items"]] == [urgent, newcomer, waits]
+    assert [item["position"] for item in document["items"]] == [1, 2, 3]
+    assert {item["owner"] for item in document["items"]} == {"ada", "ben", "cleo"}
+    assert document["workers"] == {"train": 1, "evaluate": 0}
+    running = {one["owner"]: one["running"] for one in document["owners"]}
+    assert running == {"ada": 1, "ben": 0, "cleo": 0}
+    waiting = service.json(f"/v1/runs/{waits}")["waiting"]
+    assert waiting["position"] == 3
+    assert waiting["reason"] == (
+        "waits for a free training worker; 2 before it in the queue; 1 of them of a higher"
+        " priority; ben had less of the workers lately"
+    )
+    assert service.json(f"/v1/runs/{first}")["waiting"] is None
+    [mine] = service.json("/v1/queue?owner=ben")["items"]
+    assert mine["run"] == newcomer
+
+
+def test_the_queue_comes_in_pages(service: Service) -> None:
+    service.post({**SPEC, "sweep": {"seed": [0, 1, 2]}})
+    page = service.json("/v1/queue?limit=2")
+    assert len(page["items"]) == 2
+    rest = service.json(f"/v1/queue?limit=2&cursor={page['next_cursor']}")
+    assert len(rest["items"]) == 1 and rest["next_cursor"] is None
+    problem(service.get("/v1/queue?cursor=x"), 422)
+
+
+def test_starts_are_told_once_such_runs_were_measured(service: Service) -> None:
+    register(service, "a worker")
+    post(service, "ada", seed=1)
+    service.finish(measured={"from_step": 0, "to_step": 1000, "step_seconds": 1.0})
+    post(service, "ada", seed=2)
+    service.take()
+    next_but_one = [post(service, "ada", seed=seed) for seed in (3, 4)][1]
+    waiting = service.json(f"/v1/runs/{next_but_one}")["waiting"]
+    # Two runs of 300,000 steps of a millisecond before it.
+    assert waiting["starts_in_seconds"] == pytest.approx(600, rel=0.02)
+
+
+def test_owners_are_told_apart_and_named_well(service: Service) -> None:
+    post(service, "ada")
+    [found] = service.json("/v1/experiments?owner=ada")["items"]
+    assert found["owner"] == "ada"
+    assert service.post({**SPEC, "seed": 9})["owner"] == "local"
+    for wrong in ("", "a b", "x" * 65, "ä"):
+        headers = {"Heddle-User": wrong.encode()}
+        answer = service.client.post("/v1/experiments", json=SPEC, headers=headers)
+        [error] = problem(answer, 422)["errors"]
+        assert error["path"] == "Heddle-User"
+    for query in ("?priority=11", "?priority=x"):
+        assert service.client.post(f"/v1/experiments{query}", json=SPEC).status_code == 422
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Service]:
+    with serving(tmp_path, most_queued=2, most_running=1) as service:
+        migrate(Settings(home=tmp_path).database_url)
+        yield service
+
+
+def test_an_owner_may_have_so_many_waiting_and_under_way(limited: Service) -> None:
+    post(limited, "ada", seed=1)
+    limited.take()
+    waits = [post(limited, "ada", seed=seed) for seed in (2, 3)]
+    headers = {"Heddle-User": "ada"}
+    for query in ("", "?dry_run=true"):
+        answer = limited.client.post(
+            f"/v1/experiments{query}", json={**SPEC, "seed": 4}, headers=headers
+        )
+        assert "HEDDLE_MOST_QUEUED" in problem(answer, 429)["detail"]
+        assert int(answer.headers["retry-after"]) > 0
+    # What is there already asks for nothing more.
+    assert limited.client.post(
+        "/v1/experiments", json={**SPEC, "seed": 3}, headers=headers
+    ).is_success
+    reason = limited.json(f"/v1/runs/{waits[1]}")["waiting"]["reason"]
+    assert "ada has as many runs under way as one may have" in reason
+    other = post(limited, "ben", seed=5)
+    assert limited.take().run_id == other
+
+
+def test_a_service_for_others_believes_no_header(tmp_path: Path) -> None:
+    known = Settings(home=tmp_path)
+    migrate(known.database_url)
+    with TestClient(create_app(known, host="0.0.0.0")) as client:
+        answer = client.post("/v1/experiments", json=SPEC, headers={"Heddle-User": "ada"})
+    assert answer.json()["owner"] == "local"
