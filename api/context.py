@@ -8,6 +8,7 @@ from typing import Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from api.event_hub import EventHub
 from api.hints import Hints
 from api.seen import Seen
 from api.settings import ApiSettings
@@ -26,6 +27,7 @@ class Context:
     hints: Hints
     settings: ApiSettings
     store: Settings
+    hub: EventHub
     trusts_users: bool
     """Whether requests come from this machine alone, and say themselves who sends them."""
     checking: CapacityLimiter

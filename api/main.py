@@ -14,11 +14,12 @@ from fastapi import Depends, FastAPI
 
 from api import errors
 from api.context import Context
+from api.event_hub import EventHub
 from api.guard import LoopbackOnly, is_loopback
 from api.hints import Hints
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.queries import only_known
-from api.routes import artifacts, catalog, evaluations, experiments, health, queue, runs
+from api.routes import artifacts, catalog, evaluations, events, experiments, health, queue, runs
 from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
@@ -44,6 +45,7 @@ def create_app(
             Hints(known.broker_url),
             limits or ApiSettings(),
             known,
+            hub=EventHub(database),
             trusts_users=is_loopback(host),
             checking=CapacityLimiter(1),
         )
@@ -58,7 +60,7 @@ def create_app(
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
-    for resource in (experiments, runs, evaluations, queue, artifacts, catalog, health):
+    for resource in (experiments, runs, evaluations, queue, events, artifacts, catalog, health):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):

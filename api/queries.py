@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import AwareDatetime
 
@@ -40,7 +42,7 @@ def only_known(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    known = [field.alias for field in route.dependant.query_params]
+    known = list(dict.fromkeys(_parameters(route.dependant)))
     expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
     given = request.query_params.multi_items()
     names = Counter(name for name, _ in given)
@@ -61,6 +63,13 @@ def only_known(request: Request) -> None:
     ]
     if faults:
         raise InvalidSpec(faults[:MOST_FAULTS])
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    """The query parameters that a route and what it depends on read."""
+    yield from (field.alias for field in dependant.query_params)
+    for dependency in dependant.dependencies:
+        yield from _parameters(dependency)
 
 
 def link_next(request: Request, response: Response, next_cursor: str | None) -> None:

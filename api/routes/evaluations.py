@@ -9,6 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from api.advising import advised
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
+from api.long_poll import until_evaluation_ended
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.owner import Owner
 from api.queries import Cursor, Limit, link_next
@@ -74,7 +75,7 @@ def index(
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", operation_id="get_evaluation")
+@router.get("/{id}", operation_id="get_evaluation", dependencies=[until_evaluation_ended])
 def show(id: str, here: Here) -> EvaluationDocument:
     """One evaluation, of a file or of a run, with its scores once it has succeeded."""
     return _document(here, id)

@@ -13,6 +13,7 @@ from api.context import Context, Here
 from api.documents import Experiment, Page, Plan, experiment_document
 from api.dry_run import plan_document
 from api.keys import REPLAYED, IdempotencyKey, keyed
+from api.long_poll import until_experiment_ended
 from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, TOO_MANY, UNREADABLE
 from api.owner import Owner
 from api.planning import plan
@@ -114,7 +115,7 @@ def index(
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", operation_id="get_experiment")
+@router.get("/{id}", operation_id="get_experiment", dependencies=[until_experiment_ended])
 def show(id: str, here: Here) -> Experiment:
     """One experiment with the state of each of its runs."""
     return _document(here, id)

@@ -21,6 +21,7 @@ from api.documents import (
     run_document,
 )
 from api.files import file_route, serve_file
+from api.long_poll import until_run_ended
 from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
 from api.owner import Owner
 from api.planning import plan_evaluation
@@ -76,7 +77,7 @@ def index(
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", operation_id="get_run")
+@router.get("/{id}", operation_id="get_run", dependencies=[until_run_ended])
 def show(id: str, here: Here) -> Run:
     """One run: state, progress, why it waits or failed, and what its numbers depend on."""
     return _document(here, queries.run(here.database, id))

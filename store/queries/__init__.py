@@ -1,6 +1,6 @@
 """What there is to see: plain values for whoever shows them."""
 
-from store.queries.event_log import Event, events
+from store.queries.event_log import Event, Read, events, last_position, read_on
 from store.queries.experiments import (
     Experiment,
     ExperimentRun,
@@ -32,6 +32,7 @@ __all__ = [
     "Experiment",
     "ExperimentRun",
     "File",
+    "Read",
     "Run",
     "Score",
     "Usage",
@@ -45,6 +46,8 @@ __all__ = [
     "experiment",
     "experiment_runs",
     "experiments",
+    "last_position",
+    "read_on",
     "run",
     "runs",
     "scores",

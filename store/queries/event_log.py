@@ -1,4 +1,4 @@
-"""What happened in an experiment."""
+"""What happened, in the order of the commits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from store import tables
 from store.database import Database
 from store.errors import NotFound
+from store.events import POSITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,22 @@ class Event:
     """Something that happened in an experiment."""
 
     experiment_id: str
+    #: Its place among those of its experiment, which has no gaps.
     number: int
+    #: Its place among those of all experiments.
+    position: int
     type: str
     data: dict[str, Any]
     created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Events, and how far whoever read them has come."""
+
+    events: list[Event]
+    #: All that was asked for up to this position is known now.
+    upto: int
 
 
 def events(
@@ -32,21 +46,62 @@ def events(
         NotFound: if there is no such experiment.
     """
     with database.read() as session:
-        if session.get(tables.Experiment, experiment_id) is None:
-            raise NotFound("experiment", experiment_id)
+        _check(session, experiment_id)
         rows = session.scalars(
             select(tables.Event)
             .where(tables.Event.experiment_id == experiment_id, tables.Event.number > after)
             .order_by(tables.Event.number)
             .limit(limit)
         )
-        return [
-            Event(
-                experiment_id=row.experiment_id,
-                number=row.number,
-                type=row.type,
-                data=row.data,
-                created_at=row.created_at,
-            )
-            for row in rows
-        ]
+        return [_event(row) for row in rows]
+
+
+def read_on(
+    database: Database, after: int, *, experiment_id: str | None = None, limit: int = 500
+) -> Read:
+    """Events of one experiment or of all, in order, from the one after position `after`.
+
+    Nothing below `upto` comes to be seen later: positions are given under a lock that is held to
+    the commit.
+
+    Raises:
+        NotFound: if there is no such experiment.
+    """
+    event = tables.Event
+    query = select(event).where(event.position > after).order_by(event.position).limit(limit)
+    with database.read() as session:
+        if experiment_id is not None:
+            _check(session, experiment_id)
+            query = query.where(event.experiment_id == experiment_id)
+        upto = _last(session)
+        found = [_event(row) for row in session.scalars(query)]
+    if len(found) == limit:
+        upto = found[-1].position
+    return Read(found, max(after, upto))
+
+
+def last_position(database: Database) -> int:
+    """The position of the newest event; 0 where none was."""
+    with database.read() as session:
+        return _last(session)
+
+
+def _last(session: Session) -> int:
+    counter = tables.Counter
+    return session.scalar(select(counter.value).where(counter.name == POSITIONS)) or 0
+
+
+def _check(session: Session, experiment_id: str) -> None:
+    if session.get(tables.Experiment, experiment_id) is None:
+        raise NotFound("experiment", experiment_id)
+
+
+def _event(row: tables.Event) -> Event:
+    return Event(
+        experiment_id=row.experiment_id,
+        number=row.number,
+        position=row.position,
+        type=row.type,
+        data=row.data,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,126 @@
+"""What happens, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from api.context import Context, Here
+from api.documents import Document, moment
+from store import queries
+from store.away import DATABASE_AWAY
+from store.errors import NotFound
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+ALIVE_SECONDS = 15.0
+RETRY_MILLISECONDS = 2000
+LARGEST = 2**63 - 1
+
+LastEventId = Annotated[
+    int | None,
+    Header(
+        alias="Last-Event-ID",
+        ge=0,
+        le=LARGEST,
+        description="Go on after this event; browsers and `heddle events` send it by themselves.",
+    ),
+]
+
+
+class EventDocument(Document):
+    """Something that happened to a run in an experiment."""
+
+    position: int
+    """Its place among the events of all experiments, which is the event's id in the stream."""
+    number: int
+    """Its place among its experiment's: 1, 2, 3, …"""
+    experiment: str
+    type: str
+    """run.queued, run.training, run.evaluating, run.succeeded, run.failed or run.cancelled."""
+    created_at: datetime
+    data: dict[str, Any]
+    """Of a run: `run_id`, and the `state` that it counts with in this experiment."""
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+@router.get(
+    "",
+    operation_id="stream_events",
+    # FastAPI's own class takes only generators, which could not refuse a request any more.
+    response_class=EventStream,
+    responses={200: {"model": EventDocument, "description": "A stream; this is an event's data."}},
+)
+async def stream(
+    here: Here,
+    experiment: Annotated[str | None, Query(description="Only this one's events.")] = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=LARGEST, description="As Last-Event-ID, which goes before it.")
+    ] = None,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Events as they happen (server-sent), each once and in the order of the commits.
+
+    A client that was cut off goes on by `Last-Event-ID` and misses nothing, whatever was restarted
+    meanwhile. Without it an experiment's events come from its first on, those of all experiments
+    from now on. The stream of an experiment ends when that is deleted.
+    """
+    begin = last_event_id if last_event_id is not None else after
+    # What is wrong is told before the stream begins.
+    await to_thread.run_sync(_read_on, here, begin or 0, experiment, 1)
+    if begin is None and experiment is None:
+        begin = await to_thread.run_sync(queries.last_position, here.database)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return EventStream(_events(here, begin or 0, experiment), headers=headers)
+
+
+async def _events(here: Context, after: int, experiment: str | None) -> AsyncIterator[bytes]:
+    yield format_sse_event(comment="events", retry=RETRY_MILLISECONDS)
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    while True:
+        try:
+            found = await to_thread.run_sync(_read_on, here, after, experiment)
+        except DATABASE_AWAY:
+            found = queries.Read([], after)
+        except NotFound:
+            return
+        for event in found.events:
+            yield _format(event)
+        after = found.upto
+        if found.events:
+            said = loop.time()
+        elif loop.time() - said >= ALIVE_SECONDS:
+            yield format_sse_event(comment="alive")
+            said = loop.time()
+        await here.hub.wait(after, said + ALIVE_SECONDS - loop.time())
+
+
+def _read_on(here: Context, after: int, experiment: str | None, limit: int = 500) -> queries.Read:
+    return queries.read_on(here.database, after, experiment_id=experiment, limit=limit)
+
+
+def _format(event: queries.Event) -> bytes:
+    document = EventDocument(
+        position=event.position,
+        number=event.number,
+        experiment=event.experiment_id,
+        type=event.type,
+        created_at=moment(event.created_at),
+        data=event.data,
+    )
+    return format_sse_event(
+        event=event.type, id=str(event.position), data_str=document.model_dump_json()
+    )
