@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from api import event_hub
 from api.main import create_app
 from store.cancel import cancel_experiment
 from store.database import Database
@@ -94,10 +95,12 @@ class Subscriber:
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_every_subscriber_sees_every_event_once_and_in_order(
-    database_url: str, tmp_path: Path, seed: int
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
+    # So that subscribers look while transactions are on their way.
+    monkeypatch.setattr(event_hub, "LOOK_SECONDS", 0.01)
     database = Database(database_url)
-    ids = [Lab(database).post(f"run {number}") for number in range(3)]
+    ids = [Lab(database).post(f"run {number}") for number in range(8)]
     settings = Settings(home=tmp_path, database_url=database_url)
     committed: list[tuple[str, str]] = []
     url = [""]
@@ -105,14 +108,14 @@ def test_every_subscriber_sees_every_event_once_and_in_order(
     def write(number: int) -> None:
         chance = random.Random(f"{seed} {number}")
         for count in range(15):
-            chosen = chance.sample(ids, chance.randint(1, 3))
+            chosen = chance.sample(ids, chance.randint(1, 2))
             name = f"{number}.{count}"
             try:
                 with database.write() as session:
                     time.sleep(chance.random() * 0.02)
                     emit(session, chosen, "note", {"name": name})
                     # Long after its number was given, and before others can see it.
-                    time.sleep(chance.random() * 0.03)
+                    time.sleep(chance.random() * 0.06)
                     if chance.random() < 0.2:
                         raise ZeroDivisionError
             except ZeroDivisionError:
@@ -121,7 +124,7 @@ def test_every_subscriber_sees_every_event_once_and_in_order(
 
     subscribers = [
         Subscriber(lambda: url[0], experiment, 10 * seed + number)
-        for number, experiment in enumerate([None, None, *ids])
+        for number, experiment in enumerate([None, None, *ids[:3]])
     ]
     with ThreadPoolExecutor(16) as pool:
         with served(settings) as url[0]:
