@@ -153,7 +153,12 @@ class Run(Document):
     attempts: int
     """How often a worker has begun or gone on with its training."""
     record: dict[str, Any] | None
-    """What its numbers depend on: device, threads, versions."""
+    """What its numbers depend on and what they cost, from the first attempt on. Once trained:
+    `history` (each stretch of training with device, model, threads, library versions, width and
+    place), `precision`, `width`. Always: `seed`, `identities`, `attempts` (worker, when, how it
+    ended and why, steps, how many side by side, energy), `wall_seconds` of all of them,
+    `device_seconds` and `energy_joules` of training, shared with what was trained beside it. Lists
+    have what training noted alone."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -19,7 +19,17 @@ from api.guard import LoopbackOnly, is_loopback
 from api.hints import Hints
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.queries import only_known
-from api.routes import artifacts, catalog, evaluations, events, experiments, health, queue, runs
+from api.routes import (
+    artifacts,
+    catalog,
+    evaluations,
+    events,
+    experiments,
+    health,
+    queue,
+    runs,
+    workers,
+)
 from api.settings import ApiSettings
 from store.database import Database
 from store.objects import ObjectFolder
@@ -60,7 +70,17 @@ def create_app(
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
-    for resource in (experiments, runs, evaluations, queue, events, artifacts, catalog, health):
+    for resource in (
+        experiments,
+        runs,
+        evaluations,
+        queue,
+        workers,
+        events,
+        artifacts,
+        catalog,
+        health,
+    ):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):

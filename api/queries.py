@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -24,6 +26,47 @@ Since = Annotated[
     AwareDatetime | None, Query(description="Not older than this, as in 2026-01-31T00:00:00Z.")
 ]
 Until = Annotated[AwareDatetime | None, Query(description="Older than this.")]
+
+
+Swept = Annotated[
+    str | None,
+    Query(
+        description="At a place of a sweep with these values, as in objective.beta=4,seed=1: JSON,"
+        " or else text."
+    ),
+]
+
+
+def swept_values(text: str | None) -> dict[str, Any] | None:
+    """{dotted path: value} of a `swept` parameter.
+
+    Raises:
+        InvalidSpec: if it is not of that form.
+    """
+    if text is None:
+        return None
+    values: dict[str, Any] = {}
+    for part in text.split(","):
+        path, equals, given = part.partition("=")
+        if not equals or _PATH.fullmatch(path) is None:
+            expected = "path=value, as in objective.beta=4, with commas between several"
+            raise InvalidSpec([Fault("swept", shown(part), expected)])
+        values[path] = _value(given)
+    return values
+
+
+_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+    plain = isinstance(value, (str, bool)) or (
+        isinstance(value, int | float) and abs(value) < 2**63
+    )
+    return value if plain else text
 
 
 def seconds(moment: datetime | None) -> float | None:

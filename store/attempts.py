@@ -78,6 +78,8 @@ def end_attempt(
         ).where(Job.id == job_id)
     ).one()
     now = job.now
+    progress = dict(job.progress or {})
+    measured = progress.pop(MEASURED, None)
     session.execute(
         update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.fence == job.fence)
@@ -86,9 +88,12 @@ def end_attempt(
             end=end,
             cause=cause,
             together=job.together,
-            measured=(job.progress or {}).get(MEASURED),
+            measured=measured,
         )
     )
+    if measured is not None:
+        # The next attempt may end before it has measured anything.
+        session.execute(update(Job).where(Job.id == job_id).values(progress=progress))
     this = (
         Served.owner == job.owner,
         Served.kind == job.kind,

@@ -18,6 +18,7 @@ from celery.signals import (
     celeryd_after_setup,
     celeryd_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_shutting_down,
 )
 from kombu.exceptions import OperationalError
@@ -119,6 +120,13 @@ def _make_child_ready(**_: Any) -> None:
     for kind, module in _WORK.items():
         if kind in _queues:
             import_module(module)
+            import_module("worker.presence").begin(kind)
+            import_module("worker.job_log").begin()
+
+
+@worker_process_shutdown.connect
+def _say_gone(**_: Any) -> None:
+    import_module("worker.presence").end()
 
 
 @worker_shutting_down.connect

@@ -41,9 +41,9 @@ def evaluate_next() -> bool:
     claims = claim_if_able(here, JobKind.EVALUATE)
     for taken in claims:
         subject = taken.run_id or taken.evaluation_id
-        logger.info("evaluation of %s, attempt %d, begins", subject, taken.attempts)
         torch.set_num_threads(worker_settings().evaluate_threads)
         with recorded(here, taken):
+            logger.info("evaluation of %s, attempt %d, begins", subject, taken.attempts)
             _evaluate(here, taken)
     return bool(claims)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -9,8 +10,14 @@ import time
 from functools import cache
 from typing import Protocol
 
+logger = logging.getLogger(__name__)
+
 GRACE_SECONDS = 10.0
 """A process that has lost some of its leases ends by force when no work is heard of for so long."""
+
+STOP_SECONDS = 4.0
+"""Work that is all cancelled ends by force when nothing is heard of it for so long: within a long
+fit of scikit-learn it hears nothing itself."""
 
 LEAST_SECONDS = 1.0
 """Work whose process has lost all of its leases has a beat's time to end, but no less than this."""
@@ -23,8 +30,15 @@ class Beating(Protocol):
     def beat_seconds(self) -> float:
         """From one beat to the next."""
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work is to stop for good, and has not ended yet."""
+
     def beat_or_lose(self) -> bool:
         """One beat; whether the job is lost and its work has not ended yet."""
+
+    def stop_by_force(self) -> None:
+        """Say that the work has stopped, since its process is about to end."""
 
 
 class Heart:
@@ -78,8 +92,19 @@ class Heart:
             ):
                 # Whatever the work writes would be refused, but it holds the device.
                 os._exit(1)
+            if now - self._heard > STOP_SECONDS:
+                self._end_cancelled(leases)
             self._wake.wait(beat_seconds)
             self._wake.clear()
+
+    def _end_cancelled(self, leases: list[Beating]) -> None:
+        """End the process, if nobody wants any of its work."""
+        if not all(lease.cancelled for lease in leases):
+            return
+        logger.warning("work that is cancelled does not stop; its process ends")
+        for lease in leases:
+            lease.stop_by_force()
+        os._exit(1)
 
     def _alive(self) -> list[Beating]:
         """The leases there are; without any the thread is over, and the next lease starts one."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError
 
 from ml import tensor_file
 from ml.recorder import Checkpoint, NotKept, Progress, Wish, continue_or_stop
+from store.attempts import MEASURED
 from store.away import DATABASE_AWAY
 from store.beat import beat
 from store.checkpoints import Checkpoint as RecordedCheckpoint
@@ -24,11 +25,13 @@ from store.checkpoints import checkpoints, record_checkpoint
 from store.claim import Claim
 from store.curves import Curves, curves
 from store.errors import LeaseLost, StorageTrouble
-from store.finish import NewArtifact
+from store.finish import NewArtifact, acknowledge_cancel
 from store.folders import check_mark
 from worker import draining
 from worker.files import NewFile, put
 from worker.heart import heart
+from worker.job_log import job_log
+from worker.measuring import Measuring
 from worker.patience import patiently
 from worker.stores import Stores
 
@@ -38,6 +41,8 @@ T = TypeVar("T")
 
 BEATS_BETWEEN_TRIES = 10
 """What a job leaves and cannot be kept is tried again after so many beats."""
+TELL_SECONDS = 30.0
+"""Where a stage is, is logged so often."""
 MOST_PUTS = 3
 """So often files are put until that takes less than a lease lasts."""
 
@@ -54,14 +59,19 @@ class Lease:
     without end, as nobody else could write there either.
     """
 
-    def __init__(self, stores: Stores, claim: Claim) -> None:
+    def __init__(
+        self, stores: Stores, claim: Claim, *, energy: Callable[[], float | None] = lambda: None
+    ) -> None:
         self.claim = claim
         self._stores = stores
         self._lock = threading.Lock()
         # Held from when points are taken until they are recorded or put back.
         self._beating = threading.Lock()
         self._progress: Progress | None = None
+        self._measuring = Measuring(energy)
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        #: The stage that was logged last, and when.
+        self._told = ("", 0.0)
         self._cancelled = False
         self._give_way = False
         #: Why files cannot be kept at the moment.
@@ -127,6 +137,8 @@ class Lease:
             self._meet(trouble)
             raise NotKept(str(trouble)) from trouble
         self._trouble = None
+        own = {"job_id": claim.job_id}
+        logger.info("checkpoint at step %d, %d bytes", checkpoint.step, size, extra=own)
         try:
             # First the curves: whoever goes on from here will not draw them again.
             self._patiently(self.flush)
@@ -222,6 +234,8 @@ class Lease:
     def progress(self, progress: Progress) -> Wish:
         heart().hear()
         self._progress = progress
+        self._measuring.hear(progress.stage, progress.step)
+        self._tell(progress)
         if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
             # Beats that hang, or are held up by another lease's.
             self._lose()
@@ -232,6 +246,28 @@ class Lease:
         # What follows training is short, and would begin again.
         gives_way = self._give_way and progress.stage in ("preparing", "training")
         return Wish.PAUSE if gives_way or draining.under_way() else Wish.CONTINUE
+
+    def _tell(self, progress: Progress) -> None:
+        """Log the stages, and where training is now and then."""
+        now = time.monotonic()
+        if progress.stage == self._told[0] and now < self._told[1] + TELL_SECONDS:
+            return
+        begun = progress.stage != self._told[0]
+        self._told = progress.stage, now
+        numbers = ""
+        if progress.loss is not None:
+            numbers += f", loss {progress.loss:.6g}"
+        if progress.images_per_second:
+            numbers += f", {progress.images_per_second:.0f} images/s"
+        logger.info(
+            "%s%s, %d of %d%s",
+            progress.stage,
+            " begins" if begun else "",
+            progress.step,
+            progress.steps,
+            numbers,
+            extra={"job_id": self.claim.job_id},
+        )
 
     def flush(self) -> None:
         """Record what the next beat would have carried. Raises `LeaseLost`."""
@@ -248,7 +284,7 @@ class Lease:
                 self._stores.database,
                 self.claim,
                 lease_seconds=self._stores.settings.lease_seconds,
-                progress=_document(self._progress, self._trouble) if self._progress else None,
+                progress=self._document(),
                 points=points,
             )
         except Exception as error:
@@ -262,8 +298,24 @@ class Lease:
             self._asking = False
         self._away = None
         self._renewed = began
+        job_log.keep(self._stores.database, self.claim)
         self._cancelled = answer.cancel_requested
         self._give_way = answer.give_way
+
+    def _document(self) -> dict[str, Any] | None:
+        """How far the work is, as the next beat tells it."""
+        if self._progress is None:
+            return None
+        document = {
+            name: value if not isinstance(value, float) or math.isfinite(value) else None
+            for name, value in asdict(self._progress).items()
+        }
+        if self._trouble is not None:
+            document["trouble"] = self._trouble
+        measured = self._measuring.document()
+        if measured is not None:
+            document[MEASURED] = measured
+        return document
 
     @property
     def beat_seconds(self) -> float:
@@ -293,6 +345,19 @@ class Lease:
                 self._beating.release()
         return self._is_refused() and not self._over.is_set()
 
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled and not self._over.is_set()
+
+    def stop_by_force(self) -> None:
+        """Acknowledge the cancellation in place of the work, which hears nothing.
+
+        What cannot be written is the sweep's, as for a worker that was killed.
+        """
+        with suppress(LeaseLost, *DATABASE_AWAY):
+            acknowledge_cancel(self._stores.database, self.claim)
+        job_log.keep(self._stores.database, self.claim)
+
     def _is_refused(self) -> bool:
         return self._lost.is_set() and isinstance(self._loss, LeaseLost)
 
@@ -312,11 +377,3 @@ class Lease:
     def _wait(self, seconds: float) -> None:
         if self._lost.wait(seconds):
             raise self._loss
-
-
-def _document(progress: Progress, trouble: str | None) -> dict[str, Any]:
-    numbers = {
-        name: value if not isinstance(value, float) or math.isfinite(value) else None
-        for name, value in asdict(progress).items()
-    }
-    return numbers if trouble is None else numbers | {"trouble": trouble}

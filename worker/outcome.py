@@ -15,6 +15,7 @@ from store.claim import Claim
 from store.errors import LeaseLost, StorageTrouble
 from store.finish import acknowledge_cancel, fail, release
 from worker import draining
+from worker.job_log import job_log
 from worker.patience import patiently
 from worker.stores import Stores
 
@@ -44,36 +45,43 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     processes, say) queues the job again and goes on through.
 
     Errors are logged and go no further. Celery would hand them to its parent process, which would
-    import their classes and torch with them.
+    import their classes and torch with them. What is logged meanwhile is kept as the job's.
     """
-    try:
-        with _recorded(stores, claim):
-            yield
-    except LeaseLost as lost:
-        logger.error("%s", lost)
-    except DATABASE_AWAY:
-        logger.exception("the database is away; job %s waits for it", claim.job_id)
-        _give_back(stores, claim)
+    own = {"job_id": claim.job_id}
+    with job_log.of(stores.database, claim):
+        try:
+            with _recorded(stores, claim):
+                yield
+        except LeaseLost as lost:
+            logger.error("%s", lost, extra=own)
+        except DATABASE_AWAY:
+            logger.exception("the database is away; job %s waits for it", claim.job_id, extra=own)
+            _give_back(stores, claim)
 
 
 @contextmanager
 def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
+    own = {"job_id": claim.job_id}
     try:
         yield
     except (LeaseLost, *DATABASE_AWAY):
         raise
     except Stopped as stopped:
         end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
+        how = "cancelled" if stopped.wish is Wish.CANCEL else "let go, to be taken up again"
+        logger.info("job %s is %s", claim.job_id, how, extra=own)
         patiently(lambda: end(stores.database, claim), stores.settings)
     except StorageTrouble as trouble:
-        logger.error("job %s is queued again: %s", claim.job_id, trouble)
-        patiently(lambda: release(stores.database, claim), stores.settings)
+        logger.error("job %s is queued again: %s", claim.job_id, trouble, extra=own)
+        cause = {"type": type(trouble).__name__, "message": str(trouble)}
+        patiently(lambda: release(stores.database, claim, cause=cause), stores.settings)
     except MayBeAnother as stopped:
-        logger.warning("job %s is tried again: %s", claim.job_id, stopped)
-        patiently(lambda: release(stores.database, claim, lost=True), stores.settings)
+        logger.warning("job %s is tried again: %s", claim.job_id, stopped, extra=own)
+        cause = {"type": "BrokenTogether", "message": str(stopped)}
+        patiently(lambda: release(stores.database, claim, lost=True, cause=cause), stores.settings)
     except Exception as error:
-        logger.exception("job %s failed", claim.job_id)
-        found = cause(error)
+        logger.exception("job %s failed", claim.job_id, extra=own)
+        found = error_document(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
     except (SystemExit, KeyboardInterrupt):
         # At once: whoever ends us is not patient. What cannot be queued now, the sweep takes back.
@@ -98,7 +106,7 @@ def _give_back(stores: Stores, claim: Claim) -> None:
         return
 
 
-def cause(error: Exception) -> dict[str, Any]:
+def error_document(error: Exception) -> dict[str, Any]:
     """What went wrong, as a run's document shows it."""
     kind, advice = type(error).__name__, getattr(error, "advice", None)
     if is_out_of_memory(error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +24,8 @@ class WorkerSettings(BaseSettings):
     cohort_width: int | None = Field(default=None, ge=1, le=64)
     #: How many processes train beside each other: what waits is divided among them.
     train_processes: int = Field(default=1, ge=1)
+    #: Whether to wait while a process that is none of Heddle's holds the GPU, or to `ignore` it.
+    foreign: Literal["wait", "ignore"] = "wait"
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)
 

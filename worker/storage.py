@@ -1,15 +1,20 @@
-"""Claiming, unless the folders fail that would have to keep what the work leaves."""
+"""Claiming, unless the folders fail that would keep what the work leaves, or the GPU is taken."""
 
 from __future__ import annotations
 
 import logging
+import os
 
+from ml.environment import default_device
 from store.away import DATABASE_AWAY
 from store.claim import Claim, claim
 from store.errors import StorageTrouble
 from store.folders import check_mark
+from store.presence import present
 from store.states import JobKind
 from store.troubles import end_trouble, tell_trouble
+from worker import gpus
+from worker.settings import worker_settings
 from worker.stores import Stores, worker_name
 
 logger = logging.getLogger(__name__)
@@ -23,7 +28,7 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
     Why none is taken is logged when it begins and ends, and told to who waits for such work.
     """
     try:
-        if not _storage_works(here, kind):
+        if not _able(here, kind):
             return []
         return claim(
             here.database,
@@ -38,8 +43,8 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
         return []
 
 
-def _storage_works(here: Stores, kind: JobKind) -> bool:
-    trouble = _trouble(here)
+def _able(here: Stores, kind: JobKind) -> bool:
+    trouble = _trouble(here) or _device_trouble(here, kind)
     if trouble is not None:
         if _told.get(kind) != trouble:
             logger.error("no %s jobs are taken: %s", kind, trouble)
@@ -50,6 +55,19 @@ def _storage_works(here: Stores, kind: JobKind) -> bool:
         del _told[kind]
         logger.warning("%s jobs are taken again", kind)
     return trouble is None
+
+
+def _device_trouble(here: Stores, kind: JobKind) -> str | None:
+    """Whose the GPU is, if it is somebody else's at the moment."""
+    if kind is not JobKind.TRAIN or worker_settings().foreign == "ignore":
+        return None
+    device = default_device()
+    if device.type != "cuda":
+        return None
+    own = [os.getpid(), *(one.said.pid for one in present(here.database))]
+    for one in gpus.foreign(device, own):
+        return gpus.described(device, one)
+    return None
 
 
 def _trouble(here: Stores) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -14,7 +13,7 @@ from typing import NoReturn
 import torch
 
 from ml.encode import encode_rows
-from ml.environment import default_device, environment
+from ml.environment import default_device, environment, library_versions
 from ml.identity import cohort_key, train_id
 from ml.model import Model
 from ml.packing import WIDEST, is_out_of_memory, ran_out, widest
@@ -28,6 +27,8 @@ from store.curves import CURVES, to_bytes
 from store.finish import finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
+from worker import gpus
+from worker.commit import commit
 from worker.files import CODES, JSON, NPZ, WEIGHTS, NewFile
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
@@ -134,6 +135,10 @@ def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
             raise SystemExit(1) from error
 
 
+def _versions() -> list[str]:
+    return [f"{name} {version}" for name, version in library_versions().items()]
+
+
 class _Held:
     """A run that is being trained, from its claim to its end; what it meets ends no other.
 
@@ -144,16 +149,16 @@ class _Held:
     key: str
 
     def __init__(self, here: Stores, claim: Claim) -> None:
-        self.here, self.claim, self._began = here, claim, time.monotonic()
-        self.lease = Lease(here, claim)
+        self.here, self.claim = here, claim
+        self.lease = Lease(here, claim, energy=lambda: gpus.joules(self._device))
         self.ended = False
         self._width = 1
         self._device = torch.device("cpu")
         self._contexts = ExitStack()
 
     def __enter__(self) -> _Held:
-        logger.info("training of %s, attempt %d, begins", self.claim.run_id, self.claim.attempts)
         self._contexts.enter_context(recorded(self.here, self.claim))
+        self.log("training of %s, attempt %d, begins", self.claim.run_id, self.claim.attempts)
         self._contexts.enter_context(self.lease)
         return self
 
@@ -172,6 +177,10 @@ class _Held:
         else:
             self.end(error)
 
+    def log(self, message: str, *values: object) -> None:
+        """A line of this run's own log, and of the worker's."""
+        logger.info(message, *values, extra={"job_id": self.claim.job_id})
+
     def understood(self) -> bool:
         """Whether this version can read the run's spec; if not, the run ends with the reason."""
         try:
@@ -187,6 +196,7 @@ class _Held:
     def place_of(self, device: torch.device, width: int) -> None:
         """Where it is trained from now on, and among how many."""
         self._device, self._width = device, width
+        self.log("on %s, %d side by side, %s", device, width, ", ".join(_versions()))
 
     def release(self) -> None:
         """Let others train it."""
@@ -233,12 +243,12 @@ class _Held:
             files,
         )
         here.checkpoints.clear(run_id)
+        self.log("%s is trained, after %d steps", run_id, self.spec.training.steps)
 
     def _record(self, model: Model) -> dict[str, object]:
         return {
             **model.record,
             "train_id": train_id(model.spec),
             "worker": worker_name(),
-            "attempts": self.claim.attempts,
-            "last_attempt_seconds": round(time.monotonic() - self._began, 3),
+            "commit": commit(),
         }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from api.advising import advised
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
+from api.logs import Tail, log_answer
 from api.long_poll import until_evaluation_ended
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.owner import Owner
@@ -24,6 +26,7 @@ from store.evaluations import (
     resume_evaluation,
 )
 from store.folders import check_mark
+from store.log import log_of_evaluation
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
@@ -85,6 +88,12 @@ def show(id: str, here: Here) -> EvaluationDocument:
 def scores(id: str, here: Here) -> AdvisedScores:
     """The evaluation's scores, in the order in which they were asked for, and advice on them."""
     return advised(queries.scores_of_evaluation(here.database, id))
+
+
+@router.get("/{id}/log", operation_id="get_evaluation_log", response_class=PlainTextResponse)
+def log(id: str, here: Here, tail: Tail = None) -> PlainTextResponse:
+    """What workers logged of the evaluation, oldest first."""
+    return log_answer(log_of_evaluation(here.database, id, tail=tail))
 
 
 @router.post("/{id}/cancel", operation_id="cancel_evaluation", status_code=HTTPStatus.ACCEPTED)

@@ -17,7 +17,7 @@ from api.long_poll import until_experiment_ended
 from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, TOO_MANY, UNREADABLE
 from api.owner import Owner
 from api.planning import plan
-from api.queries import Cursor, Limit, Since, Until, link_next, seconds
+from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
 from store import cancel, queries
 from store.delete import delete_experiment, pin_experiment
 from store.foresee import foresee
@@ -85,11 +85,13 @@ def index(
     request: Request,
     response: Response,
     name: Annotated[str | None, Query(description="In its name, in capitals or not.")] = None,
+    notes: Annotated[str | None, Query(description="In its notes, likewise.")] = None,
     tag: str | None = None,
     state: ExperimentState | None = None,
     dataset: Annotated[str | None, Query(description="Of one of its runs.")] = None,
     objective: Annotated[str | None, Query(description="Of one of its runs.")] = None,
     owner: str | None = None,
+    swept: Swept = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -99,11 +101,13 @@ def index(
     page = queries.experiments(
         here.database,
         name=name,
+        notes=notes,
         tag=tag,
         state=state,
         dataset=dataset,
         objective=objective,
         owner=owner,
+        swept=swept_values(swept),
         since=seconds(since),
         until=seconds(until),
         limit=limit,

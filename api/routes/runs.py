@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from api.advising import advised_run
 from api.body import JsonBody
@@ -21,11 +22,13 @@ from api.documents import (
     run_document,
 )
 from api.files import file_route, serve_file
+from api.logs import Tail, log_answer
 from api.long_poll import until_run_ended
 from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
 from api.owner import Owner
 from api.planning import plan_evaluation
-from api.queries import Cursor, Limit, Since, Until, link_next, seconds
+from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
+from api.record import full_record
 from api.routes.evaluations import asked_document
 from api.waiting import waiting
 from ml.registry import find
@@ -33,6 +36,7 @@ from store import cancel, queries
 from store.curves import Curves, curves
 from store.delete import pin_run
 from store.evaluations import evaluate_run
+from store.log import log_of_run
 from store.states import RunState
 from store.troubles import troubles
 
@@ -51,7 +55,11 @@ def index(
     dataset: str | None = None,
     objective: str | None = None,
     tag: Annotated[str | None, Query(description="Held by an experiment with this tag.")] = None,
+    name: Annotated[
+        str | None, Query(description="Held by one with this in its name, in capitals or not.")
+    ] = None,
     owner: Annotated[str | None, Query(description="Held by one of this owner.")] = None,
+    swept: Swept = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -65,7 +73,9 @@ def index(
         dataset=dataset,
         objective=objective,
         tag=tag,
+        name=name,
         owner=owner,
+        swept=swept_values(swept),
         since=seconds(since),
         until=seconds(until),
         limit=limit,
@@ -171,6 +181,12 @@ def scalars(
     return {tag: _thinned(points, max_points) for tag, points in found.items()}
 
 
+@router.get("/{id}/log", operation_id="get_log", response_class=PlainTextResponse)
+def log(id: str, here: Here, tail: Tail = None) -> PlainTextResponse:
+    """What workers logged of the run and its evaluations, oldest first: when, how grave, who."""
+    return log_answer(log_of_run(here.database, id, tail=tail))
+
+
 @router.get("/{id}/artifacts", operation_id="list_artifacts")
 def artifacts(id: str, here: Here) -> Page[Artifact]:
     """The run's files, the newest of each name."""
@@ -205,7 +221,9 @@ def _named(here: Context, request: Request, id: str, name: str) -> Response:
 
 def _document(here: Context, found: queries.Run) -> Run:
     known = troubles(here.database)
-    return run_document(found, waiting(here, found, known))
+    document = run_document(found, waiting(here, found, known))
+    document.record = full_record(found, queries.attempts(here.database, found.id))
+    return document
 
 
 def _thinned(points: list[Any], most: int) -> list[Any]:

@@ -22,11 +22,12 @@ from store.queries.results import (
     scores,
     scores_of_evaluation,
 )
-from store.queries.runs import Run, run, runs, spec_of
+from store.queries.runs import Attempt, Run, attempts, run, runs, spec_of
 from store.queries.usage import Usage, usage
 
 __all__ = [
     "Artifact",
+    "Attempt",
     "Evaluation",
     "Event",
     "Experiment",
@@ -39,6 +40,7 @@ __all__ = [
     "artifact",
     "artifact_by_sha",
     "artifacts",
+    "attempts",
     "evaluation",
     "evaluations",
     "evaluations_of_files",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,7 +14,7 @@ from store import tables
 from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
-from store.queries.tags import has_tag
+from store.queries.json_columns import has_swept, has_tag
 from store.states import (
     ExperimentState,
     RunState,
@@ -76,6 +76,8 @@ def experiments(
     database: Database,
     *,
     name: str | None = None,
+    notes: str | None = None,
+    swept: Mapping[str, Any] | None = None,
     tag: str | None = None,
     state: ExperimentState | None = None,
     dataset: str | None = None,
@@ -91,6 +93,8 @@ def experiments(
     Args:
         database: where to look.
         name: only those whose name has this in it, in capitals or not.
+        notes: only those whose notes have this in them, likewise.
+        swept: only those with a place of their sweep with these values: {dotted path: value}.
         tag: only those with this tag.
         state: only those in this state.
         dataset: only those with a run on the dataset of this name.
@@ -108,6 +112,8 @@ def experiments(
     query = select(experiment).order_by(experiment.id.desc())
     if name is not None:
         query = query.where(experiment.name.icontains(name, autoescape=True))
+    if notes is not None:
+        query = query.where(experiment.notes.icontains(notes, autoescape=True))
     if dataset is not None:
         query = query.where(experiment.id.in_(_holding(tables.Run.dataset == dataset)))
     if objective is not None:
@@ -120,6 +126,10 @@ def experiments(
         query = query.where(experiment.created_at < until)
     after = None if cursor is None else decode(cursor, "exp")
     with database.read() as session:
+        if swept:
+            link = tables.ExperimentRun
+            at = select(link.experiment_id).where(has_swept(session, swept))
+            query = query.where(experiment.id.in_(at))
         if tag is not None:
             query = query.where(has_tag(session, tag))
         return cut(list(islice(_in_state(session, query, state, after, limit), limit + 1)), limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,45 @@ from store.cursors import Page, cut, decode
 from store.database import Database
 from store.errors import NotFound
 from store.parts import parts
-from store.queries.tags import has_tag
+from store.queries.json_columns import has_swept, has_tag
 from store.states import (
+    AttemptEnd,
     JobKind,
     JobState,
     RunState,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of one worker's work on a run."""
+
+    kind: JobKind
+    #: None for training.
+    evaluation_id: str | None
+    owner: str | None
+    worker: str
+    device_model: str | None
+    began_at: float
+    ended_at: float | None
+    #: None while it goes on.
+    end: AttemptEnd | None
+    cause: dict[str, Any] | None
+    #: How many jobs the worker did side by side.
+    together: int | None
+    #: from_step, to_step, step_seconds, energy_joules of training.
+    measured: dict[str, Any] | None
+
+
+def attempts(database: Database, run_id: str) -> list[Attempt]:
+    """Every worker's work on a run and its evaluations, oldest first."""
+    row = tables.Attempt
+    columns = [getattr(row, name) for name in Attempt.__slots__]
+    with database.read() as session:
+        found = session.execute(
+            select(*columns).where(row.run_id == run_id).order_by(row.began_at, row.fence)
+        )
+        return [Attempt(*values) for values in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +110,8 @@ def runs(
     dataset: str | None = None,
     objective: str | None = None,
     tag: str | None = None,
+    name: str | None = None,
+    swept: Mapping[str, Any] | None = None,
     owner: str | None = None,
     since: float | None = None,
     until: float | None = None,
@@ -92,6 +127,8 @@ def runs(
         dataset: only runs on the dataset of this name.
         objective: only runs with the objective of this name.
         tag: only runs that some experiment with this tag holds.
+        name: only runs that an experiment holds whose name has this in it, in capitals or not.
+        swept: only runs at a place of a sweep with these values: {dotted path: value}.
         owner: only runs that some experiment of this owner holds.
         since: only runs that were first asked for at this moment or later, in Unix seconds.
         until: only runs that were first asked for before this moment.
@@ -121,7 +158,13 @@ def runs(
         query = query.where(tables.Run.created_at < until)
     if owner is not None:
         query = query.where(tables.Run.id.in_(_held_by(tables.Experiment.owner == owner)))
+    if name is not None:
+        named = tables.Experiment.name.icontains(name, autoescape=True)
+        query = query.where(tables.Run.id.in_(_held_by(named)))
     with database.read() as session:
+        if swept:
+            at = select(link.run_id).where(has_swept(session, swept))
+            query = query.where(tables.Run.id.in_(at))
         if tag is not None:
             query = query.where(tables.Run.id.in_(_held_by(has_tag(session, tag))))
         return cut(_runs(session, query), limit)

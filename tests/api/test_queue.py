@@ -9,6 +9,9 @@ from starlette.testclient import TestClient
 
 from api.main import create_app
 from store.database import migrate
+from store.finish import release
+from store.log import Line, add_lines
+from store.presence import Presence, say_gone, say_present
 from store.settings import Settings
 from store.states import JobKind
 from store.tables import Worker
@@ -129,3 +132,84 @@ def test_a_service_for_others_believes_no_header(tmp_path: Path) -> None:
     with TestClient(create_app(known, host="0.0.0.0")) as client:
         answer = client.post("/v1/experiments", json=SPEC, headers={"Heddle-User": "ada"})
     assert answer.json()["owner"] == "local"
+
+
+def test_workers_tell_what_they_do(service_on_each: Service) -> None:
+    service = service_on_each
+    say_present(
+        service.database,
+        Presence("a worker", JobKind.TRAIN, "host", 7, "cuda:0", "NVIDIA H100", 80 << 30, 79 << 30),
+    )
+    tell = {"memory_bytes": 80 << 30, "memory_free_bytes": 79 << 30, "device": "cuda:0"}
+    [idle] = service.json("/v1/workers")["items"]
+    assert idle["state"] == "idle" and idle["jobs"] == [] and idle.items() >= tell.items()
+    run_id = service.run_of(service.post())
+    service.take()
+    [working] = service.json("/v1/workers")["items"]
+    assert working["state"] == "working"
+    assert [job["run"] for job in working["jobs"]] == [run_id]
+    say_gone(service.database, "a worker")
+    assert service.json("/v1/workers")["items"] == []
+
+
+def test_the_record_tells_each_attempt(service_on_each: Service) -> None:
+    service = service_on_each
+    run_id = service.run_of(service.post())
+    assert service.json(f"/v1/runs/{run_id}")["record"] is None
+    release(service.database, service.take(), cause={"type": "StorageAway", "message": "gone"})
+    service.finish(
+        measured={"from_step": 1, "to_step": 9, "step_seconds": 1.0, "energy_joules": 50.0}
+    )
+    record = service.json(f"/v1/runs/{run_id}")["record"]
+    assert [(one["kind"], one["end"]) for one in record["attempts"]] == [
+        ("train", "released"),
+        ("train", "done"),
+        ("evaluate", "done"),
+    ]
+    assert record["attempts"][0]["cause"]["type"] == "StorageAway"
+    assert (record["attempts"][1]["from_step"], record["attempts"][1]["to_step"]) == (1, 9)
+    assert record["energy_joules"] == 50.0 and record["device"] == "cpu"
+    assert record["wall_seconds"] >= record["device_seconds"] >= 0
+
+
+def test_a_log_is_text(service_on_each: Service) -> None:
+    service = service_on_each
+    run_id = service.run_of(service.post())
+    taken = service.take()
+    lines = [Line(0.5, "INFO", "h:1", "begins"), Line(1.0, "ERROR", "h:1", "failed\nTraceback")]
+    add_lines(service.database, taken, lines)
+    answer = service.get(f"/v1/runs/{run_id}/log")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text == (
+        "1970-01-01T00:00:00.500Z INFO h:1 begins\n"
+        "1970-01-01T00:00:01.000Z ERROR h:1 failed\n    Traceback\n"
+    )
+    assert service.get(f"/v1/runs/{run_id}/log?tail=1").text.startswith("1970-01-01T00:00:01")
+    problem(service.get("/v1/runs/run_x/log"), 404)
+    problem(service.get(f"/v1/runs/{run_id}/log?tail=0"), 422)
+
+
+def test_runs_are_found_by_what_was_swept(service_on_each: Service) -> None:
+    service = service_on_each
+    sweep = {"objective.beta": [1, 4.0], "seed": [0, 1]}
+    made = service.post({**SPEC, "name": "Beta sweep", "notes": "For the paper", "sweep": sweep})
+    service.post({**SPEC, "seed": 5})
+    runs = {
+        (run["swept"]["objective.beta"], run["swept"]["seed"]): run["id"] for run in made["runs"]
+    }
+
+    def found(query: str) -> set[str]:
+        return {item["id"] for item in service.json(f"/v1/runs?{query}")["items"]}
+
+    assert found("swept=objective.beta=4") == {runs[4.0, 0], runs[4.0, 1]}
+    assert found("swept=objective.beta=4.0,seed=1") == {runs[4.0, 1]}
+    assert found("swept=objective.beta=7") == found("swept=objective.name=vae") == set()
+    assert found("name=beta%20SW") == set(runs.values())
+    for query in ("swept=seed=1", "notes=PAPER"):
+        assert [one["id"] for one in service.json(f"/v1/experiments?{query}")["items"]] == [
+            made["id"]
+        ]
+    assert service.json("/v1/experiments?notes=thesis")["items"] == []
+    for wrong in ("swept=beta", "swept=a'b=1", "swept==1", "swept="):
+        [error] = problem(service.get(f"/v1/runs?{wrong}"), 422)["errors"]
+        assert error["path"] == "swept"

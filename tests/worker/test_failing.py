@@ -12,7 +12,7 @@ from store.cancel import resume_run
 from store.states import EvaluationState, JobState, RunState
 from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
-from worker.outcome import cause
+from worker.outcome import error_document
 from worker.training import train_next
 
 HOT = {"name": "adam", "learning_rate": 100.0}
@@ -79,18 +79,18 @@ def test_memory_that_ran_out_has_one_name_and_advice(
     ],
 )
 def test_every_librarys_word_for_no_memory_is_known(error: Exception) -> None:
-    assert cause(error)["type"] == "OutOfMemory"
+    assert error_document(error)["type"] == "OutOfMemory"
 
 
 def test_numpys_word_for_no_memory_is_known() -> None:
     with pytest.raises(MemoryError) as refused:
         np.empty((1 << 62,), dtype=np.uint8)
-    assert cause(refused.value)["type"] == "OutOfMemory"
+    assert error_document(refused.value)["type"] == "OutOfMemory"
 
 
 def test_what_is_not_memory_keeps_its_name() -> None:
-    assert cause(RuntimeError("shapes"))["type"] == "RuntimeError"
-    assert cause(OSError(errno.ENOENT, "No such file"))["type"] == "FileNotFoundError"
+    assert error_document(RuntimeError("shapes"))["type"] == "RuntimeError"
+    assert error_document(OSError(errno.ENOENT, "No such file"))["type"] == "FileNotFoundError"
 
 
 @on_sqlite

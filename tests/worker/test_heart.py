@@ -11,6 +11,7 @@ from tests.worker.workplace import until
 from worker.heart import Heart
 
 BEAT_SECONDS, LEAST_SECONDS, GRACE_SECONDS = 0.1, 0.6, 2.0
+STOP_SECONDS = 0.8
 
 
 class Held:
@@ -19,7 +20,10 @@ class Held:
     beat_seconds = BEAT_SECONDS
 
     def __init__(self) -> None:
-        self.lost = False
+        self.lost = self.cancelled = self.stopped = False
+
+    def stop_by_force(self) -> None:
+        self.stopped = True
 
     def beat_or_lose(self) -> bool:
         return self.lost
@@ -46,6 +50,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     monkeypatch.setattr("worker.heart.os._exit", process.end)
     monkeypatch.setattr("worker.heart.LEAST_SECONDS", LEAST_SECONDS)
     monkeypatch.setattr("worker.heart.GRACE_SECONDS", GRACE_SECONDS)
+    monkeypatch.setattr("worker.heart.STOP_SECONDS", STOP_SECONDS)
     return process
 
 
@@ -93,6 +98,33 @@ def test_a_process_that_has_a_good_lease_goes_on_while_its_work_is_heard_of(
 ) -> None:
     held[0].lost = True
     until_then = time.monotonic() + 1.5 * GRACE_SECONDS
+    while time.monotonic() < until_then:
+        heart.hear()
+        time.sleep(0.05)
+    assert process.ended_at is None
+
+
+def test_cancelled_work_that_hears_nothing_ends_and_says_so(
+    process: Process, held: list[Held]
+) -> None:
+    for lease in held:
+        lease.cancelled = True
+    assert process.seconds_to_its_end(10) < GRACE_SECONDS
+    assert all(lease.stopped for lease in held)
+
+
+def test_cancelled_work_does_not_end_its_neighbours(process: Process, held: list[Held]) -> None:
+    held[0].cancelled = True
+    time.sleep(2 * STOP_SECONDS)
+    assert process.ended_at is None and not held[0].stopped
+
+
+def test_cancelled_work_that_is_heard_of_ends_by_itself(
+    process: Process, heart: Heart, held: list[Held]
+) -> None:
+    for lease in held:
+        lease.cancelled = True
+    until_then = time.monotonic() + 2 * STOP_SECONDS
     while time.monotonic() < until_then:
         heart.hear()
         time.sleep(0.05)

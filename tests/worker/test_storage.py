@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from api.documents import run_document
+from api.waiting import reason
 from store import queries
 from store.cancel import cancel_run, resume_run
+from store.queue import queue
 from store.states import JobKind, JobState, RunState
 from store.tables import Job, Trouble
 from store.troubles import tell_trouble, troubles
+from store.turns import Rules
 from tests.worker.workplace import STEPS, Trained, Workplace, meanwhile, on_sqlite, spec, until
 from worker import draining
 from worker.evaluation import evaluate_next
@@ -68,7 +71,7 @@ def unmounted(folder: Path) -> Iterator[None]:
 
 
 def trouble_of(workplace: Workplace, run_id: str) -> str | None:
-    document = run_document(workplace.run(run_id), {})
+    document = run_document(workplace.run(run_id), None)
     return document.progress.trouble
 
 
@@ -98,9 +101,7 @@ def test_a_worker_whose_folders_fail_takes_no_job_and_says_why(
             assert not train_next()
         assert workplace.job(run_id).attempts == 0
         told = troubles(workplace.stores.database)
-        waiting = run_document(workplace.run(run_id), told, 1).waiting
-        assert waiting is not None
-        assert waiting.reason == (
+        assert waits(workplace, run_id, told) == (
             f"waits: the {kept.removesuffix('s')} folder {folder} cannot be written:"
             " No space left on device; it is next"
         )
@@ -246,3 +247,9 @@ def test_who_waits_for_the_object_folder_hears_of_a_wish_to_stop(
     assert workplace.checkpoint_steps(run_id)[0] == STEPS
     go_on(workplace, run_id)
     assert workplace.trained(run_id).same(undisturbed)
+
+
+def waits(workplace: Workplace, run_id: str, told: dict[JobKind, str]) -> str:
+    """Why a run waits, as it is shown."""
+    found = queue(workplace.stores.database, JobKind.TRAIN, Rules())
+    return reason(found.of_run[run_id], found, told)

@@ -31,7 +31,6 @@ def test_a_run_is_trained_and_then_evaluated(workplace: Workplace, undisturbed: 
     assert run.state is RunState.EVALUATING
     assert run.record is not None
     assert run.record["train_id"] == run.train_id
-    assert run.record["attempts"] == 1
     assert [stretch["threads"] for stretch in run.record["history"]] == [1]
     assert workplace.trained(run_id).same(undisturbed)
     assert workplace.checkpoint_steps(run_id) == []

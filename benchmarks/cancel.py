@@ -1,0 +1,134 @@
+"""How long a cancellation takes in each stage, from the POST to the state, on a whole service.
+
+The service runs as `heddle up` starts it, in a home of its own. Each round posts a run, waits for
+the stage, cancels, and waits until the run says that it is cancelled.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from heddle.client import Client, connect
+from heddle.work import Run
+
+PORT = 8917
+ROUNDS = 3
+STAGE_SECONDS = 240.0
+SEEDS = count()
+
+
+def spec(steps: int, metrics: list[Any], **training: Any) -> dict[str, Any]:
+    return {
+        "dataset": "digits",
+        "model": {"name": "mlp", "hidden": [128], "latent_dim": 10},
+        "objective": "beta_vae",
+        "training": {"steps": steps, **training},
+        "evaluation": {"metrics": metrics, "rows": 1200, "test_rows": 500},
+        "seed": next(SEEDS),
+    }
+
+
+def slow_step() -> dict[str, Any]:
+    """Steps of seconds each: nothing is heard meanwhile."""
+    return {
+        "dataset": "dsprites",
+        "model": {"name": "burgess", "latent_dim": 10},
+        "objective": "beta_vae",
+        "training": {"steps": 1000, "batch_size": 2048},
+        "seed": next(SEEDS),
+    }
+
+
+SUPPORT_VECTORS = [{"name": "sap", "predictor": "svm"}]
+FORESTS = [{"name": "dci", "predictor": "random_forest"}]
+BOOSTING = [{"name": "dci", "predictor": "gradient_boosting"}]
+STAGES = {
+    "queued": lambda: spec(10_000_000, ["mig"]),
+    "training, steps of milliseconds": lambda: spec(10_000_000, ["mig"]),
+    "training, steps of seconds": slow_step,
+    "scoring, gradient boosting": lambda: spec(20, BOOSTING),
+    "scoring, random forests": lambda: spec(20, FORESTS),
+}
+
+
+def reached(run: Run, stage: str) -> bool:
+    """Whether a run is where its cancellation is to be measured."""
+    progress = run.refresh().document["progress"]
+    if run.state in ("failed", "cancelled", "succeeded"):
+        raise SystemExit(f"{run.id} is {run.state} before it could be cancelled: {run.reason}")
+    if stage == "queued":
+        return True
+    if stage.startswith("training"):
+        return progress["stage"] == "training"
+    return progress["stage"] == "scoring"
+
+
+def measure(client: Client, stage: str) -> float:
+    experiment = client.submit(STAGES[stage]())
+    [run] = experiment.runs()
+    give_up = time.monotonic() + STAGE_SECONDS
+    while not reached(run, stage):
+        if time.monotonic() > give_up:
+            raise SystemExit(f"{run.id} did not come to {stage}")
+        time.sleep(0.05)
+    time.sleep(1.0)  # Into the midst of it.
+    began = time.monotonic()
+    run.cancel()
+    while run.refresh().state != "cancelled":
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@contextmanager
+def service() -> Iterator[Client]:
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "heddle", "up", "--home", home, "--port", str(PORT)]
+        with Path(home, "up.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            with connect(f"http://127.0.0.1:{PORT}") as client:
+                give_up = time.monotonic() + 120
+                while time.monotonic() < give_up:
+                    try:
+                        client.get("/readyz")
+                        break
+                    except Exception:
+                        time.sleep(0.5)
+                yield client
+        finally:
+            process.terminate()
+            process.wait(timeout=120)
+
+
+def main() -> None:
+    table = Table(box=MARKDOWN)
+    for name in ("stage", "seconds, each of three rounds"):
+        table.add_column(name)
+    with service() as client:
+        for stage in STAGES:
+            blocker = None
+            if stage == "queued":
+                blocker = client.submit(spec(10_000_000, ["mig"])).runs()[0]
+                while blocker.refresh().state != "training":
+                    time.sleep(0.1)
+            took = [measure(client, stage) for _ in range(ROUNDS)]
+            if blocker is not None:
+                blocker.cancel()
+            table.add_row(stage, ", ".join(f"{one:.1f}" for one in took))
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Workers that say they are there, again and again for as long as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from store.database import Database, db_now
+from store.states import JobKind, JobState
+from store.tables import Job, Trouble, Worker
+from store.troubles import STALE_SECONDS as STALE_TROUBLE_SECONDS
+from store.upsert import insert_into
+from store.workforce import STALE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a worker says of itself."""
+
+    name: str
+    kind: JobKind
+    host: str
+    pid: int
+    device: str
+    device_model: str
+    #: Of the device, in bytes; None where it cannot be told.
+    memory_bytes: int | None
+    memory_free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that a worker has."""
+
+    #: None for the evaluation of a file.
+    run_id: str | None
+    #: None for training.
+    evaluation_id: str | None
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PresentWorker:
+    """A worker, and what it does."""
+
+    said: Presence
+    started_at: float
+    seen_at: float
+    jobs: list[HeldJob]
+    #: Why it takes no jobs.
+    trouble: str | None
+
+
+def say_present(database: Database, said: Presence) -> None:
+    """Say that a worker is there, and forget those that have not said so for long."""
+    values = {name: getattr(said, name) for name in said.__slots__}
+    with database.write() as session:
+        session.execute(delete(Worker).where(Worker.seen_at < db_now() - STALE_SECONDS))
+        session.execute(
+            insert_into(session, Worker)
+            .values(**values, started_at=db_now(), seen_at=db_now())
+            .on_conflict_do_update(
+                index_elements=["name"],
+                set_={
+                    "seen_at": db_now(),
+                    "memory_bytes": said.memory_bytes,
+                    "memory_free_bytes": said.memory_free_bytes,
+                },
+            )
+        )
+
+
+def say_gone(database: Database, name: str) -> None:
+    """Say that a worker ends."""
+    with database.write() as session:
+        session.execute(delete(Worker).where(Worker.name == name))
+
+
+def present(database: Database) -> list[PresentWorker]:
+    """The workers that are there, by kind and name."""
+    with database.read() as session:
+        rows = session.scalars(
+            select(Worker)
+            .where(Worker.seen_at > db_now() - STALE_SECONDS)
+            .order_by(Worker.kind.desc(), Worker.name)
+        ).all()
+        names = [row.name for row in rows]
+        held: dict[str | None, list[HeldJob]] = {name: [] for name in names}
+        for worker, run_id, evaluation_id, since in session.execute(
+            select(Job.worker, Job.run_id, Job.evaluation_id, Job.claimed_at)
+            .where(Job.state == JobState.RUNNING, Job.worker.in_(names))
+            .order_by(Job.claimed_at, Job.id)
+        ):
+            held[worker].append(HeldJob(run_id, evaluation_id, since))
+        troubles = {
+            row.worker: row.message
+            for row in session.execute(
+                select(Trouble.worker, Trouble.message).where(
+                    Trouble.seen_at > db_now() - STALE_TROUBLE_SECONDS
+                )
+            )
+        }
+        return [
+            PresentWorker(
+                Presence(**{name: getattr(row, name) for name in Presence.__slots__}),
+                row.started_at,
+                row.seen_at,
+                held[row.name],
+                troubles.get(row.name),
+            )
+            for row in rows
+        ]

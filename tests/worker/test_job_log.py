@@ -1,0 +1,63 @@
+"""What a run's own log has."""
+
+from __future__ import annotations
+
+import logging
+
+from store.log import log_of_run
+from store.states import JobKind
+from tests.worker.workplace import Workplace, on_sqlite, spec
+from worker import job_log
+from worker.evaluation import evaluate_next
+from worker.storage import claim_if_able
+from worker.training import train_next
+
+
+def lines(workplace: Workplace, run_id: str) -> str:
+    found = log_of_run(workplace.stores.database, run_id)
+    return "\n".join(f"{line.level} {line.message}" for line in found)
+
+
+def test_a_run_logs_how_it_went(workplace: Workplace) -> None:
+    job_log.begin()
+    run_id = workplace.post()
+    assert train_next() and evaluate_next()
+    found = lines(workplace, run_id)
+    for said in (
+        "attempt 1, begins",
+        "training begins",
+        "checkpoint at step",
+        "is trained, after",
+        f"evaluation of {run_id}",
+        "scoring begins",
+    ):
+        assert said in found
+    assert [line.message for line in log_of_run(workplace.stores.database, run_id, tail=1)] == [
+        found.splitlines()[-1].partition(" ")[2]
+    ]
+
+
+@on_sqlite
+def test_an_error_is_logged_with_its_trace(workplace: Workplace) -> None:
+    job_log.begin()
+    training = {"optimizer": {"name": "sgd", "learning_rate": 100.0}}
+    run_id = workplace.post(spec(**training))
+    assert train_next()
+    found = lines(workplace, run_id)
+    assert "ERROR job" in found and "Traceback" in found and "NonFiniteLoss" in found
+
+
+@on_sqlite
+def test_a_log_is_bounded_and_others_lines_stay_theirs(workplace: Workplace) -> None:
+    job_log.begin()
+    run_id = workplace.post()
+    [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
+    logger = logging.getLogger("worker.test")
+    with job_log.job_log.of(workplace.stores.database, claim):
+        logger.info("of another", extra={"job_id": "job_x"})
+        for number in range(2 * job_log.MOST_LINES):
+            logger.info("line %d %s", number, "x" * 10_000)
+    found = log_of_run(workplace.stores.database, run_id)
+    assert len(found) == job_log.MOST_LINES
+    assert "worker's own log" in found[-1].message
+    assert max(len(line.message) for line in found) <= job_log.MOST_CHARACTERS + 3

@@ -1,0 +1,80 @@
+"""What attempts measure of themselves, and where it stays."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from store import cancel
+from store.states import AttemptEnd
+from store.tables import Attempt
+from tests.worker.workplace import STEPS, Workplace, meanwhile, on_sqlite, until
+from worker.measuring import Measuring
+from worker.training import train_next
+
+
+def attempts(workplace: Workplace, run_id: str) -> list[Attempt]:
+    with workplace.stores.database.read() as session:
+        return session.query(Attempt).filter_by(run_id=run_id).order_by(Attempt.fence).all()
+
+
+def test_an_attempt_keeps_how_far_and_how_fast_it_trained(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    run_id = workplace.post()
+    with meanwhile(train_next) as work:
+        until(lambda: "measured" in (workplace.job(run_id).progress or {}))
+        cancel.cancel_run(workplace.stores.database, run_id)
+        assert work.result(timeout=30)
+    [first] = attempts(workplace, run_id)
+    assert first.end is AttemptEnd.CANCELLED
+    assert first.measured is not None
+    stopped_at = first.measured["to_step"]
+    assert first.measured["from_step"] == 1 < stopped_at < STEPS
+    # Steps are slowed down to 40 ms.
+    assert first.measured["step_seconds"] >= 0.04 * (stopped_at - 1)
+    assert first.measured["energy_joules"] is None
+
+    cancel.resume_run(workplace.stores.database, run_id)
+    assert train_next()
+    _, second = attempts(workplace, run_id)
+    assert second.end is AttemptEnd.DONE
+    assert second.measured is not None
+    assert (second.measured["from_step"], second.measured["to_step"]) == (stopped_at + 1, STEPS)
+
+
+@on_sqlite
+def test_an_attempt_that_measured_nothing_does_not_show_what_another_did(
+    workplace: Workplace, slow_steps: None, drained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post()
+    with meanwhile(train_next) as work:
+        until(lambda: "measured" in (workplace.job(run_id).progress or {}))
+        cancel.cancel_run(workplace.stores.database, run_id)
+        assert work.result(timeout=30)
+    cancel.resume_run(workplace.stores.database, run_id)
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no training today")
+
+    monkeypatch.setattr("worker.training.train_cohort", fails)
+    assert train_next()
+    first, second = attempts(workplace, run_id)
+    assert first.measured is not None
+    assert (second.end, second.measured) == (AttemptEnd.FAILED, None)
+
+
+def test_energy_is_that_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = iter([1000.0, 1400.0])
+    measuring = Measuring(lambda: next(counter))
+    measuring.hear("preparing", 3)
+    assert measuring.document() is None
+    for step in (11, 12, 13):
+        measuring.hear("training", step)
+    measuring.hear("encoding", 100)
+    measuring.hear("encoding", 200)
+    found = measuring.document()
+    assert found is not None
+    assert (found["from_step"], found["to_step"], found["energy_joules"]) == (11, 13, 400.0)
+    assert math.isfinite(found["step_seconds"])
