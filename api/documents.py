@@ -216,6 +216,9 @@ class Artifact(Document):
     links: dict[str, str]
 
 
+EXPERIMENT_VERBS = ("cancel", "resume", "retry", "clone", "pin", "unpin")
+
+
 def experiment_document(
     found: queries.Experiment,
     runs: list[queries.ExperimentRun] | None,
@@ -252,7 +255,10 @@ def experiment_document(
         links={
             "self": here,
             "runs": f"/v1/runs?experiment={found.id}",
-            **{verb: f"{here}/{verb}" for verb in ("cancel", "resume", "pin", "unpin")},
+            **{
+                verb: f"{here}/{verb}"
+                for verb in ("cancel", "resume", "retry", "clone", "pin", "unpin")
+            },
         },
     )
 
@@ -260,8 +266,8 @@ def experiment_document(
 def run_document(found: queries.Run, waiting: Waiting | None) -> Run:
     """A run as it is shown; `waiting` tells of its place in the queue."""
     here = f"/v1/runs/{found.id}"
-    names = ("scores", "scalars", "artifacts", "evaluations")
-    verbs = ("cancel", "resume", "pin", "unpin")
+    names = ("scores", "scalars", "artifacts", "evaluations", "log")
+    verbs = ("cancel", "resume", "retry", "pin", "unpin")
     return Run(
         id=found.id,
         state=found.state,

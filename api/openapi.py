@@ -42,6 +42,26 @@ EXPERIMENT_BODY: dict[str, Any] = {
     },
 }
 
+CLONE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "changes": {
+                        "type": "object",
+                        "description": "Dotted path to the value that it has in the clone; sweep"
+                        " sets the whole sweep, sweep.objective.beta one path of it.",
+                    }
+                },
+            },
+            "example": {"changes": {"name": "beta sweep, longer", "training.steps": 600_000}},
+        }
+    },
+}
+
 RUN_EVALUATION_BODY: dict[str, Any] = {
     "required": True,
     "content": {

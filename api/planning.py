@@ -8,6 +8,8 @@ from typing import Any
 from ml.evaluation_spec import RunEvaluation
 from ml.experiment import Experiment, PlannedRun, parse_experiment
 from ml.identity import cohort_key, evaluation_key, pace_key, train_id
+from ml.registry import nearest
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from store.submit import NewRun
 
 
@@ -19,6 +21,24 @@ def plan(data: Any) -> tuple[Experiment, list[NewRun]]:
     """
     experiment = parse_experiment(data, remote=True)
     return experiment, [_new_run(run) for run in experiment.runs]
+
+
+def changes_of(body: Any) -> Any:
+    """The changes that the body of a clone asks for.
+
+    Raises:
+        InvalidSpec: if it has anything else.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidSpec([Fault("", shown(body), "an object with changes")])
+    faults = [
+        Fault(shown(name), shown(value), "changes alone", nearest(name, ["changes"]))
+        for name, value in body.items()
+        if name != "changes"
+    ]
+    if faults:
+        raise InvalidSpec(faults[:MOST_FAULTS])
+    return body.get("changes", {})
 
 
 def plan_evaluation(data: Any, run: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

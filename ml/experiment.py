@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -20,7 +20,7 @@ MAX_RUNS = 10_000
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Header(BaseModel):
+class Label(BaseModel):
     """What people call an experiment. No part of any identity: renaming retrains nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -31,6 +31,26 @@ class Header(BaseModel):
     """Words to find it by."""
     notes: Annotated[str, Field(max_length=10_000)] = ""
     """Free text."""
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """Check what came from a client.
+
+        Raises:
+            InvalidSpec: with every fault.
+        """
+        if not isinstance(data, Mapping):
+            known = ", ".join(cls.model_fields)
+            raise InvalidSpec([Fault("", shown(data), f"an object with any of {known}")])
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise InvalidSpec(describe(error, cls, data)) from None
+
+
+class Header(Label):
+    """What an experiment has beside the spec of a run."""
+
     sweep: Annotated[
         dict[str, Annotated[list[Any], Field(min_length=1)]], Field(max_length=16)
     ] = {}
@@ -78,15 +98,33 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
         )
     header_data = {key: data[key] for key in Header.model_fields if key in data}
     base = {key: value for key, value in data.items() if key not in Header.model_fields}
-    try:
-        header = Header.model_validate(header_data)
-    except ValidationError as error:
-        raise InvalidSpec(describe(error, Header, header_data)) from None
+    header = Header.parse(header_data)
     _check_sweep(header.sweep)
     runs = _expand(base, header.sweep, remote=remote)
     first = runs[0].spec
     name = header.name or f"{first.objective.name} on {first.dataset.name}"
     return Experiment(name, header.tags, header.notes, dict(data), runs)
+
+
+def changed(document: Mapping[str, Any], changes: object) -> dict[str, Any]:
+    """A posted spec with some of it changed: dotted path to the new value.
+
+    `sweep.objective.beta` sets the values of one path of the sweep, `sweep` all of it.
+
+    Raises:
+        InvalidSpec: the changes are no object, or a path leads through what is none.
+    """
+    if not isinstance(changes, Mapping):
+        expected = "an object of dotted paths and values, as {objective.beta: 8}"
+        raise InvalidSpec([Fault("changes", shown(changes), expected)])
+    paths = {path: value for path, value in changes.items() if not path.startswith("sweep.")}
+    spec = _applied(document, paths)
+    for path in changes.keys() - paths.keys():
+        sweep = spec.setdefault("sweep", {})
+        if not isinstance(sweep, dict):
+            raise InvalidSpec([Fault("sweep", shown(sweep), f"an object, as {path} is set")])
+        sweep[path.removeprefix("sweep.")] = changes[path]
+    return spec
 
 
 def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
@@ -146,7 +184,7 @@ def _applied(base: Mapping[str, Any], swept: Mapping[str, Any]) -> dict[str, Any
             if isinstance(below, str):
                 below = {"name": below}
             if not isinstance(below, dict):
-                expected = f"an object, as the sweep sets {path}"
+                expected = f"an object, as {path} is set"
                 raise InvalidSpec([Fault(".".join(parents[:depth]), shown(below), expected)])
             here[parent] = below
             here = below

@@ -49,17 +49,17 @@ def cancel_run(database: Database, run_id: str) -> None:
             stop_training(session, [run_id])
 
 
-def resume_run(database: Database, run_id: str) -> None:
+def resume_run(database: Database, run_id: str, *, failed_only: bool = False) -> None:
     """Queue a failed or cancelled run again, for every experiment that holds it.
 
     It goes on from its newest checkpoint, or with the evaluation if it was trained.
 
     Raises:
         NotFound: if there is no such run.
-        WrongState: if it has not failed and was not cancelled.
+        WrongState: if it has not failed and, unless `failed_only`, was not cancelled.
     """
     with database.write() as session, announcing(session, [run_id]):
-        _check_run(session, run_id, RUN_RESUMABLE)
+        _check_run(session, run_id, _FAILED if failed_only else RUN_RESUMABLE)
         evaluations = session.scalars(
             update(ExperimentRun)
             .where(ExperimentRun.run_id == run_id)
@@ -96,17 +96,20 @@ def cancel_experiment(database: Database, experiment_id: str) -> None:
             stop_evaluations(session, run_ids, evaluation_ids - _wanted(session, evaluation_ids))
 
 
-def resume_experiment(database: Database, experiment_id: str) -> None:
-    """Queue an experiment's failed and cancelled runs again; see `resume_run`.
+def resume_experiment(database: Database, experiment_id: str, *, failed_only: bool = False) -> None:
+    """Queue an experiment's failed and cancelled runs again, or `failed_only`; see `resume_run`.
 
     Raises:
         NotFound: if there is no such experiment.
-        WrongState: if none of its runs has failed or was cancelled.
+        WrongState: if it has no such runs.
     """
+    states, allowed = RUN_RESUMABLE, _EXPERIMENT_RESUMABLE
+    if failed_only:
+        states, allowed = _FAILED, (ExperimentState.FAILED,)
     with database.write() as session:
         runs = _runs_of(session, experiment_id)
         with announcing(session, runs):
-            ended = _choose(session, experiment_id, RUN_RESUMABLE, _EXPERIMENT_RESUMABLE)
+            ended = _choose(session, experiment_id, states, allowed)
             _set_wanted(session, experiment_id, ended, wanted=True)
             want(
                 session,
@@ -116,7 +119,11 @@ def resume_experiment(database: Database, experiment_id: str) -> None:
 
 
 _EXPERIMENT_LIVE = (ExperimentState.QUEUED, ExperimentState.RUNNING)
-_EXPERIMENT_RESUMABLE = (ExperimentState.FAILED, ExperimentState.CANCELLED)
+_EXPERIMENT_RESUMABLE: tuple[ExperimentState, ...] = (
+    ExperimentState.FAILED,
+    ExperimentState.CANCELLED,
+)
+_FAILED = frozenset({RunState.FAILED})
 
 
 class _Link(NamedTuple):

@@ -14,14 +14,23 @@ from api.documents import Experiment, Page, Plan, experiment_document
 from api.dry_run import plan_document
 from api.keys import REPLAYED, IdempotencyKey, keyed
 from api.long_poll import until_experiment_ended
-from api.openapi import DRY_RUN, EXPERIMENT_ACCEPTED, EXPERIMENT_BODY, TOO_MANY, UNREADABLE
+from api.openapi import (
+    CLONE_BODY,
+    DRY_RUN,
+    EXPERIMENT_ACCEPTED,
+    EXPERIMENT_BODY,
+    TOO_MANY,
+    UNREADABLE,
+)
 from api.owner import Owner
-from api.planning import plan
+from api.planning import changes_of, plan
 from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
+from ml.experiment import Label, changed
 from store import cancel, queries
 from store.delete import delete_experiment, pin_experiment
 from store.foresee import foresee
 from store.keyed import KeyedRequest
+from store.label import label_experiment
 from store.states import ExperimentState, RunState
 from store.submit import Submitted, submit, submitted_before
 from store.troubles import troubles
@@ -140,6 +149,50 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
     """Take failed and cancelled runs up again, from their checkpoints."""
     cancel.resume_experiment(here.database, id)
     afterwards.add_task(here.hints.send)
+    return _document(here, id)
+
+
+@router.post("/{id}/retry", operation_id="retry_experiment", status_code=HTTPStatus.ACCEPTED)
+def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
+    """Take the runs that have failed up again; those that were cancelled stay so."""
+    cancel.resume_experiment(here.database, id, failed_only=True)
+    afterwards.add_task(here.hints.send)
+    return _document(here, id)
+
+
+@router.post(
+    "/{id}/clone",
+    operation_id="clone_experiment",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=Experiment,
+    responses=EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
+    openapi_extra={"requestBody": CLONE_BODY},
+)
+def clone(
+    id: str,
+    body: JsonBody,
+    here: Here,
+    owner: Owner,
+    response: Response,
+    afterwards: BackgroundTasks,
+    force: Force = False,
+    priority: Priority = 0,
+    dry_run: DryRun = False,
+    key: IdempotencyKey = None,
+) -> Experiment | JSONResponse:
+    """Post this experiment's spec once more with some of it changed: dotted path to value.
+
+    All else is as in a POST of the whole spec, which is what it comes to.
+    """
+    spec = changed(queries.experiment(here.database, id).spec, changes_of(body))
+    return create(spec, here, owner, response, afterwards, force, priority, dry_run, key)
+
+
+@router.patch("/{id}", operation_id="update_experiment", responses=UNREADABLE)
+def update(id: str, body: JsonBody, here: Here) -> Experiment:
+    """Change name, tags or notes, those that are given; nothing is run for it."""
+    label = Label.parse(body)
+    label_experiment(here.database, id, **label.model_dump(include=label.model_fields_set))
     return _document(here, id)
 
 

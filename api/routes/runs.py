@@ -108,6 +108,14 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     return _document(here, queries.run(here.database, id))
 
 
+@router.post("/{id}/retry", operation_id="retry_run", status_code=HTTPStatus.ACCEPTED)
+def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
+    """Take a failed run up again, from its newest checkpoint; one that was cancelled stays so."""
+    cancel.resume_run(here.database, id, failed_only=True)
+    afterwards.add_task(here.hints.send)
+    return _document(here, queries.run(here.database, id))
+
+
 @router.post("/{id}/pin", operation_id="pin_run")
 def pin(id: str, here: Here) -> Run:
     """Keep a run when the experiments that hold it are deleted."""

@@ -211,9 +211,14 @@ def test_a_missing_file_is_a_fault_at_the_place_that_names_it(shared: Service) -
         ("runs?experiment=%00", "experiment", "without NUL", None),
         ("runs?dataset=a%00", "dataset", "without NUL", None),
         ("runs?%00=1", "\0", "one of the parameters", None),
-        ("experiments?stat=queued", "stat", "one of the parameters name, tag, state", "state"),
+        (
+            "experiments?stat=queued",
+            "stat",
+            "one of the parameters name, notes, tag, state",
+            "state",
+        ),
         ("runs/x/scalars?max_points=1", "max_points", "greater than or equal to 2", None),
-        ("runs/x?verbose=1", "verbose", "no parameters", None),
+        ("runs/x?verbose=1", "verbose", "one of the parameters wait", None),
         ("catalog?kind=metric", "kind", "no parameters", None),
     ],
 )

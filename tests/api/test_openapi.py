@@ -17,6 +17,9 @@ from ml.spec import Evaluation
 from tests.api.service import SPEC, Service
 from tests.npz import npz
 
+VERBS = ("create", "get", "head", "list", "stream", "update", "delete")
+VERBS += ("cancel", "resume", "retry", "clone", "pin", "unpin")
+
 
 @pytest.fixture(scope="module")
 def document(shared: Service) -> Any:
@@ -67,7 +70,8 @@ def test_every_operation_has_its_own_readable_id(document: Any) -> None:
     assert len(ids) == len(set(ids))
     for id in ids:
         assert re.fullmatch(
-            r"(create|get|head|list|stream|cancel|resume|pin|unpin|delete)(_[a-z]+)+", id
+            r"(create|get|head|list|stream|retry|clone|update|cancel|resume|pin|unpin|delete)(_[a-z]+)+",
+            id,
         ), id
 
 
