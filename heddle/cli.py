@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import httpx
 from rich.console import Console
 from rich.text import Text
 
+from heddle import cli_queue
 from heddle.client import Client, connect
 from heddle.errors import HeddleError, SpecError
 from heddle.live import LiveProgress
+from heddle.options import Command, json_option, url_option
 from heddle.service import DEFAULT_PORT, serve
-from heddle.spec import override, read_spec
+from heddle.spec import assigned, override, read_spec
 from heddle.tables import (
     advice_list,
+    attempt_table,
     console,
     experiment_table,
     file_score_table,
@@ -29,8 +31,6 @@ from heddle.tables import (
     size_of,
 )
 from heddle.work import Evaluation, Experiment, ExperimentFailed, Run
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: Answers that ask for another request, so that the exit status says "usage".
 ASKS_FOR_ANOTHER = frozenset({400, 404, 413, 415, 422})
@@ -52,18 +52,6 @@ class _Group(click.Group):
             raise kind(str(error)) from error
 
 
-def _url_option(command: Command) -> Command:
-    return click.option(
-        "--url", metavar="URL", help="The server; HEDDLE_URL, or the one of `heddle up`, if absent."
-    )(command)
-
-
-def _json_option(command: Command) -> Command:
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print the API's document, unchanged."
-    )(command)
-
-
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -73,8 +61,8 @@ def _json_option(command: Command) -> Command:
 def main() -> None:
     """Train, score and picture disentangling VAEs on a Heddle server.
 
-    HEDDLE_URL names the server, HEDDLE_KEY the key it asks for, HEDDLE_HOME the folder of
-    `heddle up`.
+    HEDDLE_URL names the server, HEDDLE_KEY the key it asks for, HEDDLE_USER who asks (the login
+    name if absent), HEDDLE_HOME the folder of `heddle up`.
     """
 
 
@@ -97,7 +85,7 @@ def main() -> None:
     type=click.IntRange(1, 64),
     help="How many runs to train at once, each by a process of its own.",
 )
-@_json_option
+@json_option
 def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) -> None:
     """Serve a home folder until Ctrl-C.
 
@@ -135,14 +123,18 @@ def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) ->
     metavar="TEXT",
     help="Name this request: posted again with its key, it makes no second experiment.",
 )
+@click.option(
+    "--priority", type=click.IntRange(-10, 10), default=0, help="Higher goes first; 0 if absent."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and what it takes.")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def submit(
     spec: str,
     watched: bool,
     overrides: tuple[str, ...],
     key: str | None,
+    priority: int,
     dry_run: bool,
     as_json: bool,
     url: str | None,
@@ -158,9 +150,9 @@ def submit(
         override(document, assignment)
     with connect(url) as client:
         if dry_run:
-            _show_plan(client.plan(document), as_json)
+            _show_plan(client.plan(document, priority=priority), as_json)
             return
-        experiment = client.submit(document, idempotency_key=key)
+        experiment = client.submit(document, idempotency_key=key, priority=priority)
         if not as_json:
             console().print(experiment_table(experiment, {}))
         if watched:
@@ -171,8 +163,8 @@ def submit(
 
 @main.command()
 @click.argument("experiment_id", metavar="EXPERIMENT")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
     """Follow an experiment until it has ended; Ctrl-C leaves it going.
 
@@ -185,8 +177,8 @@ def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def show(work_id: str, as_json: bool, url: str | None) -> None:
     """Show an experiment with its runs, a run, or an evaluation: states, errors, what to do.
 
@@ -198,8 +190,8 @@ def show(work_id: str, as_json: bool, url: str | None) -> None:
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def scores(work_id: str, as_json: bool, url: str | None) -> None:
     """Show the scores of a run on the server, of each run of an experiment, or of an evaluation.
 
@@ -267,7 +259,7 @@ def _file_options(command: Command) -> Command:
 )
 @click.option("--quick", is_flag=True, help="Values only: no nulls, no intervals.")
 @click.option("--server", is_flag=True, help="Let the server compute them; so does --url.")
-@_url_option
+@url_option
 def score(
     file: Path,
     codes: str,
@@ -377,8 +369,8 @@ def _side_console() -> Console:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to; the runs of an experiment get a folder each.",
 )
-@_json_option
-@_url_option
+@json_option
+@url_option
 def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None:
     """Fetch the files of a run or of each run of an experiment, checked by their digests.
 
@@ -397,8 +389,8 @@ def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def cancel(work_id: str, as_json: bool, url: str | None) -> None:
     """Stop a run, the runs of an experiment that no other wants, or an evaluation.
 
@@ -410,8 +402,8 @@ def cancel(work_id: str, as_json: bool, url: str | None) -> None:
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def resume(work_id: str, as_json: bool, url: str | None) -> None:
     """Queue failed and cancelled work again, from its checkpoints.
 
@@ -423,8 +415,52 @@ def resume(work_id: str, as_json: bool, url: str | None) -> None:
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
+def retry(work_id: str, as_json: bool, url: str | None) -> None:
+    """Queue again what has failed of an experiment or a run; what was cancelled stays so.
+
+    Example: heddle retry exp_01jd3k
+    """
+    with connect(url) as client:
+        _print(client, _pinnable(client, work_id).retry(), as_json)
+
+
+@main.command()
+@click.argument("experiment_id", metavar="EXPERIMENT")
+@click.option("--watch", "watched", is_flag=True, help="Stay until it has ended.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="What is otherwise, as in --set objective.beta=8; may be repeated.",
+)
+@json_option
+@url_option
+def clone(
+    experiment_id: str, watched: bool, overrides: tuple[str, ...], as_json: bool, url: str | None
+) -> None:
+    """Post the spec of an experiment once more, with changes.
+
+    Example: heddle clone exp_01jd3k --set training.steps=600000 --set name=longer
+    """
+    _kind_of(experiment_id, "experiment")
+    changes = dict(assigned(assignment) for assignment in overrides)
+    with connect(url) as client:
+        experiment = client.experiment(experiment_id).clone(changes)
+        if not as_json:
+            console().print(experiment_table(experiment, {}))
+        if watched:
+            _watch(client, experiment, as_json)
+        elif as_json:
+            click.echo(experiment.served)
+
+
+@main.command()
+@click.argument("work_id", metavar="ID")
+@json_option
+@url_option
 def pin(work_id: str, as_json: bool, url: str | None) -> None:
     """Have the deletion of an experiment refused, or keep a run when its experiments go.
 
@@ -436,8 +472,8 @@ def pin(work_id: str, as_json: bool, url: str | None) -> None:
 
 @main.command()
 @click.argument("work_id", metavar="ID")
-@_json_option
-@_url_option
+@json_option
+@url_option
 def unpin(work_id: str, as_json: bool, url: str | None) -> None:
     """Let an experiment be deleted again, or a run go with its experiments.
 
@@ -450,7 +486,7 @@ def unpin(work_id: str, as_json: bool, url: str | None) -> None:
 @main.command()
 @click.argument("work_id", metavar="ID")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_url_option
+@url_option
 def delete(work_id: str, yes: bool, url: str | None) -> None:
     """Delete an experiment that has ended, with the runs that nothing else holds, for good.
 
@@ -512,7 +548,7 @@ def _print(client: Client, work: Experiment | Run | Evaluation, as_json: bool) -
     if as_json:
         click.echo(work.served)
     elif isinstance(work, Run):
-        console().print(run_table(work))
+        console().print(run_table(work), *attempt_table(work))
     elif isinstance(work, Evaluation):
         console().print(Text(f"{work.id}  {work.state}  {work.reason}".strip()))
         if work.state == "succeeded":
@@ -556,6 +592,9 @@ def _runs(client: Client, work_id: str) -> list[Run]:
 def _echo(response: httpx.Response) -> None:
     click.echo(response.content)
 
+
+for command in cli_queue.COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,8 +10,10 @@ for run in experiment.runs():
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +36,9 @@ ATTEMPTS = 5
 #: A server was there: a request may have come through, or its answer may be lost.
 BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout)
 
+#: The server says every 15 seconds that it is there.
+EVENTS_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+
 #: The server looks at every number of a file before it answers.
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 
@@ -43,12 +48,24 @@ def connect(url: str | None = None, *, home: str | Path | None = None) -> Client
 
     Without a URL: the one that `heddle up` wrote into `home`, when a home is given and served,
     else the environment's HEDDLE_URL, else http://127.0.0.1:8000. HEDDLE_KEY, when set, is sent
-    as the bearer token.
+    as the bearer token, and HEDDLE_USER, or else the login name, as whose work it is.
     """
     if url is None and home is not None:
         url = served_url(Path(home))
     url = url or os.environ.get("HEDDLE_URL") or DEFAULT_URL
-    return Client(url, key=os.environ.get("HEDDLE_KEY"))
+    return Client(url, key=os.environ.get("HEDDLE_KEY"), user=_user())
+
+
+def _user() -> str | None:
+    """HEDDLE_USER, else the login name, where it is one that a server takes."""
+    name = os.environ.get("HEDDLE_USER")
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):
+            return None
+        return name if re.fullmatch(r"[A-Za-z0-9._@+-]{1,64}", name) else None
+    return name or None
 
 
 def served_url(home: Path) -> str | None:
@@ -67,12 +84,16 @@ class Client:
         url: str,
         *,
         key: str | None = None,
+        user: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={
+                **({"Authorization": f"Bearer {key}"} if key else {}),
+                **({"Heddle-User": user} if user else {}),
+            },
             timeout=httpx.Timeout(60.0, connect=5.0),
             transport=transport or httpx.HTTPTransport(retries=2),
         )
@@ -92,7 +113,11 @@ class Client:
         self._http.close()
 
     def submit(
-        self, spec: Mapping[str, Any] | str | Path, *, idempotency_key: str | None = None
+        self,
+        spec: Mapping[str, Any] | str | Path,
+        *,
+        idempotency_key: str | None = None,
+        priority: int = 0,
     ) -> Experiment:
         """Post a spec (a mapping, a file, or YAML text); work that exists already is joined.
 
@@ -103,6 +128,7 @@ class Client:
             spec: what to run.
             idempotency_key: a name for this request, with which a later process may send it
                 again; a random one by default.
+            priority: higher goes first, from -10 to 10.
 
         Raises:
             HeddleError: what the server answered, when it is not a success.
@@ -111,18 +137,25 @@ class Client:
         key = str(uuid4()) if idempotency_key is None else idempotency_key
         headers = {"Idempotency-Key": key.encode()}
         return Experiment(
-            self, self._repeat("/v1/experiments", json=read_spec(spec), headers=headers)
+            self,
+            self._repeat(
+                "/v1/experiments",
+                params={"priority": priority} if priority else {},
+                json=read_spec(spec),
+                headers=headers,
+            ),
         )
 
-    def plan(self, spec: Mapping[str, Any] | str | Path) -> httpx.Response:
+    def plan(self, spec: Mapping[str, Any] | str | Path, *, priority: int = 0) -> httpx.Response:
         """What `submit` would do with a spec, without doing it; it raises what that would.
 
         It is told of a request that is new, as one under a random key is.
 
-        The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position and
-        warnings.
+        The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position,
+        starts_in_seconds and warnings.
         """
-        return self._repeat("/v1/experiments", params={"dry_run": "true"}, json=read_spec(spec))
+        params = {"dry_run": "true"} | ({"priority": str(priority)} if priority else {})
+        return self._repeat("/v1/experiments", params=params, json=read_spec(spec))
 
     def experiment(self, experiment_id: str) -> Experiment:
         return Experiment(self, self.get(f"/v1/experiments/{experiment_id}"))
@@ -217,6 +250,18 @@ class Client:
         """
         return self._send(path, json=document)
 
+    def patch(self, path: str, document: Any) -> httpx.Response:
+        """A PATCH, sent once.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success.
+            ServerUnreachable: when there is no answer.
+        """
+        try:
+            return checked(self._http.patch(path, json=document))
+        except httpx.TransportError as error:
+            raise ServerUnreachable(self.url, cause_of(error)) from error
+
     def delete(self, path: str) -> None:
         """A DELETE, sent once.
 
@@ -255,6 +300,40 @@ class Client:
                 return checked(response)
             was_there = True
             time.sleep(pause_asked_for(response) or work.POLL_SECONDS)
+
+    def events(
+        self, experiment_id: str | None = None, *, after: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What happens, as it happens, each event once and in order; the caller stops it.
+
+        Over broken connections and restarts of the server it goes on by itself. Without `after`
+        (a `position`) an experiment's events come from its first on, and all from now on.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success.
+        """
+        params = {} if experiment_id is None else {"experiment": experiment_id}
+        while True:
+            headers = {} if after is None else {"Last-Event-ID": str(after)}
+            try:
+                with self._http.stream(
+                    "GET", "/v1/events", params=params, headers=headers, timeout=EVENTS_TIMEOUT
+                ) as response:
+                    if not response.is_success:
+                        response.read()
+                    checked(response)
+                    for line in response.iter_lines():
+                        if line.startswith("data: "):
+                            event = json.loads(line.removeprefix("data: "))
+                            yield event
+                            after = event["position"]
+            except httpx.TransportError:
+                pass
+            else:
+                # The server has ended the stream: it ends itself, or the experiment is gone.
+                if experiment_id is not None:
+                    self.get(f"/v1/experiments/{experiment_id}")
+            time.sleep(work.POLL_SECONDS)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:

@@ -56,10 +56,7 @@ def override(spec: dict[str, Any], assignment: str) -> None:
     Raises:
         SpecError: when there is no `=`, or the path leads through something not a mapping.
     """
-    path, equals, text = assignment.partition("=")
-    if not equals or not path.strip("."):
-        raise SpecError(f"Got the override {assignment!r}, expected path=value")
-    value = parse_yaml(text, f"the value of {path}")
+    path, value = assigned(assignment)
     keys = path.split(".", 1) if path.startswith("sweep.") else path.split(".")
     place = spec
     for depth, key in enumerate(keys[:-1], start=1):
@@ -71,6 +68,18 @@ def override(spec: dict[str, Any], assignment: str) -> None:
                 f"Cannot set {path}: {'.'.join(keys[:depth])} is {place!r}, expected a mapping"
             )
     place[keys[-1]] = value
+
+
+def assigned(assignment: str) -> tuple[str, Any]:
+    """Path and value of `path=value`, the value as YAML.
+
+    Raises:
+        SpecError: when there is no `=`.
+    """
+    path, equals, text = assignment.partition("=")
+    if not equals or not path.strip("."):
+        raise SpecError(f"Got the override {assignment!r}, expected path=value")
+    return path, parse_yaml(text, f"the value of {path}")
 
 
 def _names_a_file(text: str) -> bool:

@@ -54,11 +54,17 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
         if seconds is None
         else str(timedelta(seconds=round(seconds))),
         "memory of a run": f"{decimal(plan['memory_bytes'])} and its activations",
-        "place in the queue": "none needed" if position is None else str(position),
+        "place in the queue": "none needed" if position is None else _place(plan),
     }
     for name, value in facts.items():
         _add_row(table, [name, value])
     return table
+
+
+def _place(plan: Mapping[str, Any]) -> str:
+    seconds = plan.get("starts_in_seconds")
+    when = "" if seconds is None else f", in about {timedelta(seconds=round(seconds))}"
+    return f"{plan['position']}{when}"
 
 
 def size_of(experiment: Experiment) -> str:
@@ -83,6 +89,19 @@ def run_table(run: Run) -> Table:
         if value not in (None, ""):
             _add_row(table, [name.replace("_", " "), _shown(value)])
     return table
+
+
+def attempt_table(run: Run) -> list[Table]:
+    """One row a worker's work on the run; none before the first."""
+    attempts = (run.document.get("record") or {}).get("attempts") or []
+    if not isinstance(attempts, list) or not attempts:
+        return []
+    table = _table("attempts", ["kind", "worker", "began", "seconds", "end", "why"])
+    for one in attempts:
+        cause = one.get("cause") or {}
+        row = [one["kind"], one["worker"], one["began_at"][:19], one["seconds"], one["end"]]
+        _add_row(table, [*(_shown(cell) for cell in row), cause.get("message") or ""])
+    return [table]
 
 
 def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:

@@ -92,6 +92,11 @@ class _Asked:
         self._take(self._client.post(f"{self._path}/resume"))
         return self
 
+    def retry(self) -> Self:
+        """Queue again what of it failed; returns itself."""
+        self._take(self._client.post(f"{self._path}/retry"))
+        return self
+
     def delete(self) -> None:
         """Delete it for good, once it has ended; what others hold of it stays.
 
@@ -131,6 +136,11 @@ class Experiment(_Asked):
     """A posted spec and the runs that answer it, as the server last told."""
 
     _resource = "experiments"
+
+    def clone(self, changes: Mapping[str, Any]) -> Experiment:
+        """Post its spec once more with changes, dotted path to value; returns the new one."""
+        response = self._client.post(f"{self._path}/clone", {"changes": dict(changes)})
+        return Experiment(self._client, response)
 
     def runs(self) -> list[Run]:
         """Its runs in the order of the sweep, as its document lists them.
@@ -289,6 +299,15 @@ class Run:
     def resume(self) -> Run:
         """Queue it again from its checkpoint, when it failed or was cancelled; returns itself."""
         return self._post("resume")
+
+    def retry(self) -> Run:
+        """Queue it again from its checkpoint, when it failed; returns itself."""
+        return self._post("retry")
+
+    def log(self, tail: int | None = None) -> str:
+        """What workers logged of it, the last `tail` lines or all."""
+        params = {} if tail is None else {"tail": tail}
+        return self._client.get(f"/v1/runs/{self.id}/log", **params).text
 
     def pin(self) -> Run:
         """Keep it when the experiments that hold it are deleted; returns itself."""

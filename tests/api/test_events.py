@@ -28,10 +28,12 @@ from tests.store.lab import Lab
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[str]:
+def served(settings: Settings, port: int = 0) -> Iterator[str]:
     """The URL of the service, by a server as people run it."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), port=0, log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            create_app(settings), port=port, log_level="error", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

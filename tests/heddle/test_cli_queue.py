@@ -1,0 +1,87 @@
+"""Commands that look at the queue, against a service of their own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from heddle import cli
+from heddle.client import Client
+from store.finish import finish_training
+from store.log import Line, add_lines
+from store.presence import Presence, say_present
+from store.settings import Settings
+from store.states import JobKind
+from tests.api.conftest import service  # noqa: F401
+from tests.api.service import SPEC, Service
+from tests.api.test_events import served
+
+
+@pytest.fixture
+def url(service: Service, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    with served(Settings(home=tmp_path)) as url:
+        yield url
+
+
+def heddle(url: str, *arguments: str) -> Result:
+    result = CliRunner().invoke(cli.main, [*arguments, "--url", url])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_the_queue_the_workers_and_logs_are_shown(service: Service, url: str) -> None:  # noqa: F811
+    said = Presence("a worker", JobKind.TRAIN, "host", 7, "cpu", "x86_64", 8 << 30, 7 << 30)
+    say_present(service.database, said)
+    made = service.post({**SPEC, "name": "two", "sweep": {"seed": [0, 1]}})
+    taken = service.take()
+    add_lines(service.database, taken, [Line(0.5, "INFO", "a worker", "begins")])
+    shown = heddle(url, "queue").output
+    assert made["runs"][1]["id"] in shown and "it is next" in shown and "local" in shown
+    assert json.loads(heddle(url, "queue", "--json").output)["items"][0]["position"] == 1
+    assert str(taken.run_id) in heddle(url, "workers").output
+    assert heddle(url, "log", str(taken.run_id)).output.endswith("begins\n")
+
+
+def test_experiments_are_found_renamed_cloned_and_retried(
+    service: Service,  # noqa: F811
+    url: str,
+) -> None:
+    made = service.post({**SPEC, "name": "two", "sweep": {"seed": [0, 1]}})
+    service.fail()
+    assert made["runs"][1]["id"] in heddle(url, "find", "--swept", "seed=1").output
+    heddle(url, "note", made["id"], "--notes", "figure 3", "--tag", "paper")
+    assert "figure 3" in heddle(url, "find", "--experiments", "--tag", "paper").output
+    retried = json.loads(heddle(url, "retry", made["id"], "--json").output)
+    assert retried["counts"] == {"queued": 2}
+    clone = json.loads(heddle(url, "clone", made["id"], "--set", "sweep.seed=[5]", "--json").output)
+    assert [run["swept"] for run in clone["runs"]] == [{"seed": 5}]
+
+
+def test_the_client_follows_events_over_restarts(service: Service, tmp_path: Path) -> None:  # noqa: F811
+    made = service.post()
+    found: list[str] = []
+    settings = Settings(home=tmp_path)
+    with served(settings) as url:
+        port = url.rpartition(":")[2]
+        client = Client(url)
+
+        def follow() -> None:
+            for event in client.events(made["id"]):
+                found.append(event["type"])
+                if event["type"] == "run.succeeded":
+                    return
+
+        following = threading.Thread(target=follow, daemon=True)
+        following.start()
+        taken = service.take()
+        assert taken.run_id == service.run_of(made)
+    with served(settings, port=int(port)):
+        finish_training(service.database, taken, record={})
+        service.evaluate()
+        following.join(timeout=20)
+    assert found == ["run.training", "run.evaluating", "run.succeeded"]
