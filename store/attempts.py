@@ -17,6 +17,10 @@ MEASURED = "measured"
 """Under this name a job's progress has what its worker measured of itself."""
 
 
+_GROUP = ("owner", "kind", "priority", "short")
+_OF_ATTEMPT = ("job_id", "fence", "kind", "run_id", "evaluation_id", "owner")
+
+
 class Taken(NamedTuple):
     """A job as it was just claimed."""
 
@@ -27,6 +31,7 @@ class Taken(NamedTuple):
     evaluation_id: str | None
     owner: str
     priority: int
+    short: bool
 
 
 def begin_attempts(
@@ -38,7 +43,7 @@ def begin_attempts(
         insert(Attempt),
         [
             {
-                **{name: value for name, value in one._asdict().items() if name != "priority"},
+                **{name: getattr(one, name) for name in _OF_ATTEMPT},
                 "worker": worker,
                 "device_model": device_model,
                 "began_at": now,
@@ -47,14 +52,13 @@ def begin_attempts(
         ],
     )
     # In one order for all, so that nobody waits in a circle.
-    for owner, kind, priority in sorted({(one.owner, one.kind, one.priority) for one in taken}):
-        first = {"owner": owner, "kind": kind, "priority": priority}
+    groups = {(one.owner, one.kind, one.priority, one.short) for one in taken}
+    for group in sorted(groups):
+        first = dict(zip(_GROUP, group, strict=True))
         session.execute(
             insert_into(session, Served)
             .values(**first, seconds=0.0, at=now, claimed_at=now)
-            .on_conflict_do_update(
-                index_elements=["owner", "kind", "priority"], set_={"claimed_at": now}
-            )
+            .on_conflict_do_update(index_elements=_GROUP, set_={"claimed_at": now})
         )
 
 
@@ -71,6 +75,7 @@ def end_attempt(
             Job.kind,
             Job.owner,
             Job.priority,
+            Job.short,
             Job.claimed_at,
             Job.together,
             Job.progress,
@@ -98,6 +103,7 @@ def end_attempt(
         Served.owner == job.owner,
         Served.kind == job.kind,
         Served.priority == job.priority,
+        Served.short == job.short,
     )
     before = session.execute(
         select(Served.seconds, Served.at).where(*this).with_for_update()

@@ -154,12 +154,14 @@ def _claim(
                     _width_on(device_model),
                     Job.owner,
                     Job.priority,
+                    Job.short,
                 )
             ).all()
-            claims = [Claim(*row) for *row, _, _ in rows]
+            claims = [Claim(*row) for *row, _, _, _ in rows]
             taken = [
-                Taken(one.job_id, one.fence, kind, one.run_id, one.evaluation_id, owner, priority)
-                for one, (*_, owner, priority) in zip(claims, rows, strict=True)
+                Taken(one.job_id, one.fence, kind, one.run_id, one.evaluation_id, *group)
+                for one, (*_, owner, priority, short) in zip(claims, rows, strict=True)
+                for group in [(owner, priority, short)]
             ]
             begin_attempts(session, taken, worker=worker, device_model=device_model)
             _count_together(session, worker, len(claims))

@@ -70,7 +70,7 @@ class _Play:
     ) -> None:
         self._rules: Rules = now.rules
         self._began = self._now = now.now
-        self._shares = {(one.owner, one.priority): one for one in now.shares}
+        self._shares = {(one.owner, one.priority, one.short): one for one in now.shares}
         self._queues: dict[tuple[str, int, bool], deque[Ahead]] = {}
         for job in sorted(waiting, key=lambda job: (job.created_at, job.id)):
             key = (job.owner, job.priority, job.short)
@@ -158,7 +158,7 @@ class _Play:
                 jobs.append(job)
         for job in jobs:
             self._note(job, self._now - self._began)
-            key = (job.owner, job.priority)
+            key = (job.owner, job.priority, job.short)
             before = self._shares.get(key, Share(*key, 0.0, self._now, self._now))
             self._shares[key] = replace(before, claimed_at=self._now)
         self._workers[name] = _Worker(name, jobs, self._now, self._end(jobs))
@@ -202,7 +202,7 @@ class _Play:
         del self._workers[worker.name]
         held = self._held.pop(worker.name)
         for one in held:
-            key = (one.owner, one.priority)
+            key = (one.owner, one.priority, one.short)
             before = self._shares.get(key, Share(*key, 0.0, self._now, one.since))
             seconds = faded(before.seconds, self._now - before.at)
             seconds += accrued(self._now - one.since) / one.together

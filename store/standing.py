@@ -25,10 +25,9 @@ def turns(session: Session, kind: JobKind, rules: Rules) -> Turns:
             Job.state == JobState.RUNNING, Job.kind == kind
         )
     )
+    served = (Served.owner, Served.priority, Served.short)
     shares = session.execute(
-        select(Served.owner, Served.priority, Served.seconds, Served.at, Served.claimed_at).where(
-            Served.kind == kind
-        )
+        select(*served, Served.seconds, Served.at, Served.claimed_at).where(Served.kind == kind)
     )
     return Turns(
         now,

@@ -267,13 +267,14 @@ class Attempt(Base):
 
 
 class Served(Base):
-    """What workers have done for an owner's jobs of a kind and priority (`store.turns`)."""
+    """What workers have done for an owner's jobs of a kind, priority and length (`store.turns`)."""
 
     __tablename__ = "served"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[JobKind] = mapped_column(primary_key=True)
     priority: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    short: Mapped[bool] = mapped_column(primary_key=True)
     #: Seconds of workers, each worth half for every half-life that had passed `at` this moment.
     seconds: Mapped[float]
     at: Mapped[float]

@@ -5,12 +5,13 @@ least lately; then age.
 
 - **Served** are the seconds of workers that an owner had, each worth half for every
   `HALF_LIFE_SECONDS` that have passed. Jobs that a worker does side by side share its seconds.
-- **Patience**: jobs of an owner and priority of which none was taken for `patience_seconds` go with
-  the next higher priority among those that wait or are worked on, after twice as long with the one
-  above, and so on up to the highest. So priorities starve nobody.
+- **Patience**: jobs of a group (an owner's of one priority, short or long) of which none was taken
+  for `patience_seconds` go with the next higher priority among those that wait or are worked on,
+  after twice as long with the one above, and so on up to the highest. So priorities starve nobody.
 - **Short** jobs go first for an owner who was served no more than the mean of those who have work,
   and a short job's time on top, and of whose short jobs none is worked on. So nobody waits hours
-  to see whether a spec works, and a stream of short jobs takes no more than its owner's share.
+  to see whether a spec works, and a stream of short jobs takes no more than its owner's share, and
+  leaves him a turn for long ones now and then.
 - **Giving way**: a worker that has trained for `slice_seconds` stops at a checkpoint when the turn
   is somebody else's: of a higher priority, or served less; and after `short_slice_seconds` when a
   short job waits that goes first. Training goes on from there later with the same bits.
@@ -63,10 +64,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What workers have done for jobs of one owner and priority, those excluded that go on."""
+    """What workers have done for jobs of one group, those excluded that go on."""
 
     owner: str
     priority: int
+    short: bool
     #: As they counted `at` this moment.
     seconds: float
     at: float
@@ -132,25 +134,43 @@ class Turns:
         )
 
     def goes_first(self, group: Waiting) -> bool:
-        """Whether jobs are short and their owner has had no more than others."""
-        if not group.short or any(job.short and job.owner == group.owner for job in self.held):
+        """Whether jobs are short and their owner has had no more than others.
+
+        Where he has let long ones of his own wait for too long by it, one of these in their place.
+        """
+        own = [one for one in self.waiting if one.owner == group.owner]
+        if not any(one.short for one in own):
+            return False
+        if any(job.short and job.owner == group.owner for job in self.held):
             return False
         owners = {one.owner for one in self.waiting} | {one.owner for one in self.held}
         mean = sum(self.served(owner) for owner in owners) / len(owners)
-        return self.served(group.owner) <= mean + self.rules.short_seconds
+        if self.served(group.owner) > mean + self.rules.short_seconds:
+            return False
+        patience = self.rules.patience_seconds
+        late = [one for one in own if not one.short and self._unserved(one) >= patience]
+        return group in late if late else group.short
 
     def _levels(self) -> dict[Waiting, int]:
         """The priority that each group goes with."""
-        taken = {(share.owner, share.priority): share.claimed_at for share in self.shares}
         priorities = {one.priority for one in self.waiting} | {one.priority for one in self.held}
         present = sorted(priorities)
         levels: dict[Waiting, int] = {}
         for group in self.waiting:
-            since = max(group.oldest, taken.get((group.owner, group.priority), group.oldest))
-            risen = int((self.now - since) / self.rules.patience_seconds)
+            risen = int(self._unserved(group) / self.rules.patience_seconds)
             place = present.index(group.priority) + max(0, risen)
             levels[group] = present[min(place, len(present) - 1)]
         return levels
+
+    def _unserved(self, group: Waiting) -> float:
+        """For how long jobs of a group wait of which none was taken."""
+        taken = (
+            share.claimed_at
+            for share in self.shares
+            if (share.owner, share.priority, share.short)
+            == (group.owner, group.priority, group.short)
+        )
+        return self.now - max([group.oldest, *taken])
 
     def giving_way(self, idle: int) -> set[str]:
         """The workers that are to stop at a checkpoint, when so many others have nothing to do.
@@ -221,6 +241,7 @@ class Turns:
             Share(
                 job.owner,
                 job.priority,
+                job.short,
                 accrued(self.now - job.since) / job.together,
                 self.now,
                 job.since,

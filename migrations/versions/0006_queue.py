@@ -68,10 +68,11 @@ def upgrade() -> None:
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("kind", KIND, nullable=False),
         sa.Column("priority", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("short", sa.Boolean(), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("claimed_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("owner", "kind", "priority", name="pk_served"),
+        sa.PrimaryKeyConstraint("owner", "kind", "priority", "short", name="pk_served"),
     )
     op.create_table(
         "counters",

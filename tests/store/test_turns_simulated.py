@@ -19,24 +19,28 @@ def two_workers(tmp_path: Path, sqlite_schema: Path) -> Server:
     return server(tmp_path, sqlite_schema, 2)
 
 
-def test_owners_have_equal_shares_whatever_they_post(two_workers: Server) -> None:
+def test_owners_have_equal_shares_and_who_tries_something_out_waits_a_minute(
+    two_workers: Server,
+) -> None:
     began = two_workers.now
     two_workers.post("ada", 8 * 3600, 4)
     two_workers.post("cleo", 3 * 3600, 10)
     two_workers.post("ben", 1800, 20)
     two_workers.post("dora", 3000, 10)
     shorts: list[str] = []
-    for _ in range(4 * 12):
-        # A fifth of what there is, and less than a share.
-        shorts += two_workers.post("dora", 120)
-        two_workers.pass_time(two_workers.now + 300)
-    equal = two_workers.workers * (two_workers.now - began) / 4
+    for _ in range(4 * 6):
+        # A tenth of what there is, and less than a share.
+        shorts += two_workers.post("eve", 120)
+        two_workers.pass_time(two_workers.now + 600)
+    seconds = two_workers.workers * (two_workers.now - began)
     for owner in ("ada", "ben", "cleo", "dora"):
+        equal = (seconds - two_workers.spent["eve"]) / 4
         assert two_workers.spent[owner] == pytest.approx(equal, rel=0.1)
+    assert two_workers.spent["eve"] == 120 * len(shorts)
     # A run that has just begun gives way after a minute, and only then.
     rules, look = two_workers.rules, two_workers.look_seconds
     assert max(map(two_workers.wait, shorts)) <= rules.short_slice_seconds + look
-    slices = 2 * (two_workers.now - began) / rules.slice_seconds
+    slices = seconds / rules.slice_seconds
     assert two_workers.gave_way <= slices + len(shorts)
 
 
