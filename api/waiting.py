@@ -62,7 +62,9 @@ def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
     doing = "training" if kind is JobKind.TRAIN else "evaluating"
     trouble = troubles.get(kind)
     if trouble is not None:
-        return f"waits: {trouble[:1].lower()}{trouble[1:].removesuffix('.')}"
+        # In the middle of a sentence now; an abbreviation stays.
+        first = trouble[:1] if trouble[1:2].isupper() else trouble[:1].lower()
+        return f"waits: {first}{trouble[1:].removesuffix('.')}"
     if not found.workers:
         return f"waits: no {doing} worker is there"
     return f"waits for a free {doing} worker"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, select
 
@@ -52,22 +52,22 @@ class PresentWorker:
     trouble: str | None
 
 
-def say_present(database: Database, said: Presence) -> None:
-    """Say that a worker is there, and forget those that have not said so for long."""
-    values = {name: getattr(said, name) for name in said.__slots__}
+def say_present(database: Database, said: Presence, *, first: bool = False) -> None:
+    """Say that a worker is there, and forget those that have not said so for long.
+
+    Said for the `first` time by a process, it is there since now.
+    """
+    told = asdict(said) | {"seen_at": db_now()}
+    since = {"started_at": db_now()}
     with database.write() as session:
-        session.execute(delete(Worker).where(Worker.seen_at < db_now() - STALE_SECONDS))
+        # Several may forget at one moment, and none is to wait for another.
+        gone = select(Worker.name).where(Worker.seen_at < db_now() - STALE_SECONDS)
+        names = session.scalars(gone.with_for_update(skip_locked=True)).all()
+        session.execute(delete(Worker).where(Worker.name.in_(names)))
         session.execute(
             insert_into(session, Worker)
-            .values(**values, started_at=db_now(), seen_at=db_now())
-            .on_conflict_do_update(
-                index_elements=["name"],
-                set_={
-                    "seen_at": db_now(),
-                    "memory_bytes": said.memory_bytes,
-                    "memory_free_bytes": said.memory_free_bytes,
-                },
-            )
+            .values(**told, **since)
+            .on_conflict_do_update(index_elements=["name"], set_=told | (since if first else {}))
         )
 
 
@@ -75,6 +75,18 @@ def say_gone(database: Database, name: str) -> None:
     """Say that a worker ends."""
     with database.write() as session:
         session.execute(delete(Worker).where(Worker.name == name))
+
+
+def processes_on(database: Database, host: str) -> set[int]:
+    """The ids of the processes on a host that are there."""
+    with database.read() as session:
+        return set(
+            session.scalars(
+                select(Worker.pid).where(
+                    Worker.host == host, Worker.seen_at > db_now() - STALE_SECONDS
+                )
+            )
+        )
 
 
 def present(database: Database) -> list[PresentWorker]:

@@ -120,13 +120,18 @@ def _make_child_ready(**_: Any) -> None:
     for kind, module in _WORK.items():
         if kind in _queues:
             import_module(module)
-            import_module("worker.presence").begin(kind)
-            import_module("worker.job_log").begin()
+    kinds = [kind for kind in _WORK if kind in _queues]
+    if kinds:
+        import_module("worker.gpus").count_as_nvml()
+        import_module("worker.job_log").begin()
+        # One that does both is known by what takes longer.
+        import_module("worker.presence").begin(kinds[0])
 
 
 @worker_process_shutdown.connect
 def _say_gone(**_: Any) -> None:
-    import_module("worker.presence").end()
+    if any(kind in _queues for kind in _WORK):
+        import_module("worker.presence").end()
 
 
 @worker_shutting_down.connect

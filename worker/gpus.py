@@ -1,158 +1,192 @@
-"""What NVML tells of this process's GPU: memory, energy, and who else is on it.
+"""The GPU of this process as NVIDIA's management library (NVML) knows it.
 
-NVML makes no context on the GPU, so that idle workers take none of its memory. Where there is no
-NVIDIA driver, or it does not tell, the answer is None.
+NVML answers without a CUDA context, which would take hundreds of megabytes of the device. Whatever
+it does not answer (no driver, no permission, a device without such a counter) is None.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psutil
-import pynvml
-import torch
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LEAST_BYTES = 256 << 20
-"""A process that holds less of a GPU is in nobody's way: a desktop, a monitor."""
+"""A process that has less of a GPU is no matter: a desktop, a monitor."""
 
 FIRST_NAMESPACE = "pid:[4026531836]"
-"""Linux gives this number to the PID namespace that the machine starts with."""
+"""The machine's own processes, whose ids NVML tells; a container has a namespace of its own."""
+
+GIB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Of a device, in bytes."""
+class Nvml(Protocol):
+    """What is used of `pynvml`."""
 
-    total: int
-    free: int
+    NVMLError: type[Exception]
+
+    def nvmlInit(self) -> None: ...  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int: ...  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int, /) -> Any: ...  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid: str, /) -> Any: ...  # noqa: N802
+    def nvmlDeviceGetUUID(self, handle: Any, /) -> str: ...  # noqa: N802
+    def nvmlDeviceGetIndex(self, handle: Any, /) -> int: ...  # noqa: N802
+    def nvmlDeviceGetName(self, handle: Any, /) -> str: ...  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, handle: Any, /) -> Any: ...  # noqa: N802
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any, /) -> Sequence[Any]: ...  # noqa: N802
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any, /) -> int: ...  # noqa: N802
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """A process of somebody else's on a GPU."""
+@dataclass(frozen=True)
+class OnGpu:
+    """A process that has memory of a GPU."""
 
     pid: int
-    bytes: int
+    used_bytes: int
+
+
+class Gpu:
+    """One GPU."""
+
+    def __init__(self, nvml: Nvml, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
+
+    @property
+    def index(self) -> int | None:
+        """As nvidia-smi counts."""
+        return self._ask(self._nvml.nvmlDeviceGetIndex)
+
+    @property
+    def name(self) -> str | None:
+        return self._ask(self._nvml.nvmlDeviceGetName)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in all, and free."""
+        found = self._ask(self._nvml.nvmlDeviceGetMemoryInfo)
+        return None if found is None else (int(found.total), int(found.free))
+
+    def joules(self) -> float | None:
+        """All that it has used since its driver was loaded."""
+        found = self._ask(self._nvml.nvmlDeviceGetTotalEnergyConsumption)
+        return None if found is None else found / 1000
+
+    def processes(self) -> list[OnGpu]:
+        """Those whose memory is known."""
+        found = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses) or []
+        return [OnGpu(one.pid, one.usedGpuMemory) for one in found if one.usedGpuMemory]
+
+    def _ask(self, question: Callable[[Any], T]) -> T | None:
+        try:
+            return question(self._handle)
+        except self._nvml.NVMLError:
+            return None
+
+
+def find_gpu(nvml: Nvml, environment: Mapping[str, str]) -> Gpu | None:
+    """The GPU that CUDA takes first in a process of this environment.
+
+    None where that cannot be told: unless CUDA_DEVICE_ORDER is PCI_BUS_ID, CUDA counts several GPUs
+    in an order that is its own.
+    """
+    try:
+        nvml.nvmlInit()
+        handle = _first_visible(nvml, environment)
+    except nvml.NVMLError:
+        return None
+    return None if handle is None else Gpu(nvml, handle)
+
+
+def _first_visible(nvml: Nvml, environment: Mapping[str, str]) -> Any | None:
+    first = environment.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    count = nvml.nvmlDeviceGetCount()
+    if first.isdecimal():
+        in_order = count == 1 or environment.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+        known = in_order and int(first) < count
+        return nvml.nvmlDeviceGetHandleByIndex(int(first)) if known else None
+    if first.startswith("MIG-"):
+        return nvml.nvmlDeviceGetHandleByUUID(first)
+    if first.startswith("GPU-"):
+        # CUDA takes the beginning of one, too.
+        for index in range(count):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            if nvml.nvmlDeviceGetUUID(handle).startswith(first):
+                return handle
+    return None
+
+
+def count_as_nvml() -> None:
+    """Have CUDA count GPUs as NVML and nvidia-smi do; before it is first used in a process."""
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 @cache
-def _started() -> bool:
+def _of_process(_pid: int) -> Gpu | None:
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        logger.debug("no NVML: %s", error)
-        return False
-    return True
-
-
-def _handle(device: torch.device) -> Any:
-    """NVML's word for a device of torch's; None where it has none."""
-    if device.type != "cuda" or not _started():
+        import pynvml
+    except ImportError:
         return None
-    index = device.index or 0
-    visible = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
-    try:
-        if not visible:
-            return pynvml.nvmlDeviceGetHandleByIndex(index)
-        name = visible[index].strip()
-        if name.isdigit():
-            return pynvml.nvmlDeviceGetHandleByIndex(int(name))
-        return pynvml.nvmlDeviceGetHandleByUUID(name)
-    except (pynvml.NVMLError, IndexError) as error:
-        logger.debug("NVML does not know %s: %s", device, error)
-        return None
+    return find_gpu(pynvml, os.environ)
 
 
-def name(device: torch.device) -> str | None:
-    """The model of a GPU, as torch names it too."""
-    handle = _handle(device)
-    try:
-        return None if handle is None else str(pynvml.nvmlDeviceGetName(handle))
-    except pynvml.NVMLError:
-        return None
+def gpu() -> Gpu | None:
+    """The GPU of this process; a forked child asks anew."""
+    return _of_process(os.getpid())
 
 
-def memory(device: torch.device) -> Memory | None:
-    """How much memory a GPU has, and has left."""
-    handle = _handle(device)
-    try:
-        if handle is None:
-            return None
-        found = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        return Memory(int(found.total), int(found.free))
-    except pynvml.NVMLError:
-        return None
-
-
-def joules(device: torch.device) -> float | None:
-    """What a GPU has used since its driver was loaded, all its processes together."""
-    handle = _handle(device)
-    try:
-        if handle is None:
-            return None
-        return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
-    except pynvml.NVMLError:
-        return None
-
-
-def foreign(device: torch.device, own: Collection[int]) -> list[Foreign]:
-    """Processes on a GPU that are none of Heddle's, the largest first.
-
-    Inside a PID namespace of its own, a container mostly, NVML's numbers mean other processes, and
-    none is told.
-
-    Args:
-        device: where to look.
-        own: processes of Heddle's on this machine; their children count as well.
-    """
-    handle = _handle(device)
-    if handle is None or not _in_first_namespace():
-        return []
-    try:
-        found = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-    except pynvml.NVMLError:
-        return []
-    others = [
-        Foreign(int(one.pid), int(one.usedGpuMemory or 0))
-        for one in found
-        if (one.usedGpuMemory or 0) >= LEAST_BYTES and not _is_own(int(one.pid), own)
+def foreign_use(gpu: Gpu, own: Collection[int]) -> str | None:
+    """Which process that is not one of our `own` holds a GPU, as a sentence; None if none does."""
+    found = [
+        one
+        for one in gpu.processes()
+        if one.used_bytes >= LEAST_BYTES and one.pid not in own and psutil.pid_exists(one.pid)
     ]
-    return sorted(others, key=lambda one: -one.bytes)
+    if not found:
+        return None
+    found.sort(key=lambda one: one.used_bytes, reverse=True)
+    first, *others = found
+    more = f" and {len(others)} more" if others else ""
+    until = "they end" if others else "it ends"
+    name = f" ({gpu.name})" if gpu.name else ""
+    return (
+        f"GPU {gpu.index}{name} is used by process {first.pid} ({_told(first)}){more};"
+        f" waits until {until}"
+    )
 
 
-def _is_own(pid: int, own: Collection[int]) -> bool:
-    if pid in own:
-        return True
-    try:
-        return any(parent.pid in own for parent in psutil.Process(pid).parents())
-    except psutil.Error:
-        return False
-
-
-def _in_first_namespace() -> bool:
+def knows_processes() -> bool:
+    """Whether the ids of processes that NVML tells are those that this process knows."""
     try:
         return str(Path("/proc/self/ns/pid").readlink()) == FIRST_NAMESPACE
     except OSError:
         return False
 
 
-def described(device: torch.device, one: Foreign) -> str:
-    """Who holds a GPU, for people."""
-    where = f"GPU {device.index or 0}"
-    model = name(device)
-    if model is not None:
-        where += f" ({model})"
+def relatives() -> set[int]:
+    """This process, those that it comes from, and those that have its parent too."""
+    own = {os.getpid()}
+    with suppress(psutil.Error):
+        parents = psutil.Process().parents()
+        own |= {parent.pid for parent in parents}
+        # Everything comes from the first process.
+        if parents and parents[0].pid != 1:
+            own |= {child.pid for child in parents[0].children(recursive=True)}
+    return own
+
+
+def _told(one: OnGpu) -> str:
+    size = f"{one.used_bytes / GIB:.1f} GiB"
     try:
         process = psutil.Process(one.pid)
-        who = f"process {one.pid} ({process.name()} of user {process.username()})"
+        words = process.cmdline()[:2] or [process.name()]
+        # The program and its script: what follows may be long, or a secret.
+        said = [Path(word).name for word in words if not word.startswith("-")]
+        return f"{' '.join(said)[:100]} of user {process.username()}, {size}"
     except psutil.Error:
-        who = f"process {one.pid}"
-    return f"{where} is used by {who}, which holds {one.bytes / 2**30:.1f} GiB of it."
+        return size

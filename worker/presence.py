@@ -6,13 +6,12 @@ import logging
 import os
 import socket
 import threading
-from contextlib import suppress
 
 import psutil
 import torch
 
 from ml.environment import default_device, environment
-from store.away import DATABASE_AWAY
+from store.database import Database
 from store.presence import Presence, say_gone, say_present
 from store.states import JobKind
 from worker import gpus
@@ -21,52 +20,72 @@ from worker.stores import stores, worker_name
 logger = logging.getLogger(__name__)
 
 SAID_SECONDS = 10.0
+END_SECONDS = 1.0
+"""A process that ends waits so long until that is said; else its silence tells."""
+
+
+class Saying:
+    """Says that a worker is there until it is to `end`, whatever becomes of the database."""
+
+    def __init__(self, database: Database, kind: JobKind) -> None:
+        self._database, self._kind = database, kind
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._say, name="presence", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join(END_SECONDS)
+
+    def _say(self) -> None:
+        first = True
+        while True:
+            try:
+                say_present(self._database, presence(self._kind), first=first)
+                first = False
+            except Exception as error:
+                # Of a database that is away the jobs tell as well.
+                logger.debug("nobody hears that this worker is there: %s", error)
+            if self._over.wait(SAID_SECONDS):
+                break
+        try:
+            say_gone(self._database, worker_name())
+        except Exception as error:
+            logger.debug("nobody hears that this worker ends: %s", error)
+
+
+_saying: Saying | None = None
 
 
 def begin(kind: JobKind) -> None:
     """Say from now on, and for as long as this process lives, that it takes jobs of a kind."""
-    threading.Thread(target=_keep_saying, args=(kind,), name="presence", daemon=True).start()
+    global _saying
+    _saying = Saying(stores().database, kind)
 
 
 def end() -> None:
     """Say no more that this process is there; the database need not be."""
-    _over.set()
-    with suppress(Exception):
-        say_gone(stores().database, worker_name())
-
-
-_over = threading.Event()
-
-
-def _keep_saying(kind: JobKind) -> None:
-    while True:
-        try:
-            say_present(stores().database, presence(kind))
-        except DATABASE_AWAY as error:
-            logger.warning("nobody hears that this worker is there: %s", error)
-        except Exception:
-            logger.exception("this worker cannot say that it is there")
-            return
-        if _over.wait(SAID_SECONDS):
-            return
+    if _saying is not None:
+        _saying.end()
 
 
 def presence(kind: JobKind) -> Presence:
     """What this process has to say of itself."""
     device = default_device() if kind is JobKind.TRAIN else torch.device("cpu")
-    memory = gpus.memory(device) if device.type == "cuda" else _memory()
+    card = gpus.gpu() if device.type == "cuda" else None
+    if device.type == "cpu":
+        found = psutil.virtual_memory()
+        memory: tuple[int, int] | None = (found.total, found.available)
+    else:
+        memory = None if card is None else card.memory()
+    total, free = memory or (None, None)
     return Presence(
         name=worker_name(),
         kind=kind,
         host=socket.gethostname(),
         pid=os.getpid(),
         device=str(device),
-        device_model=gpus.name(device) or str(environment(device)["device_model"]),
-        memory_bytes=None if memory is None else memory.total,
-        memory_free_bytes=None if memory is None else memory.free,
+        device_model=(card and card.name) or str(environment(device)["device_model"]),
+        memory_bytes=total,
+        memory_free_bytes=free,
     )
-
-
-def _memory() -> gpus.Memory:
-    found = psutil.virtual_memory()
-    return gpus.Memory(found.total, found.available)

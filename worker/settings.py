@@ -24,7 +24,9 @@ class WorkerSettings(BaseSettings):
     cohort_width: int | None = Field(default=None, ge=1, le=64)
     #: How many processes train beside each other: what waits is divided among them.
     train_processes: int = Field(default=1, ge=1)
-    #: Whether to wait while a process that is none of Heddle's holds the GPU, or to `ignore` it.
+    #: Whether to wait while a process that is none of Heddle's holds 256 MiB of the GPU or more, or
+    #: to `ignore` it. In a container that has process ids of its own (no `pid: host`) nothing is
+    #: looked for, as the driver tells the machine's.
     foreign: Literal["wait", "ignore"] = "wait"
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)

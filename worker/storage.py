@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
+import socket
 
-from ml.environment import default_device
 from store.away import DATABASE_AWAY
 from store.claim import Claim, claim
 from store.errors import StorageTrouble
 from store.folders import check_mark
-from store.presence import present
+from store.presence import processes_on
 from store.states import JobKind
 from store.troubles import end_trouble, tell_trouble
 from worker import gpus
@@ -61,13 +60,11 @@ def _device_trouble(here: Stores, kind: JobKind) -> str | None:
     """Whose the GPU is, if it is somebody else's at the moment."""
     if kind is not JobKind.TRAIN or worker_settings().foreign == "ignore":
         return None
-    device = default_device()
-    if device.type != "cuda":
+    gpu = gpus.gpu()
+    if gpu is None or not gpus.knows_processes():
         return None
-    own = [os.getpid(), *(one.said.pid for one in present(here.database))]
-    for one in gpus.foreign(device, own):
-        return gpus.described(device, one)
-    return None
+    own = gpus.relatives() | processes_on(here.database, socket.gethostname())
+    return gpus.foreign_use(gpu, own)
 
 
 def _trouble(here: Stores) -> str | None:

@@ -150,7 +150,7 @@ class _Held:
 
     def __init__(self, here: Stores, claim: Claim) -> None:
         self.here, self.claim = here, claim
-        self.lease = Lease(here, claim, energy=lambda: gpus.joules(self._device))
+        self.lease = Lease(here, claim, energy=self._joules)
         self.ended = False
         self._width = 1
         self._device = torch.device("cpu")
@@ -176,6 +176,10 @@ class _Held:
             self._contexts.close()
         else:
             self.end(error)
+
+    def _joules(self) -> float | None:
+        gpu = gpus.gpu() if self._device.type == "cuda" else None
+        return None if gpu is None else gpu.joules()
 
     def log(self, message: str, *values: object) -> None:
         """A line of this run's own log, and of the worker's."""

@@ -18,7 +18,7 @@ from heddle.work import ExperimentFailed, Run
 from ml.model import Model
 from store.checkpoints import checkpoints
 from store.states import JobState
-from store.tables import Job
+from store.tables import Job, Worker
 from tests.heddle.fake_programs import until
 from tests.service.home import Home, libraries, spec, step_of
 
@@ -99,6 +99,11 @@ def test_an_interrupted_service_leaves_its_work_to_the_next(home: Home) -> None:
         experiment = client.submit(spec(steps=250, seed=2))
         [run] = experiment.runs()
         until(lambda: step_of(run), PATIENCE)
+        workers = {one["kind"]: one for one in client.get("/v1/workers").json()["items"]}
+        assert {kind: one["pid"] for kind, one in workers.items()} == {
+            kind: home.pool(kind)[1] for kind in ("train", "evaluate")
+        }
+        assert [job["run"] for job in workers["train"]["jobs"]] == [run.id]
         began = time.monotonic()
         assert home.end(signal.SIGINT) == 0
         assert time.monotonic() - began < 20
@@ -107,6 +112,8 @@ def test_an_interrupted_service_leaves_its_work_to_the_next(home: Home) -> None:
         with database.read() as session:
             job = session.query(Job).filter_by(run_id=run.id, evaluation_id=None).one()
             assert (job.state, job.losses) == (JobState.QUEUED, 0)
+            # Those that ended said so, and are not waited for.
+            assert session.query(Worker).count() == 0
         [newest, *_] = checkpoints(database, run.id)
     assert 0 < newest.step < 250
 
