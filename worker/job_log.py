@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +18,13 @@ from store.log import Line, add_lines
 from worker.stores import worker_name
 
 MOST_LINES = 1000
-"""Of one attempt; what comes after is in the worker's own log alone."""
+"""Of one attempt; what comes after is in the worker's own log alone, but for some errors."""
+MOST_ERRORS = 20
+"""So many come after all the same: a flood of warnings must not hide how it ended."""
 MOST_CHARACTERS = 4000
 LOGGERS = ("worker", "ml", "store", "py.warnings")
+# What PostgreSQL does not keep, or a terminal obeys.
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class _Held:
@@ -27,11 +33,15 @@ class _Held:
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.lines: list[Line] = []
-        self.count = 0
+        self.count = self.errors = 0
 
     def add(self, line: Line) -> None:
         self.count += 1
-        if self.count < MOST_LINES:
+        if self.count > MOST_LINES and line.level in ("ERROR", "CRITICAL"):
+            self.errors += 1
+            if self.errors <= MOST_ERRORS:
+                self.lines.append(line)
+        elif self.count < MOST_LINES:
             self.lines.append(line)
         elif self.count == MOST_LINES:
             said = "more lines than are kept; the rest is in the worker's own log"
@@ -47,7 +57,7 @@ class JobLog(logging.Handler):
         self._held: dict[str, _Held] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = self.format(record)
+        message = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", self.format(record).replace("\r\n", "\n"))
         if len(message) > MOST_CHARACTERS:
             # The end of a traceback is what tells most.
             half = MOST_CHARACTERS // 2
@@ -63,6 +73,10 @@ class JobLog(logging.Handler):
     def of(self, database: Database, claim: Claim) -> Iterator[None]:
         """Keep what is logged inside as this job's."""
         with self._guard:
+            if not self._held:
+                # Python tells a warning once a place: each job is to hear of its own.
+                with warnings.catch_warnings():
+                    pass
             self._held[claim.job_id] = _Held(claim)
         try:
             yield
@@ -82,7 +96,7 @@ class JobLog(logging.Handler):
             add_lines(database, claim, lines)
         except DATABASE_AWAY:
             with self._guard:
-                held.lines = [*lines, *held.lines][-MOST_LINES:]
+                held.lines = [*lines, *held.lines]
         except IntegrityError:
             return  # The run was deleted meanwhile.
 

@@ -42,7 +42,9 @@ T = TypeVar("T")
 BEATS_BETWEEN_TRIES = 10
 """What a job leaves and cannot be kept is tried again after so many beats."""
 TELL_SECONDS = 30.0
-"""Where a stage is, is logged so often."""
+"""Where a stage is, and a checkpoint, is logged no more often than this."""
+TELL_SHARE = 0.02
+"""Nor than after so much of the time that has passed: days of training are some hundred lines."""
 MOST_PUTS = 3
 """So often files are put until that takes less than a lease lasts."""
 
@@ -70,8 +72,10 @@ class Lease:
         self._progress: Progress | None = None
         self._measuring = Measuring(energy)
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        #: The stage that was logged last, and when.
+        #: The stage that was logged last, and when; when a checkpoint was.
         self._told = ("", 0.0)
+        self._told_checkpoint = -math.inf
+        self._began = time.monotonic()
         self._cancelled = False
         self._give_way = False
         #: Why files cannot be kept at the moment.
@@ -113,8 +117,10 @@ class Lease:
             data = self._content(row)
             if data is not None:
                 tensors, document = tensor_file.from_bytes(data)
+                self._log(logging.INFO, "goes on from step %d", row.step)
                 return Checkpoint(row.step, tensors, document)
-            logger.warning("checkpoint %s is damaged or gone; trying the one before", row.path)
+            said = "checkpoint %s is damaged or gone; trying the one before"
+            self._log(logging.WARNING, said, row.path)
         return None
 
     def _content(self, row: RecordedCheckpoint) -> bytes | None:
@@ -130,15 +136,14 @@ class Lease:
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
-        claim = self.claim
+        claim, began = self.claim, time.monotonic()
         try:
             path, sha256, size = self._patiently(lambda: self._write(checkpoint.step, data))
         except StorageTrouble as trouble:
             self._meet(trouble)
             raise NotKept(str(trouble)) from trouble
-        self._trouble = None
-        own = {"job_id": claim.job_id}
-        logger.info("checkpoint at step %d, %d bytes", checkpoint.step, size, extra=own)
+        self._over_with_trouble()
+        self._tell_checkpoint(checkpoint.step, size, time.monotonic() - began)
         try:
             # First the curves: whoever goes on from here will not draw them again.
             self._patiently(self.flush)
@@ -172,8 +177,14 @@ class Lease:
     def _meet(self, trouble: StorageTrouble) -> None:
         """Show why files cannot be kept, from the next beat on."""
         if self._trouble != str(trouble):
-            logger.error("job %s cannot keep its files: %s", self.claim.job_id, trouble)
+            said = "job %s cannot keep its files: %s"
+            self._log(logging.ERROR, said, self.claim.job_id, trouble)
         self._trouble = str(trouble)
+
+    def _over_with_trouble(self) -> None:
+        if self._trouble is not None:
+            self._log(logging.WARNING, "job %s keeps its files again", self.claim.job_id)
+        self._trouble = None
 
     def conclude(
         self, write: Callable[[Sequence[NewArtifact]], object], files: Sequence[NewFile] = ()
@@ -214,7 +225,7 @@ class Lease:
             if time.monotonic() - began < self._stores.settings.lease_seconds:
                 break
         if self._trouble is not None:
-            self._trouble = None
+            self._over_with_trouble()
             self.flush()
         with self._beating:
             write(artifacts)
@@ -250,7 +261,7 @@ class Lease:
     def _tell(self, progress: Progress) -> None:
         """Log the stages, and where training is now and then."""
         now = time.monotonic()
-        if progress.stage == self._told[0] and now < self._told[1] + TELL_SECONDS:
+        if progress.stage == self._told[0] and not self._is_due(self._told[1], now):
             return
         begun = progress.stage != self._told[0]
         self._told = progress.stage, now
@@ -259,15 +270,31 @@ class Lease:
             numbers += f", loss {progress.loss:.6g}"
         if progress.images_per_second:
             numbers += f", {progress.images_per_second:.0f} images/s"
-        logger.info(
+        self._log(
+            logging.INFO,
             "%s%s, %d of %d%s",
             progress.stage,
             " begins" if begun else "",
             progress.step,
             progress.steps,
             numbers,
-            extra={"job_id": self.claim.job_id},
         )
+
+    def _tell_checkpoint(self, step: int, size: int, seconds: float) -> None:
+        """Log that one was kept, now and then."""
+        now = time.monotonic()
+        if self._is_due(self._told_checkpoint, now):
+            self._told_checkpoint = now
+            self._log(
+                logging.INFO, "checkpoint at step %d, %d bytes in %.2f s", step, size, seconds
+            )
+
+    def _is_due(self, told: float, now: float) -> bool:
+        return now - told >= max(TELL_SECONDS, TELL_SHARE * (now - self._began))
+
+    def _log(self, level: int, message: str, *values: object) -> None:
+        """A line of this job's own log, and of the worker's."""
+        logger.log(level, message, *values, extra={"job_id": self.claim.job_id})
 
     def flush(self) -> None:
         """Record what the next beat would have carried. Raises `LeaseLost`."""
@@ -338,7 +365,7 @@ class Lease:
                 self._lose(lost)
             # Whatever it is: a worker without a heartbeat must know that it has none.
             except Exception as error:
-                logger.warning("a beat did not reach the database: %s", error)
+                self._log(logging.WARNING, "a beat did not reach the database: %s", error)
                 if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
                     self._lose()
             finally:
@@ -369,7 +396,7 @@ class Lease:
             if lost is None and (self._away or self._asking):
                 self._loss = self._away or TimeoutError("the database does not answer a beat")
             self._lost.set()
-            logger.error("lost the lease of job %s; stopping", self.claim.job_id)
+            self._log(logging.ERROR, "lost the lease of job %s; stopping", self.claim.job_id)
 
     def _patiently(self, write: Callable[[], T]) -> T:
         return patiently(write, self._stores.settings, self._wait)

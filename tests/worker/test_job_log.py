@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import warnings
+
+import pytest
 
 from store.log import log_of_run
 from store.states import JobKind
-from tests.worker.workplace import Workplace, on_sqlite, spec
+from tests.worker.workplace import STEPS, Workplace, on_sqlite, spec
 from worker import job_log
 from worker.evaluation import evaluate_next
 from worker.storage import claim_if_able
@@ -61,3 +64,60 @@ def test_a_log_is_bounded_and_others_lines_stay_theirs(workplace: Workplace) -> 
     assert len(found) == job_log.MOST_LINES
     assert "worker's own log" in found[-1].message
     assert max(len(line.message) for line in found) <= job_log.MOST_CHARACTERS + 3
+
+
+@on_sqlite
+def test_an_error_is_kept_after_a_flood_of_warnings(workplace: Workplace) -> None:
+    job_log.begin()
+    run_id = workplace.post()
+    [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
+    logger = logging.getLogger("worker.test")
+    with job_log.job_log.of(workplace.stores.database, claim):
+        for _ in range(2 * job_log.MOST_LINES):
+            logger.warning("not converged")
+        for number in range(2 * job_log.MOST_ERRORS):
+            logger.error("failed %d", number)
+    found = log_of_run(workplace.stores.database, run_id)
+    assert len(found) == job_log.MOST_LINES + job_log.MOST_ERRORS
+    assert found[job_log.MOST_LINES].message == "failed 0"
+
+
+def test_a_line_may_hold_what_no_database_keeps(workplace: Workplace) -> None:
+    job_log.begin()
+    run_id = workplace.post()
+    [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
+    with job_log.job_log.of(workplace.stores.database, claim):
+        logging.getLogger("ml.test").info("a\x00b \x1b[31m \udcff\tc\r\nd é")
+    assert lines(workplace, run_id) == "INFO a\ufffdb \ufffd[31m \ufffd\tc\nd é"
+
+
+@on_sqlite
+def test_each_job_hears_of_its_own_warnings(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest has taken warnings for itself.
+    logging.captureWarnings(capture=False)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(warnings, "filters", [("default", None, Warning, None, 0)])
+    job_log.begin()
+    for seed in range(2):
+        run_id = workplace.post({**spec(), "seed": seed})
+        [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
+        with job_log.job_log.of(workplace.stores.database, claim):
+            for _ in range(2):
+                warnings.warn("the fit did not converge", stacklevel=1)
+        assert lines(workplace, run_id).count("UserWarning: the fit") == 1
+    logging.captureWarnings(capture=False)
+
+
+@on_sqlite
+def test_a_long_training_leaves_few_lines(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.lease.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("worker.lease.TELL_SHARE", 0.5)
+    job_log.begin()
+    run_id = workplace.post()
+    assert train_next()
+    told = [line for line in lines(workplace, run_id).splitlines() if "INFO training" in line]
+    assert 1 < len(told) < STEPS / 2
