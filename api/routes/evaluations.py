@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
-from fastapi.responses import PlainTextResponse
 
 from api.advising import advised
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
-from api.logs import Tail, log_answer
+from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.long_poll import until_evaluation_ended
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.owner import Owner
@@ -90,10 +90,15 @@ def scores(id: str, here: Here) -> AdvisedScores:
     return advised(queries.scores_of_evaluation(here.database, id))
 
 
-@router.get("/{id}/log", operation_id="get_evaluation_log", response_class=PlainTextResponse)
-def log(id: str, here: Here, tail: Tail = None) -> PlainTextResponse:
+@router.get(
+    "/{id}/log",
+    operation_id="get_evaluation_log",
+    response_model=Page[LogLine],
+    responses=LOG_ANSWER,
+)
+def log(id: str, here: Here, request: Request, asked: AskedLog) -> Response:
     """What workers logged of the evaluation, oldest first."""
-    return log_answer(log_of_evaluation(here.database, id, tail=tail))
+    return log_answer(request, asked, partial(log_of_evaluation, here.database, id))
 
 
 @router.post("/{id}/cancel", operation_id="cancel_evaluation", status_code=HTTPStatus.ACCEPTED)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from fastapi.responses import PlainTextResponse
 
 from api.advising import advised_run
 from api.body import JsonBody
@@ -22,7 +22,7 @@ from api.documents import (
     run_document,
 )
 from api.files import file_route, serve_file
-from api.logs import Tail, log_answer
+from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.long_poll import until_run_ended
 from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
 from api.owner import Owner
@@ -189,10 +189,15 @@ def scalars(
     return {tag: _thinned(points, max_points) for tag, points in found.items()}
 
 
-@router.get("/{id}/log", operation_id="get_log", response_class=PlainTextResponse)
-def log(id: str, here: Here, tail: Tail = None) -> PlainTextResponse:
+@router.get(
+    "/{id}/log",
+    operation_id="get_log",
+    response_model=Page[LogLine],
+    responses=LOG_ANSWER,
+)
+def log(id: str, here: Here, request: Request, asked: AskedLog) -> Response:
     """What workers logged of the run and its evaluations, oldest first: when, how grave, who."""
-    return log_answer(log_of_run(here.database, id, tail=tail))
+    return log_answer(request, asked, partial(log_of_run, here.database, id))
 
 
 @router.get("/{id}/artifacts", operation_id="list_artifacts")

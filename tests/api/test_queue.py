@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 from api.main import create_app
 from store.database import migrate
 from store.finish import release
-from store.log import Line, add_lines
 from store.presence import Presence, say_gone, say_present
 from store.settings import Settings
 from store.states import JobKind
@@ -170,23 +169,6 @@ def test_the_record_tells_each_attempt(service_on_each: Service) -> None:
     assert (record["attempts"][1]["from_step"], record["attempts"][1]["to_step"]) == (1, 9)
     assert record["energy_joules"] == 50.0 and record["device"] == "cpu"
     assert record["wall_seconds"] >= record["device_seconds"] >= 0
-
-
-def test_a_log_is_text(service_on_each: Service) -> None:
-    service = service_on_each
-    run_id = service.run_of(service.post())
-    taken = service.take()
-    lines = [Line(0.5, "INFO", "h:1", "begins"), Line(1.0, "ERROR", "h:1", "failed\nTraceback")]
-    add_lines(service.database, taken, lines)
-    answer = service.get(f"/v1/runs/{run_id}/log")
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert answer.text == (
-        "1970-01-01T00:00:00.500Z INFO h:1 begins\n"
-        "1970-01-01T00:00:01.000Z ERROR h:1 failed\n    Traceback\n"
-    )
-    assert service.get(f"/v1/runs/{run_id}/log?tail=1").text.startswith("1970-01-01T00:00:01")
-    problem(service.get("/v1/runs/run_x/log"), 404)
-    problem(service.get(f"/v1/runs/{run_id}/log?tail=0"), 422)
 
 
 def test_runs_are_found_by_what_was_swept(service_on_each: Service) -> None:
