@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
+from datetime import datetime
+from time import sleep
 from typing import Any
 
 import click
 from rich.text import Text
 
-from heddle.client import connect
+from heddle.client import Client, connect
 from heddle.options import json_option, url_option
 from heddle.queue_tables import found_table, queue_table, share_table, worker_table
 from heddle.tables import console
+from heddle.work import ENDED
 
 FOLLOW_SECONDS = 2.0
 
@@ -27,7 +29,7 @@ def queue(owner: str | None, limit: int, as_json: bool, url: str | None) -> None
 
     Example: heddle queue --owner ada
     """
-    params = {"limit": limit} | ({"owner": owner} if owner else {})
+    params: dict[str, Any] = {"limit": limit} | ({"owner": owner} if owner else {})
     with connect(url) as client:
         answer = client.get("/v1/queue", **params)
     if as_json:
@@ -56,9 +58,10 @@ def workers(as_json: bool, url: str | None) -> None:
 @click.argument("work_id", metavar="ID")
 @click.option("--tail", type=click.IntRange(min=1), help="Only so many lines, the last ones.")
 @click.option("--follow", is_flag=True, help="Go on as more is logged, until the work has ended.")
+@json_option
 @url_option
-def log(work_id: str, tail: int | None, follow: bool, url: str | None) -> None:
-    """Show what workers logged of a run or an evaluation.
+def log(work_id: str, tail: int | None, follow: bool, as_json: bool, url: str | None) -> None:
+    """Show what workers logged of a run or an evaluation. With --json a page a line.
 
     Example: heddle log run_01jd3k --follow
     """
@@ -66,19 +69,40 @@ def log(work_id: str, tail: int | None, follow: bool, url: str | None) -> None:
     if kind is None:
         raise click.UsageError(f"Got the id {work_id!r}, expected run_… or eval_…")
     path = f"/v1/{kind}/{work_id}"
+    params: dict[str, Any] = {} if tail is None else {"tail": tail}
     with connect(url) as client:
-        params = {} if tail is None else {"tail": tail}
-        text = client.get(f"{path}/log", **params).text
-        click.echo(text, nl=False)
-        whole = client.get(f"{path}/log").text if follow else ""
-        while follow:
-            ended = client.get(path).json()["state"] in ("succeeded", "failed", "cancelled")
-            now = client.get(f"{path}/log").text
-            click.echo(now[len(whole) :], nl=False)
-            whole = now
+        ended = not follow
+        while True:
+            params = _print_lines(client, path, params, as_json)
             if ended:
                 return
-            time.sleep(FOLLOW_SECONDS)
+            # The last lines are kept a moment after the work has ended.
+            ended = client.get(path).json()["state"] in ENDED
+            sleep(FOLLOW_SECONDS)
+
+
+def _print_lines(
+    client: Client, path: str, params: dict[str, Any], as_json: bool
+) -> dict[str, Any]:
+    """Print what is there; returns the parameters that ask for what comes after it."""
+    while True:
+        answer = client.get(f"{path}/log", accept="application/json", **params)
+        page = answer.json()
+        if as_json:
+            click.echo(answer.content)
+        else:
+            click.echo("".join(map(_line, page["items"])), nl=False)
+        if page["items"]:
+            params = {"cursor": page["items"][-1]["cursor"]}
+        if page["next_cursor"] is None:
+            return params
+
+
+def _line(line: dict[str, Any]) -> str:
+    """As the server writes it where it is asked for text."""
+    at = datetime.fromisoformat(line["at"]).isoformat(timespec="milliseconds")
+    message = line["message"].rstrip("\n").replace("\n", "\n    ")
+    return f"{at.replace('+00:00', 'Z')} {line['level']} {line['worker']} {message}\n"
 
 
 @click.command()

@@ -218,8 +218,10 @@ class Client:
                 return
             params["cursor"] = page["next_cursor"]
 
-    def get(self, path: str, **params: Any) -> httpx.Response:
+    def get(self, path: str, *, accept: str = "*/*", **params: Any) -> httpx.Response:
         """A GET, tried again over broken connections and while the server says to come back.
+
+        `accept` names the media type that is wanted, where there are several.
 
         Raises:
             HeddleError: what the server answered, when it is not a success.
@@ -227,7 +229,7 @@ class Client:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._http.get(path, params=params)
+                response = self._http.get(path, params=params, headers={"Accept": accept})
             except httpx.TransportError as error:
                 # The transport has tried a few times already to connect.
                 hopeless = isinstance(error, (httpx.ConnectError, httpx.TimeoutException))

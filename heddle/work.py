@@ -306,7 +306,7 @@ class Run:
 
     def log(self, tail: int | None = None) -> str:
         """What workers logged of it, the last `tail` lines or all."""
-        params = {} if tail is None else {"tail": tail}
+        params: dict[str, Any] = {} if tail is None else {"tail": tail}
         return self._client.get(f"/v1/runs/{self.id}/log", **params).text
 
     def pin(self) -> Run:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from heddle import cli
 from heddle.client import Client
+from store import cancel, finish
 from store.finish import finish_training
 from store.log import Line, add_lines
 from store.presence import Presence, say_present
@@ -45,6 +46,38 @@ def test_the_queue_the_workers_and_logs_are_shown(service: Service, url: str) ->
     assert json.loads(heddle(url, "queue", "--json").output)["items"][0]["position"] == 1
     assert str(taken.run_id) in heddle(url, "workers").output
     assert heddle(url, "log", str(taken.run_id)).output.endswith("begins\n")
+
+
+def test_a_log_is_followed_until_the_work_has_ended(
+    service: Service,  # noqa: F811
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_id = service.run_of(service.post())
+    taken = service.take()
+    lines = [Line(number, "INFO", "h:1", f"line {number}") for number in range(1, 4)]
+    add_lines(service.database, taken, [*lines, Line(4, "ERROR", "h:1", "failed\n  why\n")])
+    looks = 0
+
+    def meanwhile(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        add_lines(service.database, taken, [Line(5, "INFO", "h:1", f"look {looks}")])
+        if looks == 2:
+            cancel.cancel_run(service.database, run_id)
+            finish.acknowledge_cancel(service.database, taken)
+
+    monkeypatch.setattr("heddle.cli_queue.sleep", meanwhile)
+    shown = heddle(url, "log", run_id, "--follow").output
+    assert shown == service.get(f"/v1/runs/{run_id}/log").text
+    assert shown.splitlines()[3:6] == [
+        "1970-01-01T00:00:04.000Z ERROR h:1 failed",
+        "      why",
+        "1970-01-01T00:00:05.000Z INFO h:1 look 1",
+    ]
+    assert looks == 3
+    page = json.loads(heddle(url, "log", run_id, "--tail", "1", "--json").output)
+    assert [item["message"] for item in page["items"]] == ["look 3"]
 
 
 def test_experiments_are_found_renamed_cloned_and_retried(
