@@ -82,8 +82,12 @@ def test_an_error_is_kept_after_a_flood_of_warnings(workplace: Workplace) -> Non
     assert found[job_log.MOST_LINES].message == "failed 0"
 
 
-def test_a_line_may_hold_what_no_database_keeps(workplace: Workplace) -> None:
+def test_a_line_may_hold_what_no_database_keeps(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job_log.begin()
+    # What pytest hears of as well must be text that it can send from process to process.
+    monkeypatch.setattr(logging.getLogger("ml"), "propagate", False)
     run_id = workplace.post()
     [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
     with job_log.job_log.of(workplace.stores.database, claim):
