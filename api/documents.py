@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.advice import Advice
 from ml.metric import Score
 from store import queries
-from store.states import EvaluationState, ExperimentState, RunState
+from store.states import AttemptEnd, EvaluationState, ExperimentState, JobKind, RunState
 
 T = TypeVar("T")
 
@@ -134,6 +134,79 @@ class RunError(Document):
     advice: str | None = None
 
 
+class Attempt(Document):
+    """One worker's work on the run, from its claim to its end."""
+
+    kind: JobKind
+    evaluation: str | None
+    """Null for training."""
+    worker: str
+    """Host and process."""
+    device_model: str | None
+    """Null for an evaluation, which is done on the CPU."""
+    began_at: datetime
+    ended_at: datetime | None
+    seconds: float | None
+    """Null while it goes on, as is `end`."""
+    end: AttemptEnd | None
+    """done, failed, cancelled, gave_way (to whoever's turn had come), released (the worker ended,
+    or a folder was away), or lost (it fell silent)."""
+    cause: dict[str, Any] | None
+    """Why, where there is more to say: type and message."""
+    together: int | None
+    """How many runs were trained side by side, which shared its seconds."""
+    from_step: int | None
+    """The first step that was heard of, of training."""
+    to_step: int | None
+    """The last one; the next attempt goes on from its newest checkpoint, which may lie before."""
+    energy_joules: float | None
+    """Of the whole GPU between these steps; null where its driver (NVML) does not tell."""
+
+
+class Identities(Document):
+    """What tells the run from others."""
+
+    train_id: str
+    """Hash of all that decides the weights."""
+    cohort_key: str | None
+    """Hash of all that runs must share to be trained side by side, which is all but numbers."""
+    dataset: dict[str, Any] | None
+    """Name, params and version of its data; once trained also the `source`: rendered, or the digest
+    of the file that they were read from."""
+
+
+class RunRecord(Document):
+    """What a run's numbers depend on, and what they cost."""
+
+    model_config = ConfigDict(extra="allow")
+
+    versions: dict[str, str] | None
+    """Of Heddle, Python and the libraries that compute numbers, at its newest training."""
+    commit: str | None
+    """Of Heddle's code then, where it ran from a checkout."""
+    identities: Identities
+    seed: int
+    attempts: list[Attempt]
+    """Of all workers that trained or evaluated it, oldest first."""
+    wall_seconds: float
+    """Of the attempts that have ended."""
+    device_seconds: float
+    """Of those that trained, each shared with what was trained beside it."""
+    energy_joules: float | None
+    """Likewise; null where it is not known of one of them."""
+    history: list[dict[str, Any]] | None = None
+    """Once trained: each stretch of training with the step it began at, device, model, threads,
+    library versions, width of the cohort and place in it. Equal ones give equal bits."""
+    precision: str | None = None
+    """Once trained."""
+    width: int | None = None
+    """Once trained: places of its last cohort."""
+    train_id: str | None = None
+    """Once trained: of what was trained."""
+    worker: str | None = None
+    """Once trained: who ended it."""
+
+
 class Run(Document):
     """One model trained under one resolved spec and one seed."""
 
@@ -152,13 +225,8 @@ class Run(Document):
     error: RunError | None
     attempts: int
     """How often a worker has begun or gone on with its training."""
-    record: dict[str, Any] | None
-    """What its numbers depend on and what they cost, from the first attempt on. Once trained:
-    `history` (each stretch of training with device, model, threads, library versions, width and
-    place), `precision`, `width`. Always: `seed`, `identities`, `attempts` (worker, when, how it
-    ended and why, steps, how many side by side, energy), `wall_seconds` of all of them,
-    `device_seconds` and `energy_joules` of training, shared with what was trained beside it. Lists
-    have what training noted alone."""
+    record: RunRecord | None
+    """What its numbers depend on and what they cost; null before the first attempt."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -263,7 +331,9 @@ def experiment_document(
     )
 
 
-def run_document(found: queries.Run, waiting: Waiting | None) -> Run:
+def run_document(
+    found: queries.Run, waiting: Waiting | None, record: RunRecord | None = None
+) -> Run:
     """A run as it is shown; `waiting` tells of its place in the queue."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations", "log")
@@ -280,7 +350,7 @@ def run_document(found: queries.Run, waiting: Waiting | None) -> Run:
         waiting=waiting,
         error=RunError.model_validate(found.error) if found.error else None,
         attempts=found.attempts,
-        record=found.record,
+        record=record,
         created_at=moment(found.created_at),
         started_at=moment(found.started_at) if found.started_at else None,
         finished_at=moment(found.finished_at) if found.finished_at else None,

@@ -3,65 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
-from api.documents import Document, moment
+from api.documents import Attempt, Identities, RunRecord, moment
 from store import queries
-from store.states import AttemptEnd, JobKind
+from store.states import JobKind
 
 
-class AttemptDocument(Document):
-    """One worker's work on the run, from its claim to its end."""
-
-    kind: JobKind
-    evaluation: str | None
-    """Null for training."""
-    worker: str
-    device_model: str | None
-    began_at: datetime
-    ended_at: datetime | None
-    seconds: float | None
-    """Null while it goes on, as is `end`."""
-    end: AttemptEnd | None
-    """done, failed, cancelled, gave_way (to whoever's turn had come), released (the worker ended,
-    or a folder was away), or lost (it fell silent)."""
-    cause: dict[str, Any] | None
-    """Why, where there is more to say."""
-    together: int | None
-    """How many runs were trained side by side, which shared its seconds."""
-    from_step: int | None
-    """The first step that was heard of, of training."""
-    to_step: int | None
-    energy_joules: float | None
-    """Of the whole GPU meanwhile; null where NVML does not tell."""
-
-
-def attempt_documents(found: Sequence[queries.Attempt]) -> list[AttemptDocument]:
-    """Attempts as they are shown."""
-    return [_attempt(one) for one in found]
-
-
-def full_record(run: queries.Run, found: Sequence[queries.Attempt]) -> dict[str, Any] | None:
+def full_record(run: queries.Run, found: Sequence[queries.Attempt]) -> RunRecord | None:
     """What training noted, with what all workers' attempts add up to; None before the first."""
     if not found and run.record is None:
         return None
-    documents = attempt_documents(found)
-    training = [one for one in documents if one.kind is JobKind.TRAIN]
-    return {
-        **(run.record or {}),
+    noted = dict(run.record or {})
+    attempts = [_attempt(one) for one in found]
+    training = [one for one in attempts if one.kind is JobKind.TRAIN]
+    # One that made no step has used nothing that counts.
+    stepped = [one for one in training if one.to_step is not None]
+    known = all(one.energy_joules is not None for one in stepped)
+    energy = _sum(_share(one, one.energy_joules) for one in stepped) if stepped and known else None
+    ours = {
+        "versions": noted.get("versions"),
+        "commit": noted.get("commit"),
+        "identities": Identities(
+            train_id=run.train_id, cohort_key=run.cohort_key, dataset=noted.pop("dataset", None)
+        ),
         "seed": run.seed,
-        "identities": {"train_id": run.train_id},
-        "attempts": [one.model_dump(mode="json") for one in documents],
-        "wall_seconds": _sum(one.seconds for one in documents) or 0.0,
-        "device_seconds": _sum(_share(one, one.seconds) for one in training) or 0.0,
-        "energy_joules": _sum(_share(one, one.energy_joules) for one in training),
+        "attempts": attempts,
+        "wall_seconds": _sum(one.seconds for one in attempts),
+        "device_seconds": _sum(_share(one, one.seconds) for one in training),
+        "energy_joules": energy,
     }
+    return RunRecord.model_validate(noted | ours)
 
 
-def _attempt(one: queries.Attempt) -> AttemptDocument:
+def _attempt(one: queries.Attempt) -> Attempt:
     measured = one.measured or {}
-    return AttemptDocument(
+    return Attempt(
         kind=one.kind,
         evaluation=one.evaluation_id,
         worker=one.worker,
@@ -78,11 +54,9 @@ def _attempt(one: queries.Attempt) -> AttemptDocument:
     )
 
 
-def _share(one: AttemptDocument, value: float | None) -> float | None:
-    return None if value is None else value / (one.together or 1)
+def _share(one: Attempt, value: float | None) -> float:
+    return (value or 0.0) / (one.together or 1)
 
 
-def _sum(values: Iterable[float | None]) -> float | None:
-    """Of those that are known; None where none is."""
-    known = [value for value in values if value is not None]
-    return round(sum(known), 3) if known else None
+def _sum(values: Iterable[float | None]) -> float:
+    return round(sum(value or 0.0 for value in values), 3)

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
+from store.announce import lock_runs
 from store.claim import Claim, still_held
 from store.database import Database, db_now
 from store.errors import LeaseLost
-from store.tables import Job, Scalars
+from store.tables import Job, Run, Scalars
 
 #: {tag: [(step, value), …]}
 Points = Mapping[str, Sequence[tuple[int, float]]]
@@ -35,6 +36,7 @@ def beat(
     lease_seconds: float,
     progress: dict[str, Any] | None = None,
     points: Points | None = None,
+    record: dict[str, Any] | None = None,
 ) -> Beat:
     """Renew the lease from now on, and record how far the work is.
 
@@ -44,11 +46,15 @@ def beat(
         lease_seconds: how long the worker may be silent from now on.
         progress: replaces what was recorded before; None leaves it. Finite numbers only.
         points: new points of the training curves. A value that is not finite is kept as null.
+        record: what the training notes of itself before it has ended; None leaves what there is.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
     with database.write() as session:
+        if record is not None:
+            # Before the job, as whoever changes both does.
+            lock_runs(session, [claim.trains])
         values: dict[str, Any] = {"lease_until": db_now() + lease_seconds}
         if progress is not None:
             values["progress"] = progress
@@ -60,6 +66,8 @@ def beat(
         ).one_or_none()
         if asked is None:
             raise LeaseLost(claim.job_id, claim.fence)
+        if record is not None:
+            session.execute(update(Run).where(Run.id == claim.trains).values(record=record))
         steps = [step for tag in (points or {}).values() for step, _ in tag]
         if points and steps:
             session.execute(

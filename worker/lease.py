@@ -72,6 +72,8 @@ class Lease:
         self._progress: Progress | None = None
         self._measuring = Measuring(energy)
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        #: What the run's record is to have before it is trained, until a beat has carried it.
+        self._record: dict[str, Any] | None = None
         #: The stage that was logged last, and when; when a checkpoint was.
         self._told = ("", 0.0)
         self._told_checkpoint = -math.inf
@@ -237,6 +239,10 @@ class Lease:
         here = self._stores
         return self._patiently(lambda: curves(here.database, here.objects, self.claim.trains))
 
+    def note(self, record: dict[str, Any]) -> None:
+        """Have the run's record show this from the next beat on, until the run is trained."""
+        self._record = record
+
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         with self._lock:
             for tag, value in values.items():
@@ -304,6 +310,7 @@ class Lease:
     def _beat(self) -> None:
         with self._lock:
             points, self._points = self._points, defaultdict(list)
+        record = self._record
         began = time.monotonic()
         self._asking = True
         try:
@@ -313,6 +320,7 @@ class Lease:
                 lease_seconds=self._stores.settings.lease_seconds,
                 progress=self._document(),
                 points=points,
+                record=record,
             )
         except Exception as error:
             self._away = error if isinstance(error, DATABASE_AWAY) else None
@@ -325,6 +333,8 @@ class Lease:
             self._asking = False
         self._away = None
         self._renewed = began
+        if self._record is record:
+            self._record = None
         job_log.keep(self._stores.database, self.claim)
         self._cancelled = answer.cancel_requested
         self._give_way = answer.give_way

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -135,10 +135,6 @@ def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
             raise SystemExit(1) from error
 
 
-def _versions() -> list[str]:
-    return [f"{name} {version}" for name, version in library_versions().items()]
-
-
 class _Held:
     """A run that is being trained, from its claim to its end; what it meets ends no other.
 
@@ -200,7 +196,12 @@ class _Held:
     def place_of(self, device: torch.device, width: int) -> None:
         """Where it is trained from now on, and among how many."""
         self._device, self._width = device, width
-        self.log("on %s, %d side by side, %s", device, width, ", ".join(_versions()))
+        noted = self._noted()
+        self.lease.note(noted)
+        versions = ", ".join(f"{name} {version}" for name, version in noted["versions"].items())
+        code = f", commit {noted['commit']}" if noted["commit"] else ""
+        model = environment(device)["device_model"]
+        self.log("on %s (%s), %d side by side, %s%s", device, model, width, versions, code)
 
     def release(self) -> None:
         """Let others train it."""
@@ -235,12 +236,14 @@ class _Held:
         here, run_id = self.here, self.claim.trains
         files = [NewFile(WEIGHTS, "application/octet-stream", model.to_bytes())]
         # The model is on the device now: encode here what scoring will most likely want.
+        source: str | None = None
         for wanted in evaluations(here.database, run_id)[:1]:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
             data = self.spec.dataset.open()
+            source = data.source
             codes = encode_rows(model, data, evaluation, self.lease).to_npz()
             files.append(NewFile(CODES, NPZ, codes))
-        record = self._record(model)
+        record = self._record(model, source)
         files.append(NewFile(CURVES, JSON, to_bytes(self.lease.curves())))
         self.lease.conclude(
             lambda kept: finish_training(here.database, self.claim, record=record, artifacts=kept),
@@ -249,10 +252,20 @@ class _Held:
         here.checkpoints.clear(run_id)
         self.log("%s is trained, after %d steps", run_id, self.spec.training.steps)
 
-    def _record(self, model: Model) -> dict[str, object]:
+    def _record(self, model: Model, source: str | None) -> dict[str, Any]:
+        noted = self._noted()
         return {
             **model.record,
+            **noted,
+            "dataset": noted["dataset"] | {"source": source},
             "train_id": train_id(model.spec),
             "worker": worker_name(),
+        }
+
+    def _noted(self) -> dict[str, Any]:
+        """What the run's record tells from the beginning on."""
+        return {
+            "versions": library_versions(),
             "commit": commit(),
+            "dataset": self.spec.dataset.identity(),
         }

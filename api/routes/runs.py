@@ -83,7 +83,13 @@ def index(
     )
     link_next(request, response, page.next_cursor)
     known = troubles(here.database)
-    items = [run_document(found, waiting(here, found, known, listed=True)) for found in page.items]
+    tried = queries.attempts(here.database, [found.id for found in page.items])
+    items = [
+        run_document(
+            found, waiting(here, found, known, listed=True), full_record(found, tried[found.id])
+        )
+        for found in page.items
+    ]
     return Page(items=items, next_cursor=page.next_cursor)
 
 
@@ -234,9 +240,8 @@ def _named(here: Context, request: Request, id: str, name: str) -> Response:
 
 def _document(here: Context, found: queries.Run) -> Run:
     known = troubles(here.database)
-    document = run_document(found, waiting(here, found, known))
-    document.record = full_record(found, queries.attempts(here.database, found.id))
-    return document
+    tried = queries.attempts(here.database, [found.id])[found.id]
+    return run_document(found, waiting(here, found, known), full_record(found, tried))
 
 
 def _thinned(points: list[Any], most: int) -> list[Any]:

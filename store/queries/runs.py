@@ -45,15 +45,20 @@ class Attempt:
     measured: dict[str, Any] | None
 
 
-def attempts(database: Database, run_id: str) -> list[Attempt]:
-    """Every worker's work on a run and its evaluations, oldest first."""
+def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attempt]]:
+    """Every worker's work on these runs and their evaluations, oldest first."""
     row = tables.Attempt
     columns = [getattr(row, name) for name in Attempt.__slots__]
+    found: dict[str, list[Attempt]] = {run_id: [] for run_id in run_ids}
     with database.read() as session:
-        found = session.execute(
-            select(*columns).where(row.run_id == run_id).order_by(row.began_at, row.fence)
-        )
-        return [Attempt(*values) for values in found]
+        for part in parts(found):
+            for run_id, *values in session.execute(
+                select(row.run_id, *columns)
+                .where(row.run_id.in_(part))
+                .order_by(row.began_at, row.fence)
+            ):
+                found[str(run_id)].append(Attempt(*values))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Run:
 
     id: str
     train_id: str
+    #: Runs of one key can be trained side by side; one without goes alone.
+    cohort_key: str | None
     #: False once `force` has put a newer run in its place.
     current: bool
     state: RunState
@@ -243,6 +250,7 @@ def _run(
     return Run(
         id=run.id,
         train_id=run.train_id,
+        cohort_key=job.cohort_key,
         current=run.current,
         state=run.state,
         spec=run.spec,

@@ -8,6 +8,8 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from api.main import create_app
+from store.beat import beat
+from store.claim import claim
 from store.database import migrate
 from store.finish import release
 from store.presence import Presence, say_gone, say_present
@@ -167,8 +169,26 @@ def test_the_record_tells_each_attempt(service_on_each: Service) -> None:
     ]
     assert record["attempts"][0]["cause"]["type"] == "StorageAway"
     assert (record["attempts"][1]["from_step"], record["attempts"][1]["to_step"]) == (1, 9)
+    # The first made no step.
     assert record["energy_joules"] == 50.0 and record["device"] == "cpu"
     assert record["wall_seconds"] >= record["device_seconds"] >= 0
+
+
+def test_energy_and_seconds_are_shared_and_not_guessed(service: Service) -> None:
+    service.post({**SPEC, "sweep": {"seed": [0, 1]}})
+    measured = {"from_step": 1, "to_step": 9, "step_seconds": 1.0}
+    pair = claim(service.database, JobKind.TRAIN, worker="w", lease_seconds=60, width=2)
+    for taken, joules in zip(pair, (50.0, None), strict=True):
+        progress = {"measured": measured | {"energy_joules": joules}}
+        beat(service.database, taken, lease_seconds=60, progress=progress)
+        release(service.database, taken)
+    records = [service.json(f"/v1/runs/{taken.run_id}")["record"] for taken in pair]
+    assert [record["energy_joules"] for record in records] == [25.0, None]
+    for record in records:
+        [attempt] = record["attempts"]
+        assert attempt["together"] == 2
+        assert record["wall_seconds"] == attempt["seconds"]
+        assert record["device_seconds"] == pytest.approx(attempt["seconds"] / 2, abs=1e-3)
 
 
 def test_runs_are_found_by_what_was_swept(service_on_each: Service) -> None:

@@ -40,7 +40,10 @@ def test_a_run_goes_through_its_states_to_scores_and_pictures(service_on_each: S
 def test_a_finished_run_says_what_its_numbers_depend_on(shared: Service, run: str) -> None:
     document = shared.json(run)
     assert document["record"].items() >= RECORD.items()
-    assert document["record"]["identities"] == {"train_id": document["train_id"]}
+    assert document["record"]["identities"]["train_id"] == document["train_id"]
+    assert len(document["record"]["identities"]["cohort_key"]) == 64
+    [listed] = shared.json("/v1/runs")["items"]
+    assert listed["record"] == document["record"]
     assert document["progress"]["steps"] == 300_000
     assert document["attempts"] == 1
     assert document["waiting"] is None and document["error"] is None

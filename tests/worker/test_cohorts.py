@@ -105,7 +105,7 @@ def test_a_cohort_is_a_power_of_two_of_the_runs_that_go_together(workplace: Work
     widths = []
     while train_next():
         records = [workplace.run(run_id).record for run_id in [*first, other, *more]]
-        widths.append([record["width"] if record else None for record in records])
+        widths.append([(record or {}).get("width") for record in records])
     # Four of the six alike in the order in which they came, then the stranger, then the rest.
     assert widths == [
         [4, 4, 4, None, 4, None, None],
@@ -242,7 +242,7 @@ def test_runs_that_do_not_fit_are_tried_in_narrower_cohorts(
     widths = []
     while train_next():
         records = [workplace.run(run_id).record for run_id in runs]
-        widths.append([record["width"] if record else None for record in records])
+        widths.append([(record or {}).get("width") for record in records])
     # Four, then two did not fit; nothing is lost by it.
     assert widths[:2] == [[None] * 4] * 2
     assert widths[-1] == [1] * 4

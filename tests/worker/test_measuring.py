@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from ml.environment import library_versions
 from store import cancel
-from store.states import AttemptEnd
+from store.states import AttemptEnd, RunState
 from store.tables import Attempt
 from tests.worker.workplace import STEPS, Workplace, meanwhile, on_sqlite, until
+from worker.commit import commit
 from worker.measuring import Measuring
 from worker.training import train_next
 
@@ -63,6 +67,34 @@ def test_an_attempt_that_measured_nothing_does_not_show_what_another_did(
     first, second = attempts(workplace, run_id)
     assert first.measured is not None
     assert (second.end, second.measured) == (AttemptEnd.FAILED, None)
+
+
+def test_a_record_tells_of_code_and_libraries_from_the_first_attempt_on(
+    workplace: Workplace, slow_steps: None
+) -> None:
+    run_id = workplace.post()
+    with meanwhile(train_next) as work:
+        until(lambda: workplace.run(run_id).record)
+        before = workplace.run(run_id).record
+        assert workplace.run(run_id).state is RunState.TRAINING
+        assert work.result(timeout=30)
+    after = workplace.run(run_id).record
+    assert before is not None and after is not None
+    assert before["versions"] == library_versions()
+    assert before["commit"] == commit()
+    assert before["dataset"]["name"] == "digits"
+    assert len(after["dataset"]["source"]) == 64
+    for key in ("versions", "commit"):
+        assert after[key] == before[key]
+    assert after["history"][0]["from_step"] == 0
+
+
+def test_the_commit_is_the_one_that_git_tells() -> None:
+    folder = Path(__file__).parents[2]
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True)
+    if told.returncode != 0 or not (folder / ".git").is_dir():
+        pytest.skip("the code is in no checkout")
+    assert commit() == told.stdout.strip()
 
 
 def test_energy_is_that_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
