@@ -54,7 +54,8 @@ class JobLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self._guard = threading.Lock()
-        self._held: dict[str, _Held] = {}
+        #: By job and fence: a process may take a job anew that it has just lost.
+        self._held: dict[tuple[str, int], _Held] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", self.format(record).replace("\r\n", "\n"))
@@ -77,18 +78,18 @@ class JobLog(logging.Handler):
                 # Python tells a warning once a place: each job is to hear of its own.
                 with warnings.catch_warnings():
                     pass
-            self._held[claim.job_id] = _Held(claim)
+            self._held[claim.job_id, claim.fence] = _Held(claim)
         try:
             yield
         finally:
             self.keep(database, claim)
             with self._guard:
-                del self._held[claim.job_id]
+                del self._held[claim.job_id, claim.fence]
 
     def keep(self, database: Database, claim: Claim) -> None:
         """Write down the lines that have come; what cannot be written is tried again later."""
         with self._guard:
-            held = self._held.get(claim.job_id)
+            held = self._held.get((claim.job_id, claim.fence))
             if held is None or not held.lines:
                 return
             lines, held.lines = held.lines, []

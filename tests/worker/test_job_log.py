@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from store.finish import release
 from store.log import log_of_run
 from store.states import JobKind
 from tests.worker.workplace import STEPS, Workplace, on_sqlite, spec
@@ -125,3 +126,20 @@ def test_a_long_training_leaves_few_lines(
     assert train_next()
     told = [line for line in lines(workplace, run_id).splitlines() if "INFO training" in line]
     assert 1 < len(told) < STEPS / 2
+
+
+@on_sqlite
+def test_a_job_that_is_taken_anew_goes_on_being_logged(workplace: Workplace) -> None:
+    job_log.begin()
+    run_id = workplace.post()
+    logger = logging.getLogger("worker.test")
+    database = workplace.stores.database
+    [lost] = claim_if_able(workplace.stores, JobKind.TRAIN)
+    with job_log.job_log.of(database, lost):
+        release(database, lost, lost=True)
+        [taken] = claim_if_able(workplace.stores, JobKind.TRAIN)
+        anew = job_log.job_log.of(database, taken)
+        anew.__enter__()
+    logger.info("the second time")
+    anew.__exit__(None, None, None)
+    assert lines(workplace, run_id) == "INFO the second time"
