@@ -121,6 +121,8 @@ def test_an_interrupted_service_leaves_its_work_to_the_next(home: Home) -> None:
         run = client.experiment(experiment.id).wait(PATIENCE).runs()[0].refresh()
         assert run.document["attempts"] == 2
         assert [step for step, _ in run.scalars()["loss"]] == list(range(1, 251))
+        log = run.log()
+        assert "attempt 1, begins" in log and f"goes on from step {newest.step}" in log
 
 
 def test_a_killed_service_leaves_no_process_behind(home: Home) -> None:
