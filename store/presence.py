@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, select
@@ -75,6 +76,12 @@ def say_gone(database: Database, name: str) -> None:
     """Say that a worker ends."""
     with database.write() as session:
         session.execute(delete(Worker).where(Worker.name == name))
+
+
+def say_killed(database: Database, host: str, pids: Iterable[int]) -> None:
+    """Say of processes on a host that they ended and could not say so themselves."""
+    with database.write() as session:
+        session.execute(delete(Worker).where(Worker.host == host, Worker.pid.in_(list(pids))))
 
 
 def processes_on(database: Database, host: str) -> set[int]:

@@ -12,7 +12,7 @@ import torch
 
 from ml.environment import default_device, environment
 from store.database import Database
-from store.presence import Presence, say_gone, say_present
+from store.presence import Presence, processes_on, say_gone, say_killed, say_present
 from store.states import JobKind
 from worker import gpus
 from worker.stores import stores, worker_name
@@ -41,8 +41,10 @@ class Saying:
         first = True
         while True:
             try:
-                say_present(self._database, presence(self._kind), first=first)
+                said = presence(self._kind)
+                say_present(self._database, said, first=first)
                 first = False
+                bury(self._database, said.host)
             except Exception as error:
                 # Of a database that is away the jobs tell as well.
                 logger.debug("nobody hears that this worker is there: %s", error)
@@ -67,6 +69,14 @@ def end() -> None:
     """Say no more that this process is there; the database need not be."""
     if _saying is not None:
         _saying.end()
+
+
+def bury(database: Database, host: str) -> None:
+    """Forget the workers of this host that were killed: no other host can see that they are."""
+    killed = [pid for pid in processes_on(database, host) if not psutil.pid_exists(pid)]
+    if killed:
+        logger.warning("forgets the workers of %s that are gone: %s", host, killed)
+        say_killed(database, host, killed)
 
 
 def presence(kind: JobKind) -> Presence:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from sqlalchemy import update
 
 from store.database import Database
-from store.presence import Presence, present, processes_on, say_present
+from store.presence import Presence, present, processes_on, say_killed, say_present
 from store.states import JobKind
 from store.tables import Worker
 from tests.store.lab import EVALUATE, Lab
@@ -48,6 +48,14 @@ def test_processes_are_those_of_the_host(database: Database) -> None:
     say_present(database, said("c", 3, host="two"))
     age(database, "b", 61)
     assert processes_on(database, "one") == {1}
+
+
+def test_those_that_were_killed_are_there_no_more(database: Database) -> None:
+    say_present(database, said("a", 1))
+    say_present(database, said("b", 2))
+    say_present(database, said("c", 2, host="two"))
+    say_killed(database, "one", [2, 3])
+    assert {one.said.name for one in present(database)} == {"a", "c"}
 
 
 def test_the_evaluation_of_a_file_is_a_job_too(lab: Lab) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -196,6 +197,22 @@ def test_a_worker_says_that_it_is_there_until_it_ends(
     until(lambda: present(database)[0].seen_at > seen.seen_at)
     saying.end()
     assert present(database) == []
+
+
+def test_those_of_this_host_that_were_killed_are_forgotten(
+    workplace: Workplace, program: subprocess.Popen[bytes]
+) -> None:
+    database, told = workplace.stores.database, presence.presence(JobKind.TRAIN)
+    here = {"here": told.host, "elsewhere": "another host"}
+    for where, host in here.items():
+        say_present(database, replace(told, name=where, host=host, pid=program.pid))
+    say_present(database, told)
+    presence.bury(database, told.host)
+    assert len(present(database)) == 3
+    program.kill()
+    program.wait()
+    presence.bury(database, told.host)
+    assert {one.said.name for one in present(database)} == {told.name, "elsewhere"}
 
 
 def test_the_memory_of_a_gpu_is_the_cards(card: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
