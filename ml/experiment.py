@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ml.dataset import MissingFile, UnusableFile
+from ml.dotted_paths import with_values
+from ml.origin import check_state
 from ml.registry import nearest
 from ml.spec import RunSpec
 from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
@@ -118,7 +119,7 @@ def changed(document: Mapping[str, Any], changes: object) -> dict[str, Any]:
         expected = "an object of dotted paths and values, as {objective.beta: 8}"
         raise InvalidSpec([Fault("changes", shown(changes), expected)])
     paths = {path: value for path, value in changes.items() if not path.startswith("sweep.")}
-    spec = _applied(document, paths)
+    spec = with_values(document, paths)
     for path in changes.keys() - paths.keys():
         sweep = spec.setdefault("sweep", {})
         if not isinstance(sweep, dict):
@@ -152,12 +153,14 @@ def _expand(
 ) -> list[PlannedRun]:
     runs: list[PlannedRun] = []
     faults: dict[str, Fault] = {}
+    fits: set[tuple[str, str]] = set()
     for places in itertools.product(*(range(len(values)) for values in sweep.values())):
         place = dict(zip(sweep, places, strict=True))
         swept = {path: sweep[path][index] for path, index in place.items()}
         try:
-            spec = RunSpec.parse(_applied(base, swept), remote=remote)
+            spec = RunSpec.parse(with_values(base, swept), remote=remote)
             _check_files(spec)
+            check_state(spec, fits)
             runs.append(PlannedRun(swept, spec))
         except InvalidSpec as error:
             for fault in _at_sweep(error.faults, place, swept):
@@ -167,29 +170,6 @@ def _expand(
     if faults:
         raise InvalidSpec(list(faults.values())[:MOST_FAULTS])
     return runs
-
-
-def _applied(base: Mapping[str, Any], swept: Mapping[str, Any]) -> dict[str, Any]:
-    """The base spec with swept values in place, whole components before paths into them.
-
-    Raises:
-        InvalidSpec: what a path leads through is there, but is no object.
-    """
-    spec = copy.deepcopy(dict(base))
-    for path in sorted(swept, key=lambda path: path.count(".")):
-        *parents, last = path.split(".")
-        here = spec
-        for depth, parent in enumerate(parents, start=1):
-            below = here.get(parent, {})
-            if isinstance(below, str):
-                below = {"name": below}
-            if not isinstance(below, dict):
-                expected = f"an object, as {path} is set"
-                raise InvalidSpec([Fault(".".join(parents[:depth]), shown(below), expected)])
-            here[parent] = below
-            here = below
-        here[last] = copy.deepcopy(swept[path])
-    return spec
 
 
 def _check_files(spec: RunSpec) -> None:

@@ -35,7 +35,26 @@ def digest(value: Any) -> str:
 
 
 def train_id(spec: RunSpec) -> str:
-    """The identity of a run's weights: data, model, objective, training, seed, and versions."""
+    """The identity of a run's weights: data, model, objective, training, seed, and versions.
+
+    Where the run goes on from another's end, that one's identity is part of its own.
+    """
+    return digest(_of_weights(spec))
+
+
+def course_id(spec: RunSpec) -> str | None:
+    """The identity of training however long it is: the longer run begins with the shorter one.
+
+    None where a schedule is stretched over all steps, so that none begins as another.
+    """
+    training = spec.training
+    if any(one.stretched for one in (training.schedule, *training.coefficients.values())):
+        return None
+    identity = _of_weights(spec)
+    return digest({**identity, "training": {**identity["training"], "steps": None}})
+
+
+def _of_weights(spec: RunSpec) -> dict[str, Any]:
     training = {
         key: value
         for key, value in spec.training.model_dump(mode="json").items()
@@ -46,16 +65,16 @@ def train_id(spec: RunSpec) -> str:
     training["coefficients"] = {
         name: schedule.identity() for name, schedule in spec.training.coefficients.items()
     }
-    return digest(
-        {
-            "format": FORMAT,
-            "dataset": spec.dataset.identity(),
-            "model": spec.model.identity(),
-            "objective": spec.objective.identity(),
-            "training": training,
-            "seed": spec.seed,
-        }
-    )
+    origin = spec.origin_spec()
+    return {
+        "format": FORMAT,
+        "dataset": spec.dataset.identity(),
+        "model": spec.model.identity(),
+        "objective": spec.objective.identity(),
+        "training": training,
+        "seed": spec.seed,
+        **({} if origin is None else {"origin": train_id(origin)}),
+    }
 
 
 def cohort_key(spec: RunSpec) -> str:

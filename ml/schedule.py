@@ -12,6 +12,8 @@ class Schedule(Component):
     """By what a learning rate or a coefficient is multiplied at each step."""
 
     kind: ClassVar[str] = "schedule"
+    stretched: ClassVar[bool] = False
+    """Whether the factor at a step depends on how many steps the run has in all."""
 
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:

@@ -13,13 +13,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
 )
 
 from ml.architecture import Architecture, UnfitImages
 from ml.dataset import DatasetComponent
+from ml.dotted_paths import with_values
 from ml.likelihood import Likelihood
 from ml.memory_layout import Precision
 from ml.metric import Metric
@@ -34,6 +37,7 @@ MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
 MAX_ROWS = 1_000_000
 MAX_SEED = 2**63 - 1
+MAX_ORIGINS = 16
 
 
 def _named(value: object, *, default: str | None) -> object:
@@ -153,6 +157,15 @@ class RunSpec(Part):
     traversal: Traversal = Field(default_factory=Traversal)
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Decides initial weights, batches and noise."""
+    origin: Annotated[dict[str, Any], Field(min_length=1, max_length=64)] | None = None
+    """Training goes on from the end of another run: the one that is like this one but for these
+    values, dotted path to value, as in `{objective.beta: 4, training.steps: 100000}`. Absent where
+    it begins at random weights."""
+
+    @model_serializer(mode="wrap")
+    def _without_no_origin(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        return {key: value for key, value in document.items() if (key, value) != ("origin", None)}
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | RunSpec, *, remote: bool = False) -> RunSpec:
@@ -165,6 +178,10 @@ class RunSpec(Part):
         """
         if isinstance(data, RunSpec):
             return data
+        return cls._parse(data, remote=remote, origins=0)
+
+    @classmethod
+    def _parse(cls, data: Mapping[str, Any], *, remote: bool, origins: int) -> RunSpec:
         try:
             spec = cls.model_validate(data, context={"remote": remote})
             shape = spec.dataset.image_shape()
@@ -184,7 +201,36 @@ class RunSpec(Part):
             if name not in known
         ]:
             raise InvalidSpec(faults)
+        spec._check_origin(remote=remote, origins=origins)
         return spec
+
+    def _check_origin(self, *, remote: bool, origins: int) -> None:
+        """Make sure that the run it goes on from could be one, and has fewer steps."""
+        if self.origin is None:
+            return
+        if origins == MAX_ORIGINS:
+            raise InvalidSpec([Fault("origin", "more", f"at most {MAX_ORIGINS} within each other")])
+        try:
+            before = self._parse(self._of_origin(), remote=remote, origins=origins + 1)
+        except InvalidSpec as error:
+            faults = [
+                Fault(f"origin.{fault.path}", fault.got, fault.expected, fault.nearest)
+                for fault in error.faults
+            ]
+            raise InvalidSpec(faults) from None
+        steps = before.training.steps
+        if steps >= self.training.steps:
+            expected = f"more than {steps}, where the run that it goes on from ends"
+            raise InvalidSpec([Fault("training.steps", self.training.steps, expected)])
+
+    def _of_origin(self) -> dict[str, Any]:
+        assert self.origin is not None
+        document = {key: value for key, value in self.document().items() if key != "origin"}
+        return with_values(document, self.origin)
+
+    def origin_spec(self) -> RunSpec | None:
+        """The spec of the run from whose end training goes on; None where it begins anew."""
+        return None if self.origin is None else RunSpec.parse(self._of_origin())
 
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""

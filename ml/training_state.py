@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.environment import environment
-from ml.identity import FORMAT, train_id
+from ml.identity import FORMAT, course_id, train_id
 from ml.memory_layout import channels_last
 from ml.networks import Parameters, groups_of, initial_parameters
 from ml.objective import Update
@@ -27,26 +27,55 @@ class ForeignCheckpoint(ValueError):
     """A checkpoint was written by a run of another identity."""
 
 
-def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
-    """The checkpoint, if a run can go on from it exactly.
+class OriginNotKept(ValueError):
+    """There is no checkpoint of the run from whose end another is to go on."""
 
-    One that a version of other numbers has made (`ml.identity.FORMAT`) is passed over: its run
-    begins again.
+    advice = "train the run that its origin describes again (force=true), then fork that one"
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(
+            f"expected a checkpoint of the run that differs by {spec.origin}, from whose end this"
+            " one goes on, got none that this version can use"
+        )
+
+
+def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
+    """The checkpoint, if a run can go on from it exactly; None if it is to begin at its weights.
+
+    It is the run's own, or of a shorter run that takes the same course (`ml.identity.course_id`),
+    or the end of the run that its origin tells of. One that a version of other numbers has made
+    (`ml.identity.FORMAT`) is passed over: its run begins again.
 
     Raises:
         ForeignCheckpoint: it belongs to another run.
+        OriginNotKept: the run goes on from another's end, and that is not there.
     """
-    if checkpoint is None:
-        return None
-    if checkpoint.document.get("format") != FORMAT:
+    if checkpoint is not None and checkpoint.document.get("format") != FORMAT:
         logger.warning("a checkpoint at step %d is of another format", checkpoint.step)
+        checkpoint = None
+    if checkpoint is None:
+        if spec.origin is not None:
+            raise OriginNotKept(spec)
         return None
-    if checkpoint.document["train_id"] != train_id(spec):
+    if not _leads_to(checkpoint, spec):
         raise ForeignCheckpoint(
             f"the checkpoint at step {checkpoint.step} belongs to"
             f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
         )
     return checkpoint
+
+
+def _leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
+    document, origin = checkpoint.document, spec.origin_spec()
+    if document["train_id"] == train_id(spec):
+        return True
+    if document.get("course_id") is not None and document["course_id"] == course_id(spec):
+        return checkpoint.step <= spec.training.steps
+    return (
+        origin is not None
+        and document["train_id"] == train_id(origin)
+        and checkpoint.step == origin.training.steps
+    )
 
 
 def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
@@ -147,6 +176,7 @@ class TrainingState:
         document = {
             "format": FORMAT,
             "train_id": train_id(spec),
+            "course_id": course_id(spec),
             "step": self.steps[place],
             "history": self.histories[place],
             "width": len(self.steps),
