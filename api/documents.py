@@ -207,6 +207,14 @@ class RunRecord(Document):
     """Once trained: who ended it."""
 
 
+class Origin(Document):
+    """Where a run's training began, when that is not its first step."""
+
+    run: str
+    """Whose training had ended there; it may be deleted since."""
+    step: int
+
+
 class Run(Document):
     """One model trained under one resolved spec and one seed."""
 
@@ -233,6 +241,8 @@ class Run(Document):
     experiments: list[str]
     pinned: bool
     """Whether it stays when the experiments that hold it are deleted."""
+    origin: Origin | None
+    """The end of another run that it goes on from; null when it began anew."""
     links: dict[str, str]
 
 
@@ -284,7 +294,7 @@ class Artifact(Document):
     links: dict[str, str]
 
 
-EXPERIMENT_VERBS = ("cancel", "resume", "retry", "clone", "pin", "unpin")
+EXPERIMENT_VERBS = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
 
 
 def experiment_document(
@@ -323,10 +333,7 @@ def experiment_document(
         links={
             "self": here,
             "runs": f"/v1/runs?experiment={found.id}",
-            **{
-                verb: f"{here}/{verb}"
-                for verb in ("cancel", "resume", "retry", "clone", "pin", "unpin")
-            },
+            **{verb: f"{here}/{verb}" for verb in EXPERIMENT_VERBS},
         },
     )
 
@@ -337,7 +344,7 @@ def run_document(
     """A run as it is shown; `waiting` tells of its place in the queue."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations", "log")
-    verbs = ("cancel", "resume", "retry", "pin", "unpin")
+    verbs = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
     return Run(
         id=found.id,
         state=found.state,
@@ -356,6 +363,7 @@ def run_document(
         finished_at=moment(found.finished_at) if found.finished_at else None,
         experiments=found.experiments,
         pinned=found.pinned,
+        origin=found.origin and Origin.model_validate(found.origin),
         links={
             "self": here,
             **{name: f"{here}/{name}" for name in (*names, *verbs)},
@@ -413,7 +421,8 @@ def artifact_document(found: queries.Artifact) -> Artifact:
 def _progress(found: queries.Run) -> Progress:
     if found.state is RunState.SUCCEEDED:
         return Progress(stage="done", step=found.steps, steps=found.steps)
-    progress = Progress.model_validate(found.progress or {})
+    begun = {"step": found.origin["step"]} if found.origin else {}
+    progress = Progress.model_validate(found.progress or begun)
     changed: dict[str, Any] = {"steps": progress.steps or found.steps}
     if found.state not in (RunState.TRAINING, RunState.EVALUATING):
         # What its last worker met is over for it.

@@ -8,8 +8,8 @@ from api.documents import Plan
 from ml.networks import MODEL, parameter_counts
 from ml.spec import RunSpec
 from store.foresee import Foreseen
+from store.new_run import NewRun
 from store.states import JobKind
-from store.submit import NewRun
 
 BYTES_OF_A_NUMBER = 4
 SEEDS_TO_COMPARE = 5

@@ -24,8 +24,11 @@ from store.errors import (
     NotTrained,
     NotWritable,
     ObjectGone,
+    OriginNotKept,
     Pinned,
+    StateNotKept,
     StorageTrouble,
+    StoreError,
     TooManyQueued,
     WrongState,
 )
@@ -64,6 +67,8 @@ def install(app: FastAPI) -> None:
         WrongState: _wrong_state,
         NotTrained: _wrong_state,
         Pinned: _wrong_state,
+        StateNotKept: _wrong_state,
+        OriginNotKept: _wrong_state,
         BadCursor: _bad_cursor,
         KeyOfAnother: _key_of_another,
         TooManyQueued: _too_many,
@@ -105,7 +110,7 @@ def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
-def _wrong_state(_: Request, error: WrongState | NotTrained | Pinned) -> Response:
+def _wrong_state(_: Request, error: StoreError) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
 

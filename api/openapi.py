@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from api.documents import Plan
+from api.documents import Experiment, Plan
 from api.keys import REPLAYED
 from api.problems import MEDIA_TYPE, Problem
 from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
 from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
+from ml.continuation import Extension, Fork
 from ml.evaluation_spec import FileEvaluation, RunEvaluation
 from ml.experiment import ExperimentBody
 
@@ -58,6 +60,26 @@ CLONE_BODY: dict[str, Any] = {
                 },
             },
             "example": {"changes": {"name": "beta sweep, longer", "training.steps": 600_000}},
+        }
+    },
+}
+
+EXTEND_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": Extension.model_json_schema(),
+            "example": {"steps": 600_000},
+        }
+    },
+}
+
+FORK_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": Fork.model_json_schema(),
+            "example": {"steps": 600_000, "changes": {"objective.beta": 8}},
         }
     },
 }
@@ -150,6 +172,13 @@ TOO_MANY: dict[int | str, dict[str, Any]] = {
         **_PROBLEM,
     },
 }
+
+ANSWERS_AN_EXPERIMENT: dict[str, Any] = {
+    "status_code": HTTPStatus.ACCEPTED,
+    "response_model": Experiment,
+    "responses": EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
+}
+"""What routes have that `api.posting` answers."""
 
 NO_ROOM: dict[int | str, dict[str, Any]] = {
     507: {"description": "The disk has no room for the file; nothing was changed.", **_PROBLEM},

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml.evaluation_spec import RunEvaluation
 from ml.experiment import Experiment, PlannedRun, parse_experiment
-from ml.identity import cohort_key, evaluation_key, pace_key, train_id
+from ml.identity import cohort_key, course_id, evaluation_key, pace_key, train_id
 from ml.registry import nearest
 from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
-from store.submit import NewRun
+from store.new_run import NewRun
 
 
-def plan(data: Any) -> tuple[Experiment, list[NewRun]]:
+class Planned(NamedTuple):
+    """A checked experiment, and the work that it asks for."""
+
+    experiment: Experiment
+    runs: list[NewRun]
+
+
+def plan(data: Any) -> Planned:
     """Check a spec that came over HTTP, and name the work it asks for.
 
     Raises:
         InvalidSpec: with its faults, a data set's missing or unusable file among them.
     """
     experiment = parse_experiment(data, remote=True)
-    return experiment, [_new_run(run) for run in experiment.runs]
+    return Planned(experiment, [_new_run(run) for run in experiment.runs])
 
 
 def changes_of(body: Any) -> Any:
@@ -60,7 +67,7 @@ def _evaluation_part(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _new_run(run: PlannedRun) -> NewRun:
     spec = run.spec
-    document = spec.document()
+    document, origin = spec.document(), spec.origin_spec()
     return NewRun(
         spec=document,
         train_id=train_id(spec),
@@ -74,4 +81,6 @@ def _new_run(run: PlannedRun) -> NewRun:
         cohort_key=cohort_key(spec),
         pace_key=pace_key(spec),
         images=spec.training.steps * spec.training.batch_size,
+        course_id=course_id(spec),
+        origin_id=None if origin is None else train_id(origin),
     )

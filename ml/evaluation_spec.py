@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ml.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
 from ml.checked_rows import rows_of
 from ml.identity import FORMAT, digest
 from ml.rows import FactorKind, Rows, UnusableRows
 from ml.spec import MAX_SEED, AnyMetric, Evaluation, Part, RunSpec, Traversal
-from ml.spec_errors import Fault, InvalidSpec, describe
+from ml.spec_errors import Fault, InvalidSpec, parsed
 
-P = TypeVar("P", bound=Part)
 FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
@@ -40,7 +39,7 @@ class FileEvaluation(Part):
     @classmethod
     def parse(cls, data: object) -> Self:
         """A checked spec with its defaults filled in. Raises `InvalidSpec`."""
-        return _parse(cls, data)
+        return parsed(cls, data)
 
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""
@@ -95,7 +94,7 @@ class RunEvaluation(Evaluation):
     @classmethod
     def parse(cls, data: object) -> Self:
         """A checked spec with its defaults filled in. Raises `InvalidSpec`."""
-        return _parse(cls, data)
+        return parsed(cls, data)
 
     def of(self, run: Mapping[str, Any]) -> RunSpec:
         """The spec of a run with this evaluation in place of its own. Raises `InvalidSpec`."""
@@ -103,10 +102,3 @@ class RunEvaluation(Evaluation):
         if self.traversal is not None:
             changed["traversal"] = self.traversal.model_dump(mode="json")
         return RunSpec.parse(changed)
-
-
-def _parse(part: type[P], data: object) -> P:
-    try:
-        return part.model_validate(data)
-    except ValidationError as error:
-        raise InvalidSpec(describe(error, part, data)) from None

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ml.dataset import MissingFile, UnusableFile
 from ml.dotted_paths import with_values
 from ml.origin import check_state
 from ml.registry import nearest
 from ml.spec import RunSpec
-from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
 
 MAX_RUNS = 10_000
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
@@ -40,13 +40,7 @@ class Label(BaseModel):
         Raises:
             InvalidSpec: with every fault.
         """
-        if not isinstance(data, Mapping):
-            known = ", ".join(cls.model_fields)
-            raise InvalidSpec([Fault("", shown(data), f"an object with any of {known}")])
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise InvalidSpec(describe(error, cls, data)) from None
+        return parsed(cls, data)
 
 
 class Header(Label):

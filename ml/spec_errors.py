@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ml.component import Component
 from ml.registry import nearest
+
+M = TypeVar("M", bound=BaseModel)
 
 LONGEST_SHOWN = 200
 MOST_FAULTS = 20
@@ -50,6 +52,21 @@ class InvalidSpec(ValueError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = list(faults)
         super().__init__("; ".join(str(fault) for fault in self.faults))
+
+
+def parsed(model: type[M], data: object) -> M:
+    """A model of what came from a client.
+
+    Raises:
+        InvalidSpec: with every fault.
+    """
+    if not isinstance(data, Mapping):
+        known = ", ".join(model.model_fields)
+        raise InvalidSpec([Fault("", shown(data), f"an object with any of {known}")])
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidSpec(describe(error, model, data)) from None
 
 
 def describe(error: ValidationError, model: type[BaseModel], data: object) -> list[Fault]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy.orm import Session
 
 from store import tables
 from store.claim import Claim, hold
@@ -18,6 +19,7 @@ from store.database import Database, db_now
 from store.errors import BadName
 from store.folders import MarkedFolder
 from store.ids import is_id
+from store.parts import parts
 from store.whole_file import write_whole
 
 _FILE = re.compile(r"\d+-\d+\.safetensors")
@@ -84,15 +86,20 @@ class CheckpointFolder(MarkedFolder):
         for path in paths:
             self._place(path).unlink(missing_ok=True)
 
-    def clear(self, run_id: str) -> None:
-        """Delete everything of a run, also what a worker wrote and died before recording.
+    def clear(self, run_id: str, keep: Collection[str] = ()) -> None:
+        """Delete all files of a run but those to keep, also what was never recorded.
 
         Raises:
             BadName: if `run_id` is not the id of a run.
         """
         if not is_id(run_id, "run"):
             raise BadName("the id of a run", run_id)
-        shutil.rmtree(self.root / run_id, ignore_errors=True)
+        folder = self.root / run_id
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if f"{run_id}/{path.name}" not in keep:
+                    path.unlink(missing_ok=True)
+            folder.rmdir()
 
     def _place(self, path: str) -> Path:
         run_id, _, file = path.partition("/")
@@ -162,7 +169,31 @@ def record_checkpoint(
                     tables.Checkpoint.run_id == claim.run_id, key == (fence, old_step)
                 )
             )
-        return [old_path for _, _, old_path in forgotten]
+        paths = [old_path for _, _, old_path in forgotten]
+        shared = named_paths(session, paths)
+        return [old_path for old_path in paths if old_path not in shared]
+
+
+def named_paths(session: Session, paths: Iterable[str]) -> set[str]:
+    """Which of these files count: those that a row of any run names."""
+    return {
+        path
+        for part in parts(paths)
+        for path in session.scalars(
+            select(tables.Checkpoint.path).where(tables.Checkpoint.path.in_(part))
+        )
+    }
+
+
+def paths_below(session: Session, run_id: str) -> list[str]:
+    """The files in a run's own folder that count, for it or for runs that have begun there."""
+    return list(
+        session.scalars(
+            select(tables.Checkpoint.path)
+            .where(tables.Checkpoint.path.startswith(f"{run_id}/", autoescape=True))
+            .distinct()
+        )
+    )
 
 
 def unbind_width(database: Database, claim: Claim) -> None:

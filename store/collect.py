@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from store.checkpoints import CheckpointFolder
+from store.checkpoints import CheckpointFolder, named_paths
 from store.database import Database
 from store.folders import check_mark
 from store.held import forget_unheld, unheld
 from store.objects import ObjectFolder
 from store.parts import parts
-from store.tables import Artifact, Checkpoint, Evaluation, Run
+from store.tables import Artifact, Evaluation, Run
 from store.whole_file import ASIDE
 
 _RUNS_AT_ONCE = 100
@@ -88,19 +88,17 @@ def _collect_checkpoints(
     removed: list[int] = []
     for old in _in_parts(_old_files(folder.root, _CHECKPOINTS, grace_seconds)):
         with database.read() as session:
-            recorded = {
-                path
-                for part in parts(path.parent.name for path in old)
-                for path in session.scalars(
-                    select(Checkpoint.path).where(Checkpoint.run_id.in_(part))
-                )
-            }
+            recorded = named_paths(session, (_name(path, folder) for path in old))
         for path in old:
-            if str(path.relative_to(folder.root)) not in recorded:
+            if _name(path, folder) not in recorded:
                 removed += _unlink(path)
                 # Not empty as long as the run is trained.
                 _remove_if_empty(path.parent)
     return removed
+
+
+def _name(path: Path, folder: CheckpointFolder) -> str:
+    return path.relative_to(folder.root).as_posix()
 
 
 def _collect_objects(database: Database, folder: ObjectFolder, grace_seconds: float) -> list[int]:

@@ -92,6 +92,31 @@ class NotTrained(StoreError):
         self.state = str(state)
 
 
+class StateNotKept(StoreError):
+    """Nobody can go on from where a run has ended."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"The run {run_id} has not kept the state that its training ended with (only its"
+            " weights), so that none can go on from there: it was trained before states were kept,"
+            " or while HEDDLE_KEEP_STATES was off. Post it with force to train it once more."
+        )
+        self.run_id = run_id
+
+
+class OriginNotKept(StoreError):
+    """A run is to go on from the end of one that is not there, or has not kept its state."""
+
+    def __init__(self, train_ids: Iterable[str]) -> None:
+        missing = sorted(set(train_ids))
+        super().__init__(
+            f"{len(missing)} of the runs go on from the end of another (origin), and no trained run"
+            f" of that kind has kept its state; the first has the train_id {missing[0]}. Train it,"
+            " then post this again."
+        )
+        self.train_ids = missing
+
+
 class KeyOfAnother(StoreError):
     """A key came with another request than the first time; a new request needs a new key."""
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
 from store.attempts import end_attempt
+from store.checkpoints import paths_below
 from store.claim import Claim, hold
 from store.curves import CURVES
 from store.database import Database, db_now
@@ -45,10 +46,12 @@ def finish_training(
     *,
     record: dict[str, Any],
     artifacts: Sequence[NewArtifact] = (),
-) -> None:
+    keep_state: bool = True,
+) -> list[str]:
     """Record a trained model; its evaluations become jobs in the same transaction.
 
-    Its checkpoints no longer count, and `CheckpointFolder.clear` may delete them. Where its
+    Of its checkpoints only the one at its end counts any more, and only if it is to `keep_state`:
+    `CheckpointFolder.clear` may delete all files but those whose paths are returned. Where its
     artifacts have its curves (`store.curves.CURVES`), the rows of these are deleted. When
     cancellation was asked for meanwhile, the run ends cancelled but stays trained, and resuming it
     goes straight to evaluation.
@@ -65,9 +68,10 @@ def finish_training(
             end_evaluations_of(session, [run_id], "cancelled")
         queue_evaluations(session, [run_id])
         settle(session, [run_id])
-        session.execute(delete(Checkpoint).where(Checkpoint.run_id == run_id))
+        _forget_checkpoints(session, run_id, keep_end=keep_state)
         if any(artifact.name == CURVES for artifact in artifacts):
             session.execute(delete(Scalars).where(Scalars.run_id == run_id))
+        return paths_below(session, run_id)
 
 
 def finish_evaluation(
@@ -183,6 +187,21 @@ def _done(session: Session, claim: Claim) -> None:
             lease_until=None, cancel_requested=False
         )
     )
+
+
+def _forget_checkpoints(session: Session, run_id: str, *, keep_end: bool) -> None:
+    """Forget a run's checkpoints, if wanted but for the newest at its last step."""
+    going = Checkpoint.run_id == run_id
+    if keep_end:
+        kept = session.scalar(
+            select(func.max(Checkpoint.fence))
+            .join(Run, Run.id == Checkpoint.run_id)
+            .where(Checkpoint.run_id == run_id, Checkpoint.step == Run.steps)
+        )
+        if kept is not None:
+            steps = select(Run.steps).where(Run.id == run_id).scalar_subquery()
+            going = and_(going, or_(Checkpoint.fence != kept, Checkpoint.step != steps))
+    session.execute(delete(Checkpoint).where(going))
 
 
 def _add_artifacts(session: Session, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 from store.claim import DEFAULT_RULES
 from store.database import Database, db_now
 from store.forecast import Ahead
+from store.new_run import NewRun
+from store.origins import starting_states
 from store.pace import paces
 from store.parts import parts
 from store.queue import as_ahead, foreseen
 from store.states import JOB_RESUMABLE, JobKind
-from store.submit import NO_LIMITS, Limits, NewRun, check_queued, current_runs
+from store.submit import NO_LIMITS, Limits, check_queued, current_runs, steps_left
 from store.tables import Checkpoint, Job, Run
 from store.turns import Rules
 from store.want import LOCAL
@@ -30,7 +32,7 @@ class Foreseen:
     reused: int
     #: Those of them that failed or were cancelled, and would be taken up again.
     again: int
-    #: Steps to train, without those that checkpoints hold already.
+    #: Steps to train, without those that checkpoints and kept states hold already.
     steps: int
     #: On one worker, by what runs of the kind took; None if one kind has not been measured.
     seconds: float | None
@@ -54,13 +56,16 @@ def foresee(
     """What `store.submit.submit` would do with these runs.
 
     Raises:
-        TooManyQueued: if that would.
+        TooManyQueued, OriginNotKept: if that would.
     """
     new: dict[str, NewRun] = {run.train_id: run for run in runs}
     with database.read() as session:
         current = {} if force else current_runs(session, new)
         again = _to_be_resumed(session, current.values())
         added = [run for train_id, run in new.items() if train_id not in current]
+        from_states = [replace(run, course_id=None) for run in added] if force else added
+        begins = starting_states(session, from_states)
+        steps = {run.train_id: steps_left(run, begins.get(run.train_id)) for run in added}
         check_queued(session, owner, limits, len(added) + len(again))
         now = session.scalar(select(db_now())) or 0.0
         known = paces(session, [run.pace_key for run in new.values()])
@@ -75,9 +80,9 @@ def foresee(
                 run.train_id,
                 owner or LOCAL,
                 priority,
-                limits.is_short(run, known),
+                limits.is_short(run, known, begins.get(run.train_id)),
                 now,
-                None if pace is None else pace.seconds(run.steps),
+                None if pace is None else pace.seconds(steps[run.train_id]),
                 run.cohort_key,
                 1 if pace is None else pace.together,
             )
@@ -88,7 +93,7 @@ def foresee(
         return Foreseen(
             reused=len(runs) - len(added),
             again=len(again),
-            steps=sum(run.steps for run in added) + sum(row.steps for row in again),
+            steps=sum(steps.values()) + sum(row.steps for row in again),
             seconds=sum(took) if len(took) == len(jobs) else None,
             position=None if first is None else first.position,
             starts_in=None if first is None else first.seconds,

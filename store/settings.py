@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     objects: Path = Field(default_factory=lambda known: _home(known) / "objects")
     #: Folder of checkpoints, by run.
     checkpoints: Path = Field(default_factory=lambda known: _home(known) / "checkpoints")
+    #: Keep the state that training ends with (weights and what the optimizer keeps), so that others
+    #: can go on from there.
+    keep_states: bool = True
     #: A job whose worker has been silent for so long is taken back.
     lease_seconds: float = Field(default=30.0, gt=0)
     #: A worker reports this often.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -15,6 +15,8 @@ from store.database import Database, db_now
 from store.errors import TooManyQueued
 from store.ids import new_id
 from store.keyed import KeyedRequest, look_up
+from store.new_run import NewRun
+from store.origins import KeptState, add_states, starting_states
 from store.pace import Pace, is_short, paces
 from store.parts import parts
 from store.states import EvaluationState, JobKind, JobState, RunState
@@ -23,32 +25,6 @@ from store.turns import Rules
 from store.want import LOCAL, new_job, want
 
 _TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """One place of an experiment's sweep: what to train, and how to judge it."""
-
-    #: The resolved run spec.
-    spec: dict[str, Any]
-    #: Hash of what decides the trained model; equal hashes share one run.
-    train_id: str
-    #: `{evaluation, traversal}`, resolved.
-    evaluation: dict[str, Any]
-    #: Hash of what decides the scores and pictures of a given model.
-    evaluation_key: str
-    #: Path in the spec to the value that it has here.
-    swept: dict[str, Any]
-    dataset: str
-    objective: str
-    seed: int
-    steps: int
-    #: Hash of what runs share that can be trained side by side.
-    cohort_key: str
-    #: Hash of what runs share that take about as long a step.
-    pace_key: str
-    #: To be looked at in training, each as often as it is.
-    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +44,19 @@ class Limits:
     most_queued: int | None = None
     short_seconds: float = Rules().short_seconds
 
-    def is_short(self, run: NewRun, known: Mapping[str, Pace]) -> bool:
-        """Whether a run is expected to be."""
-        return is_short(known.get(run.pace_key), run.steps, run.images, self.short_seconds)
+    def is_short(self, run: NewRun, known: Mapping[str, Pace], start: KeptState | None) -> bool:
+        """Whether what is to be trained of a run is expected to be."""
+        steps = steps_left(run, start)
+        images = run.images * steps // run.steps
+        return is_short(known.get(run.pace_key), steps, images, self.short_seconds)
 
 
 NO_LIMITS = Limits()
+
+
+def steps_left(run: NewRun, start: KeptState | None) -> int:
+    """The steps of a run that are still to be made."""
+    return run.steps - (0 if start is None else start.step)
 
 
 class _Outrun(Exception):
@@ -107,8 +90,9 @@ def submit(
     A run of the same `train_id` is joined: a finished one gives its scores, or is evaluated
     anew where this evaluation was never asked for; one under way is waited for; a failed or
     cancelled one is queued again and goes on from its checkpoint. Two places with one
-    `train_id` share one run. A place that causes no new training is marked `reused`. A waiting
-    job takes the new priority where that is higher.
+    `train_id` share one run. A place that causes no new training is marked `reused`. A new one
+    begins where a shorter one on its course has ended, if that has kept its state. A waiting job
+    takes the new priority where that is higher.
 
     Args:
         database: where to write.
@@ -128,6 +112,7 @@ def submit(
         TooManyQueued: if more of the owner's runs would wait than may.
         ValueError: if there are no runs, or a request without an owner.
         KeyOfAnother: if the owner has sent another request under this key.
+        OriginNotKept: if a run is to go on from the end of one whose state is not there.
     """
     if not runs:
         raise ValueError("An experiment needs at least one run, but got none.")
@@ -177,16 +162,19 @@ def _write(session: Session, submission: _Submission) -> None:
     runs = submission.runs
     train_ids = {run.train_id for run in runs}
     current = current_runs(session, train_ids)
-    with announcing(session, current.values()):
+    starts = starting_states(session, _added(submission, current))
+    with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
         # Looked up before they were locked, so look again.
         if current and current_runs(session, train_ids) != current:
+            raise _Outrun
+        if starts and starting_states(session, _added(submission, current)) != starts:
             raise _Outrun
         now = session.scalar(select(db_now()))
         if submission.force:
             _retire(session, current.values())
             current = {}
         session.execute(insert(Experiment), [submission.experiment | {"created_at": now}])
-        run_of = _add_runs(session, submission, current, now)
+        run_of = _add_runs(session, submission, current, starts, now)
         evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
         _add_links(session, submission, run_of, evaluation_of, set(current))
         joined = [run for run in runs if run.train_id in current]
@@ -224,13 +212,25 @@ def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
     }
 
 
+def _added(submission: _Submission, current: Mapping[str, str]) -> list[NewRun]:
+    """The runs that are to be written."""
+    if submission.force:
+        # From the beginning, but for what goes on from another run's end.
+        return [replace(run, course_id=None) for run in submission.runs]
+    return [run for run in submission.runs if run.train_id not in current]
+
+
 def _retire(session: Session, run_ids: Iterable[str]) -> None:
     for part in parts(run_ids):
         session.execute(update(Run).where(Run.id.in_(part)).values(current=False))
 
 
 def _add_runs(
-    session: Session, submission: _Submission, current: dict[str, str], now: float | None
+    session: Session,
+    submission: _Submission,
+    current: Mapping[str, str],
+    starts: Mapping[str, KeptState],
+    now: float | None,
 ) -> dict[str, str]:
     """Write the runs that are not there yet, each with its training job.
 
@@ -245,6 +245,7 @@ def _add_runs(
             continue
         run_of[run.train_id] = new_id("run")
         new[run_of[run.train_id]] = run
+        start = starts.get(run.train_id)
         rows.append(
             {
                 "id": run_of[run.train_id],
@@ -257,6 +258,8 @@ def _add_runs(
                 "seed": run.seed,
                 "steps": run.steps,
                 "created_at": now,
+                "course_id": run.course_id,
+                "origin": start and {"run": start.run_id, "step": start.step},
             }
         )
     if rows:
@@ -271,7 +274,9 @@ def _add_runs(
                 now=now,
                 cohort_key=new[row["id"]].cohort_key,
                 pace_key=new[row["id"]].pace_key,
-                short=submission.limits.is_short(new[row["id"]], known),
+                short=submission.limits.is_short(
+                    new[row["id"]], known, starts.get(row["train_id"])
+                ),
             )
             for row in rows
         ]
@@ -279,6 +284,8 @@ def _add_runs(
         # and not in a circle.
         session.execute(insert(Run), sorted(rows, key=lambda row: str(row["train_id"])))
         session.execute(insert(Job), jobs)
+        begun = {id: starts[run.train_id] for id, run in new.items() if run.train_id in starts}
+        add_states(session, begun, now)
     return run_of
 
 

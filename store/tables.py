@@ -126,6 +126,10 @@ class Run(Base):
     finished_at: Mapped[float | None]
     #: Stays when the experiments that hold it are deleted.
     pinned: Mapped[bool] = mapped_column(server_default=false())
+    #: Hash of what runs share that are one course of training, however far each goes.
+    course_id: Mapped[str | None] = mapped_column(index=True)
+    #: `{run, step}` from which it has gone on; that run may be gone.
+    origin: Mapped[dict[str, Any] | None]
 
 
 class Evaluation(Base):
@@ -333,8 +337,8 @@ class Checkpoint(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     step: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    #: Relative to the checkpoint folder.
-    path: Mapped[str]
+    #: Relative to the checkpoint folder. Runs that go on from one state share its file.
+    path: Mapped[str] = mapped_column(index=True)
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from store.away import DATABASE_AWAY
 from store.checkpoints import unbind_width
 from store.claim import Claim, claim_beside, count_beside
 from store.curves import CURVES, to_bytes
-from store.finish import finish_training
+from store.finish import NewArtifact, finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
 from worker import gpus
@@ -245,11 +245,19 @@ class _Held:
             files.append(NewFile(CODES, NPZ, codes))
         record = self._record(model, source)
         files.append(NewFile(CURVES, JSON, to_bytes(self.lease.curves())))
-        self.lease.conclude(
-            lambda kept: finish_training(here.database, self.claim, record=record, artifacts=kept),
-            files,
-        )
-        here.checkpoints.clear(run_id)
+        keep: list[str] = []
+
+        def finish(kept: Sequence[NewArtifact]) -> None:
+            keep[:] = finish_training(
+                here.database,
+                self.claim,
+                record=record,
+                artifacts=kept,
+                keep_state=here.settings.keep_states,
+            )
+
+        self.lease.conclude(finish, files)
+        here.checkpoints.clear(run_id, keep)
         self.log("%s is trained, after %d steps", run_id, self.spec.training.steps)
 
     def _record(self, model: Model, source: str | None) -> dict[str, Any]:

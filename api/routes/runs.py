@@ -7,14 +7,17 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from api.advising import advised_run
 from api.body import JsonBody
 from api.context import Context, Here
+from api.continuing import run_work
 from api.documents import (
     AdvisedScores,
     Artifact,
     EvaluationDocument,
+    Experiment,
     Page,
     Run,
     artifact_document,
@@ -24,9 +27,17 @@ from api.documents import (
 from api.files import file_route, serve_file
 from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.long_poll import until_run_ended
-from api.openapi import RUN_EVALUATION_BODY, UNREADABLE
+from api.openapi import (
+    ANSWERS_AN_EXPERIMENT,
+    CLONE_BODY,
+    EXTEND_BODY,
+    FORK_BODY,
+    RUN_EVALUATION_BODY,
+    UNREADABLE,
+)
 from api.owner import Owner
 from api.planning import plan_evaluation
+from api.posting import Joining, MaybeForced
 from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
 from api.record import full_record
 from api.routes.evaluations import asked_document
@@ -112,6 +123,54 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     cancel.resume_run(here.database, id)
     afterwards.add_task(here.hints.send)
     return _document(here, queries.run(here.database, id))
+
+
+@router.post(
+    "/{id}/clone",
+    operation_id="clone_run",
+    openapi_extra={"requestBody": CLONE_BODY},
+    **ANSWERS_AN_EXPERIMENT,
+)
+def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
+    """Post this run's spec as an experiment with some of it changed: dotted path to value."""
+    return posting.answer(
+        {"clone": id, "body": body}, lambda: run_work(here.database, id).cloned(body)
+    )
+
+
+@router.post(
+    "/{id}/extend",
+    operation_id="extend_run",
+    openapi_extra={"requestBody": EXTEND_BODY},
+    **ANSWERS_AN_EXPERIMENT,
+)
+def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+    """Train it further: an experiment with a run that goes on from where this one has ended.
+
+    It ends with the very bits of a run that was so long from the beginning. 409 while this one is
+    not trained, or if it has not kept its state.
+    """
+    return posting.answer(
+        {"extend": id, "body": body},
+        lambda: run_work(here.database, id).extended(here.database, body),
+    )
+
+
+@router.post(
+    "/{id}/fork",
+    operation_id="fork_run",
+    openapi_extra={"requestBody": FORK_BODY},
+    **ANSWERS_AN_EXPERIMENT,
+)
+def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+    """Go on from where it has ended with some of its spec changed, as an experiment.
+
+    409 while it is not trained, or if it has not kept its state.
+    """
+    return posting.answer(
+        {"fork": id, "body": body},
+        lambda: run_work(here.database, id).forked(here.database, body),
+    )
 
 
 @router.post("/{id}/retry", operation_id="retry_run", status_code=HTTPStatus.ACCEPTED)

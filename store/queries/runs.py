@@ -94,6 +94,8 @@ class Run:
     experiments: list[str]
     #: Whether it stays when no experiment holds it.
     pinned: bool
+    #: `{run, step}` from which it has gone on; that run may be gone.
+    origin: dict[str, Any] | None
 
 
 def run(database: Database, id: str) -> Run:
@@ -269,4 +271,5 @@ def _run(
         cancel_requested=job.cancel_requested,
         experiments=experiments,
         pinned=run.pinned,
+        origin=run.origin,
     )

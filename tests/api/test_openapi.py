@@ -70,7 +70,7 @@ def test_every_operation_has_its_own_readable_id(document: Any) -> None:
     assert len(ids) == len(set(ids))
     for id in ids:
         assert re.fullmatch(
-            r"(create|get|head|list|stream|retry|clone|update|cancel|resume|pin|unpin|delete)(_[a-z]+)+",
+            r"(create|get|head|list|stream|retry|clone|extend|fork|update|cancel|resume|pin|unpin|delete)(_[a-z]+)+",
             id,
         ), id
 

@@ -11,10 +11,11 @@ from store.claim import Claim, claim
 from store.database import Database
 from store.evaluations import Asked, NewFile, evaluate_file, evaluate_run
 from store.finish import finish_evaluation, finish_training
+from store.new_run import NewRun
 from store.queries import ExperimentRun, evaluation, events, experiment, experiment_runs, run
 from store.queue import queue
 from store.states import ExperimentState, JobKind, RunState
-from store.submit import NewRun, submit
+from store.submit import submit
 from store.turns import Rules
 
 TRAIN, EVALUATE = JobKind.TRAIN, JobKind.EVALUATE

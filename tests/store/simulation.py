@@ -21,9 +21,10 @@ from store.claim import Claim, claim
 from store.database import Database
 from store.finish import finish_training, release
 from store.giving_way import ask_to_give_way
+from store.new_run import NewRun
 from store.queries import experiment_runs, run
 from store.states import JobKind
-from store.submit import NewRun, submit
+from store.submit import submit
 from store.tables import Worker
 from store.turns import Rules
 

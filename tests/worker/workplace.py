@@ -150,6 +150,14 @@ class Workplace:
         """The checkpoints' files."""
         return sorted(self.stores.checkpoints.root.rglob("*.*"))
 
+    def only_ends_are_kept(self, *run_ids: str) -> bool:
+        """Whether these runs have kept their checkpoints at their ends, and there is no other."""
+        ends = [checkpoints(self.stores.database, run_id) for run_id in run_ids]
+        steps = [self.run(run_id).steps for run_id in run_ids]
+        return [[one.step for one in kept] for kept in ends] == [[step] for step in steps] and (
+            self.files() == sorted(self.stores.checkpoints.root / kept[0].path for kept in ends)
+        )
+
     def content(self, run_id: str, name: str) -> bytes:
         """An artifact's bytes."""
         sha256 = queries.artifact(self.stores.database, run_id, name).sha256
