@@ -380,7 +380,8 @@ def evaluation_document(
 ) -> EvaluationDocument:
     """An evaluation as it is shown."""
     here = f"/v1/evaluations/{found.id}"
-    links = {"self": here, **{name: f"{here}/{name}" for name in ("scores", "cancel", "resume")}}
+    names = ("scores", "cancel", "resume", "retry")
+    links = {"self": here, **{name: f"{here}/{name}" for name in names}}
     if found.run_id is not None:
         links["run"] = f"/v1/runs/{found.run_id}"
     done = found.state is EvaluationState.SUCCEEDED

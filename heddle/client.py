@@ -134,17 +134,10 @@ class Client:
             HeddleError: what the server answered, when it is not a success.
             ServerUnreachable: when there is no server, or no answer for a minute.
         """
-        key = str(uuid4()) if idempotency_key is None else idempotency_key
-        headers = {"Idempotency-Key": key.encode()}
-        return Experiment(
-            self,
-            self._repeat(
-                "/v1/experiments",
-                params={"priority": priority} if priority else {},
-                json=read_spec(spec),
-                headers=headers,
-            ),
+        response = self.ask(
+            "/v1/experiments", read_spec(spec), key=idempotency_key, priority=priority
         )
+        return Experiment(self, response)
 
     def plan(self, spec: Mapping[str, Any] | str | Path, *, priority: int = 0) -> httpx.Response:
         """What `submit` would do with a spec, without doing it; it raises what that would.
@@ -154,8 +147,7 @@ class Client:
         The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position,
         starts_in_seconds and warnings.
         """
-        params = {"dry_run": "true"} | ({"priority": str(priority)} if priority else {})
-        return self._repeat("/v1/experiments", params=params, json=read_spec(spec))
+        return self.plan_of("/v1/experiments", read_spec(spec), priority=priority)
 
     def experiment(self, experiment_id: str) -> Experiment:
         return Experiment(self, self.get(f"/v1/experiments/{experiment_id}"))
@@ -251,6 +243,28 @@ class Client:
             ServerUnreachable: when there is no answer.
         """
         return self._send(path, json=document)
+
+    def ask(
+        self, path: str, document: Any, *, key: str | None = None, priority: int = 0
+    ) -> httpx.Response:
+        """A POST that makes an experiment: sent until there is an answer, and makes one only.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success.
+            ServerUnreachable: when there is no server, or no answer for a minute.
+        """
+        name = str(uuid4()) if key is None else key
+        return self._repeat(
+            path,
+            params={"priority": priority} if priority else {},
+            json=document,
+            headers={"Idempotency-Key": name.encode()},
+        )
+
+    def plan_of(self, path: str, document: Any, *, priority: int = 0) -> httpx.Response:
+        """What `ask` would do, without doing it; it raises what that would."""
+        params = {"dry_run": "true"} | ({"priority": str(priority)} if priority else {})
+        return self._repeat(path, params=params, json=document)
 
     def patch(self, path: str, document: Any) -> httpx.Response:
         """A PATCH, sent once.

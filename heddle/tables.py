@@ -80,6 +80,8 @@ def run_table(run: Run) -> Table:
     table = _table(run.id, ["", ""])
     facts: dict[str, Any] = {"state": run.state, "attempts": document.get("attempts")}
     facts |= {part: _component(spec.get(part)) for part in ("dataset", "model", "objective")}
+    if origin := document.get("origin"):
+        facts["goes on from"] = f"step {origin['step']} of {origin['run']}"
     facts |= {"seed": spec.get("seed")} | dict(document.get("waiting") or {})
     facts |= {
         key: value for key, value in (document.get("progress") or {}).items() if value is not None

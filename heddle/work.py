@@ -51,19 +51,21 @@ class EvaluationFailed(HeddleError):
         self.evaluation = evaluation
 
 
-class _Asked:
-    """Work that somebody asked the server for, as it last told."""
+class _Work:
+    """Something that the server works on, as it last told."""
 
     _resource: ClassVar[str]
 
-    def __init__(self, client: Client, response: httpx.Response) -> None:
+    def __init__(self, client: Client, document: Mapping[str, Any], served: bytes) -> None:
         self._client = client
-        self._take(response)
-
-    def _take(self, response: httpx.Response) -> None:
-        self.document: dict[str, Any] = response.json()
+        self.document: dict[str, Any] = dict(document)
         #: The document's bytes as served.
-        self.served: bytes = response.content
+        self.served = served
+
+    def _take(self, response: httpx.Response) -> Self:
+        self.document = response.json()
+        self.served = response.content
+        return self
 
     @property
     def id(self) -> str:
@@ -77,25 +79,78 @@ class _Asked:
     def _path(self) -> str:
         return f"/v1/{self._resource}/{self.id}"
 
+    def _post(self, verb: str) -> Self:
+        return self._take(self._client.post(f"{self._path}/{verb}"))
+
     def refresh(self) -> Self:
-        """Ask the server again; returns itself."""
-        self._take(self._client.get(self._path))
-        return self
+        """Ask the server again, for everything; returns itself."""
+        return self._take(self._client.get(self._path))
 
     def cancel(self) -> Self:
-        """Ask that it stops, as far as nobody else wants it; returns itself."""
-        self._take(self._client.post(f"{self._path}/cancel"))
-        return self
+        """Ask that it stops: a run for everybody, all else as far as nobody else wants it.
+
+        Returns itself.
+        """
+        return self._post("cancel")
 
     def resume(self) -> Self:
-        """Queue again what of it failed or was cancelled; returns itself."""
-        self._take(self._client.post(f"{self._path}/resume"))
-        return self
+        """Queue again what of it failed or was cancelled, from checkpoints; returns itself."""
+        return self._post("resume")
 
     def retry(self) -> Self:
-        """Queue again what of it failed; returns itself."""
-        self._take(self._client.post(f"{self._path}/retry"))
-        return self
+        """Queue again what of it failed, from checkpoints; returns itself."""
+        return self._post("retry")
+
+
+class _Trained(_Work):
+    """Work that is kept by pins, and that others are made from."""
+
+    def pin(self) -> Self:
+        """Have the deletion of an experiment refused, or a run stay without; returns itself."""
+        return self._post("pin")
+
+    def unpin(self) -> Self:
+        """Take a pin away; returns itself."""
+        return self._post("unpin")
+
+    def clone(self, changes: Mapping[str, Any], *, priority: int = 0) -> Experiment:
+        """Post its spec once more with changes, dotted path to value; returns the new one."""
+        return self.make("clone", {"changes": dict(changes)}, priority=priority)
+
+    def extend(self, steps: int, *, priority: int = 0) -> Experiment:
+        """Train it further, to so many steps in all; returns the experiment that does.
+
+        Raises:
+            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+        """
+        return self.make("extend", {"steps": steps}, priority=priority)
+
+    def fork(
+        self, steps: int, changes: Mapping[str, Any] | None = None, *, priority: int = 0
+    ) -> Experiment:
+        """Go on from where it ended to so many steps with changes, dotted path to value.
+
+        Raises:
+            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+        """
+        body = {"steps": steps, "changes": dict(changes or {})}
+        return self.make("fork", body, priority=priority)
+
+    def make(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> Experiment:
+        """An experiment of it: `clone`, `extend` or `fork`, with what the API takes for that."""
+        response = self._client.ask(f"{self._path}/{verb}", dict(body), priority=priority)
+        return Experiment(self._client, response)
+
+    def plan(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> httpx.Response:
+        """What `make` would do, without doing it; see `Client.plan`."""
+        return self._client.plan_of(f"{self._path}/{verb}", dict(body), priority=priority)
+
+
+class _Asked(_Work):
+    """Work that somebody asked the server for."""
+
+    def __init__(self, client: Client, response: httpx.Response) -> None:
+        super().__init__(client, response.json(), response.content)
 
     def delete(self) -> None:
         """Delete it for good, once it has ended; what others hold of it stays.
@@ -132,15 +187,10 @@ class _Asked:
                 time.sleep(POLL_SECONDS)
 
 
-class Experiment(_Asked):
+class Experiment(_Asked, _Trained):
     """A posted spec and the runs that answer it, as the server last told."""
 
     _resource = "experiments"
-
-    def clone(self, changes: Mapping[str, Any]) -> Experiment:
-        """Post its spec once more with changes, dotted path to value; returns the new one."""
-        response = self._client.post(f"{self._path}/clone", {"changes": dict(changes)})
-        return Experiment(self._client, response)
 
     def runs(self) -> list[Run]:
         """Its runs in the order of the sweep, as its document lists them.
@@ -148,16 +198,6 @@ class Experiment(_Asked):
         They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
         """
         return [Run(self._client, document) for document in self.document["runs"]]
-
-    def pin(self) -> Self:
-        """Have its deletion refused; returns itself."""
-        self._take(self._client.post(f"{self._path}/pin"))
-        return self
-
-    def unpin(self) -> Self:
-        """Let it be deleted again; returns itself."""
-        self._take(self._client.post(f"{self._path}/unpin"))
-        return self
 
     def wait(
         self,
@@ -215,22 +255,20 @@ class Evaluation(_Asked):
         return self
 
 
-class Run:
+class Run(_Trained):
     """One model, trained under one spec and one seed, as the server last told."""
 
+    _resource = "runs"
+
     def __init__(self, client: Client, document: Mapping[str, Any], served: bytes = b"") -> None:
-        self._client = client
-        self.document: dict[str, Any] = dict(document)
-        #: The document's bytes as served; empty while it is known from its experiment only.
-        self.served = served
+        # Nothing was served while it is known from its experiment only.
+        super().__init__(client, document, served)
 
-    @property
-    def id(self) -> str:
-        return str(self.document["id"])
-
-    @property
-    def state(self) -> str:
-        return str(self.document["state"])
+    def _take(self, response: httpx.Response) -> Self:
+        # What it is within its experiment (index, swept, reused) is not in its own document.
+        self.document |= response.json()
+        self.served = response.content
+        return self
 
     @property
     def swept(self) -> dict[str, Any]:
@@ -247,14 +285,6 @@ class Run:
     def reason(self) -> str:
         """Why it failed and what to do about it, in one line; empty when it did not."""
         return _one_line(self.document.get("error"))
-
-    def refresh(self) -> Run:
-        """Ask the server again, for everything; returns itself."""
-        response = self._client.get(f"/v1/runs/{self.id}")
-        # What it is within its experiment (index, swept, reused) is not in its own document.
-        self.document |= response.json()
-        self.served = response.content
-        return self
 
     def scores(self) -> list[dict[str, Any]]:
         """Its scores; `value` is None where there is none, and `error` says why."""
@@ -292,36 +322,10 @@ class Run:
             raise ValueError(f"Got the file {path}, expected one ending in .png or .gif")
         return fetch_file(self._client, f"/v1/runs/{self.id}/traversal{suffix}", Path(path))
 
-    def cancel(self) -> Run:
-        """Ask that it stops, in every experiment; returns itself."""
-        return self._post("cancel")
-
-    def resume(self) -> Run:
-        """Queue it again from its checkpoint, when it failed or was cancelled; returns itself."""
-        return self._post("resume")
-
-    def retry(self) -> Run:
-        """Queue it again from its checkpoint, when it failed; returns itself."""
-        return self._post("retry")
-
     def log(self, tail: int | None = None) -> str:
         """What workers logged of it, the last `tail` lines or all."""
         params: dict[str, Any] = {} if tail is None else {"tail": tail}
         return self._client.get(f"/v1/runs/{self.id}/log", **params).text
-
-    def pin(self) -> Run:
-        """Keep it when the experiments that hold it are deleted; returns itself."""
-        return self._post("pin")
-
-    def unpin(self) -> Run:
-        """Keep it no longer than its experiments; returns itself."""
-        return self._post("unpin")
-
-    def _post(self, verb: str) -> Run:
-        response = self._client.post(f"/v1/runs/{self.id}/{verb}")
-        self.document |= response.json()
-        self.served = response.content
-        return self
 
 
 def _one_line(error: Mapping[str, Any] | None) -> str:

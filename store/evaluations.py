@@ -24,6 +24,7 @@ from store.tables import Evaluation, Job, Run
 from store.want import new_job, stop_evaluations, want, want_of_file
 
 _TRIES = 10
+_FAILED = frozenset({EvaluationState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +146,18 @@ def cancel_evaluation(database: Database, id: str) -> None:
             stop_evaluations(session, [] if run_id is None else [run_id], [id])
 
 
-def resume_evaluation(database: Database, id: str) -> None:
-    """Queue a failed or cancelled evaluation again.
+def resume_evaluation(database: Database, id: str, *, failed_only: bool = False) -> None:
+    """Queue a failed or cancelled evaluation again, or one that has failed.
 
     Raises:
         NotFound: if there is no such evaluation.
-        WrongState: if it has not failed and was not cancelled.
+        WrongState: if it has not failed and, unless `failed_only`, was not cancelled.
         NotTrained: if its run has no trained model; the run is to be resumed instead.
     """
     with database.write() as session:
         run_id = _run_of(session, id)
         with announcing(session, [run_id]):
-            _check(session, id, run_id, EVALUATION_RESUMABLE)
+            _check(session, id, run_id, _FAILED if failed_only else EVALUATION_RESUMABLE)
             _mark(session, id, wanted=True)
             if run_id is None:
                 want_of_file(session, id)

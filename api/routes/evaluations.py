@@ -116,6 +116,14 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocume
     return _document(here, id)
 
 
+@router.post("/{id}/retry", operation_id="retry_evaluation", status_code=HTTPStatus.ACCEPTED)
+def retry(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocument:
+    """Take a failed evaluation up again; one that was cancelled stays so."""
+    resume_evaluation(here.database, id, failed_only=True)
+    afterwards.add_task(here.hints.send)
+    return _document(here, id)
+
+
 @router.delete("/{id}", operation_id="delete_evaluation", status_code=HTTPStatus.NO_CONTENT)
 def delete(id: str, here: Here) -> None:
     """Delete the evaluation of a file that has ended, and the file if no other is of it.

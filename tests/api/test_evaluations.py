@@ -99,12 +99,15 @@ def test_a_failed_evaluation_says_why_and_can_be_resumed(service: Service) -> No
     assert (document["state"], document["error"]) == ("failed", ERROR)
     resumed = service.accepted(service.client.post(f"{path}/resume"))
     assert (resumed["state"], resumed["error"]) == ("queued", None)
+    fail(service.database, service.take(JobKind.EVALUATE), ERROR)
+    assert service.accepted(service.client.post(f"{path}/retry"))["state"] == "queued"
 
 
 def test_a_waiting_evaluation_is_cancelled_and_an_ended_one_is_not(service: Service) -> None:
     path = service.accepted(service.upload(npz()))["links"]["self"]
     assert service.accepted(service.client.post(f"{path}/cancel"))["state"] == "cancelled"
     assert "is cancelled" in problem(service.client.post(f"{path}/cancel"), 409)["detail"]
+    assert "is cancelled" in problem(service.client.post(f"{path}/retry"), 409)["detail"]
     assert service.accepted(service.client.post(f"{path}/resume"))["state"] == "queued"
     assert "is queued" in problem(service.client.post(f"{path}/resume"), 409)["detail"]
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli, work
+from heddle import cli, cli_control, work
 from heddle.client import Client
 from heddle.live import told
 from tests.heddle.fake_server import FakeServer, problem
@@ -27,11 +27,12 @@ PROGRESS = {
 @pytest.fixture(autouse=True)
 def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(
-        cli,
-        "connect",
-        lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
-    )
+    for module in (cli, cli_control):
+        monkeypatch.setattr(
+            module,
+            "connect",
+            lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
+        )
 
 
 def heddle(*arguments: str, stdin: str | None = None) -> Result:
@@ -233,7 +234,7 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_an_evaluation_is_shown_stopped_and_taken_up_again(server: FakeServer) -> None:
-    for verb in ("show", "cancel", "resume"):
+    for verb in ("show", "cancel", "resume", "retry"):
         result = heddle(verb, "eval_1")
         assert result.exit_code == 0, result.output
         assert "eval_1" in result.output

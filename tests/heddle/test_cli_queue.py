@@ -95,6 +95,27 @@ def test_experiments_are_found_renamed_cloned_and_retried(
     assert [run["swept"] for run in clone["runs"]] == [{"seed": 5}]
 
 
+def test_what_has_ended_is_extended_and_forked(
+    service: Service,  # noqa: F811
+    url: str,
+) -> None:
+    made = service.post({**SPEC, "training": {"steps": 100}})
+    run_id = service.run_of(made)
+    early = CliRunner().invoke(cli.main, ("extend", run_id, "--steps", "300", "--url", url))
+    assert early.exit_code == 1 and "queued" in early.output
+    service.keep_state()
+    assert "200" in heddle(url, "extend", made["id"], "--steps", "300", "--dry-run").output
+    assert len(service.json("/v1/experiments")["items"]) == 1
+    longer = json.loads(heddle(url, "extend", made["id"], "--steps", "300", "--json").output)
+    shown = heddle(url, "show", service.run_of(longer)).output
+    assert f"step 100 of {run_id}" in shown
+    again = ("--steps", "200", "--set", "sweep.objective.beta=[8,16]", "--priority", "3")
+    fork = json.loads(heddle(url, "fork", run_id, *again, "--json").output)
+    assert [run["swept"] for run in fork["runs"]] == [{"objective.beta": b} for b in (8, 16)]
+    clone = heddle(url, "clone", run_id, "--set", "seed=5").output
+    assert "beta_vae on" in clone
+
+
 def test_the_client_follows_events_over_restarts(service: Service, tmp_path: Path) -> None:  # noqa: F811
     made = service.post()
     found: list[str] = []

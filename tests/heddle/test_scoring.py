@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from heddle import cli, work
+from heddle import cli, cli_files, work
 from heddle.client import Client
 from heddle.codes_file import Choice, read_codes, write_npz
 from heddle.codes_table import UnusableTable, read_table
@@ -362,7 +362,7 @@ def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
     found = Evaluating()
     monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(
-        cli,
+        cli_files,
         "connect",
         lambda url: Client("http://heddle.test", transport=httpx.MockTransport(found.answer)),
     )
