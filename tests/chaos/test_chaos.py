@@ -10,7 +10,10 @@ import pytest
 from tests.chaos.fire import Plan
 from tests.chaos.hammer import hammer
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 
 def test_nothing_is_lost_doubled_or_wrong(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from tests.chaos.programs import Programs, send, serving
 from tests.heddle.fake_programs import until
 from tests.service.home import spec
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 BEAT_SECONDS = 1.0
 

