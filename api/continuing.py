@@ -59,7 +59,7 @@ class Work:
             )
             raise InvalidSpec([Fault("steps", wish.steps, expected)])
         _check_origins(courses, {state.course_id for state in states})
-        return planned
+        return planned._replace(goes_on_from=frozenset(self.run_ids))
 
     def forked(self, database: Database, body: Any) -> Planned:
         """Work that goes on from where this has ended, with some of its spec changed.
@@ -73,10 +73,10 @@ class Work:
         planned = plan(forked(document, parse_experiment(document, remote=True), wish))
         origins = {run.origin_id for run in planned.runs}
         _check_origins(origins, {state.train_id for state in states})
-        return planned
+        return planned._replace(goes_on_from=frozenset(self.run_ids))
 
     def _named(self, *details: str) -> dict[str, Any]:
-        name = ", ".join([_STEPS.sub("", self.name), *details])
+        name = ", ".join(filter(None, [_STEPS.sub("", self.name), *details]))
         if len(name) > LONGEST_NAME:
             name = name[: LONGEST_NAME - 1] + "…"
         return self.spec | {"name": name, "tags": self.tags, "notes": f"Goes on from {self.id}."}

@@ -18,6 +18,8 @@ class Planned(NamedTuple):
 
     experiment: Experiment
     runs: list[NewRun]
+    #: The runs from whose ends it goes on, where it is to go on from certain ones.
+    goes_on_from: frozenset[str] = frozenset()
 
 
 def plan(data: Any) -> Planned:

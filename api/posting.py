@@ -65,7 +65,7 @@ class Posting:
         return whole_experiment(self.here, posted.id)
 
     def _submit(self, planned: Planned, request: KeyedRequest | None) -> Submitted:
-        experiment, runs = planned
+        experiment, runs, before = planned
         return submit(
             self.here.database,
             name=experiment.name,
@@ -78,10 +78,11 @@ class Posting:
             force=self.force,
             request=request,
             limits=self.here.limits,
+            prefer=before,
         )
 
-    def _plan(self, planned: Planned, before: Submitted | None) -> Plan:
-        experiment, runs = planned
+    def _plan(self, planned: Planned, made: Submitted | None) -> Plan:
+        experiment, runs, before = planned
         return plan_document(
             [run.spec for run in experiment.runs],
             runs,
@@ -90,12 +91,13 @@ class Posting:
                 runs,
                 owner=self.owner,
                 priority=self.priority,
-                force=self.force and before is None,
+                force=self.force and made is None,
                 rules=self.here.store.rules,
                 limits=self.here.limits,
+                prefer=before,
             ),
             troubles(self.here.database),
-            made=None if before is None else before.id,
+            made=None if made is None else made.id,
         )
 
 

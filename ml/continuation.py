@@ -72,6 +72,8 @@ def forked(document: Mapping[str, Any], before: Experiment, wish: Fork) -> dict[
     if faults := list(_changed_faults(wish.changes, paths, first.swept)):
         raise InvalidSpec(faults[:MOST_FAULTS])
     old = {path: value_at(resolved, path) for path in _topmost([STEPS, *paths.values()])}
+    if swept := next((path for path in first.swept if _related(path, "origin")), None):
+        raise InvalidSpec([_one_by_one("origin", None, swept)])
     if first.spec.origin is not None:
         old["origin"] = first.spec.origin
     return changed(document, {**wish.changes, STEPS: wish.steps, "origin": old})
@@ -94,9 +96,9 @@ def _changed_faults(
         if path == "sweep":
             expected = "one path of it, as in sweep.objective.beta"
             yield Fault(at, shown(changes[path]), expected)
-        elif there == STEPS:
+        elif there == STEPS or (path.startswith(_SWEEP) and _related(there, STEPS)):
             yield Fault(at, shown(changes[path]), "steps, beside changes and not in them")
-        elif there == "origin":
+        elif there.partition(".")[0] == "origin":
             yield Fault(at, shown(changes[path]), "no origin, as it goes on from the run's own end")
         elif one := next((one for one in swept if _related(one, there)), None):
             yield _one_by_one(at, changes[path], one)

@@ -8,13 +8,20 @@ from typing import Any
 
 from ml.spec_errors import Fault, InvalidSpec, shown
 
+MOST_PARTS = 64
+
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a spec with these values in place, whole components before paths into them.
 
     Raises:
-        InvalidSpec: what a path leads through is there, but is no object.
+        InvalidSpec: what a path leads through is there, but is no object; or it is too long.
     """
+    for path in values:
+        if path.count(".") >= MOST_PARTS:
+            raise InvalidSpec(
+                [Fault(shown(path), shown(values[path]), f"a path of at most {MOST_PARTS} names")]
+            )
     spec = copy.deepcopy(dict(base))
     for path in sorted(values, key=lambda path: path.count(".")):
         *parents, last = path.split(".")

@@ -167,14 +167,19 @@ def _expand(
 
 
 def _check_files(spec: RunSpec) -> None:
-    try:
-        spec.dataset.identity()
-    except (OSError, UnusableFile) as error:
-        reason = str(error) if isinstance(error, MissingFile | UnusableFile) else error.strerror
-        given = spec.dataset.model_dump().get("path")
-        raise InvalidSpec(
-            [Fault("dataset.path", shown(given), f"a file that can be read, but {reason}")]
-        ) from None
+    """Look at the data of a run, and of those that it goes on from, whose identity they are of."""
+    at: str = "dataset.path"
+    here: RunSpec | None = spec
+    while here is not None:
+        try:
+            here.dataset.identity()
+        except (OSError, UnusableFile) as error:
+            reason = str(error) if isinstance(error, MissingFile | UnusableFile) else error.strerror
+            given = here.dataset.model_dump().get("path")
+            raise InvalidSpec(
+                [Fault(at, shown(given), f"a file that can be read, but {reason}")]
+            ) from None
+        at, here = f"origin.{at}", here.origin_spec()
 
 
 def _at_sweep(

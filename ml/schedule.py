@@ -12,8 +12,9 @@ class Schedule(Component):
     """By what a learning rate or a coefficient is multiplied at each step."""
 
     kind: ClassVar[str] = "schedule"
-    stretched: ClassVar[bool] = False
-    """Whether the factor at a step depends on how many steps the run has in all."""
+    stretched: ClassVar[bool] = True
+    """Whether the factor at a step depends on how many steps the run has in all. Where it does not,
+    say so: longer runs then go on from shorter ones."""
 
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
@@ -162,6 +163,9 @@ class RunSpec(Part):
     values, dotted path to value, as in `{objective.beta: 4, training.steps: 100000}`. Absent where
     it begins at random weights."""
 
+    _before: RunSpec | None = PrivateAttr(default=None)
+    """Of the origin, once it is parsed."""
+
     @model_serializer(mode="wrap")
     def _without_no_origin(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = handler(self)
@@ -218,6 +222,7 @@ class RunSpec(Part):
                 for fault in error.faults
             ]
             raise InvalidSpec(faults) from None
+        self._before = before
         steps = before.training.steps
         if steps >= self.training.steps:
             expected = f"more than {steps}, where the run that it goes on from ends"
@@ -230,7 +235,9 @@ class RunSpec(Part):
 
     def origin_spec(self) -> RunSpec | None:
         """The spec of the run from whose end training goes on; None where it begins anew."""
-        return None if self.origin is None else RunSpec.parse(self._of_origin())
+        if self.origin is None:
+            return None
+        return self._before or RunSpec.parse(self._of_origin())
 
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""

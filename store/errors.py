@@ -99,7 +99,8 @@ class StateNotKept(StoreError):
         super().__init__(
             f"The run {run_id} has not kept the state that its training ended with (only its"
             " weights), so that none can go on from there: it was trained before states were kept,"
-            " or while HEDDLE_KEEP_STATES was off. Post it with force to train it once more."
+            " while HEDDLE_KEEP_STATES was off, or when the disk was full. Post it with force to"
+            " train it once more."
         )
         self.run_id = run_id
 

@@ -47,6 +47,7 @@ def finish_training(
     record: dict[str, Any],
     artifacts: Sequence[NewArtifact] = (),
     keep_state: bool = True,
+    course_id: str | None = None,
 ) -> list[str]:
     """Record a trained model; its evaluations become jobs in the same transaction.
 
@@ -68,6 +69,9 @@ def finish_training(
             end_evaluations_of(session, [run_id], "cancelled")
         queue_evaluations(session, [run_id])
         settle(session, [run_id])
+        if course_id is not None:
+            # Runs from before there were courses have none yet.
+            session.execute(update(Run).where(Run.id == run_id).values(course_id=course_id))
         _forget_checkpoints(session, run_id, keep_end=keep_state)
         if any(artifact.name == CURVES for artifact in artifacts):
             session.execute(delete(Scalars).where(Scalars.run_id == run_id))

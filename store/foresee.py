@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from store.claim import DEFAULT_RULES
 from store.database import Database, db_now
 from store.forecast import Ahead
 from store.new_run import NewRun
-from store.origins import starting_states
+from store.origins import starting_states, states_ahead
 from store.pace import paces
 from store.parts import parts
 from store.queue import as_ahead, foreseen
@@ -52,11 +52,12 @@ def foresee(
     force: bool = False,
     rules: Rules = DEFAULT_RULES,
     limits: Limits = NO_LIMITS,
+    prefer: Collection[str] = (),
 ) -> Foreseen:
     """What `store.submit.submit` would do with these runs.
 
     Raises:
-        TooManyQueued, OriginNotKept: if that would.
+        TooManyQueued, OriginNotKept, StateNotKept: if that would.
     """
     new: dict[str, NewRun] = {run.train_id: run for run in runs}
     with database.read() as session:
@@ -64,8 +65,13 @@ def foresee(
         again = _to_be_resumed(session, current.values())
         added = [run for train_id, run in new.items() if train_id not in current]
         from_states = [replace(run, course_id=None) for run in added] if force else added
-        begins = starting_states(session, from_states)
+        begins = starting_states(session, from_states, prefer)
+        ahead = states_ahead(session, new.values(), current)
         steps = {run.train_id: steps_left(run, begins.get(run.train_id)) for run in added}
+        for row in again:
+            state = ahead.get(row.train_id)
+            left = row.steps if state is None else steps_left(new[row.train_id], state)
+            steps[row.train_id] = left
         check_queued(session, owner, limits, len(added) + len(again))
         now = session.scalar(select(db_now())) or 0.0
         known = paces(session, [run.pace_key for run in new.values()])
@@ -73,7 +79,8 @@ def foresee(
         # What is taken up again is older than what is added.
         for row in again:
             pace = known.get(row.pace_key)
-            jobs[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
+            took = None if pace is None else pace.seconds(steps[row.train_id])
+            jobs[row.id] = as_ahead(row, pace, took)
         for run in added:
             pace = known.get(run.pace_key)
             jobs[run.train_id] = Ahead(
@@ -89,12 +96,12 @@ def foresee(
         starts = foreseen(session, JobKind.TRAIN, rules, list(jobs.values())) if jobs else {}
         mine = [run.train_id for run in added] or [row.id for row in again]
         first = min((starts[id] for id in mine), key=lambda start: start.position, default=None)
-        took = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
+        each = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
         return Foreseen(
             reused=len(runs) - len(added),
             again=len(again),
-            steps=sum(steps.values()) + sum(row.steps for row in again),
-            seconds=sum(took) if len(took) == len(jobs) else None,
+            steps=sum(steps.values()),
+            seconds=sum(each) if len(each) == len(jobs) else None,
             position=None if first is None else first.position,
             starts_in=None if first is None else first.seconds,
         )
@@ -109,6 +116,7 @@ def _to_be_resumed(session: Session, run_ids: Iterable[str]) -> list[Any]:
         found += session.execute(
             select(
                 Job.id,
+                Run.train_id,
                 Job.owner,
                 Job.priority,
                 Job.short,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.curves import CURVES
@@ -14,9 +14,11 @@ from store.database import Database
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.new_run import NewRun
 from store.parts import parts
-from store.states import JobKind, JobState, RunState
+from store.states import JOB_RESUMABLE, JobKind, JobState, RunState
 from store.tables import Artifact, Checkpoint, Job, Run
 
+#: What a run has failed with that had no state to go on from.
+NO_ORIGIN = "OriginNotKept"
 TRAINED = (RunState.EVALUATING, RunState.SUCCEEDED)
 
 
@@ -33,30 +35,67 @@ class KeptState:
     path: str
     sha256: str
     bytes: int
+    #: At which its last bits are those of the run from the beginning, on this model of device.
+    width: int | None
+    device_model: str | None
 
 
-def starting_states(session: Session, runs: Iterable[NewRun]) -> dict[str, KeptState]:
-    """Where these runs can begin, by their `train_id`; those that begin anew are left out.
+def starting_states(
+    session: Session, runs: Iterable[NewRun], prefer: Collection[str] = ()
+) -> dict[str, KeptState]:
+    """Where new runs can begin, by their `train_id`; those that begin anew are left out.
 
     A run begins at the end of the longest shorter one on its course, else at that of its origin.
 
+    Args:
+        session: where to look.
+        runs: that are not there yet.
+        prefer: the ids of runs to go on from rather than from others that have come as far. With
+            any, every run must go on from one.
+
     Raises:
         OriginNotKept: if the origin of one is not there.
+        StateNotKept: if one does not go on, and should.
     """
     wanting = list(runs)
-    on_course = _longest_first(session, Run.course_id, (run.course_id for run in wanting))
-    origins = _longest_first(session, Run.train_id, (run.origin_id for run in wanting))
-    found: dict[str, KeptState] = {}
-    missing: list[str] = []
-    for run in wanting:
-        shorter = [one for one in on_course.get(run.course_id, ()) if one.step < run.steps]
-        if shorter or run.origin_id in origins:
-            found[run.train_id] = (shorter or origins[run.origin_id])[0]
-        elif run.origin_id is not None:
-            missing.append(run.origin_id)
-    if missing:
-        raise OriginNotKept(missing)
+    found = _starts(session, wanting, prefer)
+    missing = [run for run in wanting if run.train_id not in found]
+    if of_others := [run.origin_id for run in missing if run.origin_id is not None]:
+        raise OriginNotKept(of_others)
+    if missing and prefer:
+        raise StateNotKept(min(prefer))
     return found
+
+
+def states_ahead(
+    session: Session, runs: Iterable[NewRun], current: Mapping[str, str]
+) -> dict[str, KeptState]:
+    """Where runs that failed or were cancelled can go on from, by their `train_id`.
+
+    Only where that is further than their own checkpoints, or where these were of no use.
+
+    Args:
+        session: where to look.
+        runs: that are asked for again.
+        current: their ids, by `train_id`.
+    """
+    ended: dict[str, int | None] = {}
+    newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
+    for part in parts(current.values()):
+        for train_id, step, error in session.execute(
+            select(Run.train_id, newest, Run.error)
+            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+            .where(Run.id.in_(part), Job.state.in_(JOB_RESUMABLE))
+        ):
+            useless = error is not None and error["type"] == NO_ORIGIN
+            ended[train_id] = None if useless else step
+    found = _starts(session, [run for run in runs if run.train_id in ended])
+    return {
+        train_id: state
+        for train_id, state in found.items()
+        for own in [ended[train_id]]
+        if own is None or own < state.step
+    }
 
 
 def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptState]:
@@ -93,24 +132,53 @@ def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptSta
 
 
 def add_states(session: Session, states: Mapping[str, KeptState], now: float | None) -> None:
-    """Let new runs, by their ids, begin with these states.
+    """Let runs that wait, by their ids, begin with these states, in place of what they have.
 
     They share the file, which stays for as long as a row names it, and the curves up to there.
     """
-    if not states:
+    jobs = {
+        job.run_id: job
+        for part in parts(states)
+        for job in session.execute(
+            select(Job.id, Job.run_id, Job.fence).where(
+                Job.run_id.in_(part), Job.kind == JobKind.TRAIN
+            )
+        )
+    }
+    if not jobs:
         return
+    for part in parts(states):
+        session.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(part)))
     session.execute(
         insert(Checkpoint),
         [
             {
                 "run_id": run_id,
-                # Before that of every claim.
-                "fence": 0,
+                # Before those of every claim to come.
+                "fence": jobs[run_id].fence,
                 "step": state.step,
                 "path": state.path,
                 "sha256": state.sha256,
                 "bytes": state.bytes,
                 "created_at": now,
+            }
+            for run_id, state in states.items()
+        ],
+    )
+    session.execute(
+        update(Run),
+        [
+            {"id": run_id, "origin": {"run": state.run_id, "step": state.step}}
+            for run_id, state in states.items()
+        ],
+    )
+    session.execute(
+        update(Job),
+        [
+            {
+                "id": jobs[run_id].id,
+                "cohort_width": state.width,
+                "cohort_device": state.device_model,
             }
             for run_id, state in states.items()
         ],
@@ -125,12 +193,31 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
         session.execute(insert(Artifact), rows)
 
 
+def _starts(
+    session: Session, runs: Sequence[NewRun], prefer: Collection[str] = ()
+) -> dict[str, KeptState]:
+    on_course = _longest_first(session, Run.course_id, (run.course_id for run in runs), prefer)
+    origins = _longest_first(session, Run.train_id, (run.origin_id for run in runs), prefer)
+    found: dict[str, KeptState] = {}
+    for run in runs:
+        shorter = [one for one in on_course.get(run.course_id, ()) if one.step < run.steps]
+        if shorter:
+            found[run.train_id] = shorter[0]
+        elif run.origin_id in origins:
+            # No other has the bits of a fork, so that it need not keep to a width.
+            found[run.train_id] = replace(origins[run.origin_id][0], width=None, device_model=None)
+    return found
+
+
 def _longest_first(
-    session: Session, column: Any, keys: Iterable[str | None]
+    session: Session,
+    column: Any,
+    keys: Iterable[str | None],
+    prefer: Collection[str] = (),
 ) -> dict[str | None, list[KeptState]]:
     """The states of trained runs by this column, the longest first, of equals the newest."""
     found: dict[str | None, list[KeptState]] = {}
-    for part in parts(key for key in keys if key is not None):
+    for part in parts({key for key in keys if key is not None}):
         for key, *state in session.execute(
             select(
                 column,
@@ -141,13 +228,17 @@ def _longest_first(
                 Checkpoint.path,
                 Checkpoint.sha256,
                 Checkpoint.bytes,
+                Job.cohort_width,
+                Job.cohort_device,
             )
             .join(Checkpoint, (Checkpoint.run_id == Run.id) & (Checkpoint.step == Run.steps))
             .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
             .where(column.in_(part), Job.state == JobState.DONE)
-            .order_by(Checkpoint.step.desc(), Run.id.desc(), Checkpoint.fence.desc())
+            .order_by(Run.id.desc(), Checkpoint.fence.desc())
         ):
             found.setdefault(key, []).append(KeptState(*state))
+    for states in found.values():
+        states.sort(key=lambda state: (-state.step, state.run_id not in prefer))
     return found
 
 

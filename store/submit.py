@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from store.errors import TooManyQueued
 from store.ids import new_id
 from store.keyed import KeyedRequest, look_up
 from store.new_run import NewRun
-from store.origins import KeptState, add_states, starting_states
+from store.origins import KeptState, add_states, starting_states, states_ahead
 from store.pace import Pace, is_short, paces
 from store.parts import parts
 from store.states import EvaluationState, JobKind, JobState, RunState
@@ -69,6 +69,7 @@ class _Submission:
     runs: Sequence[NewRun]
     force: bool
     limits: Limits
+    prefer: Collection[str]
 
 
 def submit(
@@ -84,6 +85,7 @@ def submit(
     force: bool = False,
     request: KeyedRequest | None = None,
     limits: Limits = NO_LIMITS,
+    prefer: Collection[str] = (),
 ) -> Submitted:
     """Write an experiment and what has to be done for it, all or nothing.
 
@@ -107,12 +109,14 @@ def submit(
         request: by which this is told from other submissions of the owner. One that was written
             before is found and not written again, also when both come at once.
         limits: what one owner may ask for, and what counts as short.
+        prefer: see `store.origins.starting_states`.
 
     Raises:
         TooManyQueued: if more of the owner's runs would wait than may.
         ValueError: if there are no runs, or a request without an owner.
         KeyOfAnother: if the owner has sent another request under this key.
         OriginNotKept: if a run is to go on from the end of one whose state is not there.
+        StateNotKept: if a new run goes on from none, and some are to `prefer`.
     """
     if not runs:
         raise ValueError("An experiment needs at least one run, but got none.")
@@ -130,7 +134,7 @@ def submit(
         "idempotency_key": request and request.key,
         "request_sha256": request and request.sha256,
     }
-    submission = _Submission(experiment, runs, force, limits)
+    submission = _Submission(experiment, runs, force, limits, prefer)
     for remaining in reversed(range(_TRIES)):
         try:
             with database.write() as session:
@@ -162,12 +166,12 @@ def _write(session: Session, submission: _Submission) -> None:
     runs = submission.runs
     train_ids = {run.train_id for run in runs}
     current = current_runs(session, train_ids)
-    starts = starting_states(session, _added(submission, current))
+    starts = _starts(session, submission, current)
     with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
         # Looked up before they were locked, so look again.
         if current and current_runs(session, train_ids) != current:
             raise _Outrun
-        if starts and starting_states(session, _added(submission, current)) != starts:
+        if starts and _starts(session, submission, current) != starts:
             raise _Outrun
         now = session.scalar(select(db_now()))
         if submission.force:
@@ -175,6 +179,7 @@ def _write(session: Session, submission: _Submission) -> None:
             current = {}
         session.execute(insert(Experiment), [submission.experiment | {"created_at": now}])
         run_of = _add_runs(session, submission, current, starts, now)
+        add_states(session, {run_of[id]: start for id, start in starts.items()}, now)
         evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
         _add_links(session, submission, run_of, evaluation_of, set(current))
         joined = [run for run in runs if run.train_id in current]
@@ -220,6 +225,17 @@ def _added(submission: _Submission, current: Mapping[str, str]) -> list[NewRun]:
     return [run for run in submission.runs if run.train_id not in current]
 
 
+def _starts(
+    session: Session, submission: _Submission, current: Mapping[str, str]
+) -> dict[str, KeptState]:
+    """Where runs begin that are written, or where those go on that are taken up again."""
+    starts = starting_states(session, _added(submission, current), submission.prefer)
+    if submission.force:
+        return starts
+    joined = [run for run in submission.runs if run.train_id in current]
+    return starts | states_ahead(session, joined, current)
+
+
 def _retire(session: Session, run_ids: Iterable[str]) -> None:
     for part in parts(run_ids):
         session.execute(update(Run).where(Run.id.in_(part)).values(current=False))
@@ -245,7 +261,6 @@ def _add_runs(
             continue
         run_of[run.train_id] = new_id("run")
         new[run_of[run.train_id]] = run
-        start = starts.get(run.train_id)
         rows.append(
             {
                 "id": run_of[run.train_id],
@@ -259,7 +274,6 @@ def _add_runs(
                 "steps": run.steps,
                 "created_at": now,
                 "course_id": run.course_id,
-                "origin": start and {"run": start.run_id, "step": start.step},
             }
         )
     if rows:
@@ -284,8 +298,6 @@ def _add_runs(
         # and not in a circle.
         session.execute(insert(Run), sorted(rows, key=lambda row: str(row["train_id"])))
         session.execute(insert(Job), jobs)
-        begun = {id: starts[run.train_id] for id, run in new.items() if run.train_id in starts}
-        add_states(session, begun, now)
     return run_of
 
 

@@ -14,7 +14,7 @@ import torch
 
 from ml.encode import encode_rows
 from ml.environment import default_device, environment, library_versions
-from ml.identity import cohort_key, train_id
+from ml.identity import cohort_key, course_id, train_id
 from ml.model import Model
 from ml.packing import WIDEST, is_out_of_memory, ran_out, widest
 from ml.recorder import Stopped, Wish
@@ -254,6 +254,7 @@ class _Held:
                 record=record,
                 artifacts=kept,
                 keep_state=here.settings.keep_states,
+                course_id=course_id(self.spec),
             )
 
         self.lease.conclude(finish, files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ml.registry import register
 from ml.schedule import Schedule
@@ -12,6 +12,7 @@ from ml.schedule import Schedule
 class Constant(Schedule):
     """Nothing changes: the factor is 1."""
 
+    stretched: ClassVar[bool] = False
     name: Literal["constant"] = "constant"
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,6 @@ class Cosine(Schedule):
         Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983
     """
 
-    stretched: ClassVar[bool] = True
     name: Literal["cosine"] = "cosine"
     warm_up: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """Steps of a straight rise from 0 before it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,6 @@ class Cyclical(Schedule):
         Fu et al., 2019, https://arxiv.org/abs/1903.10145
     """
 
-    stretched: ClassVar[bool] = True
     name: Literal["cyclical"] = "cyclical"
     cycles: Annotated[int, Field(ge=1, le=1000)] = 4
     """Parts of the run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from ml.schedule import Schedule
 class Exponential(Schedule):
     """A fall by the same share in equal times: halved every `half_life` steps, down to `floor`."""
 
+    stretched: ClassVar[bool] = False
     name: Literal["exponential"] = "exponential"
     half_life: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Steps in which the factor halves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ At = Annotated[int, Field(ge=1, le=10_000_000)]
 class Steps(Schedule):
     """Multiplied by `by` at each step listed in `at`, as in "divide by ten at 100,000"."""
 
+    stretched: ClassVar[bool] = False
     name: Literal["steps"] = "steps"
     at: Annotated[tuple[At, ...], Field(max_length=100)] = (100_000,)
     """Steps at which it changes."""

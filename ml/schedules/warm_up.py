@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ class WarmUp(Schedule):
     For a coefficient: the KL's weight grows from zero while the decoder learns to use its latents.
     """
 
+    stretched: ClassVar[bool] = False
     name: Literal["warm_up"] = "warm_up"
     over: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Steps of the rise."""

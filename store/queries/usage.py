@@ -36,8 +36,9 @@ def usage(database: Database, experiment_ids: Sequence[str]) -> dict[str, Usage]
         .subquery()
     )
     checkpoints = (
-        select(held.c.experiment_id, Checkpoint.bytes)
+        select(held.c.experiment_id, Checkpoint.path, Checkpoint.bytes)
         .join(Checkpoint, Checkpoint.run_id == held.c.run_id)
+        .distinct()
         .subquery()
     )
     of_artifacts = _sums(database, artifacts)

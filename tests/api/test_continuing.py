@@ -154,6 +154,14 @@ def test_what_kept_no_state_is_refused(service: Service) -> None:
         ("fork", {"steps": 300, "changes": {"objective.beat": 1}}, "objective.beat"),
         ("fork", {"steps": 300, "changes": {"model.latent_dim": 4}}, "origin"),
         ("fork", {"steps": 300, "changes": {"nonsense.x": 4}}, "nonsense"),
+        ("fork", {"steps": 300, "changes": {"origin.seed": 4}}, "changes.origin.seed"),
+        (
+            "fork",
+            {"steps": 300, "changes": {"sweep.training": [{"steps": 999}]}},
+            "changes.sweep.training",
+        ),
+        ("fork", {"steps": 300, "changes": {"objective" + ".x" * 64: 4}}, "objective" + ".x" * 64),
+        ("clone", {"changes": {"objective" + ".x" * 3000: 4}}, ""),
     ],
 )
 def test_what_cannot_be_gone_on_with_is_named(
@@ -163,8 +171,15 @@ def test_what_cannot_be_gone_on_with_is_named(
         trained(shared, {**SHORT, "sweep": {"seed": [0, 1]}})
     ]
     errors = problem(asked(shared, verb, made["id"], body), 422)["errors"]
-    assert path in [error["path"] for error in errors]
+    assert any(error["path"] == path or not path for error in errors)
     assert len(shared.json("/v1/experiments")["items"]) == 1
+
+
+def test_an_origin_without_its_data_is_named(service: Service) -> None:
+    data = {"name": "dsprites", "path": "nope.npz"}
+    spec = {**SHORT, "origin": {"dataset": data, "training.steps": 1}}
+    errors = problem(service.client.post("/v1/experiments", json=spec), 422)["errors"]
+    assert [error["path"] for error in errors] == ["origin.dataset.path"]
 
 
 def test_a_schedule_that_is_stretched_cannot_be_extended_but_forked(service: Service) -> None:

@@ -86,6 +86,13 @@ def test_two_runs_and_three_are_trained_for_the_measure(monkeypatch: pytest.Monk
     assert len(trained) == 2
 
 
+def test_runs_that_go_on_from_others_are_measured_without_them() -> None:
+    forked = RunSpec.parse(
+        {**spec().document(), "seed": 9, "origin": {"objective": "vae", "training.steps": 1}}
+    )
+    assert widest(forked, CPU, 64, meter=FakeMeter(4000)) == 4
+
+
 def test_on_a_cpu_one_is_trained_after_the_other() -> None:
     assert widest(spec(), CPU, 64) == 1
 

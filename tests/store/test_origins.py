@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 import store.submit
+from store.cancel import cancel_run
 from store.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
 from store.claim import Claim
 from store.collect import collect
 from store.curves import CURVES
 from store.delete import delete_experiment
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
-from store.finish import NewArtifact, finish_training
+from store.finish import NewArtifact, acknowledge_cancel, finish_training
 from store.foresee import foresee
 from store.objects import ObjectFolder
 from store.origins import kept_states
-from store.queries import artifacts, run
+from store.queries import artifacts, run, usage
 from tests.store.lab import Lab, new_run
 
 HOUR = 3600.0
@@ -206,6 +207,62 @@ def test_a_state_that_another_needs_is_not_removed_by_whoever_is_past_it(place: 
     assert place.end_of(longer).step == 2000
     # And it counts for the run whose end it is.
     assert place.end_of(run_id).path == f"{run_id}/1-1000.safetensors"
+
+
+def test_a_run_that_was_cancelled_goes_on_from_a_state_further_on(place: Place) -> None:
+    longer = place.lab.run_of(place.post("b", 3000))
+    claim = place.lab.take()
+    place.save(claim, 500)
+    cancel_run(place.lab.database, longer)
+    acknowledge_cancel(place.lab.database, claim)
+    first = place.trained("a", 1000)
+    new = new_run("b", steps=3000, course_id="c")
+    assert foresee(place.lab.database, [new]).steps == 2000
+    assert place.lab.run_of(place.post("b", 3000)) == longer
+    [own] = checkpoints(place.lab.database, longer)
+    assert (own.step, own.path) == (1000, place.end_of(first).path)
+    assert run(place.lab.database, longer).origin == {"run": first, "step": 1000}
+    # What it saves from here on counts before.
+    claim = place.lab.take()
+    place.save(claim, 1200)
+    assert checkpoints(place.lab.database, longer)[0].step == 1200
+
+
+def test_a_run_that_was_cancelled_further_on_keeps_its_own(place: Place) -> None:
+    longer = place.lab.run_of(place.post("b", 3000))
+    claim = place.lab.take()
+    place.save(claim, 1500)
+    cancel_run(place.lab.database, longer)
+    acknowledge_cancel(place.lab.database, claim)
+    place.trained("a", 1000)
+    assert foresee(place.lab.database, [new_run("b", steps=3000, course_id="c")]).steps == 1500
+    place.post("b", 3000)
+    assert [one.step for one in checkpoints(place.lab.database, longer)] == [1500]
+
+
+def test_what_goes_on_from_certain_runs_prefers_them_and_needs_one(place: Place) -> None:
+    old = place.trained("a", 1000)
+    place.trained("a", 1000, force=True)
+    fork = place.post("f", 2000, course=None, of="a", prefer=[old])
+    assert place.begins_at(fork) == (old, 1000)
+    with pytest.raises(StateNotKept):
+        place.post("g", 2000, course="another", prefer=[old])
+
+
+def test_a_file_that_several_share_is_counted_once(place: Place) -> None:
+    run_id = place.trained("a", 1000)
+    runs = [new_run(id, steps=2000, origin_id="a") for id in ("f", "g", "h")]
+    experiment_id = place.lab.post(runs=runs)
+    taken = usage(place.lab.database, [experiment_id])[experiment_id].checkpoints
+    assert taken == place.end_of(run_id).bytes
+
+
+def test_a_run_from_before_there_were_courses_has_one_when_it_is_trained(place: Place) -> None:
+    place.post("a", 1000, course=None)
+    claim = place.lab.take()
+    place.save(claim, 1000)
+    finish_training(place.lab.database, claim, record={}, course_id="c")
+    assert place.begins_at(place.post("b", 2000)) == (claim.run_id, 1000)
 
 
 def test_only_what_is_left_is_foretold(place: Place) -> None:

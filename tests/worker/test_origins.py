@@ -107,6 +107,43 @@ def test_a_sweep_is_extended_side_by_side(workplace: Workplace) -> None:
 
 
 @on_sqlite
+def test_one_of_a_sweep_that_is_extended_keeps_to_the_width_of_its_cohort(
+    workplace: Workplace,
+) -> None:
+    workplace.configure(cohort_width=2)
+    workplace.post_sweep({**spec(), "sweep": {"objective.beta": [1, 4]}})
+    assert train_next()
+    longer = workplace.post({**spec(steps=LONGER), "objective": {"name": "beta_vae", "beta": 1}})
+    workplace.configure(cohort_width=1)
+    assert train_next()
+    kept = Kept()
+    run = workplace.run(longer)
+    [(_, model)] = train_cohort([RunSpec.parse(run.spec)], [kept], width=2)
+    assert not isinstance(model, Exception)
+    assert workplace.trained(longer).same(left_by(model, kept))
+
+
+@on_sqlite
+def test_a_fork_whose_state_was_damaged_goes_on_when_its_origin_is_trained_again(
+    workplace: Workplace, no_pictures: None
+) -> None:
+    workplace.post()
+    assert train_next()
+    forked = workplace.post(fork())
+    [path] = workplace.files()
+    flip_a_bit(path)
+    assert train_next()
+    assert workplace.run(forked).state is RunState.FAILED
+    again = workplace.post(force=True)
+    assert train_next()
+    assert workplace.post(fork()) == forked
+    assert workplace.run(forked).origin == {"run": again, "step": STEPS}
+    assert train_next()
+    assert workplace.run(forked).state is RunState.EVALUATING
+    assert [step for step, _ in workplace.curves(forked)["loss"]] == list(range(1, LONGER + 1))
+
+
+@on_sqlite
 def test_an_extended_run_that_is_interrupted_goes_on_from_its_own_checkpoint(
     workplace: Workplace, slow_steps: None
 ) -> None:

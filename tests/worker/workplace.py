@@ -95,14 +95,14 @@ class Workplace:
     def stores(self) -> Stores:
         return stores()
 
-    def post(self, document: dict[str, Any] | None = None) -> str:
+    def post(self, document: dict[str, Any] | None = None, *, force: bool = False) -> str:
         """Submit a spec of one run as the API does; returns the run's id."""
-        [run_id] = self.post_sweep(document or spec())
+        [run_id] = self.post_sweep(document or spec(), force=force)
         return run_id
 
-    def post_sweep(self, document: dict[str, Any]) -> list[str]:
+    def post_sweep(self, document: dict[str, Any], *, force: bool = False) -> list[str]:
         """Submit a spec as the API does; returns the runs' ids in the order of the sweep."""
-        experiment, runs = plan(document)
+        experiment, runs, _ = plan(document)
         posted = submit(
             self.stores.database,
             name=experiment.name,
@@ -111,6 +111,7 @@ class Workplace:
             owner=None,
             spec=experiment.document,
             runs=runs,
+            force=force,
         )
         return [link.run_id for link in queries.experiment_runs(self.stores.database, posted.id)]
 
