@@ -185,6 +185,14 @@ def named_paths(session: Session, paths: Iterable[str]) -> set[str]:
     }
 
 
+def unnamed_paths(database: Database, paths: Iterable[str]) -> list[str]:
+    """Which of these files do not count."""
+    wanted = list(paths)
+    with database.read() as session:
+        named = named_paths(session, wanted)
+    return [path for path in wanted if path not in named]
+
+
 def paths_below(session: Session, run_id: str) -> list[str]:
     """The files in a run's own folder that count, for it or for runs that have begun there."""
     return list(

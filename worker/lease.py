@@ -21,7 +21,7 @@ from store.attempts import MEASURED
 from store.away import DATABASE_AWAY
 from store.beat import beat
 from store.checkpoints import Checkpoint as RecordedCheckpoint
-from store.checkpoints import checkpoints, record_checkpoint
+from store.checkpoints import checkpoints, record_checkpoint, unnamed_paths
 from store.claim import Claim
 from store.curves import Curves, curves
 from store.errors import LeaseLost, StorageTrouble
@@ -162,7 +162,9 @@ class Lease:
                 )
             )
         except LeaseLost:
-            self._discard([path])
+            # It may have been recorded though nobody heard so, and others go on from there.
+            with suppress(*DATABASE_AWAY):
+                self._discard(unnamed_paths(self._stores.database, [path]))
             raise
         self._discard(forgotten)
 

@@ -16,6 +16,7 @@ from ml.spec import RunSpec
 from ml.train import train_cohort
 from store import queries
 from store.cancel import cancel_run, resume_run
+from store.checkpoints import checkpoints, record_checkpoint
 from store.errors import LeaseLost
 from store.states import JobState, RunState
 from store.tables import Job, Run
@@ -361,6 +362,22 @@ def test_a_result_that_is_refused_takes_no_checkpoint_with_it(
     assert train_next()
     assert workplace.checkpoint_steps(run_id)[0] == STEPS
     assert workplace.files()
+
+
+@on_sqlite
+def test_a_checkpoint_that_was_recorded_unheard_stays(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = workplace.post(sweep(betas=1, seeds=1))
+
+    def unheard(*arguments: Any, **others: Any) -> None:
+        record_checkpoint(*arguments, **others)
+        raise LeaseLost("job", 1)
+
+    monkeypatch.setattr("worker.lease.record_checkpoint", unheard)
+    assert train_next()
+    [only] = checkpoints(workplace.stores.database, run_id)
+    assert workplace.stores.checkpoints.read_whole(only) is not None
 
 
 @on_sqlite
