@@ -49,6 +49,7 @@ def test_a_worker_whose_message_could_not_be_acknowledged_takes_others(tmp_path:
         here.seconds_until_taken(SECONDS)
 
 
+@pytest.mark.slow
 def test_a_worker_notices_that_its_connection_is_dead(tmp_path: Path) -> None:
     with hinted(tmp_path, "wheel", wired=True, health=3) as here:
         here.fall_silent()

@@ -162,7 +162,14 @@ def test_usage_counts_a_file_once_and_checkpoints(lab: Lab) -> None:
     claims = lab.take_all("train")
     for taken in claims:
         record_checkpoint(
-            lab.database, taken, step=1, path="p", sha256="s", size=7, width=1, device_model="cpu"
+            lab.database,
+            taken,
+            step=1,
+            path=taken.trains,
+            sha256="s",
+            size=7,
+            width=1,
+            device_model="cpu",
         )
     assert usage(lab.database, [first, second]) == {first: Usage(0, 14), second: Usage(0, 7)}
     for number, taken in enumerate(claims):

@@ -244,6 +244,7 @@ def runs_out(width: int) -> Callable[..., Any]:
     return trains
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_runs_that_do_not_fit_are_tried_in_narrower_cohorts(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ml.spec import RunSpec
 from ml.train import train, train_cohort
 from store.checkpoints import checkpoints
@@ -88,6 +90,7 @@ def test_a_fork_goes_on_with_the_weights_and_the_optimizer_of_its_origin(
     ]
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_a_sweep_is_extended_side_by_side(workplace: Workplace) -> None:
     workplace.configure(cohort_width=2)
@@ -143,6 +146,7 @@ def test_a_fork_whose_state_was_damaged_goes_on_when_its_origin_is_trained_again
     assert [step for step, _ in workplace.curves(forked)["loss"]] == list(range(1, LONGER + 1))
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_an_extended_run_that_is_interrupted_goes_on_from_its_own_checkpoint(
     workplace: Workplace, slow_steps: None
