@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, BinaryIO, get_args
 
 import numpy as np
 
+from ml.npz_members import OtherSize, open_npz, read_member, unreadable
 from ml.registry import nearest
 from ml.rows import FactorKind
 from ml.spec_errors import MOST_FAULTS, Fault, shown
@@ -22,11 +22,6 @@ MOST_LATENTS = 4096
 MOST_FACTORS = 256
 LONGEST_NAME = 200
 
-_MOST_INFLATION = 1032
-"""No deflate stream grows by more: https://zlib.net/zlib_tech.html."""
-_MOST_AT_ONCE = 1 << 20
-"""Bytes of the zip's directory; that of seven arrays has a few hundred."""
-_MOST_HEADER = 10_000
 _NUMBERS, _INTEGERS, _TEXT = "fiub", "iu", "U"
 _PER_FACTOR = {"factor_names": _TEXT, "factor_sizes": _INTEGERS, "factor_kinds": _TEXT}
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -87,8 +82,7 @@ def read_arrays(file: BinaryIO, *, most_bytes: int = MOST_BYTES) -> CodesAndFact
             that does not fit, NaN or infinities.
     """
     try:
-        # A stub in place of the file itself, as zipfile reads a directory whole, however long.
-        with zipfile.ZipFile(_Sparing(file)) as archive:
+        with open_npz(file) as archive:
             members = _members(archive, most_bytes)
             arrays = {name: _array(archive, name, member) for name, member in members.items()}
         return _checked(arrays)
@@ -99,29 +93,6 @@ def read_arrays(file: BinaryIO, *, most_bytes: int = MOST_BYTES) -> CodesAndFact
         reason = str(error) or type(error).__name__
         expected = "a whole npz file, as numpy.savez writes it"
         raise UnusableArrays([Fault("", shown(reason), expected)]) from None
-
-
-class _Sparing(io.BufferedIOBase):
-    """A file that gives only so much at once."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
-            size = _MOST_AT_ONCE + 1
-        if size > _MOST_AT_ONCE + 1:
-            raise zipfile.BadZipFile("its directory of members is too long")
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
 
 
 def _members(archive: zipfile.ZipFile, most_bytes: int) -> dict[str, zipfile.ZipInfo]:
@@ -142,13 +113,8 @@ def _members(archive: zipfile.ZipFile, most_bytes: int) -> dict[str, zipfile.Zip
             hint = nearest(name, KNOWN)
         elif name in members:
             got, expected = "two members of this name", "one"
-        elif info.flag_bits & 1:
-            got, expected = "an encrypted member", "a file without a password"
-        elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            got, expected = f"compression {info.compress_type}", "a stored or deflated member"
-        elif info.file_size > _MOST_INFLATION * max(1, info.compress_size):
-            got = f"{info.compress_size} bytes that inflate to {info.file_size}"
-            expected = f"at most {_MOST_INFLATION} times as many, as deflate gives"
+        elif (unread := unreadable(info)) is not None:
+            got, expected = unread
         members[name] = info
         if expected is not None:
             faults.append(Fault(shown(name), shown(got), expected, hint))
@@ -164,29 +130,11 @@ def _members(archive: zipfile.ZipFile, most_bytes: int) -> dict[str, zipfile.Zip
 
 
 def _array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Any:
-    with archive.open(info) as member:
-        shape, dtype = _header(member)
-        header_bytes = member.tell()
-    _check_header(name, shape, dtype)
-    declared, held = math.prod(shape) * dtype.itemsize, info.file_size - header_bytes
-    if declared != held:
-        raise UnusableArrays([Fault(name, f"{held} bytes", f"{declared}, as its header says")])
-    with archive.open(info) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False, max_header_size=_MOST_HEADER)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(member)
-    if version == (1, 0):
-        read = np.lib.format.read_array_header_1_0
-    elif version == (2, 0):
-        read = np.lib.format.read_array_header_2_0
-    else:
-        # 3.0 is for field names in other letters, and arrays with fields are not taken.
-        raise ValueError(f"arrays of the npy format 1.0 or 2.0 are read, and not {version}")
-    shape, _, dtype = read(member, max_header_size=_MOST_HEADER)
-    return shape, dtype
+    try:
+        return read_member(archive, info, partial(_check_header, name))
+    except OtherSize as error:
+        expected = f"{error.declared}, as its header says"
+        raise UnusableArrays([Fault(name, f"{error.held} bytes", expected)]) from None
 
 
 def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -8,6 +8,8 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
+from ml.traversals import Span, evenly, spanned
+
 
 class Posterior(ABC):
     """A family of distributions q(z|x), one factor a latent.
@@ -36,10 +38,27 @@ class Posterior(ABC):
     def kl(self, head: Tensor) -> Tensor | None:
         """KL(q(z_d|x) || p(z_d)) in nats, (samples, latents); None for a family without one."""
 
-    def traverse(self, codes: np.ndarray, frames: int) -> np.ndarray:
+    def traverse(
+        self,
+        codes: np.ndarray,
+        frames: int,
+        *,
+        span: Span = "quantiles",
+        extent: float | None = None,
+        between: tuple[float, float] | None = None,
+    ) -> np.ndarray:
         """Values through which each latent is led, (latents, frames), rising along a row.
 
-        Quantiles of the codes themselves, from 1 % to 99 %: where the model really lives.
+        By default the quantiles of the codes themselves, from 1 % to 99 %: where the model really
+        lives. See `ml.traversals.spanned`; `between` two plain numbers goes before the span.
         """
-        quantiles: np.ndarray = np.quantile(codes, np.linspace(0.01, 0.99, frames), axis=0)
-        return quantiles.T
+        if between is not None:
+            return evenly(*between, latents=codes.shape[1], frames=frames)
+        return spanned(codes, frames, span=span, extent=extent)
+
+    def prior(self, latents: int, noise: np.ndarray | None = None) -> np.ndarray | None:
+        """The prior's mean, or a draw of it made of standard normal noise, (latents,).
+
+        None for a family without a prior. This one is standard normal.
+        """
+        return np.zeros(latents) if noise is None else noise

@@ -69,6 +69,13 @@ class Recorder(Protocol):
             NotKept: it is not; training goes on.
         """
 
+    def snapshot(self, step: int, weights: bytes) -> None:
+        """Keep the weights as they are now, for pictures: a file that `Model.from_bytes` reads.
+
+        What cannot be kept is passed over; a picture is no reason to stop. After an interruption
+        the same snapshot may come again, with the same weights.
+        """
+
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Points of the training curves."""
 
@@ -83,6 +90,9 @@ class Silent:
         return None
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
+        pass
+
+    def snapshot(self, step: int, weights: bytes) -> None:
         pass
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

@@ -39,6 +39,7 @@ MAX_BATCH = 8192
 MAX_ROWS = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_ORIGINS = 16
+MAX_SNAPSHOTS = 100
 
 
 def _named(value: object, *, default: str | None) -> object:
@@ -109,8 +110,9 @@ class Training(Part):
     is 1. The smaller it is, the more the reconstruction weighs against all other terms."""
     checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
     """At most this much work is repeated after a kill."""
-    snapshots: Annotated[int, Field(ge=0, le=0)] = 0
-    """Weights kept along the way; not available yet, so only 0."""
+    snapshots: Annotated[int, Field(ge=0, le=MAX_SNAPSHOTS)] = 0
+    """How often the weights are kept along the way, at steps evenly spaced on a logarithmic axis,
+    for films of the training. A run that has been trained already has those it was trained with."""
 
     @field_validator("pixel_deviation")
     @classmethod
@@ -141,8 +143,9 @@ class Evaluation(Part):
 class Traversal(Part):
     """The traversal picture."""
 
-    span: Literal["quantiles"] = "quantiles"
-    """Each latent goes through the quantiles (1 % to 99 %) of its own codes."""
+    span: Literal["quantiles", "deviations", "range"] = "quantiles"
+    """Through what of its own codes each latent goes: their quantiles (1 % to 99 %), two of their
+    deviations to either side of their mean, or from their least to their greatest."""
     frames: Annotated[int, Field(ge=2, le=51)] = 11
     """Columns of the picture."""
 

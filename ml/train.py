@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from ml.recorder import (
     Wish,
     continue_or_stop,
 )
+from ml.snapshots import snapshot_steps
 from ml.spec import RunSpec
 from ml.training_state import Group, TrainingState, optimizer_of, usable
 
@@ -212,6 +214,10 @@ def train_cohort(
                 if step % curve_every == 0 or step in (1, training.steps):
                     run.recorder.scalars(step, _terms(found, run.place))
 
+                # Along the way: the weights, for films.
+                if step in run.snapshots:
+                    run.recorder.snapshot(step, _model(run, state, data).to_bytes())
+
                 # At every step: say where we are, and hear what is wanted.
                 now = time.monotonic()
                 per_step = (now - began) / (step - run.first_step)
@@ -266,6 +272,11 @@ class _Run:
     @property
     def moves(self) -> bool:
         return self.outcome is None
+
+    @cached_property
+    def snapshots(self) -> frozenset[int]:
+        """At which steps."""
+        return snapshot_steps(self.spec.training.steps, self.spec.training.snapshots)
 
     @property
     def between_checkpoints(self) -> float:

@@ -14,10 +14,13 @@ from worker.stores import Stores
 WEIGHTS = "weights.safetensors"
 CODES = "codes.npz"
 TRAVERSAL = "traversal.png"
+SNAPSHOT = "snapshots/{step:08}.safetensors"
+"""Weights at a step, before the last one."""
 
 JSON = "application/json"
 NPZ = "application/x-npz"
 PNG = "image/png"
+TENSORS = "application/octet-stream"
 
 
 @dataclass(frozen=True)

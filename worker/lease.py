@@ -25,10 +25,10 @@ from store.checkpoints import checkpoints, record_checkpoint, unnamed_paths
 from store.claim import Claim
 from store.curves import Curves, curves
 from store.errors import LeaseLost, StorageTrouble
-from store.finish import NewArtifact, acknowledge_cancel
+from store.finish import NewArtifact, acknowledge_cancel, keep_artifacts
 from store.folders import check_mark
 from worker import draining
-from worker.files import NewFile, put
+from worker.files import SNAPSHOT, TENSORS, NewFile, put
 from worker.heart import heart
 from worker.job_log import job_log
 from worker.measuring import Measuring
@@ -167,6 +167,17 @@ class Lease:
                 self._discard(unnamed_paths(self._stores.database, [path]))
             raise
         self._discard(forgotten)
+
+    def snapshot(self, step: int, weights: bytes) -> None:
+        file = NewFile(SNAPSHOT.format(step=step), TENSORS, weights)
+        try:
+            self._patiently(lambda: self._keep(file))
+        except StorageTrouble as trouble:
+            self._log(logging.WARNING, "no snapshot of step %d: %s", step, trouble)
+
+    def _keep(self, file: NewFile) -> None:
+        artifacts = put(self._stores, [file])
+        keep_artifacts(self._stores.database, self.claim, artifacts)
 
     def _write(self, step: int, data: bytes) -> tuple[str, str, int]:
         folder = self._stores.checkpoints

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from ml.encode import encode_rows
+from ml.encode import EncodedRows, encode_rows
 from ml.environment import default_device, environment, library_versions
 from ml.identity import cohort_key, course_id, train_id
 from ml.model import Model
@@ -23,13 +23,13 @@ from ml.train import train_cohort
 from store.away import DATABASE_AWAY
 from store.checkpoints import unbind_width
 from store.claim import Claim, claim_beside, count_beside
-from store.curves import CURVES, to_bytes
+from store.curves import CURVES, Curves, to_bytes
 from store.finish import NewArtifact, finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
 from worker import gpus
 from worker.commit import commit
-from worker.files import CODES, JSON, NPZ, WEIGHTS, NewFile
+from worker.files import CODES, JSON, NPZ, TENSORS, WEIGHTS, NewFile
 from worker.lease import Lease
 from worker.outcome import MayBeAnother, recorded
 from worker.settings import worker_settings
@@ -37,6 +37,8 @@ from worker.storage import claim_if_able
 from worker.stores import Stores, stores, worker_name
 
 logger = logging.getLogger(__name__)
+
+LAST_PART = 20
 
 
 def train_next() -> bool:
@@ -234,17 +236,20 @@ class _Held:
 
     def _finish(self, model: Model) -> None:
         here, run_id = self.here, self.claim.trains
-        files = [NewFile(WEIGHTS, "application/octet-stream", model.to_bytes())]
+        files = [NewFile(WEIGHTS, TENSORS, model.to_bytes())]
         # The model is on the device now: encode here what scoring will most likely want.
         source: str | None = None
+        known = self.lease.curves()
+        final = _final(known)
         for wanted in evaluations(here.database, run_id)[:1]:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
             data = self.spec.dataset.open()
             source = data.source
-            codes = encode_rows(model, data, evaluation, self.lease).to_npz()
-            files.append(NewFile(CODES, NPZ, codes))
-        record = self._record(model, source)
-        files.append(NewFile(CURVES, JSON, to_bytes(self.lease.curves())))
+            encoded = encode_rows(model, data, evaluation, self.lease)
+            final |= _evidence(encoded)
+            files.append(NewFile(CODES, NPZ, encoded.to_npz()))
+        record = self._record(model, source) | {"final": final}
+        files.append(NewFile(CURVES, JSON, to_bytes(known)))
         keep: list[str] = []
 
         def finish(kept: Sequence[NewArtifact]) -> None:
@@ -278,3 +283,23 @@ class _Held:
             "commit": commit(),
             "dataset": self.spec.dataset.identity(),
         }
+
+
+def _final(curves: Curves) -> dict[str, float]:
+    """Where each curve ended: the mean of its last twentieth, as one batch tells little."""
+    ends: dict[str, float] = {}
+    for tag, points in curves.items():
+        last = [value for _, value in points[-max(1, len(points) // LAST_PART) :]]
+        finite = [value for value in last if value is not None]
+        if "/" not in tag and finite:
+            ends[tag] = math.fsum(finite) / len(finite)
+    return ends
+
+
+def _evidence(encoded: EncodedRows) -> dict[str, float]:
+    """Reconstruction and KL of the evaluation's rows, which tell it better than a batch does."""
+    found = {
+        "reconstruction": float(encoded.reconstruction.mean()),
+        "kl": float(encoded.kl.sum(axis=1).mean()),
+    }
+    return {tag: value for tag, value in found.items() if math.isfinite(value)}

@@ -22,6 +22,9 @@ class Digits(DatasetComponent):
 
     One factor, the digit. Enlarged by bilinear interpolation between pixel centres, edges held,
     and scaled to 0 to 255. The originals are from Alpaydin and Kaynak, 1998.
+
+    References:
+        Alpaydin and Kaynak, 1998, https://doi.org/10.24432/C50P49
     """
 
     version: ClassVar[int] = 1

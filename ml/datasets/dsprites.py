@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from ml.dataset import (
     Dataset,
@@ -37,6 +38,10 @@ PUBLISHED = (
 )
 IMAGES_AT_ONCE = 4096
 
+FactorName = Literal["shape", "scale", "orientation", "posX", "posY"]
+FactorValues = Annotated[tuple[Annotated[int, Field(ge=0, le=39)], ...], Field(min_length=1)]
+_FACTORS: Mapping[FactorName, int] = dict(zip(get_args(FactorName), FACTOR_SIZES, strict=True))
+
 
 @register
 class DSprites(DatasetComponent):
@@ -49,6 +54,9 @@ class DSprites(DatasetComponent):
     Rendered unless `path` names the official file (Matthey et al., 2017). The rendered images
     agree with all 814 official frames that are known bit for bit; of the order of 10 to 100 of
     the official images may differ from them by a pixel. `Dataset.source` says which were used.
+
+    References:
+        Matthey et al., 2017, https://github.com/google-deepmind/dsprites-dataset
     """
 
     version: ClassVar[int] = 1
@@ -59,6 +67,26 @@ class DSprites(DatasetComponent):
     name: Literal["dsprites"] = "dsprites"
     path: OperatorPath | None = None
     """The official .npz file, relative to the data folder; null renders the images."""
+    values: Mapping[FactorName, FactorValues] = Field(default_factory=dict)
+    """Only images with these values of a factor, as in `{shape: [0, 1]}`, which leaves out the
+    hearts (shape 2). They are numbered anew, from 0. All values by default."""
+
+    @field_validator("values")
+    @classmethod
+    def _in_order(
+        cls, given: Mapping[FactorName, tuple[int, ...]]
+    ) -> Mapping[FactorName, tuple[int, ...]]:
+        for factor, values in given.items():
+            if max(values) >= _FACTORS[factor] or len(set(values)) < len(values):
+                raise ValueError(f"different values of {factor} from 0 to {_FACTORS[factor] - 1}")
+        if all(len(given.get(name, range(size))) == 1 for name, size in _FACTORS.items()):
+            raise ValueError("at least two images")
+        # One form for one choice: what leaves out nothing is not there.
+        return {
+            name: tuple(sorted(given[name]))
+            for name, size in _FACTORS.items()
+            if name in given and len(given[name]) < size
+        }
 
     def image_shape(self) -> tuple[int, int, int]:
         return 64, 64, 1
@@ -81,13 +109,22 @@ class DSprites(DatasetComponent):
             source = _digest(file)
             kept = data_folder() / f"dsprites-{source}.bits"
             rows = prepared(kept, shape, lambda: _official_blocks(file), progress)
+        sizes: tuple[int, ...] = FACTOR_SIZES
+        if self.values:
+            chosen = [self.values.get(name, range(size)) for name, size in _FACTORS.items()]
+            sizes = tuple(len(values) for values in chosen)
+            index = np.ravel_multi_index(np.ix_(*chosen), FACTOR_SIZES).ravel()
+            told = "-".join(f"{name}{'.'.join(map(str, v))}" for name, v in self.values.items())
+            digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+            whole, part = rows, kept.with_name(f"{kept.stem}-{digest}.bits")
+            rows = prepared(part, (len(index), IMAGE_BYTES), lambda: _rows(whole, index), progress)
         return Dataset(
             name=self.name,
             storage=rows,
             packed=True,
             image_shape=(SIDE, SIDE, 1),
             factor_names=FACTOR_NAMES,
-            factor_sizes=FACTOR_SIZES,
+            factor_sizes=sizes,
             labels="grid",
             max_value=1,
             source=source,
@@ -96,13 +133,23 @@ class DSprites(DatasetComponent):
     def identity(self) -> dict[str, Any]:
         """Parameters and version, with the file's SHA-256 in place of its path.
 
+        `values` are in it only where some are left out.
+
         Raises:
             MissingFile: if there is no file at `path`.
         """
         identity = super().identity()
+        if not self.values:
+            # The identity of the runs from before there was a choice.
+            del identity["values"]
         if self.path is not None:
             identity["path"] = f"sha256:{_digest(_official_file(self.path))}"
         return identity
+
+
+def _rows(whole: NDArray[np.uint8], index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(index), IMAGES_AT_ONCE):
+        yield np.ascontiguousarray(whole[index[start : start + IMAGES_AT_ONCE]])
 
 
 def _official_file(path: str) -> Path:

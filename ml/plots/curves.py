@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from matplotlib.figure import Figure
 
-from ml.plot import Material, Plot
+from ml.plot import Material, RunPlot
 from ml.plots._bounds import show_what_follows_the_start
 from ml.registry import register
 
@@ -15,9 +15,10 @@ LEGEND_UP_TO = 12
 
 
 @register
-class Curves(Plot):
+class Curves(RunPlot):
     """Loss, reconstruction, KL and the KL of each latent, in nats, against the training step."""
 
+    early: ClassVar[bool] = True
     name: Literal["curves"] = "curves"
 
     def draw(self, material: Material) -> Figure:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ml.plot import Curve, Material, Plot
+from ml.plot import Curve, Material, RunPlot
 from ml.plots._bounds import show_what_follows_the_start
 from ml.registry import register
 
@@ -25,7 +25,7 @@ Curves = Mapping[str, Curve]
 
 
 @register
-class ObjectiveTerms(Plot):
+class ObjectiveTerms(RunPlot):
     """What the objective's terms came to while it trained, in nats a sample.
 
     First the negative evidence lower bound, stacked of reconstruction and KL; then the KL, stacked
@@ -35,6 +35,7 @@ class ObjectiveTerms(Plot):
     follows the first tenth of the points, as the first steps dwarf the rest.
     """
 
+    early: ClassVar[bool] = True
     name: Literal["objective_terms"] = "objective_terms"
 
     def draw(self, material: Material) -> Figure:

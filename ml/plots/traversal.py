@@ -2,96 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from matplotlib.figure import Figure
+from pydantic import Field, model_validator
 
-from ml.metrics._mutual_information import equal_width_bins, information
-from ml.plot import Material, Plot, show_image
+from ml.plot import Material
+from ml.plots._film import tiles_film
+from ml.plots._mosaic import Row, mosaic
+from ml.plots._moved import Moved, check_latent
+from ml.plots._numbers import alike
+from ml.plots._told import shares
+from ml.plots._usage import by_use, usage
 from ml.registry import register
+from ml.traversals import by_factor, led
 
-MOST_LATENTS = 20
-BINS = 20
+FILM_FRAMES = 16
+MOST_IN_A_PICTURE = 100
 
 
 @register
-class Traversal(Plot):
+class Traversal(Moved):
     """Images decoded while one latent moves and the others stay.
 
-    One row a latent, those with the largest KL first (at most 20), labelled with its mean KL in
-    nats (of an encoder without noise, which has none: with the deviation of its codes) and the
-    factor it tells most about, by mutual information over that factor's entropy (20 bins). Columns
-    go through the quantiles 1 % to 99 % of the latent's own codes; the other latents stay at the
-    code of the most typical image, the one nearest to the mean code in units of each code's
-    deviation, which stands on the left.
+    One row a latent, those with the largest KL first, labelled with its mean KL in nats (of an
+    encoder without noise, which has none: with the deviation of its codes) and the factor it tells
+    most about, by mutual information over that factor's entropy (20 bins). Columns go through the
+    values that stand below the images; the other latents stay at the base, which stands on the
+    left, as the image that it is the code of, or else as what is decoded from it.
     """
 
+    early: ClassVar[bool] = True
     name: Literal["traversal"] = "traversal"
+    latents: (
+        Annotated[
+            tuple[Annotated[int, Field(ge=0)], ...],
+            Field(min_length=1, max_length=MOST_IN_A_PICTURE),
+        ]
+        | None
+    ) = None
+    """Only these, in this order."""
+    order: Literal["kl", "factor", "index"] = "kl"
+    """Which latents come first: those with the largest KL; those that tell most about the first
+    factor, the second and so on; or as they are numbered."""
+    most: Annotated[int, Field(ge=1, le=MOST_IN_A_PICTURE)] = 20
+    """Latents shown at most."""
+
+    @model_validator(mode="after")
+    def _latents_are_as_given(self) -> Self:
+        if self.latents is not None and {"order", "most"} & self.model_fields_set:
+            raise ValueError("latents are shown as they are given, without order and most")
+        if self.latents is not None and len(set(self.latents)) < len(self.latents):
+            raise ValueError("latents are different ones")
+        return self
 
     def draw(self, material: Material) -> Figure:
-        codes = material.encoded.mean
-        weight, label = _weights(material)
-        order = np.argsort(-weight)[:MOST_LATENTS]
-        base = most_typical(codes)
-        values = material.posterior.traverse(codes, material.frames)
+        """The picture.
+
+        Raises:
+            InvalidSpec: there is no such latent or image, or no prior to start from.
+        """
+        chosen, images, values, first = self._decoded(material)
+        start = self.start(material)
+        left = first if start.image is None else start.image
+        weight, label = usage(material), _weight_name(material)
         told = _most_told(material)
-
-        figure = Figure(
-            figsize=(1.7 + 0.75 * (material.frames + 1), 0.55 + 0.8 * len(order)),
-            layout="constrained",
-        )
-        figure.suptitle(material.title, fontsize=9)
-        axes = figure.subplots(len(order), material.frames + 1, squeeze=False)
-        original = material.images(material.encoded.index[base : base + 1])[0]
-        for row, latent in enumerate(order):
-            latents = np.repeat(codes[base : base + 1], material.frames, axis=0)
-            latents[:, latent] = values[latent]
-            show_image(axes[row, 0], original)
-            for column, image in enumerate(material.decode(latents), start=1):
-                show_image(axes[row, column], image)
-                axes[row, column].set_xlabel(
-                    f"{values[latent, column - 1]:.2g}", fontsize=6, labelpad=1
-                )
-            axes[row, 0].set_ylabel(
-                f"z{latent}  {label} {weight[latent]:.2f}\n{told[latent]}",
-                fontsize=7,
-                rotation=0,
-                ha="right",
-                va="center",
+        rows = [
+            Row(
+                f"{material.label(latent)}  {label} {weight[latent]:.2f}",
+                told[latent],
+                np.concatenate([left[None], row]),
+                ["", *alike(values[latent])],
             )
-        axes[0, 0].set_title("image", fontsize=7)
-        return figure
+            for latent, row in zip(chosen, images, strict=True)
+        ]
+        return mosaic(material.title, rows, first=start.name)
+
+    def film(self, material: Material) -> bytes:
+        """All latents moving there and back in step, a tile each, as a GIF file."""
+        chosen, images, _, _ = self._decoded(material, self.frames or FILM_FRAMES)
+        weight, label = usage(material), _weight_name(material)
+        labels = [(material.label(k), f"{label} {weight[k]:.2f}") for k in chosen]
+        return tiles_film(images, labels)
+
+    def _decoded(
+        self, material: Material, frames: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Latents, their images (latents, frames, h, w, c), all values, and the base's image."""
+        chosen = self._chosen(material)
+        values = self.values(material, frames)
+        base = self.start(material).code
+        codes = led(base, chosen, values)
+        flat = np.concatenate([base[None], codes.reshape(-1, len(base))]).astype(np.float32)
+        # All at once: a call has its price.
+        decoded = material.decode(flat)
+        return chosen, decoded[1:].reshape(*codes.shape[:2], *decoded.shape[1:]), values, decoded[0]
+
+    def _chosen(self, material: Material) -> np.ndarray:
+        if self.latents is not None:
+            for place, latent in enumerate(self.latents):
+                check_latent(material, f"latents[{place}]", latent)
+            return np.array(self.latents)
+        if self.order == "index":
+            order = np.arange(material.encoded.mean.shape[1])
+        elif self.order == "factor":
+            order = by_factor(shares(material)[0], by_use(material))
+        else:
+            order = by_use(material)
+        return order[: self.most]
 
 
-def _weights(material: Material) -> tuple[np.ndarray, str]:
-    """How much each latent is used, and what that is called."""
-    kl = material.encoded.kl.mean(axis=0)
-    if np.isnan(kl).any():
-        return material.encoded.mean.std(axis=0), "sd"
-    return kl, "KL"
-
-
-def most_typical(codes: np.ndarray) -> int:
-    """The row whose code is nearest to the mean, each latent in units of its deviation."""
-    deviation = codes.std(axis=0)
-    scaled = (codes - codes.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    return int(np.argmin((scaled**2).sum(axis=1)))
+def _weight_name(material: Material) -> str:
+    return "sd" if np.isnan(material.encoded.kl).any() else "KL"
 
 
 def _most_told(material: Material) -> list[str]:
     """For each latent the factor it tells most about, with the share of its entropy told."""
-    latents = material.encoded.mean.shape[1]
-    varying = [
-        column
-        for column in range(len(material.factor_names))
-        if np.ptp(material.encoded.factors[:, column]) > 0
-    ]
-    if not varying:
-        return [""] * latents
-    classes = np.stack(
-        [np.unique(material.encoded.factors[:, k], return_inverse=True)[1] for k in varying], 1
-    )
-    known = information(equal_width_bins(material.encoded.mean, BINS), classes)
-    share = known.mutual / known.factors
-    return [f"{material.factor_names[varying[int(row.argmax())]]} {row.max():.0%}" for row in share]
+    found, names = shares(material)
+    if not names:
+        return [""] * len(found)
+    return [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]

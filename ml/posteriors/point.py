@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,4 +30,7 @@ class Point(Posterior):
         return head
 
     def kl(self, head: Tensor) -> None:  # noqa: ARG002
+        return None
+
+    def prior(self, latents: int, noise: np.ndarray | None = None) -> None:  # noqa: ARG002
         return None

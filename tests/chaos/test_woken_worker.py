@@ -26,15 +26,15 @@ BEAT_SECONDS = 1.0
 
 def post(database: Database, *, seed: int) -> None:
     """Submit a run as the API does; it waits for the sweep."""
-    experiment, runs = plan(spec(seed=seed))
+    planned = plan(spec(seed=seed))
     submit(
         database,
         name=None,
         tags=[],
         notes=None,
         owner=None,
-        spec=experiment.document,
-        runs=runs,
+        spec=planned.experiment.document,
+        runs=planned.runs,
     )
 
 

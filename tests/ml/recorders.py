@@ -19,6 +19,7 @@ class Kept:
         self.files: list[bytes] = []
         self.points: dict[int, dict[str, float]] = {}
         self.stages: list[Progress] = []
+        self.snapshots: dict[int, bytes] = {}
 
     def restore(self) -> Checkpoint | None:
         if self.start is None:
@@ -28,6 +29,9 @@ class Kept:
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         self.files.append(tensor_file.to_bytes(checkpoint.tensors, checkpoint.document))
+
+    def snapshot(self, step: int, weights: bytes) -> None:
+        self.snapshots[step] = weights
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         self.points[step] = dict(values)

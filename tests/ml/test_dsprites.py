@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from ml.dataset import Dataset, MissingFile, UnusableFile, dataset
 from ml.datasets import _dsprites_geometry as geometry
@@ -188,7 +189,11 @@ def test_the_official_file_is_unpacked_once(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_identity_holds_the_digest_of_the_file_and_not_its_path(folder: Path) -> None:
-    assert DSprites().identity() == {"name": "dsprites", "version": 1, "path": None}
+    whole = {"name": "dsprites", "version": 1, "path": None}
+    assert DSprites().identity() == whole
+    everything = {"shape": (2, 1, 0), "posX": tuple(range(32))}
+    assert DSprites(values=everything).identity() == whole
+    assert DSprites(values={"shape": (1, 0)}).identity() == whole | {"values": {"shape": [0, 1]}}
     contents = official_like()
     identities = []
     for file in ("a.npz", "b.npz"):
@@ -270,3 +275,34 @@ def test_sizes_that_deflate_cannot_reach_are_refused_before_reading(
     monkeypatch.setattr(_npz, "_DEFLATE_RATIO_AT_MOST", 2)
     with pytest.raises(UnusableFile, match="more than 2 times"):
         dataset("dsprites", path="bomb.npz")
+
+
+def test_chosen_values_are_a_grid_of_their_own() -> None:
+    whole = dataset("dsprites")
+    part = dataset("dsprites", values={"shape": (0, 2), "posY": (3, 5, 31)})
+    assert part.is_grid and part.factor_sizes == (2, 6, 40, 32, 3)
+    assert len(part) == 2 * 6 * 40 * 32 * 3
+    factors = np.array([[1, 5, 39, 31, 2], [0, 0, 0, 0, 0], [1, 2, 3, 4, 1]])
+    official = factors.copy()
+    official[:, 0] = np.array([0, 2])[factors[:, 0]]
+    official[:, 4] = np.array([3, 5, 31])[factors[:, 4]]
+    index = part.index(factors)
+    np.testing.assert_array_equal(part.images(index), whole.images(whole.index(official)))
+    np.testing.assert_array_equal(part.factors(index), factors)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"shape": (0, 3)}, "0 to 2"),
+        ({"shape": (0, 0)}, "different values"),
+        ({"shape": ()}, "at least 1"),
+        ({"colour": (0,)}, "shape"),
+        ({"shape": (0,), "scale": (0,), "orientation": (0,), "posX": (0,), "posY": (0,)}, "two"),
+    ],
+)
+def test_values_that_are_none_of_a_factor_are_refused(
+    values: dict[str, tuple[int, ...]], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told):
+        DSprites.model_validate({"name": "dsprites", "values": values})

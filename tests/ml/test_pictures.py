@@ -6,11 +6,12 @@ import pytest
 from PIL import Image
 
 from ml.encode import EncodedRows
-from ml.plot import Material, Plot, png
+from ml.plot import Material, NothingToDraw, RunPlot, png
 from ml.plots.objective_terms import ObjectiveTerms
-from ml.plots.traversal import Traversal, most_typical
+from ml.plots.traversal import Traversal
 from ml.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.registry import components
+from ml.traversals import most_typical
 
 
 def material(*, latents: int = 3, factors: int = 2, rows: int = 40, channels: int = 1) -> Material:
@@ -42,11 +43,13 @@ def material(*, latents: int = 3, factors: int = 2, rows: int = 40, channels: in
 
 def draw(name: str, given: Material) -> Image.Image:
     plot = components("plot")[name].model_validate({"name": name})
-    assert isinstance(plot, Plot)
+    assert isinstance(plot, RunPlot)
     image = Image.open(io.BytesIO(png(plot.draw(given))))
     image.load()
     return image
 
+
+RUN_PLOTS = [name for name, plot in components("plot").items() if issubclass(plot, RunPlot)]
 
 AWKWARD = {
     "plain": material(),
@@ -58,18 +61,27 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("case", AWKWARD)
-@pytest.mark.parametrize("name", components("plot"))
+@pytest.mark.parametrize("name", RUN_PLOTS)
 def test_every_plot_draws_on_the_awkward(name: str, case: str) -> None:
-    image = draw(name, AWKWARD[case])
-    assert image.format == "PNG" and image.width > 300
+    try:
+        image = draw(name, AWKWARD[case])
+    except NothingToDraw as nothing:
+        # Said in a sentence, and no plot that every run must have.
+        assert not components("plot")[name].early and str(nothing).endswith(".")
+        return
+    assert image.format == "PNG" and image.width > 200
     assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 1  # Not a blank sheet.
 
 
-@pytest.mark.parametrize("name", components("plot"))
+@pytest.mark.parametrize("name", RUN_PLOTS)
 def test_the_same_material_gives_the_same_file(name: str) -> None:
     plot = components("plot")[name].model_validate({"name": name})
-    assert isinstance(plot, Plot)
-    assert png(plot.draw(material())) == png(plot.draw(material()))
+    assert isinstance(plot, RunPlot)
+    try:
+        first = png(plot.draw(material()))
+    except NothingToDraw:
+        return
+    assert first == png(plot.draw(material()))
 
 
 def test_curves_cope_with_a_run_that_has_none() -> None:
@@ -88,7 +100,10 @@ def test_a_traversal_moves_one_latent_through_its_quantiles_and_no_other() -> No
     draw("traversal", Material(**{**vars(given), "decode": decode}))
     codes, kl = given.encoded.mean, given.encoded.kl.mean(0)
     base = codes[most_typical(codes)]
-    for row, latent in zip(asked, np.argsort(-kl), strict=True):
+    [decoded] = asked
+    np.testing.assert_array_equal(decoded[0], base)
+    rows = decoded[1:].reshape(3, 5, 3)
+    for row, latent in zip(rows, np.argsort(-kl), strict=True):
         others = np.delete(row, latent, axis=1)
         np.testing.assert_array_equal(others, np.tile(np.delete(base, latent), (5, 1)))
         np.testing.assert_allclose(
@@ -149,11 +164,11 @@ def test_a_traversal_of_an_encoder_without_noise_is_ordered_by_deviation() -> No
     given = material()
     encoded = dataclasses.replace(given.encoded, kl=np.full_like(given.encoded.kl, np.nan))
     figure = Traversal().draw(Material(**{**vars(given), "encoded": encoded}))
-    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    [axes] = figure.axes
+    labels = [text.get_text() for text in axes.texts if text.get_text().startswith("z")]
     deviations = encoded.mean.std(axis=0)
     order = np.argsort(-deviations)
-    assert [label.split()[0] for label in labels] == [f"z{latent}" for latent in order]
-    assert all(f"sd {deviations[k]:.2f}" in label for k, label in zip(order, labels, strict=True))
+    assert labels == [f"z{latent}  sd {deviations[latent]:.2f}" for latent in order]
 
 
 def test_what_falls_below_zero_is_drawn_as_lines() -> None:

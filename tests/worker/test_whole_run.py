@@ -11,7 +11,7 @@ from ml.encode import EncodedRows
 from ml.model import Model
 from store import queries
 from store.states import JobState, RunState
-from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite
+from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
 from worker.training import train_next
 
@@ -73,3 +73,20 @@ def _check_artifacts(workplace: Workplace, run_id: str) -> None:
     assert encoded.mean.shape == (80, 4)
     assert np.isfinite(encoded.mean).all()
     assert int(encoded.train_rows) == 60
+
+
+@on_sqlite
+def test_a_run_keeps_snapshots_and_where_its_curves_ended(workplace: Workplace) -> None:
+    run_id = workplace.post(spec(snapshots=2))
+    assert train_next()
+    final = workplace.run(run_id).record["final"]
+    curves = workplace.trained(run_id).curves
+    encoded = EncodedRows.from_npz(workplace.content(run_id, "codes.npz"))
+    assert final["loss"] == np.mean(curves["loss"][-max(1, len(curves["loss"]) // 20) :], 0)[1]
+    np.testing.assert_allclose(final["reconstruction"], encoded.reconstruction.mean())
+    np.testing.assert_allclose(final["kl"], encoded.kl.sum(axis=1).mean(), rtol=1e-6)
+    names = [item.name for item in queries.artifacts(workplace.stores.database, run_id)]
+    kept = [name for name in names if name.startswith("snapshots/")]
+    assert len(kept) == 2 and kept[0] == "snapshots/00000001.safetensors"
+    steps = [Model.from_bytes(workplace.content(run_id, name)).steps for name in kept]
+    assert steps == [int(name[10:18]) for name in kept] and steps[-1] < STEPS

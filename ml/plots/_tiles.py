@@ -1,0 +1,40 @@
+"""Many images as one, which is drawn in a fraction of the time that axes for each would take."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+
+
+def tiles(images: np.ndarray, columns: int, *, gap: int = 2, below: int = 0) -> np.ndarray:
+    """Images (samples, height, width, channels) side by side, row after row, on white.
+
+    `gap` pixels lie between them, and `below` more under each row. The result is
+    (rows * (height + gap + below) - gap, columns * (width + gap) - gap, channels).
+    """
+    count, height, width, channels = images.shape
+    rows = math.ceil(count / columns)
+    cell = (height + gap + below, width + gap)
+    sheet = np.ones((rows * columns, *cell, channels), dtype=np.float32)
+    sheet[:count, :height, :width] = images
+    whole = sheet.reshape(rows, columns, *cell, channels).swapaxes(1, 2)
+    return whole.reshape(rows * cell[0], columns * cell[1], channels)[
+        : -gap or None, : -gap or None
+    ]
+
+
+def show_tiles(axes: Axes, sheet: np.ndarray) -> None:
+    """The tiles on axes without frame or ticks."""
+    grey = sheet.shape[-1] == 1
+    axes.imshow(
+        sheet[..., 0] if grey else sheet,
+        cmap="gray" if grey else None,
+        vmin=0,
+        vmax=1,
+        interpolation="antialiased",
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
