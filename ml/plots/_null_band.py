@@ -1,0 +1,42 @@
+"""The band in which a score says nothing: where codes that know nothing lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from ml.plots._colours import GREY
+from ml.study import StudyRun
+from ml.study_values import CLEAR_OF_NULL, pooled_null
+
+LABEL = "null: mean ± 2 std"
+_STYLE: dict[str, Any] = {
+    "facecolor": GREY,
+    "alpha": 0.35,
+    "edgecolor": GREY,
+    "linewidth": 0.8,
+    "zorder": 0,
+}
+
+
+def null_band(
+    axes: Axes, runs: Iterable[StudyRun], column: str, *, across: tuple[float, float] | None = None
+) -> bool:
+    """Draw the runs' pooled null behind all else, across the panel or from one x to another.
+
+    Returns whether there is one.
+    """
+    null = pooled_null(runs, column)
+    if null is None:
+        return False
+    mean, std = null
+    low, high = mean - CLEAR_OF_NULL * std, mean + CLEAR_OF_NULL * std
+    if across is None:
+        axes.axhspan(low, high, **_STYLE)
+    else:
+        left, right = across
+        axes.add_patch(Rectangle((left, low), right - left, high - low, **_STYLE))
+    return True

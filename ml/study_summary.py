@@ -1,0 +1,421 @@
+"""What a sweep came to: tables by setting and by value, what goes with what, and what is best."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import rankdata, t
+
+from ml.study import SEED, Column, Study, StudyRun
+from ml.study_values import (
+    CLEAR_OF_NULL,
+    ENOUGH_SEEDS,
+    SUCCEEDED,
+    counted,
+    counted_values,
+    pooled_null,
+    setting_name,
+)
+from ml.variance_shares import VarianceShares, variance_shares
+
+FEWEST_PAIRS = 3
+"""Runs between which a correlation is told."""
+ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
+NOT_COMPARED = "the models' codes were not compared."
+
+Setting = tuple[tuple[str, Any], ...]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Description(_Document):
+    """Values of runs, described."""
+
+    n: int
+    """Runs that succeeded and have the number."""
+    mean: float | None
+    median: float | None
+    std: float | None
+    """Deviation, with n - 1 below; null for fewer than two."""
+    ci95: tuple[float, float] | None
+    """95 % interval of the mean by Student's t; null for fewer than two."""
+    low: float | None
+    high: float | None
+
+
+class SettingSummary(_Document):
+    """Runs that differ in the seed alone."""
+
+    setting: dict[str, Any]
+    """Swept path to value, without the seed; empty where nothing else was swept."""
+    objective: str
+    runs: int
+    """All of them, whatever became of them."""
+    columns: dict[str, Description]
+
+
+class ValueSummary(_Document):
+    """Runs with one value at a swept path, whatever else was swept."""
+
+    path: str
+    value: Any
+    runs: int
+    columns: dict[str, Description]
+
+
+class Correlations(_Document):
+    """Spearman's rank correlations across runs."""
+
+    columns: list[str]
+    matrix: list[list[float | None]]
+    """Signs as they are; null for fewer than three runs with both, or where one is constant."""
+    pairs: list[list[int]]
+    """Runs that have both numbers."""
+    higher_is_better: list[bool]
+    """By column: where the two of a pair differ in it, a negative sign means that they agree."""
+
+
+class BestSetting(_Document):
+    """The setting with the best median of a score over seeds."""
+
+    column: str
+    higher_is_better: bool
+    setting: dict[str, Any]
+    median: float
+    seeds: int
+    """Runs that it rests on."""
+    enough_seeds: bool
+    """Whether they are five or more."""
+    note: str | None
+    """What to hold against it, where they are fewer."""
+    runner_up: dict[str, Any] | None
+    """The next best setting."""
+    runner_up_median: float | None
+
+
+class BestByUdr(_Document):
+    """What is best without labels: models that are alike over seeds."""
+
+    setting: dict[str, Any]
+    """With the best median UDR."""
+    median: float
+    seeds: int
+    enough_seeds: bool
+    note: str | None
+    runner_up: dict[str, Any] | None
+    runner_up_median: float | None
+    run_id: str
+    """Of the run with the highest UDR of all."""
+    run_udr: float
+    udr: dict[str, float]
+    """By run id."""
+
+
+class StudySummary(_Document):
+    """What a sweep came to; only runs that succeeded stand in its numbers."""
+
+    name: str
+    counts: dict[str, int]
+    """Runs by state."""
+    warnings: list[str]
+    """What a reader must know before any number, in plain sentences."""
+    best: list[BestSetting]
+    """By each score that some run has."""
+    best_by_udr: BestByUdr | None
+    udr_missing: str | None
+    """Why there is no `best_by_udr`."""
+    by_setting: list[SettingSummary]
+    """In the order of the sweep."""
+    by_value: list[ValueSummary]
+    """By each swept path but the seed, and each of its values."""
+    correlations: Correlations
+    variance: dict[str, VarianceShares | None]
+    """By score; null for fewer than two runs, or where all have one value."""
+
+
+def summarise(
+    study: Study, udr: Mapping[str, float] | None = None, udr_missing: str | None = None
+) -> StudySummary:
+    """The summary of a study.
+
+    `udr` is each run's likeness to the others of its setting, by run id (`ml.udr`), and
+    `udr_missing` says why there is none.
+    """
+    best = [
+        one
+        for name in study.score_columns
+        if (one := _best(study, study.columns[name])) is not None
+    ]
+    by_udr = _best_by_udr(study, udr or {})
+    return StudySummary(
+        name=study.name,
+        counts=dict(Counter(run.state for run in study.runs)),
+        warnings=_warnings(study, best),
+        best=best,
+        best_by_udr=by_udr,
+        udr_missing=None if by_udr else udr_missing or NOT_COMPARED,
+        by_setting=[
+            SettingSummary(
+                setting=dict(setting),
+                objective=runs[0].objective,
+                runs=len(runs),
+                columns=_described(study, runs),
+            )
+            for setting, runs in study.settings.items()
+        ],
+        by_value=[
+            ValueSummary(path=path, value=value, runs=len(runs), columns=_described(study, runs))
+            for path in study.paths
+            if path != SEED
+            for value, runs in _by_value(study, path)
+        ],
+        correlations=correlations(study),
+        variance={name: _variance(study, name) for name in study.score_columns},
+    )
+
+
+def describe(values: Sequence[float]) -> Description:
+    """Finite values, described; a number too large for a float is null."""
+    n = len(values)
+    if n == 0:
+        return Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.asarray(values, dtype=np.float64)
+        mean, std = float(found.mean()), float(found.std(ddof=1)) if n > 1 else math.nan
+        half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan
+    ends = (mean - half, mean + half)
+    return Description(
+        n=n,
+        mean=_finite(mean),
+        median=_finite(statistics.median(values)),
+        std=_finite(std),
+        ci95=ends if all(map(math.isfinite, ends)) else None,
+        low=min(values),
+        high=max(values),
+    )
+
+
+def correlations(study: Study) -> Correlations:
+    """Rank correlations between all columns, each over the runs that have both."""
+    names = list(study.columns)
+    table = np.array(
+        [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
+    ).reshape(len(study.runs), len(names))
+    there = ~np.isnan(table)
+    pairs = there.T.astype(int) @ there.astype(int)
+    matrix: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for i in range(len(names)):
+        for j in range(i, len(names)):
+            both = there[:, i] & there[:, j]
+            matrix[i][j] = matrix[j][i] = spearman(table[both, i], table[both, j])
+    return Correlations(
+        columns=names,
+        matrix=matrix,
+        pairs=pairs.tolist(),
+        higher_is_better=[study.columns[name].higher_is_better for name in names],
+    )
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
+    if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    # Rounding may pass 1 by a little.
+    return min(1.0, max(-1.0, value))
+
+
+def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]:
+    return {name: describe(counted_values(runs, name)) for name in study.columns}
+
+
+def _by_value(study: Study, path: str) -> Iterable[tuple[Any, list[StudyRun]]]:
+    """The runs by their value, numbers in rising order where all are numbers."""
+    # True and 1 are equal, but not the same value.
+    grouped: dict[tuple[bool, Any], list[StudyRun]] = {}
+    for run in study.runs:
+        if path in run.swept:
+            value = run.swept[path]
+            grouped.setdefault((isinstance(value, bool), value), []).append(run)
+    found = [(value, runs) for (_, value), runs in grouped.items()]
+    if all(isinstance(value, int | float) for value, _ in found):
+        found.sort(key=lambda one: one[0])
+    return found
+
+
+def _variance(study: Study, column: str) -> VarianceShares | None:
+    runs = [run for run in study.runs if counted(run, column) is not None]
+    return variance_shares(
+        counted_values(runs, column), [run.objective for run in runs], [run.setting for run in runs]
+    )
+
+
+def _ranked(
+    values: Mapping[Setting, Sequence[float]], *, higher_is_better: bool
+) -> list[tuple[float, Setting]]:
+    """The settings that have values with their medians, the best first."""
+    medians = [(statistics.median(found), setting) for setting, found in values.items() if found]
+    return sorted(medians, key=lambda one: one[0], reverse=higher_is_better)
+
+
+def _best(study: Study, column: Column) -> BestSetting | None:
+    values = {
+        setting: counted_values(runs, column.name) for setting, runs in study.settings.items()
+    }
+    ranked = _ranked(values, higher_is_better=column.higher_is_better)
+    if not ranked:
+        return None
+    return BestSetting(
+        column=column.name,
+        higher_is_better=column.higher_is_better,
+        **_winner(ranked, values),
+    )
+
+
+def _best_by_udr(study: Study, udr: Mapping[str, float]) -> BestByUdr | None:
+    found = {
+        run.run_id: value
+        for run in study.runs
+        if (value := udr.get(run.run_id)) is not None and math.isfinite(value)
+    }
+    if not found:
+        return None
+    values = {
+        setting: [found[run.run_id] for run in runs if run.run_id in found]
+        for setting, runs in study.settings.items()
+    }
+    run_id = max(found, key=lambda one: found[one])
+    return BestByUdr(
+        **_winner(_ranked(values, higher_is_better=True), values),
+        run_id=run_id,
+        run_udr=found[run_id],
+        udr=found,
+    )
+
+
+def _winner(
+    ranked: Sequence[tuple[float, Setting]], values: Mapping[Setting, Sequence[float]]
+) -> dict[str, Any]:
+    median, setting = ranked[0]
+    seeds = len(values[setting])
+    runner_up = ranked[1] if len(ranked) > 1 else None
+    return {
+        "setting": dict(setting),
+        "median": median,
+        "seeds": seeds,
+        "enough_seeds": seeds >= ENOUGH_SEEDS,
+        "note": None if seeds >= ENOUGH_SEEDS else _too_few(seeds),
+        "runner_up": dict(runner_up[1]) if runner_up else None,
+        "runner_up_median": runner_up[0] if runner_up else None,
+    }
+
+
+def _too_few(seeds: int) -> str:
+    return (
+        f"It rests on {seeds} seed{'s' if seeds > 1 else ''}; at least {ENOUGH_SEEDS} are needed"
+        " before an order of settings means much."
+    )
+
+
+def _warnings(study: Study, best: Sequence[BestSetting]) -> list[str]:
+    runs = study.runs
+    going = [run for run in runs if run.state not in ENDED]
+    failed = [run for run in runs if run.state == "failed"]
+    cancelled = [run for run in runs if run.state == "cancelled"]
+    told = []
+    if going:
+        told.append(f"{_share(going, runs)} not ended yet and {_stand(going)} in no number.")
+    if failed:
+        reasons = _reasons(run.error or "no reason was recorded" for run in failed)
+        told.append(f"{_share(failed, runs)} failed and {_stand(failed)} in no number: {reasons}")
+    if cancelled:
+        told.append(
+            f"{_share(cancelled, runs)} been cancelled and {_stand(cancelled)} in no number."
+        )
+    done = [run for run in runs if run.state == SUCCEEDED]
+    if done and not study.score_columns:
+        told.append("No scores were asked for, so no setting is the best by one.")
+    for name in study.score_columns:
+        without = [run for run in done if counted(run, name) is None]
+        if without:
+            reasons = _reasons(
+                run.missing.get(name, "it was not asked for, or is not finite") for run in without
+            )
+            told.append(
+                f"{name} is missing from {len(without)} of the {len(done)} runs that succeeded:"
+                f" {reasons}"
+            )
+    few = _few_seeds(study)
+    if few:
+        told.append(few)
+    told += [warning for one in best if (warning := _within_null(study, one)) is not None]
+    return told
+
+
+def _share(some: Sequence[StudyRun], runs: Sequence[StudyRun]) -> str:
+    return f"{len(some)} of {len(runs)} runs {'has' if len(some) == 1 else 'have'}"
+
+
+def _stand(some: Sequence[StudyRun]) -> str:
+    return "stands" if len(some) == 1 else "stand"
+
+
+def _reasons(reasons: Iterable[str]) -> str:
+    """The commonest reason, and how many others there are, as the end of a sentence."""
+    ordered = Counter(reasons).most_common()
+    reason = ordered[0][0].strip().rstrip(".")
+    more = len(ordered) - 1
+    if not more:
+        return f"{reason}."
+    return f"{reason}; and {more} other reason{'s' if more > 1 else ''}."
+
+
+def _few_seeds(study: Study) -> str | None:
+    """Which settings have fewer seeds that succeeded than a median should rest on."""
+    seeds = [
+        count
+        for runs in study.settings.values()
+        if (count := len({run.seed for run in runs if run.state == SUCCEEDED}))
+    ]
+    few = [count for count in seeds if count < ENOUGH_SEEDS]
+    if not few:
+        return None
+    fewest, most = min(few), max(few)
+    told = str(fewest) if fewest == most else f"{fewest} to {most}"
+    return (
+        f"{len(few)} of {len(seeds)} settings {'rests' if len(few) == 1 else 'rest'} on {told}"
+        f" seed{'s' if most > 1 else ''}; at least {ENOUGH_SEEDS} are needed before an order of"
+        " settings means much."
+    )
+
+
+def _within_null(study: Study, best: BestSetting) -> str | None:
+    setting = tuple(best.setting.items())
+    null = pooled_null(study.settings[setting], best.column)
+    if null is None:
+        return None
+    mean, std = null
+    lead = (best.median - mean) * (1 if best.higher_is_better else -1)
+    if lead > CLEAR_OF_NULL * std:
+        return None
+    return (
+        f"The best median of {best.column}, {best.median:.3g} ({setting_name(setting)}), is within"
+        f" its null of {mean:.3g} ± {CLEAR_OF_NULL * std:.3g}: codes that know nothing of the"
+        " factors score as much."
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

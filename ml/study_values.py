@@ -1,0 +1,61 @@
+"""What of a study's runs counts: the numbers of those that succeeded, and their nulls."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from ml.metric import NullDistribution
+from ml.study import StudyRun
+
+ENOUGH_SEEDS = 5
+"""A median over fewer says little."""
+SUCCEEDED = "succeeded"
+CLEAR_OF_NULL = 2.0
+"""Deviations of a null between its mean and a score that says something."""
+
+
+def counted(run: StudyRun, column: str) -> float | None:
+    """The run's number if it is finite and the run succeeded: others stand in no mean."""
+    value = run.value(column) if run.state == SUCCEEDED else None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def counted_values(runs: Iterable[StudyRun], column: str) -> list[float]:
+    """The numbers of those runs that have one that counts, in their order."""
+    return [value for run in runs if (value := counted(run, column)) is not None]
+
+
+def pooled_null(runs: Iterable[StudyRun], column: str) -> tuple[float, float] | None:
+    """Mean and deviation of what a run of these, whichever it is, scores if it knows nothing.
+
+    The variance is the mean of the nulls' variances and the variance of their means together.
+    None where no run that counts has a null.
+    """
+    nulls: list[NullDistribution] = [
+        run.nulls[column]
+        for run in runs
+        if column in run.nulls and counted(run, column) is not None
+    ]
+    if not nulls:
+        return None
+    within = statistics.fmean(null.std**2 for null in nulls)
+    between = statistics.pvariance([null.mean for null in nulls])
+    return statistics.fmean(null.mean for null in nulls), math.sqrt(within + between)
+
+
+def plain(value: Any) -> str:
+    """A swept value as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "null" if value is None else str(value)
+
+
+def setting_name(setting: Iterable[tuple[str, Any]]) -> str:
+    """`objective.beta 4, model.latent_dim 10`."""
+    told = ", ".join(f"{path} {plain(value)}" for path, value in setting)
+    return told or "the only setting"

@@ -1,0 +1,164 @@
+"""How alike the codes of models are: a judgement of disentanglement without factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
+
+ACTIVE_NATS = 0.01
+"""Mean KL above which a latent counts."""
+ALPHA = 0.1
+"""Weight of the Lasso's penalty, in scikit-learn's convention (errors over twice the rows)."""
+SETTLED = 1e-5
+"""Coefficients have converged when none moves by more in a sweep."""
+MOST_SWEEPS = 1_000
+
+Similarity = Literal["lasso", "spearman"]
+
+
+@dataclass(frozen=True)
+class UdrModel:
+    """What a model made of images; the images are the same for all models that are compared."""
+
+    codes: np.ndarray
+    """(samples, latents)."""
+    kl: np.ndarray
+    """(samples, latents), in nats; NaN for an encoder that has no posterior."""
+
+
+def udr(models: Sequence[UdrModel], *, similarity: Similarity = "lasso") -> list[float | None]:
+    r"""Unsupervised Disentanglement Ranking: how alike each model is to the others.
+
+    Disentangled models are alike up to the order and the signs of their latents, and entangled
+    ones are each entangled in their own way. With :math:`R_{ij}` the similarity of latent i of
+    another model and latent j of this one,
+
+    .. math::
+        \frac{1}{2} \left[ \operatorname{mean}_j \frac{\max_i R_{ij}^2}{\sum_i R_{ij}}
+        + \operatorname{mean}_i \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} \right]
+
+    is the likeness of the pair, and a model's value is the median over the other models. In
+    [0, 1] for nearly all codes, higher is better.
+
+    Latents are standardised. With `lasso`, R is the size of the coefficients that predict each
+    latent of this model from all of the other's (alpha 0.1, so that equal and uncorrelated
+    latents reach 0.9 at most); with `spearman`, of the rank correlation.
+
+    Latents with a mean KL of at most 0.01 nats take no part, neither as rows nor as columns: the
+    means are over the others, so that unused latents cost nothing. Without a KL all that vary take
+    part. Terms without any similarity count as 0, and so does a pair of which one model uses no
+    latent, where the published code fails.
+
+    Returns:
+        One value a model; None for a model whose codes are not finite, which is left out of the
+        others' medians, and where there is no other model.
+
+    References:
+        Duan et al., 2020, https://arxiv.org/abs/1905.12614
+    """
+    finite = [bool(np.isfinite(model.codes).all()) for model in models]
+    used = [
+        _standardised(model) for model, is_finite in zip(models, finite, strict=True) if is_finite
+    ]
+    if len(used) < 2:
+        return [None] * len(models)
+    # Products this small take several times as long on many threads.
+    with threadpool_limits(1, user_api="blas"):
+        pairs = _likeness(used, similarity)
+    values = iter(np.median(_without_diagonal(pairs), axis=0))
+    return [float(next(values)) if fit else None for fit in finite]
+
+
+def pair_likeness(similarity: np.ndarray) -> float:
+    """Likeness of two models by the similarity (latents of one, latents of the other).
+
+    1 for an identity, 1 / latents where all are alike, 0 where nothing is or there is no latent.
+    """
+    if similarity.size == 0:
+        return 0.0
+    ends = []
+    for axis in (0, 1):
+        sums = similarity.sum(axis=axis)
+        peaks = similarity.max(axis=axis) ** 2
+        ends.append(_over(peaks, sums).mean())
+    return float(np.mean(ends))
+
+
+def lasso_coefficients(
+    gram: np.ndarray, products: np.ndarray, *, alpha: float = ALPHA
+) -> np.ndarray:
+    r"""Weights W (inputs, targets) that minimise, for each target y of the inputs X,
+
+    .. math:: \frac{1}{2n} \lVert y - X w \rVert^2 + \alpha \lVert w \rVert_1
+
+    from `gram` X'X / n and `products` X'y / n, by descent along one coordinate after another, for
+    all targets at once.
+    """
+    weights = np.zeros_like(products)
+    left = np.arange(products.shape[1])
+    inputs = np.flatnonzero(gram.diagonal() > 0)
+    for _ in range(MOST_SWEEPS):
+        moving, targets = weights[:, left], products[:, left]
+        before = moving.copy()
+        for k in inputs:
+            # What the other inputs leave to input k, shrunk towards 0 by alpha.
+            rest = targets[k] - gram[k] @ moving + gram[k, k] * moving[k]
+            moving[k] = np.sign(rest) * np.maximum(np.abs(rest) - alpha, 0) / gram[k, k]
+        weights[:, left] = moving
+        left = left[np.abs(moving - before).max(axis=0, initial=0) > SETTLED]
+        if not left.size:
+            break
+    return weights
+
+
+def _standardised(model: UdrModel) -> np.ndarray:
+    """The active latents with mean 0 and deviation 1 (0 where they are constant)."""
+    codes = model.codes.astype(np.float64)
+    kl = model.kl.mean(axis=0)
+    active = np.ptp(codes, axis=0) > 0 if np.isnan(kl).all() else kl > ACTIVE_NATS
+    centred = codes[:, active] - codes[:, active].mean(axis=0)
+    deviation = centred.std(axis=0)
+    return _over(centred, deviation)
+
+
+def _likeness(models: Sequence[np.ndarray], similarity: Similarity) -> np.ndarray:
+    """(models, models): of each row's model, as the predictor, to each column's."""
+    columns = models if similarity == "lasso" else [_ranks(codes) for codes in models]
+    whole = np.concatenate(columns, axis=1)
+    ends = np.cumsum([codes.shape[1] for codes in columns])[:-1]
+    found = []
+    for codes in columns:
+        of_all = codes.T @ whole / len(whole)
+        if similarity == "lasso":
+            of_all = lasso_coefficients(codes.T @ codes / len(codes), of_all)
+        found.append([pair_likeness(np.abs(part)) for part in np.split(of_all, ends, axis=1)])
+    return np.array(found)
+
+
+def _ranks(codes: np.ndarray) -> np.ndarray:
+    """Ranks with mean 0 and deviation 1: their products are Spearman's correlations.
+
+    A constant latent has correlation 0 with all, where the published code takes NaN, which spoils
+    the whole pair.
+    """
+    ranks = rankdata(codes, axis=0) if codes.size else codes
+    centred = ranks - ranks.mean(axis=0)
+    deviation = centred.std(axis=0)
+    return _over(centred, deviation)
+
+
+def _over(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """values / sizes, and 0 where the size is 0."""
+    shares: np.ndarray = np.divide(values, sizes, out=np.zeros_like(values), where=sizes > 0)
+    return shares
+
+
+def _without_diagonal(pairs: np.ndarray) -> np.ndarray:
+    """(models - 1, models): each column without the model's likeness to itself."""
+    count = len(pairs)
+    return pairs.T[~np.eye(count, dtype=bool)].reshape(count, count - 1).T
