@@ -81,12 +81,13 @@ class Pinned(StoreError):
 
 
 class NotTrained(StoreError):
-    """A run has no trained model yet, and nothing of it can be evaluated by itself."""
+    """A run has no trained model yet, and nothing that needs one can be done with it."""
 
     def __init__(self, run_id: str, state: str) -> None:
         super().__init__(
-            f"The run {run_id} is {state} and not trained; an evaluation by itself needs a "
-            "trained model. Wait for the training, or cancel or resume the run as a whole."
+            f"The run {run_id} is {state} and not trained; an evaluation by itself, a picture and"
+            " whatever else is made of a model need a trained one. Wait for the training, or cancel"
+            " or resume the run as a whole."
         )
         self.run_id = run_id
         self.state = str(state)

@@ -111,6 +111,16 @@ def finish_evaluation(
         settle(session, [claim.run_id])
 
 
+def keep_artifacts(database: Database, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
+    """Make files known as the run's while the job goes on.
+
+    Raises:
+        LeaseLost: if the job is no longer this worker's; nothing was written.
+    """
+    with _holding(database, claim) as (session, _):
+        _add_artifacts(session, claim, artifacts)
+
+
 def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
     """End the job with the error `{type, message, advice}` that stopped it.
 

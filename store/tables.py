@@ -130,6 +130,8 @@ class Run(Base):
     course_id: Mapped[str | None] = mapped_column(index=True)
     #: `{run, step}` from which it has gone on; that run may be gone.
     origin: Mapped[dict[str, Any] | None]
+    #: What people call its latents, by number.
+    latent_names: Mapped[dict[str, Any] | None]
 
 
 class Evaluation(Base):

@@ -23,6 +23,7 @@ from store.queries.results import (
     scores_of_evaluation,
 )
 from store.queries.runs import Attempt, Run, attempts, run, runs, spec_of
+from store.queries.study import PlaceResult, RankedScore, place_results, scores_on
 from store.queries.usage import Usage, usage
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Experiment",
     "ExperimentRun",
     "File",
+    "PlaceResult",
+    "RankedScore",
     "Read",
     "Run",
     "Score",
@@ -49,11 +52,13 @@ __all__ = [
     "experiment_runs",
     "experiments",
     "last_position",
+    "place_results",
     "read_on",
     "run",
     "runs",
     "scores",
     "scores_of_evaluation",
+    "scores_on",
     "spec_of",
     "usage",
 ]

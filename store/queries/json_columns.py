@@ -1,13 +1,24 @@
-"""Experiments by what lies in JSON columns: tags, and the values of a sweep."""
+"""What lies in JSON columns: tags, the values of a sweep, documents without their largest part."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, select, true
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store import tables
 
@@ -29,3 +40,12 @@ def has_swept(session: Session, values: Mapping[str, Any]) -> ColumnElement[bool
     # json_extract gives 1 and 0 for true and false, as the driver does.
     each = (func.json_extract(swept, f'$."{path}"') == value for path, value in values.items())
     return and_(true(), *each)
+
+
+def without_key(
+    session: Session, column: ColumnElement[Any] | InstrumentedAttribute[Any], key: str
+) -> ColumnElement[Any]:
+    """An object without one of its keys, which is then not read."""
+    if session.get_bind().dialect.name == "postgresql":
+        return type_coerce(cast(column, JSONB).op("-")(literal(key, Text)), JSONB)
+    return type_coerce(func.json_remove(column, f"$.{key}"), JSON)

@@ -96,6 +96,8 @@ class Run:
     pinned: bool
     #: `{run, step}` from which it has gone on; that run may be gone.
     origin: dict[str, Any] | None
+    #: What people call its latents, by number.
+    latent_names: dict[str, str]
 
 
 def run(database: Database, id: str) -> Run:
@@ -272,4 +274,5 @@ def _run(
         experiments=experiments,
         pinned=run.pinned,
         origin=run.origin,
+        latent_names=run.latent_names or {},
     )
