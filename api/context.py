@@ -10,8 +10,10 @@ from fastapi import Depends, Request
 
 from api.event_hub import EventHub
 from api.hints import Hints
+from api.kept_pictures import KeptPictures
 from api.seen import Seen
 from api.settings import ApiSettings
+from api.trained import TrainedModels
 from store.database import Database
 from store.objects import ObjectFolder
 from store.settings import Settings
@@ -32,9 +34,12 @@ class Context:
     """Whether requests come from this machine alone, and say themselves who sends them."""
     checking: CapacityLimiter
     """Holds whoever checks an upload's arrays, which takes memory."""
+    trained: TrainedModels
 
     seen: Seen = field(default_factory=Seen)
     """The queues as they were worked out last."""
+    pictures: KeptPictures = field(default_factory=KeptPictures)
+    """Drawn on demand."""
 
     @property
     def limits(self) -> Limits:

@@ -197,6 +197,9 @@ class RunRecord(Document):
     history: list[dict[str, Any]] | None = None
     """Once trained: each stretch of training with the step it began at, device, model, threads,
     library versions, width of the cohort and place in it. Equal ones give equal bits."""
+    final: dict[str, float] | None = None
+    """Once trained: where the curves ended, each the mean of its last twentieth; reconstruction and
+    KL are of the rows of its first evaluation."""
     precision: str | None = None
     """Once trained."""
     width: int | None = None
@@ -243,6 +246,8 @@ class Run(Document):
     """Whether it stays when the experiments that hold it are deleted."""
     origin: Origin | None
     """The end of another run that it goes on from; null when it began anew."""
+    latent_names: dict[str, str]
+    """What people call its latents, by number; not all have a name."""
     links: dict[str, str]
 
 
@@ -333,6 +338,9 @@ def experiment_document(
         links={
             "self": here,
             "runs": f"/v1/runs?experiment={found.id}",
+            "results": f"{here}/results",
+            "summary": f"{here}/summary",
+            "report": f"{here}/report.html",
             **{verb: f"{here}/{verb}" for verb in EXPERIMENT_VERBS},
         },
     )
@@ -364,6 +372,7 @@ def run_document(
         experiments=found.experiments,
         pinned=found.pinned,
         origin=found.origin and Origin.model_validate(found.origin),
+        latent_names=found.latent_names,
         links={
             "self": here,
             **{name: f"{here}/{name}" for name in (*names, *verbs)},

@@ -12,7 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.keys import IDEMPOTENCY_KEY
+from api.negotiation import NotAcceptable
+from api.plot_params import PlotOfAnother
 from api.problems import FieldProblem, problem
+from api.trained import TooBusy
+from ml.dataset import MissingFile, UnusableFile
+from ml.plot import NothingToDraw
 from ml.registry import UnknownComponent
 from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
 from store.away import DATABASE_AWAY, why_away
@@ -62,8 +67,11 @@ def install(app: FastAPI) -> None:
         ObjectGone: _object_gone,
         DamagedObject: _damaged,
         StorageTrouble: _storage,
+        MissingFile: _data_away,
+        UnusableFile: _data_away,
         OSError: _system,
         UnknownComponent: _unknown_component,
+        PlotOfAnother: _plot_of_another,
         WrongState: _wrong_state,
         NotTrained: _wrong_state,
         Pinned: _wrong_state,
@@ -72,6 +80,9 @@ def install(app: FastAPI) -> None:
         BadCursor: _bad_cursor,
         KeyOfAnother: _key_of_another,
         TooManyQueued: _too_many,
+        TooBusy: _too_busy,
+        NotAcceptable: _not_acceptable,
+        NothingToDraw: _nothing_to_draw,
         HTTPException: _http,
         **dict.fromkeys(DATABASE_AWAY, _database),
         Exception: _unexpected,
@@ -110,6 +121,10 @@ def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
+def _plot_of_another(_: Request, error: PlotOfAnother) -> Response:
+    return problem(HTTPStatus.NOT_FOUND, str(error))
+
+
 def _wrong_state(_: Request, error: StoreError) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
@@ -131,6 +146,25 @@ def _too_many(_: Request, error: TooManyQueued) -> Response:
     return problem(
         HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(HEALING_SECONDS)}
     )
+
+
+def _too_busy(_: Request, error: TooBusy) -> Response:
+    return problem(
+        HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
+    )
+
+
+def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
+    return problem(HTTPStatus.NOT_ACCEPTABLE, str(error))
+
+
+def _nothing_to_draw(_: Request, error: NothingToDraw) -> Response:
+    return problem(HTTPStatus.CONFLICT, str(error))
+
+
+def _data_away(_: Request, error: MissingFile | UnusableFile) -> Response:
+    logger.error("%s", error)
+    return _try_later(False, f"The data set cannot be read at the moment: {error}.")
 
 
 def _http(request: Request, error: HTTPException) -> Response:

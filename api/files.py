@@ -81,7 +81,7 @@ def serve_file(request: Request, here: Context, found: Artifact, *, immutable: b
     etag = f'"{found.sha256}"'
     age = "public, max-age=31536000, immutable" if immutable else "no-cache"
     headers = {"ETag": etag, "Cache-Control": age, "X-Content-Type-Options": "nosniff"}
-    if _matches(request.headers.get("if-none-match"), etag):
+    if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     # Says that it is gone or damaged before a header is sent.
     path = here.objects.path(found.sha256)
@@ -116,7 +116,8 @@ def _check(
     open_recorded(database, objects, sha256).close()
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether an If-None-Match header has this ETag."""
     if if_none_match is None:
         return False
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]

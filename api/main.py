@@ -25,12 +25,17 @@ from api.routes import (
     evaluations,
     events,
     experiments,
+    export,
     health,
+    plots,
     queue,
     runs,
+    studies,
+    uses,
     workers,
 )
 from api.settings import ApiSettings
+from api.trained import TrainedModels
 from store.database import Database
 from store.objects import ObjectFolder
 from store.settings import Settings, settings
@@ -48,16 +53,17 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Training needs the cores more than whatever the service decodes.
         torch.set_num_threads(1)
-        database = Database(known.database_url)
+        database, objects = Database(known.database_url), ObjectFolder(known.objects)
         app.state.context = Context(
             database,
-            ObjectFolder(known.objects),
+            objects,
             Hints(known.broker_url),
             limits or ApiSettings(),
             known,
             hub=EventHub(database),
             trusts_users=is_loopback(host),
             checking=CapacityLimiter(1),
+            trained=TrainedModels(database, objects),
         )
         yield
         database.dispose()
@@ -73,6 +79,10 @@ def create_app(
     for resource in (
         experiments,
         runs,
+        plots,
+        studies,
+        export,
+        uses,
         evaluations,
         queue,
         workers,

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.documents import Experiment, Plan
 from api.keys import REPLAYED
+from api.latent_names import RunChange
 from api.problems import MEDIA_TYPE, Problem
 from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
 from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
@@ -80,6 +81,16 @@ FORK_BODY: dict[str, Any] = {
         "application/json": {
             "schema": Fork.model_json_schema(),
             "example": {"steps": 600_000, "changes": {"objective.beta": 8}},
+        }
+    },
+}
+
+RUN_CHANGE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": RunChange.model_json_schema(),
+            "example": {"latent_names": {"0": "smile", "3": "fringe"}},
         }
     },
 }
@@ -179,6 +190,15 @@ ANSWERS_AN_EXPERIMENT: dict[str, Any] = {
     "responses": EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
 }
 """What routes have that `api.posting` answers."""
+
+USES_A_MODEL: dict[int | str, dict[str, Any]] = {
+    **UNREADABLE,
+    406: {"description": "The Accept header takes none of the media types there are.", **_PROBLEM},
+    429: {
+        "description": "The service works for others at the moment; Retry-After says when to try.",
+        **_PROBLEM,
+    },
+}
 
 NO_ROOM: dict[int | str, dict[str, Any]] = {
     507: {"description": "The disk has no room for the file; nothing was changed.", **_PROBLEM},

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import AwareDatetime
@@ -74,6 +74,15 @@ def seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
+def _whole_query(request: Request) -> dict[str, str]:
+    """Every query parameter, for a route that knows only from its path which there are."""
+    return dict(request.query_params)
+
+
+WholeQuery = Annotated[dict[str, str], Depends(_whole_query)]
+"""A route that takes this refuses names that it does not know itself."""
+
+
 def only_known(request: Request) -> None:
     """Refuse parameters that a route does not read: a misspelt filter must not be passed over.
 
@@ -85,9 +94,11 @@ def only_known(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    known = list(dict.fromkeys(_parameters(route.dependant)))
-    expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
     given = request.query_params.multi_items()
+    known = list(dict.fromkeys(_parameters(route.dependant)))
+    if any(one.call is _whole_query for one in route.dependant.dependencies):
+        known = list(dict.fromkeys(name for name, _ in given))
+    expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
     names = Counter(name for name, _ in given)
     faults = [
         Fault(shown(name), shown(value), expected, nearest(name, known))
@@ -95,7 +106,7 @@ def only_known(request: Request) -> None:
         if name not in known
     ]
     faults += [
-        Fault(name, shown(request.query_params.getlist(name)), "a single value")
+        Fault(shown(name), shown(request.query_params.getlist(name)), "a single value")
         for name in known
         if names[name] > 1
     ]

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from heddle import cli_control, cli_files, cli_queue
+from heddle import (
+    cli_control,
+    cli_export,
+    cli_files,
+    cli_pictures,
+    cli_queue,
+    cli_results,
+    cli_uses,
+)
 from heddle.cli_work import (
     echo_content,
     find_runs,
@@ -239,7 +247,15 @@ def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None
                 click.echo("".join(f"{path}\n" for path in paths), nl=False)
 
 
-for command in cli_queue.COMMANDS + cli_control.COMMANDS + cli_files.COMMANDS:
+for command in (
+    *cli_queue.COMMANDS,
+    *cli_results.COMMANDS,
+    *cli_pictures.COMMANDS,
+    *cli_control.COMMANDS,
+    *cli_files.COMMANDS,
+    *cli_export.COMMANDS,
+    *cli_uses.COMMANDS,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

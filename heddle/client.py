@@ -15,7 +15,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -201,6 +201,30 @@ class Client:
     def evaluation(self, evaluation_id: str) -> Evaluation:
         return Evaluation(self, self.get(f"/v1/evaluations/{evaluation_id}"))
 
+    def leaderboard(
+        self,
+        dataset: str,
+        *,
+        metric: str | None = None,
+        objective: str | None = None,
+        limit: int = 20,
+    ) -> list[dict[str, Any]]:
+        """Everything on a data set ranked, a table for each number that compares.
+
+        Args:
+            dataset: its name.
+            metric: only this metric's numbers.
+            objective: only runs with this objective.
+            limit: settings a table.
+
+        Raises:
+            HeddleError: 422 for a name that is not known.
+        """
+        given = {"dataset": dataset, "metric": metric, "objective": objective, "limit": limit}
+        asked: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        items: list[dict[str, Any]] = self.get("/v1/leaderboard", **asked).json()["items"]
+        return items
+
     def iterate(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all its pages."""
         while True:
@@ -235,14 +259,26 @@ class Client:
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def post(self, path: str, document: Any = None) -> httpx.Response:
+    def post(
+        self,
+        path: str,
+        document: Any = None,
+        *,
+        files: Sequence[tuple[str, tuple[str | None, bytes]]] = (),
+        accept: str = "*/*",
+        **params: Any,
+    ) -> httpx.Response:
         """A POST, sent once: only a connection that was never made is tried again.
+
+        It sends the document, or in its place `files`: parts of a form, (part, (file name or
+        None, content)). `accept` names the media type that is wanted, where there are several.
 
         Raises:
             HeddleError: what the server answered, when it is not a success.
             ServerUnreachable: when there is no answer.
         """
-        return self._send(path, json=document)
+        content = {"files": list(files)} if files else {"json": document}
+        return self._send(path, params=params, headers={"Accept": accept}, **content)
 
     def ask(
         self, path: str, document: Any, *, key: str | None = None, priority: int = 0

@@ -28,7 +28,7 @@ def fetch_artifact(client: Client, artifact: Mapping[str, Any], folder: Path) ->
         DownloadDamaged: when the bytes do not have the artifact's digest.
         HeddleError: when its name would lead out of the folder.
     """
-    target = _inside(folder, str(artifact["name"]))
+    target = inside(folder, str(artifact["name"]))
     digest = str(artifact["sha256"])
     if target.is_file() and _sha256(target) == digest:
         return target
@@ -44,11 +44,13 @@ def fetch_artifact(client: Client, artifact: Mapping[str, Any], folder: Path) ->
     return target
 
 
-def fetch_file(client: Client, path: str, target: Path) -> Path:
+def fetch_file(
+    client: Client, path: str, target: Path, params: Mapping[str, str] | None = None
+) -> Path:
     """Whatever a path serves now, as a file; an existing one is replaced in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    response = client.get(path)
+    response = client.get(path, **(params or {}))
     part.write_bytes(response.content)
     part.replace(target)
     return target
@@ -95,10 +97,15 @@ def _stream_rest(client: Client, path: str, part: Path, have: int) -> bool:
     return True
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
+    """Where a file that the server names belongs in a folder.
+
+    Raises:
+        HeddleError: when its name would lead out of the folder.
+    """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-        raise HeddleError(f"Got an artifact named {name!r}, expected a name inside its folder")
+        raise HeddleError(f"Got a file named {name!r}, expected a name inside its folder")
     return folder.joinpath(*parts)
 
 

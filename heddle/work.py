@@ -11,6 +11,9 @@ import httpx
 
 from heddle.download import fetch_artifact, fetch_file
 from heddle.errors import HeddleError, ServerUnreachable
+from heddle.pictures import fetch_plot
+from heddle.unpack import unpack
+from heddle.uses import Uses
 
 if TYPE_CHECKING:
     from heddle.client import Client
@@ -218,6 +221,39 @@ class Experiment(_Asked, _Trained):
             raise ExperimentFailed(self)
         return self
 
+    def results(self) -> list[dict[str, Any]]:
+        """One tidy row a run, in the order of the sweep, as `pandas.DataFrame` takes them.
+
+        Each holds run_id, state, train_id, what was swept by its path, every score (`mig`,
+        `dci.disentanglement`), where training curves ended (`final.loss`), and error.
+        """
+        rows: list[dict[str, Any]] = self._client.get(f"{self._path}/results").json()["items"]
+        return rows
+
+    def summary(self, *, udr: bool = True) -> dict[str, Any]:
+        """What the sweep came to: by setting and by value, what goes with what, what is best.
+
+        Without `udr` models are not compared, which reads their codes.
+        """
+        asked = {} if udr else {"udr": "false"}
+        summary: dict[str, Any] = self._client.get(f"{self._path}/summary", **asked).json()
+        return summary
+
+    def plot(self, name: str, path: str | Path, **params: Any) -> Path:
+        """Fetch a plot of its runs by name as a file, PNG or SVG by the suffix of the path.
+
+        `params` are what the catalogue lists for the plot, as in `x="objective.beta", log_x=True`.
+
+        Raises:
+            ValueError: the path ends otherwise.
+            HeddleError: 409 while there is nothing to draw, 422 for params that are none.
+        """
+        return fetch_plot(self._client, self._path, name, path, params)
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Fetch its report: one HTML file that asks nothing of the network."""
+        return fetch_file(self._client, f"{self._path}/report.html", Path(path))
+
 
 class Evaluation(_Asked):
     """Scores of a file of codes or of a run, as the server last told."""
@@ -255,7 +291,7 @@ class Evaluation(_Asked):
         return self
 
 
-class Run(_Trained):
+class Run(_Trained, Uses):
     """One model, trained under one spec and one seed, as the server last told."""
 
     _resource = "runs"
@@ -315,12 +351,37 @@ class Run(_Trained):
         """
         return [fetch_artifact(self._client, item, Path(folder)) for item in self.artifacts()]
 
-    def traversal(self, path: str | Path) -> Path:
-        """Fetch the latent traversal, a picture (`.png`) or an animation (`.gif`) by the suffix."""
-        suffix = Path(path).suffix.lower()
-        if suffix not in (".png", ".gif"):
-            raise ValueError(f"Got the file {path}, expected one ending in .png or .gif")
-        return fetch_file(self._client, f"/v1/runs/{self.id}/traversal{suffix}", Path(path))
+    def export(self, folder: str | Path) -> list[Path]:
+        """Fetch it as a folder that needs no Heddle: weights, loader, codes, scores, README.
+
+        Raises:
+            HeddleError: 409 when it is not trained yet.
+        """
+        content = self._client.get(f"/v1/runs/{self.id}/folder.zip").content
+        return unpack(content, Path(folder))
+
+    def traversal(self, path: str | Path, **params: Any) -> Path:
+        """Fetch the latent traversal, a picture (`.png`, `.svg`) or a film (`.gif`) by the suffix.
+
+        `params` are those of the plot `traversal` in the catalogue, as in
+        `span="deviations", extent=3, latents=[0, 3], image=17, frames=21`.
+        """
+        return self.plot("traversal", path, **params)
+
+    def plot(self, name: str, path: str | Path, **params: Any) -> Path:
+        """Fetch a plot of it by name as a file; see `Experiment.plot`.
+
+        The traversal and the training_film come as a GIF as well.
+        """
+        return fetch_plot(self._client, self._path, name, path, params)
+
+    def name_latents(self, names: Mapping[int, str]) -> Self:
+        """Call its latents by these names, which pictures show, and the others by none.
+
+        Returns itself.
+        """
+        document = {"latent_names": {str(latent): name for latent, name in names.items()}}
+        return self._take(self._client.patch(self._path, document))
 
     def log(self, tail: int | None = None) -> str:
         """What workers logged of it, the last `tail` lines or all."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 
 from api.documents import Document
+from ml.plot import Plot
 from ml.registry import components
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
@@ -35,6 +36,8 @@ class Entry(Document):
     """JSON Schema of its parameters."""
     source: str
     """The module that defines it."""
+    of: Literal["run", "study", "dataset"] | None
+    """What a plot is a picture of; null for all but plots."""
 
 
 @router.get("", operation_id="get_catalog")
@@ -52,6 +55,7 @@ def _entries(kind: str) -> list[Entry]:
             version=component.version,
             params_schema=component.model_json_schema(),
             source=component.__module__,
+            of=component.of if issubclass(component, Plot) else None,
         )
         for name, component in components(kind).items()
     ]

@@ -1,4 +1,4 @@
-"""Runs: their state, scores, curves, pictures and files."""
+"""Runs: their state, scores, curves and files."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from api.documents import (
     run_document,
 )
 from api.files import file_route, serve_file
+from api.latent_names import asked_names
 from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.long_poll import until_run_ended
 from api.openapi import (
@@ -32,6 +33,7 @@ from api.openapi import (
     CLONE_BODY,
     EXTEND_BODY,
     FORK_BODY,
+    RUN_CHANGE_BODY,
     RUN_EVALUATION_BODY,
     UNREADABLE,
 )
@@ -42,11 +44,11 @@ from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, 
 from api.record import full_record
 from api.routes.evaluations import asked_document
 from api.waiting import waiting
-from ml.registry import find
 from store import cancel, queries
 from store.curves import Curves, curves
 from store.delete import pin_run
 from store.evaluations import evaluate_run
+from store.label import name_latents
 from store.log import log_of_run
 from store.states import RunState
 from store.troubles import troubles
@@ -107,6 +109,19 @@ def index(
 @router.get("/{id}", operation_id="get_run", dependencies=[until_run_ended])
 def show(id: str, here: Here) -> Run:
     """One run: state, progress, why it waits or failed, and what its numbers depend on."""
+    return _document(here, queries.run(here.database, id))
+
+
+@router.patch(
+    "/{id}",
+    operation_id="update_run",
+    responses=UNREADABLE,
+    openapi_extra={"requestBody": RUN_CHANGE_BODY},
+)
+def rename(id: str, body: JsonBody, here: Here) -> Run:
+    """Call its latents by these names, which pictures show, and the others by none."""
+    latents = int(queries.spec_of(here.database, id)["model"]["latent_dim"])
+    name_latents(here.database, id, asked_names(body, latents))
     return _document(here, queries.run(here.database, id))
 
 
@@ -271,22 +286,9 @@ def artifacts(id: str, here: Here) -> Page[Artifact]:
     return Page(items=[artifact_document(one) for one in queries.artifacts(here.database, id)])
 
 
-@file_route(router, "/{id}/traversal.png", "traversal")
-def traversal(id: str, here: Here, request: Request) -> Response:
-    """Images decoded while one latent moves and the others stay, a row a latent."""
-    return _named(here, request, id, "traversal.png")
-
-
-@file_route(router, "/{id}/plots/{plot}.png", "plot")
-def plot(id: str, plot: str, here: Here, request: Request) -> Response:
-    """A picture of the run; the catalogue lists the plots."""
-    find("plot", plot)
-    return _named(here, request, id, f"{plot}.png")
-
-
 @file_route(router, "/{id}/codes.npz", "codes")
 def codes(id: str, here: Here, request: Request) -> Response:
-    """Codes and factors of the rows of its first evaluation, as numpy arrays."""
+    """Codes (`mean`) and factors of the rows of its first evaluation: numpy arrays to cluster."""
     return _named(here, request, id, "codes.npz")
 
 

@@ -286,7 +286,7 @@ def test_where_nothing_is_the_path_is_told(shared: Service, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("DELETE", "/v1/experiments", "GET, POST"),
-        ("PUT", "/v1/runs/x", "GET"),
+        ("PUT", "/v1/runs/x", "GET, PATCH"),
         ("GET", "/v1/runs/x/cancel", "POST"),
         ("POST", "/v1/artifacts/" + "0" * 64, "GET, HEAD"),
         ("OPTIONS", "/v1/runs", "GET"),

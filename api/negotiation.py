@@ -1,0 +1,57 @@
+"""Which of several media types a client wants, by its Accept header (RFC 9110, 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from fastapi import Request
+
+Kind = TypeVar("Kind", bound=str)
+
+
+class NotAcceptable(Exception):
+    """A client takes none of the media types that there are."""
+
+    def __init__(self, accepted: str, offered: Iterable[str]) -> None:
+        super().__init__(f"The Accept header asks for {accepted!r}; there is {', '.join(offered)}.")
+
+
+def best_match(request: Request, offered: Mapping[Kind, str]) -> Kind:
+    """The kind whose media type the client likes best, the first of those it likes as much.
+
+    `offered` is kind to media type, the default first.
+
+    Raises:
+        NotAcceptable: if it takes none of them.
+    """
+    accepted = request.headers.get("accept", "*/*")
+    ranges = [_range(part) for part in accepted.split(",") if part.strip()]
+    liked = {kind: _quality(media, ranges) for kind, media in offered.items()}
+    best = max(liked, key=lambda kind: liked[kind])
+    if liked[best] == 0:
+        raise NotAcceptable(accepted[:200], offered.values())
+    return best
+
+
+def _range(part: str) -> tuple[str, float]:
+    media, *params = (piece.strip() for piece in part.split(";"))
+    quality = 1.0
+    for param in params:
+        name, _, value = param.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                quality = min(1.0, max(0.0, float(value)))
+            except ValueError:
+                quality = 0.0
+    return media.lower(), quality
+
+
+def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
+    """By the most special range that the media type lies in."""
+    family = media.partition("/")[0]
+    for wanted in (media, f"{family}/*", "*/*"):
+        qualities = [quality for given, quality in ranges if given == wanted]
+        if qualities:
+            return max(qualities)
+    return 0.0

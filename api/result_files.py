@@ -1,0 +1,50 @@
+"""Rows of results as files that other programs read: CSV and Parquet."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+Format = Literal["json", "csv", "parquet"]
+
+MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
+LARGEST_EXACT = 2**53
+"""Whole numbers up to this are exact as floats."""
+
+
+def to_file(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Format) -> bytes:
+    """Rows as a file, every digit kept; a column of values of several types is text."""
+    table = pa.table({name: _column([row[name] for row in rows]) for name in columns})
+    file = io.BytesIO()
+    if format == "csv":
+        pa.csv.write_csv(table, file)
+    else:
+        pa.parquet.write_table(table, file)
+    return file.getvalue()
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    types = {type(value) for value in values if value is not None}
+    if types == {bool}:
+        return pa.array(values, pa.bool_())
+    if types == {int} and all(value is None or abs(value) < 2**63 for value in values):
+        return pa.array(values, pa.int64())
+    if types <= {int, float} and all(
+        not isinstance(value, int) or abs(value) <= LARGEST_EXACT for value in values
+    ):
+        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,127 @@
+"""What sweeps came to, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+PLAIN = ("run_id", "state", "train_id", "error")
+
+
+def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a run: what was swept, its scores and ends of curves."""
+    names = [name for name in (rows[0] if rows else PLAIN[:2]) if name not in ("train_id", "error")]
+    table = _table("", names)
+    for row in rows:
+        _add_row(table, [_shown(row[name]) for name in names])
+    return table
+
+
+def summary_tables(summary: Mapping[str, Any]) -> RenderableType:
+    """The best first, then by setting, then where differences come from, then what to beware of."""
+    return Group(
+        _best(summary),
+        _by_setting(summary["by_setting"]),
+        _variance(summary["variance"]),
+        *(Text(f"! {warning}") for warning in summary["warnings"]),
+    )
+
+
+def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """One table for each number, with the reasons to trust a place or not."""
+    drawn: list[RenderableType] = []
+    for one in tables:
+        told = [f"{key}={_shown(value)}" for key, value in one["params"].items()]
+        order = "higher is better" if one["higher_is_better"] else "lower is better"
+        title = (
+            f"{one['name']}, {one['definition']} ({', '.join(told)}), codes: {one['codes']},"
+            f" {one['rows']:,} rows, {order}"
+        )
+        columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
+        table = _table(title, columns)
+        for entry in one["entries"]:
+            setting = ", ".join(
+                f"{path}={_shown(value)}"
+                for path, value in entry["setting"].items()
+                if path != "objective.name" and not path.startswith("dataset")
+            )
+            worst_to_best = f"{_shown(entry['worst'])} to {_shown(entry['best'])}"
+            _add_row(
+                table,
+                [
+                    str(entry["rank"]),
+                    _shown(entry["median"]),
+                    worst_to_best,
+                    f"{entry['seeds']}{'' if entry['enough_seeds'] else ' (few)'}",
+                    _shown(entry["null_mean"]),
+                    f"{entry['objective']} {setting}",
+                    entry["run_ids"][0],
+                ],
+            )
+        drawn.append(table)
+    return Group(*drawn) if drawn else Text("Nothing was scored on it yet.")
+
+
+def _best(summary: Mapping[str, Any]) -> Table:
+    table = _table("best setting, by the median over seeds", ["by", "setting", "median", "seeds"])
+    unlabelled = summary["best_by_udr"]
+    for one in [*summary["best"], *([unlabelled] if unlabelled else [])]:
+        column = one.get("column", "udr, without labels")
+        seeds = f"{one['seeds']}{'' if one['enough_seeds'] else ' (fewer than five)'}"
+        _add_row(table, [column, _setting(one["setting"]), _shown(one["median"]), seeds])
+    if not unlabelled:
+        table.caption = Text(f"No UDR: {summary['udr_missing']}")
+    return table
+
+
+def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:
+    columns = list(dict.fromkeys(name for one in settings for name in one["columns"]))
+    table = _table("median, and mean ± deviation, by setting", ["setting", "runs", *columns])
+    for one in settings:
+        cells = [_spread(one["columns"].get(name)) for name in columns]
+        _add_row(table, [_setting(one["setting"]), str(one["runs"]), *cells])
+    return table
+
+
+def _variance(shares: Mapping[str, Any]) -> Table:
+    columns = ["score", "objective", "hyperparameter", "seed"]
+    table = _table("share of a score's variance that is due to", columns)
+    for name, share in shares.items():
+        if share:
+            cells = [share["objective"], share["hyperparameter"], share["seed"]]
+            _add_row(table, [name, *("" if one is None else f"{one:.0%}" for one in cells)])
+    return table
+
+
+def _spread(found: Mapping[str, Any] | None) -> str:
+    if not found or found["median"] is None:
+        return ""
+    if found["std"] is None:
+        return _shown(found["median"])
+    return f"{_shown(found['median'])} ({_shown(found['mean'])} ± {found['std']:.2g})"
+
+
+def _setting(setting: Mapping[str, Any]) -> str:
+    return ", ".join(f"{path}={_shown(value)}" for path, value in setting.items()) or "the only one"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    for name in columns:
+        table.add_column(Text(name), overflow="fold")
+    return table
+
+
+def _add_row(table: Table, cells: Iterable[str]) -> None:
+    # Text, as a value may hold brackets that are no markup.
+    table.add_row(*(Text(cell) for cell in cells))
