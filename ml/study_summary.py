@@ -96,6 +96,9 @@ class BestSetting(_Document):
     """Whether they are five or more."""
     note: str | None
     """What to hold against it, where they are fewer."""
+    clear_of_null: bool | None
+    """Whether the median is more than two deviations better than codes that know nothing; null
+    where no run of the setting has a null."""
     runner_up: dict[str, Any] | None
     """The next best setting."""
     runner_up_median: float | None
@@ -276,8 +279,18 @@ def _best(study: Study, column: Column) -> BestSetting | None:
     return BestSetting(
         column=column.name,
         higher_is_better=column.higher_is_better,
+        clear_of_null=_clear_of_null(study, column, *ranked[0]),
         **_winner(ranked, values),
     )
+
+
+def _clear_of_null(study: Study, column: Column, median: float, setting: Setting) -> bool | None:
+    null = pooled_null(study.settings[setting], column.name)
+    if null is None:
+        return None
+    mean, std = null
+    lead = (median - mean) * (1 if column.higher_is_better else -1)
+    return lead > CLEAR_OF_NULL * std
 
 
 def _best_by_udr(study: Study, udr: Mapping[str, float]) -> BestByUdr | None:
@@ -400,12 +413,9 @@ def _few_seeds(study: Study) -> str | None:
 def _within_null(study: Study, best: BestSetting) -> str | None:
     setting = tuple(best.setting.items())
     null = pooled_null(study.settings[setting], best.column)
-    if null is None:
+    if null is None or best.clear_of_null:
         return None
     mean, std = null
-    lead = (best.median - mean) * (1 if best.higher_is_better else -1)
-    if lead > CLEAR_OF_NULL * std:
-        return None
     return (
         f"The best median of {best.column}, {best.median:.3g} ({setting_name(setting)}), is within"
         f" its null of {mean:.3g} ± {CLEAR_OF_NULL * std:.3g}: codes that know nothing of the"

@@ -145,3 +145,14 @@ def test_a_leaderboard_of_no_data_set_is_refused(
 ) -> None:
     [fault] = problem(service.get(f"/v1/leaderboard{query}"), 422)["errors"]
     assert (fault["path"], fault["nearest"]) == (path, nearest)
+
+
+def test_the_report_is_a_page_that_runs_nothing(service_on_each: Service) -> None:
+    path = swept(service_on_each)
+    answer = service_on_each.get(f"{path}/report.html")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    for row in service_on_each.json(f"{path}/results")["items"]:
+        assert row["run_id"] in answer.text
+    assert "the loss is NaN" in answer.text and "mig (higher is better)" in answer.text
+    assert service_on_each.get("/v1/experiments/exp_none/report.html").status_code == 404

@@ -52,6 +52,10 @@ def test_a_sweep_is_told_as_a_table_a_file_and_a_summary(
     document = json.loads(run(url, "summary", id, "--no-udr", "--json").output)
     assert document["best_by_udr"] is None and document["counts"]["failed"] == 1
 
+    page = tmp_path / "found.html"
+    assert run(url, "report", id, "--out", str(page)).exit_code == 0
+    assert id in page.read_text()
+
     board = run(url, "leaderboard", "digits")
     assert board.exit_code == 0 and "mig@1" in board.output and "beta_vae" in board.output
     nothing = run(url, "leaderboard", "dsprites")
