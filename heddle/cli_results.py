@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +91,20 @@ def leaderboard(
 
     Example: heddle leaderboard dsprites --metric mig
     """
+    asked: dict[str, Any] = {
+        "dataset": dataset,
+        "metric": metric,
+        "objective": objective,
+        "limit": limit,
+    }
     with connect(url) as client:
-        tables = client.leaderboard(dataset, metric=metric, objective=objective, limit=limit)
+        answer = client.get(
+            "/v1/leaderboard", **{key: value for key, value in asked.items() if value is not None}
+        )
     if as_json:
-        click.echo(json.dumps({"items": tables, "next_cursor": None}))
+        click.echo(answer.content)
     else:
-        console().print(leaderboard_tables(tables))
+        console().print(leaderboard_tables(answer.json()["items"]))
 
 
 COMMANDS = (results, summary, leaderboard)
