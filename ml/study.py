@@ -51,6 +51,23 @@ class Column:
     perfect: float | None
 
 
+class Setting(tuple[tuple[str, Any], ...]):
+    """Pairs of swept path and value; True and 1 are equal, but not the same setting."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Setting) and self._told() == other._told()
+
+    def __ne__(self, other: object) -> bool:
+        # That of tuples would find True and 1 equal.
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._told())
+
+    def _told(self) -> tuple[tuple[str, bool, Any], ...]:
+        return tuple((path, isinstance(value, bool), value) for path, value in self)
+
+
 @dataclass(frozen=True)
 class StudyRun:
     """A row: one run with its place in the sweep and its numbers."""
@@ -74,9 +91,9 @@ class StudyRun:
     beta_norm: float | None = None
 
     @property
-    def setting(self) -> tuple[tuple[str, Any], ...]:
+    def setting(self) -> Setting:
         """What was swept but the seed: equal for the runs that repeat each other."""
-        return tuple(item for item in self.swept.items() if item[0] != SEED)
+        return Setting(item for item in self.swept.items() if item[0] != SEED)
 
     def value(self, column: str) -> float | None:
         return self.values.get(column)
@@ -99,9 +116,9 @@ class Study:
         return [name for name, column in self.columns.items() if column.metric is not None]
 
     @property
-    def settings(self) -> dict[tuple[tuple[str, Any], ...], list[StudyRun]]:
+    def settings(self) -> dict[Setting, list[StudyRun]]:
         """The runs by their setting, in the order of the sweep."""
-        grouped: dict[tuple[tuple[str, Any], ...], list[StudyRun]] = defaultdict(list)
+        grouped: dict[Setting, list[StudyRun]] = defaultdict(list)
         for run in self.runs:
             grouped[run.setting].append(run)
         return dict(grouped)
@@ -204,14 +221,16 @@ def _variant(score: Score) -> tuple[Any, ...]:
 
 
 def _told(score: Score) -> dict[str, Any]:
-    params = {key: value for key, value in score.params.items() if key != "name"}
-    return {
-        **params,
+    common = {
         "codes": score.codes,
         "definition": score.definition,
         "rows": score.rows,
         "seed": score.seed,
     }
+    params = {key: value for key, value in score.params.items() if key != "name"}
+    # A metric may have a param of such a name, a seed of its own for instance.
+    apart = {f"params.{key}" if key in common else key: value for key, value in params.items()}
+    return apart | common
 
 
 def _names(scores: Iterable[Score]) -> dict[tuple[Any, ...], str]:
@@ -223,7 +242,10 @@ def _names(scores: Iterable[Score]) -> dict[tuple[Any, ...], str]:
     for (metric, number), variants in alike.items():
         keys = sorted({key for told in variants.values() for key in told})
         differing = [
-            key for key in keys if len({repr(told.get(key)) for told in variants.values()}) > 1
+            key
+            for key in keys
+            # No param is another variant than a param that is null.
+            if len({key in told and repr(told[key]) for told in variants.values()}) > 1
         ]
         for variant, told in variants.items():
             chosen = ",".join(f"{key}={told[key]}" for key in differing if key in told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,13 +11,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata, t
 
-from ml.study import SEED, Column, Study, StudyRun
+from ml.study import SEED, Column, Setting, Study, StudyRun
 from ml.study_values import (
     CLEAR_OF_NULL,
     ENOUGH_SEEDS,
     SUCCEEDED,
     counted,
     counted_values,
+    median,
     pooled_null,
     setting_name,
 )
@@ -28,8 +28,6 @@ FEWEST_PAIRS = 3
 """Runs between which a correlation is told."""
 ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
 NOT_COMPARED = "the models' codes were not compared."
-
-Setting = tuple[tuple[str, Any], ...]
 
 
 class _Document(BaseModel):
@@ -198,7 +196,7 @@ def describe(values: Sequence[float]) -> Description:
     return Description(
         n=n,
         mean=_finite(mean),
-        median=_finite(statistics.median(values)),
+        median=median(values),
         std=_finite(std),
         ci95=ends if all(map(math.isfinite, ends)) else None,
         low=min(values),
@@ -265,7 +263,7 @@ def _ranked(
     values: Mapping[Setting, Sequence[float]], *, higher_is_better: bool
 ) -> list[tuple[float, Setting]]:
     """The settings that have values with their medians, the best first."""
-    medians = [(statistics.median(found), setting) for setting, found in values.items() if found]
+    medians = [(median(found), setting) for setting, found in values.items() if found]
     return sorted(medians, key=lambda one: one[0], reverse=higher_is_better)
 
 
@@ -317,12 +315,12 @@ def _best_by_udr(study: Study, udr: Mapping[str, float]) -> BestByUdr | None:
 def _winner(
     ranked: Sequence[tuple[float, Setting]], values: Mapping[Setting, Sequence[float]]
 ) -> dict[str, Any]:
-    median, setting = ranked[0]
+    best, setting = ranked[0]
     seeds = len(values[setting])
     runner_up = ranked[1] if len(ranked) > 1 else None
     return {
         "setting": dict(setting),
-        "median": median,
+        "median": best,
         "seeds": seeds,
         "enough_seeds": seeds >= ENOUGH_SEEDS,
         "note": None if seeds >= ENOUGH_SEEDS else _too_few(seeds),
@@ -411,7 +409,7 @@ def _few_seeds(study: Study) -> str | None:
 
 
 def _within_null(study: Study, best: BestSetting) -> str | None:
-    setting = tuple(best.setting.items())
+    setting = Setting(best.setting.items())
     null = pooled_null(study.settings[setting], best.column)
     if null is None or best.clear_of_null:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ml.metric import NullDistribution
@@ -32,18 +32,31 @@ def pooled_null(runs: Iterable[StudyRun], column: str) -> tuple[float, float] | 
     """Mean and deviation of what a run of these, whichever it is, scores if it knows nothing.
 
     The variance is the mean of the nulls' variances and the variance of their means together.
-    None where no run that counts has a null.
+    None where no run that counts has a finite null, or they are too large for a float.
     """
     nulls: list[NullDistribution] = [
-        run.nulls[column]
+        null
         for run in runs
-        if column in run.nulls and counted(run, column) is not None
+        if (null := run.nulls.get(column)) is not None
+        and counted(run, column) is not None
+        and math.isfinite(null.mean)
+        and math.isfinite(null.std)
     ]
     if not nulls:
         return None
-    within = statistics.fmean(null.std**2 for null in nulls)
-    between = statistics.pvariance([null.mean for null in nulls])
-    return statistics.fmean(null.mean for null in nulls), math.sqrt(within + between)
+    try:
+        within = statistics.fmean(null.std**2 for null in nulls)
+        between = statistics.pvariance([null.mean for null in nulls])
+        return statistics.fmean(null.mean for null in nulls), math.sqrt(within + between)
+    except OverflowError:
+        return None
+
+
+def median(values: Sequence[float]) -> float:
+    """The median, also of values whose sum is too large for a float."""
+    low, high = statistics.median_low(values), statistics.median_high(values)
+    middle = (low + high) / 2
+    return middle if math.isfinite(middle) else low / 2 + high / 2
 
 
 def plain(value: Any) -> str:
