@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from ml.study import Column, Study, StudyRun
+from ml.study import Column, Setting, Study, StudyRun
 from ml.study_summary import (
     BestByUdr,
     BestSetting,
@@ -130,7 +130,10 @@ def setting_table(summary: StudySummary) -> SettingTable:
     rows = [
         SettingRow(
             setting_name(one.setting.items()),
-            [_cell(one.columns[name], best=best.get(name) == one.setting) for name in columns],
+            [
+                _cell(one.columns[name], best=name in best and _same(best[name], one.setting))
+                for name in columns
+            ],
         )
         for one in summary.by_setting[:MOST_SETTINGS]
     ]
@@ -260,8 +263,11 @@ def _overlap(one: Description, other: Description) -> bool:
 
 
 def _setting_of(summary: StudySummary, setting: Mapping[str, Any]) -> SettingSummary:
-    # Compared as text, as True and 1 are equal but not the same setting.
-    return next(one for one in summary.by_setting if repr(one.setting) == repr(setting))
+    return next(one for one in summary.by_setting if _same(one.setting, setting))
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return Setting(one.items()) == Setting(other.items())
 
 
 def _cell(told: Description, *, best: bool) -> Cell | None:

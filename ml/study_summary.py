@@ -96,7 +96,7 @@ class BestSetting(_Document):
     """What to hold against it, where they are fewer."""
     clear_of_null: bool | None
     """Whether the median is more than two deviations better than codes that know nothing; null
-    where no run of the setting has a null."""
+    where no run of the setting has a finite null."""
     runner_up: dict[str, Any] | None
     """The next best setting."""
     runner_up_median: float | None

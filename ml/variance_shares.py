@@ -60,9 +60,10 @@ def variance_shares(
         Locatello et al., 2019, section 5.3, https://arxiv.org/abs/1811.12359
     """
     found = np.asarray(values, dtype=np.float64)
-    if len(found) < 2 or np.ptp(found) == 0:
+    if len(found) < 2 or np.all(found == found[0]):
         return None
-    # Shares do not depend on the scale, and squares of large numbers might overflow.
+    # Shares do not depend on the scale, and sums and squares of large numbers might overflow.
+    found = np.ldexp(found, -int(np.frexp(np.abs(found).max())[1]))
     found = (found - found.mean()) / np.abs(found - found.mean()).max()
     nested = list(zip(objectives, settings, strict=True))
     by_objective, by_setting = _group_means(found, objectives), _group_means(found, nested)
