@@ -54,7 +54,9 @@ def show_matrix(
 
 def hundredths(value: float) -> str:
     """`.07`, without the zero that all numbers below one begin with; `1.00`, `-.07`."""
-    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
+    # Adding zero leaves no negative one.
+    text = f"{round(value, 2) + 0.0:.2f}"
+    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
 
 
 def outline(axes: Axes, row: int, column: int, *, colour: str, dashed: bool = False) -> None:

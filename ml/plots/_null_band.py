@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ml.plots._colours import GREY
-from ml.study import StudyRun
+from ml.study import Column, StudyRun
 from ml.study_values import CLEAR_OF_NULL, pooled_null
 
 LABEL = "null: mean ± 2 std"
@@ -23,17 +23,24 @@ _STYLE: dict[str, Any] = {
 
 
 def null_band(
-    axes: Axes, runs: Iterable[StudyRun], column: str, *, across: tuple[float, float] | None = None
+    axes: Axes,
+    runs: Iterable[StudyRun],
+    column: Column,
+    *,
+    across: tuple[float, float] | None = None,
 ) -> bool:
     """Draw the runs' pooled null behind all else, across the panel or from one x to another.
 
-    Returns whether there is one.
+    It ends where the score's range does. Returns whether there is one.
     """
-    null = pooled_null(runs, column)
+    null = pooled_null(runs, column.name)
     if null is None:
         return False
     mean, std = null
+    lowest, highest = column.range
     low, high = mean - CLEAR_OF_NULL * std, mean + CLEAR_OF_NULL * std
+    low = low if lowest is None else max(low, lowest)
+    high = high if highest is None else min(high, highest)
     if across is None:
         axes.axhspan(low, high, **_STYLE)
     else:

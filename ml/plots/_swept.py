@@ -18,6 +18,11 @@ from ml.study_values import counted, plain
 
 FACTOR_FOR_LOG = 8
 """Between the largest and the smallest value of an axis that is logarithmic by itself."""
+MANY = 10
+LONGEST_LINE = 24
+"""Letters of a column's name that fit beside a panel."""
+ROOM = 0.9
+"""Of an axis, for the letters of its ticks."""
 LETTER = 0.6 * TICK / 72
 """Width of a tick's letter in inches."""
 
@@ -143,12 +148,12 @@ class Scale:
         axes.minorticks_off()
         if not self.numeric:
             axes.set_xlim(-0.5, len(names) - 0.5)
-        width = inches * 0.9
-        if not self.numeric and sum(len(name) + 1.5 for name in names) * LETTER > width:
+        width = inches * ROOM
+        if self.crowded(inches):
             shown = _thinned(self._shares(places), [1.5] * len(names), width)
             axes.set_xticks([places[k] for k in shown], [_short(names[k]) for k in shown])
-            axes.tick_params(axis="x", rotation=45 if len(shown) < 10 else 90)
-            for tick in axes.get_xticklabels() if len(shown) < 10 else ():
+            axes.tick_params(axis="x", rotation=90 if self._many else 45)
+            for tick in () if self._many else axes.get_xticklabels():
                 tick.set_horizontalalignment("right")
                 tick.set_rotation_mode("anchor")
         else:
@@ -157,6 +162,24 @@ class Scale:
             rest = [place for k, place in enumerate(places) if k not in shown]
             if rest:
                 axes.set_xticks(rest, [""] * len(rest), minor=True)
+
+    def crowded(self, inches: float) -> bool:
+        """Whether the names are too long to lie beside each other on an x axis."""
+        names = map(plain, self.values)
+        wide = sum(len(name) + 1.5 for name in names) * LETTER
+        return not self.numeric and wide > inches * ROOM
+
+    def below(self, inches: float) -> float:
+        """Inches that crowded names take below an x axis, more than others do."""
+        if not self.crowded(inches):
+            return 0.0
+        longest = max(len(_short(plain(value))) for value in self.values) * LETTER
+        return longest if self._many else longest * math.sqrt(0.5)
+
+    @property
+    def _many(self) -> bool:
+        """Whether crowded names stand upright; few are slanted."""
+        return len(self.values) >= MANY
 
     def _shares(self, places: Sequence[float]) -> list[float]:
         """How far along the axis each place is, from 0 to 1."""
@@ -202,7 +225,8 @@ def column_label(study: Study, column: str) -> str:
     """A column's name in lines that fit a panel, with an arrow to where it is better."""
     arrow = "↑" if study.columns[column].higher_is_better else "↓"
     head, bracket, rest = column.partition("[")
-    if not bracket:
-        return f"{column} {arrow}"
     inner, _, number = rest.rpartition("]")
-    return "\n".join([f"{head}{number} {arrow}", *(part for part in inner.split(","))])
+    name = f"{head}{number} {arrow}"
+    if len(name) > LONGEST_LINE:
+        name = name.replace(".", ".\n", 1)
+    return "\n".join([name, *(inner.split(",") if bracket else ())])

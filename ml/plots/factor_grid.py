@@ -14,6 +14,7 @@ from ml.dataset import Dataset
 from ml.draws import generator
 from ml.plot import DatasetPlot
 from ml.plots._colours import VERMILION
+from ml.plots._letters import inches
 from ml.plots._sheet import LABEL, PAGE, TICK, sheet
 from ml.plots._tiles import show_tiles, tiles
 from ml.registry import register
@@ -25,6 +26,8 @@ BELOW = 0.22
 """Between images and under each, in heights of an image."""
 MOST_CLASSES = 20
 ROWS_OF_EXAMPLES = 6
+ASIDE = 0.15
+"""Inches beside the names of rows."""
 
 
 @register
@@ -112,9 +115,10 @@ class FactorGrid(DatasetPlot):
         blank = np.ones((columns, *data.image_shape), dtype=np.float32)
         filled = [np.concatenate([row, blank[len(row) :]]) for row in rows] or [blank]
         drawn = tiles(np.concatenate(filled), columns, gap=gap, below=below)
-        inches = min(PAGE, 1.0 + 0.53 * columns)
-        high = (inches - 0.9) * drawn.shape[0] / drawn.shape[1]
-        figure = sheet(inches, high + 0.1, _title(data))
+        aside = max((inches(name, LABEL) for name in names), default=0.0) + ASIDE
+        wide = min(PAGE, aside + 0.53 * columns)
+        high = (wide - aside) * drawn.shape[0] / drawn.shape[1]
+        figure = sheet(wide, high + 0.1, _title(data))
         axes = figure.subplots()
         show_tiles(axes, drawn)
         row_height, column_width = height + gap + below, width + gap

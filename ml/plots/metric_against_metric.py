@@ -177,7 +177,9 @@ def _matrix(study: Study) -> Figure:
             "No two columns have a rank correlation: three runs are needed that have both, and"
             " numbers that differ."
         )
-    labels = [column_label(study, told.columns[k]).replace("\n", " ") for k in kept]
+    labels = [
+        column_label(study, told.columns[k]).replace(".\n", ".").replace("\n", " ") for k in kept
+    ]
     longest = 0.062 * max(map(len, labels))
     side = min(PAGE - longest - 0.6, max(COLUMN - longest - 0.4, 0.3 * len(kept)))
     name = f"{study.name}: " if study.name else ""

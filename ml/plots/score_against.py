@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,7 +18,7 @@ from ml.plot import NothingToDraw, StudyPlot
 from ml.plots._colours import GREY, line_style
 from ml.plots._null_band import LABEL as NULL_LABEL
 from ml.plots._null_band import null_band
-from ml.plots._setting_names import Setting, short_name, short_names
+from ml.plots._setting_names import short_name, short_names
 from ml.plots._sheet import COLUMN, TICK, sheet, small_letters
 from ml.plots._swept import (
     Scale,
@@ -33,14 +32,16 @@ from ml.plots._swept import (
     usual_columns,
 )
 from ml.registry import register
-from ml.study import SEED, Study, StudyRun
+from ml.study import SEED, Setting, Study, StudyRun
 from ml.study_summary import describe
-from ml.study_values import counted, counted_values, plain
+from ml.study_values import counted, counted_values, median
 
 USUAL = ("mig", "sap", "dci.disentanglement")
 RECONSTRUCTION = ("elbo.reconstruction", "final.reconstruction")
 MOST_LINES = 12
 """Of a legend; lines beyond are drawn but not named."""
+INSIDE = COLUMN - 0.6
+"""Width of a panel's axis in inches."""
 APART = 0.012
 """Between the dots of lines at one value, as a share of the axis."""
 TOLD = {
@@ -94,22 +95,23 @@ class ScoreAgainst(StudyPlot):
         scale, lines = _lines(study, path, self.log_x)
         wide = 1 if len(columns) == 1 else 2
         high = math.ceil(len(columns) / wide)
-        rotated = not scale.numeric and sum(len(plain(value)) for value in scale.values) > 40
         figure = sheet(
-            COLUMN * wide, (2.9 if rotated else 2.1) * high, _title(study, columns, self.spread)
+            COLUMN * wide,
+            (2.1 + scale.below(INSIDE)) * high,
+            _title(study, columns, self.spread),
         )
         grid = list(figure.subplots(high, wide, squeeze=False).flat)
         for axes in grid[len(columns) :]:
             axes.set_axis_off()
         with_null = False
         for axes, column in zip(grid, columns, strict=False):
-            with_null |= null_band(axes, study.runs, column)
+            with_null |= null_band(axes, study.runs, study.columns[column])
             beside = [line for line in lines if line.at]
             for line in lines:
                 place = beside.index(line) if line.at else 0
                 aside = (place - (len(beside) - 1) / 2) * APART
                 _draw_line(axes, line, column, scale, self.spread, aside)
-            scale.label(axes, COLUMN - 0.6)
+            scale.label(axes, INSIDE)
             if self.log_y:
                 _log_y(axes, counted_values(study.runs, column))
             axes.set_xlabel(path or "setting")
@@ -170,7 +172,7 @@ def _lines(study: Study, path: str | None, log: bool | None) -> tuple[Scale, lis
     scale = scale_of(swept_values(study.runs, path), log=log)
     grouped: dict[Setting, list[StudyRun]] = {}
     for run in study.runs:
-        others = tuple(item for item in run.setting if item[0] != path)
+        others = Setting(item for item in run.setting if item[0] != path)
         grouped.setdefault(others, []).append(run)
     lines = []
     for place, (others, runs) in enumerate(grouped.items()):
@@ -227,7 +229,7 @@ def _draw_line(
 
 def _spread(values: Sequence[float], spread: str) -> tuple[float, float, float]:
     """The middle, and the ends of the band around it."""
-    median = statistics.median(values)
+    middle = median(values)
     if spread == "interval":
         told = describe(values)
         assert told.mean is not None
@@ -235,10 +237,10 @@ def _spread(values: Sequence[float], spread: str) -> tuple[float, float, float]:
         return told.mean, low, high
     if spread == "quartiles":
         low, high = np.quantile(values, [0.25, 0.75])
-        return median, float(low), float(high)
+        return middle, float(low), float(high)
     if spread == "range":
-        return median, min(values), max(values)
-    return median, median, median
+        return middle, min(values), max(values)
+    return middle, middle, middle
 
 
 def _moved(place: float, aside: float, scale: Scale) -> float:

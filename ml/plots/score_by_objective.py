@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,7 +19,7 @@ from ml.plots._sheet import COLUMN, PAGE, TICK, sheet, small_letters
 from ml.plots._swept import column_label, score_with_values, swept_path, swept_values
 from ml.registry import register
 from ml.study import Study, StudyRun
-from ml.study_values import counted_values, plain
+from ml.study_values import counted_values, median, plain
 
 OBJECTIVE = "objective"
 FEWEST_FOR_VIOLIN = 5
@@ -62,7 +62,10 @@ class ScoreByObjective(StudyPlot):
         with_null = False
         for place, (_, runs) in enumerate(groups):
             with_null |= null_band(
-                axes, runs, column, across=(place - HALF_WIDTH - 0.06, place + HALF_WIDTH + 0.06)
+                axes,
+                runs,
+                study.columns[column],
+                across=(place - HALF_WIDTH - 0.06, place + HALF_WIDTH + 0.06),
             )
             _draw_group(axes, place, counted_values(runs, column), LINES[place % len(LINES)])
         axes.set_xlim(-0.55, len(groups) - 0.45)
@@ -101,14 +104,16 @@ def _has(run: StudyRun, path: str, value: object) -> bool:
 
 
 def _draw_group(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
-    if len(values) >= FEWEST_FOR_VIOLIN and np.ptp(values) > 0:
+    with np.errstate(over="ignore"):
+        variance = np.var(values)
+    if len(values) >= FEWEST_FOR_VIOLIN and 0 < variance < math.inf:
         parts = axes.violinplot(
             [values], [place], widths=2 * HALF_WIDTH, showextrema=False, points=120
         )
         for body in parts["bodies"]:  # type: ignore[attr-defined]
             body.set(facecolor=colour, edgecolor=colour, alpha=0.25, linewidth=0.8)
     axes.plot(place + beside(values), values, "o", color=colour, ms=3.4, alpha=0.75, mew=0)
-    middle = statistics.median(values)
+    middle = median(values)
     half = HALF_WIDTH * 0.6
     axes.plot([place - half, place + half], [middle] * 2, color="black", lw=1.4, zorder=3)
 
