@@ -1,4 +1,4 @@
-"""Writes the pages that the catalogue's docstrings make: docs/metrics.md, docs/objectives.md.
+"""Writes the pages that the catalogue's docstrings make: metrics.md, objectives.md, plots.md.
 
 python docs/write_catalogue.py
 """
@@ -12,6 +12,7 @@ from typing import cast
 from ml.component import Component
 from ml.metric import Metric
 from ml.objective import Objective
+from ml.plot import Plot
 from ml.registry import components
 
 FOLDER = Path(__file__).parent
@@ -43,6 +44,27 @@ in the thread named.
 """
 
 
+PLOTS = """# Plots
+
+Written from the catalogue by `python docs/write_catalogue.py`; how they look: [the study of
+beta](studies/beta.md). Each is a PNG or an SVG of a paper's column or page, and its params are query
+parameters, or options of the command line:
+
+```bash
+curl -O localhost:8000/v1/runs/run_…/plots/codes_map.svg?colour=shape
+heddle plot run_… codes_map --set colour=shape --out codes.svg
+```
+
+`traversal`, `reconstructions`, `curves` and `objective_terms` are drawn as soon as a run is scored;
+all are drawn when asked for. What has nothing to draw answers 409 and says why.
+"""
+PLACES = {
+    "run": "Of a run: `/v1/runs/{id}/plots/NAME.png`",
+    "study": "Of an experiment: `/v1/experiments/{id}/plots/NAME.png`",
+    "dataset": "Of a data set: `/v1/datasets/{name}/plots/NAME.png`",
+}
+
+
 def metrics_page() -> str:
     """Every metric: what it means, its numbers, its params."""
     return "\n".join([METRICS, *(_metric(found) for found in components("metric").values())])
@@ -53,6 +75,19 @@ def objectives_page() -> str:
     return "\n".join(
         [OBJECTIVES, *(_objective(found) for found in components("objective").values())]
     )
+
+
+def plots_page() -> str:
+    """Every plot by what it is of: what it shows, its params."""
+    plots = [cast(type[Plot], found) for found in components("plot").values()]
+    lines = [PLOTS]
+    for of, heading in PLACES.items():
+        lines += [f"## {heading}", ""]
+        for plot in plots:
+            if plot.of == of:
+                lines += [f"### {plot.component_name()}", "", _markdown(plot.description()), ""]
+                lines += _params(plot)
+    return "\n".join(lines)
 
 
 def _objective(component: type[Component]) -> str:
@@ -102,3 +137,4 @@ def _markdown(docstring: str) -> str:
 if __name__ == "__main__":
     (FOLDER / "metrics.md").write_text(metrics_page(), encoding="utf-8")
     (FOLDER / "objectives.md").write_text(objectives_page(), encoding="utf-8")
+    (FOLDER / "plots.md").write_text(plots_page(), encoding="utf-8")

@@ -11,7 +11,12 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 @pytest.mark.parametrize(
-    ("page", "writer"), [("metrics.md", "metrics_page"), ("objectives.md", "objectives_page")]
+    ("page", "writer"),
+    [
+        ("metrics.md", "metrics_page"),
+        ("objectives.md", "objectives_page"),
+        ("plots.md", "plots_page"),
+    ],
 )
 def test_written_pages_are_up_to_date(page: str, writer: str) -> None:
     written = runpy.run_path(str(DOCS / "write_catalogue.py"))[writer]()
