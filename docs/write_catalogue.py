@@ -47,8 +47,8 @@ in the thread named.
 PLOTS = """# Plots
 
 Written from the catalogue by `python docs/write_catalogue.py`; how they look: [the study of
-beta](studies/beta.md). Each is a PNG or an SVG of a paper's column or page, and its params are query
-parameters, or options of the command line:
+beta](studies/beta.md). Each is a PNG or an SVG as wide as a paper's column or page, and its params
+are query parameters, or options of the command line:
 
 ```bash
 curl -O localhost:8000/v1/runs/run_…/plots/codes_map.svg?colour=shape

@@ -98,13 +98,18 @@ def files(client: Client, sweep: Experiment, best: Run) -> Iterator[tuple[str, b
 def hearts(client: Client, run: Run) -> Table:
     """How odd each shape is to a model that never saw a heart, and the AUROC of hearts."""
     data = dataset("dsprites")
+    known = client.get(f"/v1/runs/{run.id}").json()["spec"]["dataset"]["values"]
     draws = np.random.default_rng(0)
     table = Table("shape", "images", "ELBO, nats, median", "percentile, median", "AUROC of hearts")
     elbo: dict[str, np.ndarray] = {}
     percentile: dict[str, np.ndarray] = {}
     for shape, name in enumerate(SHAPES):
-        others = [draws.integers(0, size, IMAGES_A_SHAPE) for size in data.factor_sizes[1:]]
-        factors = np.stack([np.full(IMAGES_A_SHAPE, shape), *others], axis=1)
+        # All but the shape as in training, so that nothing else is odd.
+        values = [
+            [shape] if factor == "shape" else known.get(factor, range(size))
+            for factor, size in zip(data.factor_names, data.factor_sizes, strict=True)
+        ]
+        factors = np.stack([draws.choice(one, IMAGES_A_SHAPE) for one in values], axis=1)
         found = list(anomaly(client, run, data.images(data.index(factors))))
         elbo[name] = np.array([one["elbo"] for one in found])
         percentile[name] = np.array([one["percentile"] for one in found])
