@@ -2,11 +2,11 @@
 
 python docs/studies/beta.py [--home .heddle-beta] [--to beta-study]
 
-A service of its own trains beta in 1, 2, 4, 8, 16 by three seeds on dSprites, and a model that
-never saw a heart (no_hearts.yaml). Then come the report, the table, every registered plot of the
-study and of its best run as PNG and SVG, films, and how well hearts are told from squares and
-ellipses by their ELBO. Interrupted, it goes on where it was; what is trained already is not
-trained again.
+A service of its own trains beta in 1, 2, 4, 8, 16 by three seeds on dSprites, a model that never
+saw a heart (no_hearts.yaml), and small models of digits over two swept values (latents.yaml). Then
+come the report, the table, every registered plot of the study and of its best run as PNG and SVG,
+films, and how well hearts are told from squares and ellipses by their ELBO. Interrupted, it goes
+on where it was; what is trained already is not trained again.
 """
 
 from __future__ import annotations
@@ -50,16 +50,18 @@ def main(home: Path, to: Path) -> None:
     }
     with serving(home, environment=environment) as url, connect(url) as client:
         without_hearts = client.submit(HERE / "no_hearts.yaml", priority=1)
+        latents = client.submit(HERE / "latents.yaml", priority=1)
         sweep = client.submit(HERE / "beta.yaml")
         with LiveProgress(client, console()) as live:
             sweep.wait(progress=live)
             without_hearts.wait(progress=live)
+            latents.wait(progress=live)
         best = best_run(client, sweep)
         metrics = [{"name": "dci", "predictor": name} for name in PREDICTORS]
         evaluation = {"metrics": metrics, "uncertainty": False}
         client.evaluate_run(best.id, evaluation).wait()
         to.mkdir(parents=True, exist_ok=True)
-        for name, content in files(client, sweep, best):
+        for name, content in files(client, sweep, latents, best):
             (to / name).write_bytes(content)
             click.echo(f"{to / name}  {len(content):,} bytes")
         console().print(hearts(client, without_hearts.runs()[0]))
@@ -75,7 +77,9 @@ def best_run(client: Client, sweep: Experiment) -> Run:
     return client.run(ordered[len(ordered) // 2]["run_id"])
 
 
-def files(client: Client, sweep: Experiment, best: Run) -> Iterator[tuple[str, bytes]]:
+def files(
+    client: Client, sweep: Experiment, latents: Experiment, best: Run
+) -> Iterator[tuple[str, bytes]]:
     """Every file by its name; a plot with nothing to draw is told and passed over."""
     experiment, run = f"/v1/experiments/{sweep.id}", f"/v1/runs/{best.id}"
     for kind in ("csv", "parquet", "json"):
@@ -84,8 +88,11 @@ def files(client: Client, sweep: Experiment, best: Run) -> Iterator[tuple[str, b
     yield "report.html", client.get(f"{experiment}/report.html").content
     places = {"study": experiment, "run": run, "dataset": "/v1/datasets/dsprites"}
     for plot in client.get("/v1/catalog").json()["plots"]:
+        place = places[plot["of"]]
+        if plot["name"] == "score_map":
+            place = f"/v1/experiments/{latents.id}"
         for kind in ("png", "svg"):
-            path = f"{places[plot['of']]}/plots/{plot['name']}.{kind}"
+            path = f"{place}/plots/{plot['name']}.{kind}"
             try:
                 yield f"{plot['name']}.{kind}", client.get(path).content
             except HeddleError as nothing:
