@@ -305,6 +305,7 @@ def anomaly(
     type=click.Choice(["euclidean", "standardised"]),
     help="standardised: each latent in units of the codes' deviation.",
 )
+@_scale
 @_resize
 @_out("png", "json")
 @json_option
@@ -316,6 +317,7 @@ def neighbours(
     file: Path | None,
     count: int,
     distance: str,
+    scale: int,
     resize: bool,
     out: Out,
     as_json: bool,
@@ -336,6 +338,7 @@ def neighbours(
             {name: value for name, value in asked.items() if value is not None},
             files=() if file is None else (file,),
             kind=kind,
+            scale=scale,
             resize=resize,
         )
     if out is not None:

@@ -36,10 +36,11 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
     drawn: list[RenderableType] = []
     for one in tables:
         told = [f"{key}={_shown(value)}" for key, value in one["params"].items()]
+        data = [f"{key}={_shown(value)}" for key, value in one["dataset"].items()]
         order = "higher is better" if one["higher_is_better"] else "lower is better"
         title = (
             f"{one['name']}, {one['definition']} ({', '.join(told)}), codes: {one['codes']},"
-            f" {one['rows']:,} rows, {order}"
+            f" {one['rows']:,} rows{', of ' + ', '.join(data) if data else ''}, {order}"
         )
         columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
         table = _table(title, columns)
@@ -47,7 +48,7 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
             setting = ", ".join(
                 f"{path}={_shown(value)}"
                 for path, value in entry["setting"].items()
-                if path != "objective.name" and not path.startswith("dataset")
+                if path != "objective.name"
             )
             worst_to_best = f"{_shown(entry['worst'])} to {_shown(entry['best'])}"
             _add_row(
@@ -79,8 +80,11 @@ def _best(summary: Mapping[str, Any]) -> Table:
 
 
 def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:
-    columns = list(dict.fromkeys(name for one in settings for name in one["columns"]))
-    table = _table("median, and mean ± deviation, by setting", ["setting", "runs", *columns])
+    known = list(dict.fromkeys(name for one in settings for name in one["columns"]))
+    # Ends of curves say what the scores say, where there are some.
+    columns = [name for name in known if not name.startswith("final.")] or known
+    table = _table("median ± deviation, by setting", ["setting", "runs", *columns])
+    table.columns[0].no_wrap = True
     for one in settings:
         cells = [_spread(one["columns"].get(name)) for name in columns]
         _add_row(table, [_setting(one["setting"]), str(one["runs"]), *cells])
@@ -102,7 +106,7 @@ def _spread(found: Mapping[str, Any] | None) -> str:
         return ""
     if found["std"] is None:
         return _shown(found["median"])
-    return f"{_shown(found['median'])} ({_shown(found['mean'])} ± {found['std']:.2g})"
+    return f"{_shown(found['median'])} ±{found['std']:.2g}"
 
 
 def _setting(setting: Mapping[str, Any]) -> str:

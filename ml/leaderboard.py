@@ -29,7 +29,8 @@ class Entry(BaseModel):
     """1 is best; settings of equal medians share a rank."""
     objective: str
     setting: dict[str, Any]
-    """What was chosen of it, dotted path to value; all else is as by default."""
+    """What was chosen of model, objective and training, dotted path to value: of the objective
+    everything, else what is not as by default."""
     seeds: int
     """Of the runs with a value."""
     enough_seeds: bool
@@ -44,7 +45,7 @@ class Entry(BaseModel):
 
 
 class Table(BaseModel):
-    """Settings that were scored by the same number, in the same way."""
+    """Settings that were scored by the same number, in the same way, on the same data."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -56,6 +57,8 @@ class Table(BaseModel):
     params: dict[str, Any]
     codes: Literal["mean", "sample"]
     rows: int
+    dataset: dict[str, Any]
+    """What was chosen of the data set; empty for all of it, as by default."""
     higher_is_better: bool
     entries: list[Entry]
 
@@ -80,6 +83,7 @@ def leaderboard(
                 canonical_json({k: v for k, v in score.params.items() if k != "name"}),
                 score.codes,
                 score.rows,
+                canonical_json(specs[run_id]["dataset"]),
             )
             values[key][run_id] = score
     return [_table(found, specs, most) for _, found in sorted(values.items(), key=_by_name)]
@@ -105,6 +109,7 @@ def _table(found: Mapping[str, Score], specs: Mapping[str, Mapping[str, Any]], m
         params={key: value for key, value in one.params.items() if key != "name"},
         codes=one.codes,
         rows=one.rows,
+        dataset=_of_data(specs[next(iter(found))]),
         higher_is_better=one.higher_is_better,
         entries=[
             _entry(
@@ -163,14 +168,36 @@ def _deciding(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chosen(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a resolved spec is not as by default, dotted path to value; names among it."""
-    default = _default(spec["dataset"]["name"], spec["objective"]["name"])
-    usual = dict(_leaves("", _deciding(default))) if default else {}
+    """All of the objective of a resolved spec, and what else is not as by default but the data."""
+    usual = _usual(spec)
     return {
         path: value
-        for path, value in sorted(_leaves("", _deciding(spec)), key=itemgetter(0))
-        if path not in usual or usual[path] != value or path == "objective.name"
+        for path, value in _told(spec)
+        if not path.startswith("dataset.")
+        and (
+            (path.startswith("objective.") and value is not None)
+            or path not in usual
+            or usual[path] != value
+        )
     }
+
+
+def _of_data(spec: Mapping[str, Any]) -> dict[str, Any]:
+    usual, start = _usual(spec), "dataset."
+    return {
+        path.removeprefix(start): value
+        for path, value in _told(spec)
+        if path.startswith(start) and (path not in usual or usual[path] != value)
+    }
+
+
+def _told(spec: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(_leaves("", _deciding(spec)), key=itemgetter(0))
+
+
+def _usual(spec: Mapping[str, Any]) -> dict[str, Any]:
+    default = _default(spec["dataset"]["name"], spec["objective"]["name"])
+    return dict(_leaves("", _deciding(default))) if default else {}
 
 
 @lru_cache(maxsize=1_000)

@@ -67,6 +67,23 @@ def test_numbers_that_do_not_compare_stand_in_tables_of_their_own() -> None:
     assert sorted(table.entries[0].median for table in tables) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 
+def test_parts_of_a_data_set_stand_in_tables_of_their_own() -> None:
+    def of(dataset: Any) -> dict[str, Any]:
+        return RunSpec.parse({"dataset": dataset, "objective": "vae"}).document()
+
+    part = {"name": "dsprites", "values": {"shape": [0, 1]}}
+    specs = {"a": of("dsprites"), "b": of(part)}
+    tables = leaderboard([(id, score(0.5)) for id in specs], specs, most=9)
+    found = {table.entries[0].run_ids[0]: table.dataset for table in tables}
+    assert found == {"a": {}, "b": {"values.shape": [0, 1]}}
+    assert all(table.entries[0].setting == {"objective.name": "vae"} for table in tables)
+
+
+def test_a_setting_tells_the_objective_even_as_by_default() -> None:
+    [table] = leaderboard([("a", score(0.5))], {"a": spec()}, most=9)
+    assert table.entries[0].setting == {"objective.name": "beta_vae", "objective.beta": 4}
+
+
 def test_a_score_that_was_asked_for_again_counts_once() -> None:
     specs = {"a": spec(), "b": spec(1)}
     scores = [("a", score(0.1)), ("a", score(0.3)), ("b", score(None))]
