@@ -12,6 +12,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from filelock import FileLock
 from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from sqlalchemy import (
@@ -24,7 +26,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    make_url,
     select,
 )
 from sqlalchemy.exc import OperationalError
@@ -32,7 +33,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
-from store.errors import DatabaseOnNetwork
+from store.database_url import parsed_url
+from store.errors import DatabaseNewer, DatabaseOnNetwork
 from store.mounts import is_network, mount_of, mounts
 
 # How long a SQLite writer waits for the one before it.
@@ -83,11 +85,12 @@ class Database:
     A process that forks must make its own in the child.
 
     Raises:
+        BadDatabaseUrl: if the URL is not of such a database.
         DatabaseOnNetwork: if it is a file on a network file system.
     """
 
     def __init__(self, url: str) -> None:
-        engine = _engine(make_url(url))
+        engine = _engine(parsed_url(url))
         self._engine = engine
         self._turn: AbstractContextManager[object] = nullcontext()
         if engine.dialect.name == "sqlite":
@@ -133,9 +136,11 @@ def migrate(url: str, *, to: str = "head") -> None:
     Safe to call from several processes at once: one works, the others wait and find it done.
 
     Raises:
+        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
         DatabaseOnNetwork: if it is a file on a network file system.
+        DatabaseNewer: if a newer version of Heddle has migrated it already.
     """
-    parsed = make_url(url)
+    parsed = parsed_url(url)
     engine = _engine(parsed)
     if _is_sqlite(parsed):
         event.listen(engine, "connect", _let_tables_be_remade)
@@ -148,12 +153,22 @@ def migrate(url: str, *, to: str = "head") -> None:
         with alone, engine.begin() as connection:
             if not _is_sqlite(parsed):
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            _check_known(connection, config, parsed)
             config.attributes["connection"] = connection
             command.upgrade(config, to)
             if _is_sqlite(parsed):
                 _check_references(connection)
     finally:
         engine.dispose()
+
+
+def _check_known(connection: Connection, config: Config, url: URL) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in known:
+        newest = str(scripts.get_current_head())
+        raise DatabaseNewer(url.render_as_string(hide_password=True), found, newest)
 
 
 def _engine(url: URL) -> Engine:
@@ -187,9 +202,10 @@ def check_local(url: str) -> None:
     """Make sure that a database, where it is a file, is not on a network file system.
 
     Raises:
+        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
         DatabaseOnNetwork: if it is.
     """
-    parsed = make_url(url)
+    parsed = parsed_url(url)
     if _is_sqlite(parsed):
         _check_local(Path(str(parsed.database)))
 

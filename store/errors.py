@@ -58,6 +58,39 @@ class DatabaseOnNetwork(StoreError):
         self.path = path
 
 
+class BadDatabaseUrl(StoreError):
+    """A database's URL is not one of a SQLite file or of a PostgreSQL database."""
+
+    def __init__(self, came: str) -> None:
+        super().__init__(
+            f"HEDDLE_DATABASE_URL is {came}. Expected sqlite:////path/to/heddle.db or"
+            " postgresql://user:password@host:5432/name; without it, the database is a file in"
+            " HEDDLE_HOME."
+        )
+
+
+class DatabaseNewer(StoreError):
+    """A database was brought to a schema that this version of Heddle does not know."""
+
+    def __init__(self, url: str, found: str, newest: str) -> None:
+        super().__init__(
+            f"The database {url} has the schema {found}, and this version of Heddle knows none"
+            f" after {newest}: a newer version has worked with it. Install that version or a later"
+            " one; to go back, restore a copy of the database from before. Nothing was changed."
+        )
+        self.found = found
+
+
+class DatabaseUnusable(StoreError):
+    """A database cannot be opened or written, and nobody said that it is away for a while."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"The database {url} cannot be used: {why}. See that it is there and that this user may"
+            " write it, or name another by HEDDLE_DATABASE_URL."
+        )
+
+
 class WrongState(StoreError):
     """The thing exists, but is not in a state that allows what was asked."""
 

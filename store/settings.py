@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from store.database_url import sqlite_url
 from store.turns import Rules
 
 
@@ -23,9 +24,9 @@ class Settings(BaseSettings):
     #: Folder of everything that has no place of its own; made absolute, as processes differ in
     #: their working folder.
     home: Path = Field(default=Path(".heddle"), validate_default=True)
-    #: `sqlite:///path` or `postgresql://…`.
+    #: `sqlite:///path` or `postgresql://…`; `store.database_url.sqlite_url` escapes a path.
     database_url: str = Field(
-        default_factory=lambda known: f"sqlite:///{_home(known) / 'heddle.db'}",
+        default_factory=lambda known: sqlite_url(_home(known) / "heddle.db"),
     )
     #: Where hints are sent; None leaves it to whoever starts a private broker.
     broker_url: str | None = None

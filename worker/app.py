@@ -24,7 +24,7 @@ from celery.signals import (
 from kombu.exceptions import OperationalError
 
 from store.database import check_local
-from store.errors import DatabaseOnNetwork
+from store.errors import BadDatabaseUrl, DatabaseOnNetwork
 from store.settings import settings
 from store.states import JobKind
 from worker import draining, parent_death
@@ -88,11 +88,11 @@ app.conf.update(
 
 
 @celeryd_init.connect
-def _refuse_network(**_: Any) -> None:
+def _refuse_unfit_database(**_: Any) -> None:
     # Celery would log any other error and go on.
     try:
         check_local(settings().database_url)
-    except DatabaseOnNetwork as error:
+    except (BadDatabaseUrl, DatabaseOnNetwork) as error:
         sys.exit(str(error))
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
 
+from store.database import Database, migrate
 from store.settings import Settings
 
 
@@ -32,3 +34,20 @@ def test_a_lease_that_has_run_out_at_once_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HEDDLE_LEASE_SECONDS", "0")
     with pytest.raises(ValidationError, match="lease_seconds"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    "name", ["a?b", "a#b", "a%41b", "a b", "a?uri=true", "ä@:b", "%", "file:a"]
+)
+def test_a_home_of_any_name_has_its_database_in_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDDLE_HOME", str(tmp_path / name))
+    url = Settings().database_url
+    migrate(url)
+    database = Database(url)
+    with database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM runs")) == 0
+    database.dispose()
+    assert (tmp_path / name / "heddle.db").stat().st_size > 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
