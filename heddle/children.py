@@ -124,13 +124,16 @@ class Children:
         Raises:
             ChildFailed: when it exits with anything but 0.
         """
+        # What earlier runs have written is not of this one.
+        since = command.log.stat().st_size if command.log.exists() else 0
         process = self._guarded(command)
         while process.poll() is None and going_on():
             time.sleep(0.05)
         end(process, command.stop_seconds)
         self._guard.forget(process.pid)
         if going_on() and process.returncode != 0:
-            raise ChildFailed(command.name, f"exited with {process.returncode}", command.log)
+            what = f"exited with {process.returncode}"
+            raise ChildFailed(command.name, what, command.log, since)
 
     def check(self) -> None:
         """Notice who has died and start again those whose time has come; call it often.

@@ -103,6 +103,16 @@ class ServiceError(HeddleError):
     """The embedded service could not start, or had to end."""
 
 
+class HomeUnusable(ServiceError):
+    """A home folder cannot be made or written."""
+
+    def __init__(self, home: Path, cause: OSError) -> None:
+        super().__init__(
+            f"The home folder {home} cannot be used: {cause.strerror or cause}. Make it one that"
+            " this user may write, or give another by --home or HEDDLE_HOME."
+        )
+
+
 class HomeServed(ServiceError):
     """Another `heddle up` serves this home folder already."""
 
@@ -123,13 +133,16 @@ class PortTaken(ServiceError):
 
 
 class ChildFailed(ServiceError):
-    """A process of the service ended too often, too early or with an error."""
+    """A process of the service ended too often, too early or with an error.
 
-    def __init__(self, name: str, what: str, log: Path) -> None:
-        super().__init__(f"{name} {what}. The end of {log}:", detail="\n" + tail(log))
+    What it wrote to its log from the byte `since` on is told.
+    """
+
+    def __init__(self, name: str, what: str, log: Path, since: int = 0) -> None:
+        super().__init__(f"{name} {what}. The end of {log}", detail="\n" + tail(log, since=since))
 
 
-def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log file, or a word that there are none."""
-    text = log.read_text(errors="replace") if log.exists() else ""
+def tail(log: Path, lines: int = 20, *, since: int = 0) -> str:
+    """The last lines of a log file, after so many bytes, or a word that there are none."""
+    text = log.read_bytes()[since:].decode(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:]) or "(the log is empty)"

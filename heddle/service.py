@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from heddle import embedded_redis
 from heddle.children import Children, Command
 from heddle.errors import HomeServed, PortTaken, ServiceError
+from heddle.home import private_home, using
 
 DEFAULT_PORT = 8000
 READY_SECONDS = 180.0
@@ -58,14 +59,13 @@ def serve(
     ends everything at once.
 
     Raises:
+        HomeUnusable: when the home cannot be made or written.
         HomeServed: when another process serves this home.
         PortTaken: when the port cannot be bound.
         ChildFailed: when a process of the service fails for good.
     """
-    home = home.absolute()
-    (home / "logs").mkdir(parents=True, exist_ok=True)
     url = f"http://{_reachable(host)}:{port}"
-    with _signals() as stop, _locked(home, url):
+    with private_home(home) as home, _signals() as stop, _locked(home, url):
         _check_port(host, port)
         _Service(home, host, port, url, train_processes, say, stop).run(when_ready)
 
@@ -222,14 +222,16 @@ def _locked(home: Path, url: str) -> Iterator[None]:
     word = home / "service.json"
     lock = FileLock(home / "lock")
     try:
-        lock.acquire(timeout=0)
+        with using(home):
+            lock.acquire(timeout=0)
     except Timeout:
         served = {}
         with suppress(OSError, ValueError):
             served = json.loads(word.read_text())
         raise HomeServed(home, served.get("pid", "?"), served.get("url", "?")) from None
     try:
-        word.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        with using(home):
+            word.write_text(json.dumps({"pid": os.getpid(), "url": url}))
         yield
     finally:
         word.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import click
 from heddle.children import Command, end, start
 from heddle.client import connect
 from heddle.errors import HeddleError, ServiceError, tail
+from heddle.home import private_home, using
 from heddle.service import DEFAULT_PORT, READY_SECONDS, STOP_SECONDS
 
 HOST = "127.0.0.1"
@@ -26,17 +27,18 @@ def serving(
     home: Path, port: int | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
     """A service of a home folder at the URL that is given; it ends with this process, however
-    that ends.
+    that ends. Raises `HomeUnusable` when the home cannot be written.
 
     Without a port it takes the one that everybody expects, or a free one when that is taken.
     """
     port = port or _free_port()
     url = f"http://{HOST}:{port}"
     log = home / "logs" / "up.log"
-    log.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "heddle", "up", "--host", HOST, "--port", str(port)]
     click.echo(f"Starting a service in {home}")
-    process = start(Command("up", [*argv, "--home", str(home)], log, environment or {}))
+    with private_home(home), using(home):
+        log.unlink(missing_ok=True)
+        process = start(Command("up", [*argv, "--home", str(home)], log, environment or {}))
     try:
         _until_ready(process, url, log)
         click.echo(f"Serving at {url}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -31,17 +31,16 @@ def write_whole(
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     size = 0
-    # delete=False: a closed file is renamed, and only what fails before that is removed.
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=ASIDE, delete=False) as file:
-        aside = Path(file.name)
+    # Not by `tempfile`, whose files are for their owner alone whatever the umask says: the services
+    # of a deployment may read each other's, those of an embedded one are private by its umask.
+    aside = folder / f"{ASIDE}{secrets.token_hex(8)}"
+    with aside.open("xb") as file:
         try:
             for chunk in chunks:
                 digest.update(chunk)
                 size += file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-            # Other services of a deployment read what this one wrote.
-            aside.chmod(0o644)
             sha256 = digest.hexdigest()
             path = place(sha256)
             if not path.parent.exists():

@@ -31,6 +31,18 @@ def test_content_is_found_by_its_digest(folder: ObjectFolder) -> None:
         assert file.read() == b"codes"
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+def test_who_may_read_a_file_is_the_processs_umask_to_say(
+    folder: ObjectFolder, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        sha256, _ = folder.put(b"codes")
+    finally:
+        os.umask(before)
+    assert folder.path(sha256).stat().st_mode & 0o777 == mode
+
+
 def test_a_file_is_kept_by_copy(folder: ObjectFolder, tmp_path: Path) -> None:
     source = tmp_path / "codes.npz"
     source.write_bytes(b"x" * 3_000_000)
