@@ -17,6 +17,7 @@ from heddle import (
     cli_results,
     cli_uses,
 )
+from heddle.address import address
 from heddle.cli_work import (
     echo_content,
     find_runs,
@@ -208,7 +209,7 @@ def scores(work_id: str, as_json: bool, url: str | None) -> None:
     with connect(url) as client:
         if kind_of(work_id) == "evaluation":
             if as_json:
-                echo_content(client.get(f"/v1/evaluations/{work_id}/scores"))
+                echo_content(client.get(address("evaluations", work_id, "scores")))
             else:
                 show_work(client, client.evaluation(work_id), as_json)
             return

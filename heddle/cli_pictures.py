@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from heddle.address import address
 from heddle.cli_work import echo_content, kind_of
 from heddle.client import Client, connect
 from heddle.options import Command, json_option, url_option
@@ -130,7 +130,7 @@ def _fetch(
 def _place(of: str) -> str:
     """Ids tell what they are of; what is none is the name of a data set."""
     places = {"run_": "runs", "exp_": "experiments"}
-    return f"/v1/{places.get(of[:4], 'datasets')}/{quote(of, safe='')}"
+    return address(places.get(of[:4], "datasets"), of)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from heddle.address import address
 from heddle.client import Client, connect
 from heddle.options import json_option, url_option
 from heddle.queue_tables import found_table, queue_table, share_table, worker_table
@@ -68,7 +69,7 @@ def log(work_id: str, tail: int | None, follow: bool, as_json: bool, url: str | 
     kind = {"run": "runs", "eval": "evaluations"}.get(work_id.partition("_")[0])
     if kind is None:
         raise click.UsageError(f"Got the id {work_id!r}, expected run_… or eval_…")
-    path = f"/v1/{kind}/{work_id}"
+    path = address(kind, work_id)
     params: dict[str, Any] = {} if tail is None else {"tail": tail}
     with connect(url) as client:
         ended = not follow
@@ -183,7 +184,7 @@ def note(
     if not document:
         raise click.UsageError("Give at least one of --name, --notes and --tag")
     with connect(url) as client:
-        answer = client.patch(f"/v1/experiments/{experiment_id}", document)
+        answer = client.patch(address("experiments", experiment_id), document)
     if as_json:
         click.echo(answer.content)
     else:

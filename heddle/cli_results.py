@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from heddle.address import address
 from heddle.client import connect
 from heddle.options import json_option, url_option
 from heddle.result_tables import leaderboard_tables, results_table, summary_tables
@@ -41,7 +42,7 @@ def results(
     kind = "json" if as_json else kind or (BY_SUFFIX.get(out.suffix, "csv") if out else "table")
     if kind == "table" and out is not None:
         raise click.UsageError("--out takes csv, parquet or json, not a table to look at")
-    path = f"/v1/experiments/{experiment_id}/results"
+    path = address("experiments", experiment_id, "results")
     with connect(url) as client:
         answer = client.get(path, format="json" if kind == "table" else kind)
     if kind == "table":
@@ -65,7 +66,7 @@ def summary(experiment_id: str, no_udr: bool, as_json: bool, url: str | None) ->
     """
     params: dict[str, Any] = {"udr": "false"} if no_udr else {}
     with connect(url) as client:
-        answer = client.get(f"/v1/experiments/{experiment_id}/summary", **params)
+        answer = client.get(address("experiments", experiment_id, "summary"), **params)
     if as_json:
         click.echo(answer.content)
     else:

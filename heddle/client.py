@@ -26,6 +26,7 @@ from uuid import uuid4
 import httpx
 
 from heddle import work
+from heddle.address import address
 from heddle.errors import ServerUnreachable, SpecError
 from heddle.problem import checked, pause_asked_for
 from heddle.spec import read_spec
@@ -150,10 +151,10 @@ class Client:
         return self.plan_of("/v1/experiments", read_spec(spec), priority=priority)
 
     def experiment(self, experiment_id: str) -> Experiment:
-        return Experiment(self, self.get(f"/v1/experiments/{experiment_id}"))
+        return Experiment(self, self.get(address("experiments", experiment_id)))
 
     def run(self, run_id: str) -> Run:
-        response = self.get(f"/v1/runs/{run_id}")
+        response = self.get(address("runs", run_id))
         return Run(self, response.json(), response.content)
 
     def evaluate_file(
@@ -196,10 +197,10 @@ class Client:
             ServerUnreachable: when there is no answer.
         """
         document = {} if spec is None else read_spec(spec)
-        return Evaluation(self, self.post(f"/v1/runs/{run_id}/evaluations", document))
+        return Evaluation(self, self.post(address("runs", run_id, "evaluations"), document))
 
     def evaluation(self, evaluation_id: str) -> Evaluation:
-        return Evaluation(self, self.get(f"/v1/evaluations/{evaluation_id}"))
+        return Evaluation(self, self.get(address("evaluations", evaluation_id)))
 
     def leaderboard(
         self,
@@ -384,7 +385,7 @@ class Client:
             else:
                 # The server has ended the stream: it ends itself, or the experiment is gone.
                 if experiment_id is not None:
-                    self.get(f"/v1/experiments/{experiment_id}")
+                    self.get(address("experiments", experiment_id))
             time.sleep(work.POLL_SECONDS)
 
     @contextmanager

@@ -55,7 +55,7 @@ class FakeServer:
         self.requests.append(request)
         if self.instead:
             return self.instead.pop(0)(request)
-        path = request.url.path
+        path = request.url.raw_path.decode().partition("?")[0]
         parts = path.strip("/").split("/")[1:]
         if parts[0] == "experiments":
             return httpx.Response(200 if request.method == "GET" else 202, json=self.experiment())

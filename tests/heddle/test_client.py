@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -55,6 +56,15 @@ def test_submit_posts_what_the_yaml_says_by_the_1_2_rules(
         server.requests[0].content
         == b'{"dataset":{"name":"dsprites"},"training":{"rate":0.0001,"on":"no"}}'
     )
+
+
+@pytest.mark.parametrize("typed", ["run_a?state=failed", "run_a#scores", "run_%61", "run_a/scores"])
+def test_an_id_that_is_none_names_nothing_else(
+    typed: str, client: Client, server: FakeServer
+) -> None:
+    with pytest.raises(HeddleError, match="404"):
+        client.run(typed)
+    assert server.requests[0].url.raw_path == f"/v1/runs/{quote(typed, safe='')}".encode()
 
 
 def test_wait_looks_until_all_has_ended(client: Client, server: FakeServer) -> None:
