@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -50,17 +51,51 @@ class EncodedRows:
 
 
 def draw_rows(n_images: int, *, rows: int, test_rows: int, seed: int) -> tuple[np.ndarray, int]:
-    """Indices of the images to evaluate on, and how many of them are for fitting.
+    """Indices of the images to evaluate on, each once, and how many of them are for fitting.
 
-    Drawn independently with replacement, as in the protocol; from a data set with fewer images than
-    rows are asked for, every image once and the two parts in proportion, since
-    repeated images would raise mutual information and leak into the test.
+    The protocol draws with replacement, which from few images puts many into both parts: a
+    predictor then scores what it has learned by heart. From a data set with fewer images than rows
+    are asked for, every image once and the two parts in proportion.
     """
-    draws = generator(seed, "evaluation rows")
+    index = generator(seed, "evaluation rows").permutation(n_images)[: rows + test_rows]
     if n_images < rows + test_rows:
-        train = max(1, min(n_images - 1, round(n_images * rows / (rows + test_rows))))
-        return draws.permutation(n_images), train
-    return draws.integers(0, n_images, size=rows + test_rows), rows
+        return index, max(1, min(n_images - 1, round(n_images * rows / (rows + test_rows))))
+    return index, rows
+
+
+def evaluation_rows(data: Dataset, evaluation: Evaluation) -> tuple[np.ndarray, int]:
+    """What `draw_rows` draws of a data set, with images of the same pixels in the same part.
+
+    A data set may show one picture under several indices, as dSprites does at the first and the
+    last orientation, which are one angle.
+    """
+    index, train = draw_rows(
+        len(data), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
+    )
+    pictures: dict[bytes, int] = {}
+    shown = np.array(
+        [
+            pictures.setdefault(blake2b(data.storage[one].tobytes()).digest(), len(pictures))
+            for one in index
+        ]
+    )
+    return _whole_pictures(index, shown, train)
+
+
+def _whole_pictures(index: np.ndarray, shown: np.ndarray, train: int) -> tuple[np.ndarray, int]:
+    """The rows dealt into two parts, neither of which shows a picture of the other.
+
+    `shown` are the rows' pictures, numbered as they come. The parts are as large as asked for
+    wherever enough pictures are shown once, and the rows of each stay in order.
+    """
+    times = np.bincount(shown)
+    fits = np.cumsum(times) <= train
+    once = np.flatnonzero(~fits & (times == 1))
+    fits[once[: train - int(times[fits].sum())]] = True
+    # One picture that is shown more often than there are training rows.
+    fits[0] |= not fits.any()
+    of_fit = fits[shown]
+    return np.concatenate([index[of_fit], index[~of_fit]]), int(of_fit.sum())
 
 
 def encode_rows(
@@ -72,9 +107,7 @@ def encode_rows(
         Stopped: the recorder wished to stop.
     """
     recorder = recorder or Silent()
-    index, train = draw_rows(
-        len(data), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
-    )
+    index, train = evaluation_rows(data, evaluation)
     device = next(iter(model.parameters["encoder"].values())).device
     images, posterior = ResidentImages(data, device), model.spec.objective.posterior
     noise = generator(evaluation.seed, "evaluation noise").standard_normal(

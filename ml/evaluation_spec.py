@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ml.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
 from ml.checked_rows import rows_of
-from ml.identity import FORMAT, digest
+from ml.identity import FORMAT, SCORING, digest
 from ml.rows import FactorKind, Rows, UnusableRows
 from ml.spec import MAX_SEED, AnyMetric, Evaluation, Part, RunSpec, Traversal
 from ml.spec_errors import Fault, InvalidSpec, parsed
@@ -49,7 +49,7 @@ class FileEvaluation(Part):
         """The identity of the scores of a given file."""
         document = self.model_dump(mode="json", exclude={"name"})
         document["metrics"] = [metric.identity() for metric in self.metrics]
-        return digest({"format": FORMAT, "file_evaluation": document})
+        return digest({"format": FORMAT, "scoring": SCORING, "file_evaluation": document})
 
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.

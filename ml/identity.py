@@ -11,6 +11,9 @@ from ml.spec import RunSpec
 FORMAT = 2
 """Changes when draws, initial weights or the training loop change their numbers."""
 
+SCORING = 2
+"""Changes when an evaluation draws other rows, or makes nulls and intervals in another way."""
+
 NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
 """Fields of `training` that change no weight."""
 
@@ -118,6 +121,7 @@ def evaluation_key(spec: RunSpec) -> str:
     return digest(
         {
             "format": FORMAT,
+            "scoring": SCORING,
             "evaluation": evaluation,
             "traversal": spec.traversal.model_dump(mode="json"),
         }

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ml.arrays_file import read_arrays
-from ml.encode import EncodedRows, draw_rows, encode_rows
+from ml.dataset import Dataset
+from ml.encode import EncodedRows, encode_rows, evaluation_rows
 from ml.evaluate import open_data, score_encoded, score_rows
 from ml.evaluation_spec import FileEvaluation
 from ml.model import Model
@@ -84,7 +85,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             )
             kept = encode_rows(model, data, first, lease)
             files.append(NewFile(CODES, NPZ, kept.to_npz()))
-        if _has_rows(kept, spec, len(data)):
+        if _has_rows(kept, spec, data):
             encoded = kept
         else:
             encoded = encode_rows(model, data, spec.evaluation, lease)
@@ -120,12 +121,9 @@ def _is_drawn(here: Stores, run_id: str, asked: Mapping[str, Any]) -> bool:
     )
 
 
-def _has_rows(encoded: EncodedRows, spec: RunSpec, n_images: int) -> bool:
+def _has_rows(encoded: EncodedRows, spec: RunSpec, data: Dataset) -> bool:
     """Whether these codes are of the very rows that an evaluation asks for."""
-    wanted = spec.evaluation
-    index, train = draw_rows(
-        n_images, rows=wanted.rows, test_rows=wanted.test_rows, seed=wanted.seed
-    )
+    index, train = evaluation_rows(data, spec.evaluation)
     return np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
 
 

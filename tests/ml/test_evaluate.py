@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,15 +7,16 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from ml import evaluate, train
-from ml.dataset import dataset
-from ml.encode import EncodedRows, draw_rows, encode_rows
+from ml import evaluate, score, train
+from ml.dataset import Dataset, dataset
+from ml.encode import EncodedRows, draw_rows, encode_rows, evaluation_rows
 from ml.model import Model
 from ml.pictures import draw_pictures
 from ml.plot import RunPlot
 from ml.recorder import Progress, Silent, Stopped, Wish
 from ml.registry import components
 from ml.resident import ResidentImages
+from ml.spec import Evaluation
 
 DIGITS = dataset("digits")
 
@@ -31,13 +33,62 @@ def model() -> Iterator[Model]:
     yield train(spec, data=DIGITS)
 
 
-def test_rows_are_drawn_with_replacement_from_a_large_set_and_once_from_a_small_one() -> None:
-    index, train_rows = draw_rows(737_280, rows=10_000, test_rows=5_000, seed=0)
-    assert len(index) == 15_000 and train_rows == 10_000 and index.max() < 737_280
+@pytest.mark.parametrize(
+    ("images", "rows", "test_rows"), [(1797, 1000, 500), (15_000, 10_000, 5_000)]
+)
+def test_no_image_is_drawn_twice(images: int, rows: int, test_rows: int) -> None:
+    index, train = draw_rows(images, rows=rows, test_rows=test_rows, seed=0)
+    assert (len(index), train) == (rows + test_rows, rows)
+    assert len(np.unique(index)) == len(index) and index.min() >= 0 and index.max() < images
+
+
+def test_a_small_set_is_drawn_whole_and_split_in_proportion() -> None:
     index, train_rows = draw_rows(1797, rows=10_000, test_rows=5_000, seed=0)
     assert sorted(index) == list(range(1797)) and train_rows == 1198
     assert draw_rows(1797, rows=10, test_rows=50_000, seed=0)[1] == 1
     assert not np.array_equal(index, draw_rows(1797, rows=10_000, test_rows=5_000, seed=1)[0])
+
+
+def test_codes_of_noise_score_no_better_than_chance() -> None:
+    # One code an image, as an encoder gives: what is drawn twice is known by heart.
+    draws = np.random.default_rng(0)
+    codes, factors = draws.normal(size=(300, 3)), draws.integers(0, 4, (300, 1))
+    index, train = draw_rows(300, rows=200, test_rows=100, seed=0)
+    found = score(codes[index], factors[index], "dci", train_rows=train, uncertainty=False)
+    [accuracy] = [one.value for one in found if one.name == "informativeness_test"]
+    assert accuracy == pytest.approx(0.25, abs=0.1)
+
+
+def shown_twice(images: int, pictures: int) -> Dataset:
+    """Digits under several indices each, but for a few at the end."""
+    chosen = np.r_[np.arange(images) % pictures, np.arange(pictures, pictures + 7)]
+    storage, labels = DIGITS.storage[chosen], DIGITS.labels[chosen]
+    return dataclasses.replace(DIGITS, storage=storage, labels=labels)
+
+
+@pytest.mark.parametrize(("rows", "test_rows"), [(60, 30), (1000, 500), (3, 300)])
+@pytest.mark.parametrize("pictures", [100, 90, 1])
+def test_pictures_that_are_equal_stand_in_one_part(
+    pictures: int, rows: int, test_rows: int
+) -> None:
+    data = shown_twice(200, pictures)
+    asked = Evaluation(rows=rows, test_rows=test_rows)
+    index, train = evaluation_rows(data, asked)
+    drawn, wanted = draw_rows(len(data), rows=rows, test_rows=test_rows, seed=0)
+    assert sorted(index) == sorted(drawn)
+    fitted, tested = (
+        {one.tobytes() for one in data.storage[part]} for part in (index[:train], index[train:])
+    )
+    assert fitted and not fitted & tested
+    # A part is as large as it was asked to be, unless one picture is larger.
+    assert train == wanted or pictures == 1
+
+
+def test_where_no_pictures_are_equal_rows_stand_as_they_were_drawn() -> None:
+    asked = Evaluation(rows=300, test_rows=100)
+    index, train = evaluation_rows(DIGITS, asked)
+    drawn, wanted = draw_rows(1797, rows=300, test_rows=100, seed=0)
+    assert index.tolist() == drawn.tolist() and train == wanted
 
 
 def test_encoded_rows_are_what_the_networks_say_one_by_one(model: Model) -> None:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from ml.evaluation_spec import FileEvaluation
 from ml.identity import canonical_json, evaluation_key, train_id
 from ml.registry import find
 from ml.spec import RunSpec
@@ -69,3 +70,15 @@ def test_metrics_and_pictures_have_an_identity_of_their_own(
     assert evaluation_key(spec(traversal={"frames": 5})) != before
     monkeypatch.setattr(find("metric", "mig"), "version", 2)
     assert evaluation_key(spec()) != before
+
+
+def test_scores_of_rows_that_were_drawn_otherwise_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, file, trained = evaluation_key(spec()), FileEvaluation().key(), train_id(spec())
+    # As they were when rows were drawn with replacement.
+    assert not run.startswith("06edce5b") and not file.startswith("85ae9832")
+    monkeypatch.setattr("ml.identity.SCORING", 3)
+    monkeypatch.setattr("ml.evaluation_spec.SCORING", 3)
+    assert evaluation_key(spec()) != run and FileEvaluation().key() != file
+    assert train_id(spec()) == trained
