@@ -1,10 +1,15 @@
-"""How often the intervals of scores hold what they should, on synthetic codes.
+"""How often the intervals of scores hold what they should, and noise looks clear of its null.
 
-For each metric: its expected value at this number of rows, from many fresh draws; then, for further
-draws, whether the 95 % interval of each holds it. Also the interval's width beside the deviation
-that fresh draws really have.
+Intervals, for each metric: its expected value at this number of rows, from many fresh draws of
+synthetic codes; then, for further draws, whether the 95 % interval of each holds it. Also the
+interval's width beside the deviation that fresh draws really have. `--tails 2` draws the codes'
+noise from Student's t with two degrees of freedom.
+
+Nulls: of draws of codes that are noise alone, the share that is clear of its null, which should be
+2.3 %; beside it the share that exceeds the mean and two deviations of three permutations.
 
     python benchmarks/interval_coverage.py [--rows 1000] [--draws 200] [--metrics mig,sap,...]
+        [--tails 2] [--nulls]
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import numpy as np
 
 from ml.checked_rows import rows_of
 from ml.metrics import _information_metric
+from ml.null_test import is_clear, null_of
 from ml.score import metric_of
 
 REPLICATES = 200
@@ -25,13 +31,23 @@ METRICS: dict[str, dict[str, str]] = {
     **{f"sap {p}": {"name": "sap", "predictor": p} for p in ("correlation", "linear_regression")},
     **{f"dci {p}": {"name": "dci", "predictor": p} for p in ("linear", "lasso")},
     "dci logistic_regression": {"name": "dci", "predictor": "logistic_regression"},
+    "sap logistic_regression": {"name": "sap", "predictor": "logistic_regression"},
+    "sap decision_tree": {"name": "sap", "predictor": "decision_tree"},
+    "explicitness one_vs_rest": {"name": "explicitness", "variant": "one_vs_rest"},
+    "dci random_forest": {"name": "dci", "predictor": "random_forest"},
 }
 
 
-def draw(draws: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Five codes of three factors: one its own, two that mix two factors, one warped, one noise."""
+def draw(
+    draws: np.random.Generator, samples: int, tails: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Five codes of three factors: one its own, two that mix two factors, one warped, one noise.
+
+    The noise is normal, or Student's t with so many degrees of freedom.
+    """
     factors = np.stack([draws.integers(0, size, samples) for size in (3, 4, 5)], axis=1)
-    noise = draws.normal(size=(samples, 5))
+    shape = (samples, 5)
+    noise = draws.normal(size=shape) if tails is None else draws.standard_t(tails, size=shape)
     first, second, third = factors.T
     codes = [
         first + 0.4 * noise[:, 0],
@@ -44,18 +60,18 @@ def draw(draws: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarr
 
 
 def coverage(
-    params: dict[str, str], samples: int, number: int, seed: int = 0
+    params: dict[str, str], samples: int, number: int, tails: float | None = None, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
     """Of each of a metric's numbers: share of intervals that hold it, and width over deviation."""
     metric, draws = metric_of(params), np.random.default_rng(seed)
     fresh: dict[str, list[float]] = defaultdict(list)
     for _ in range(number):
-        for name, value in metric.values(rows_of(*draw(draws, samples))).items():
+        for name, value in metric.values(rows_of(*draw(draws, samples, tails))).items():
             fresh[name].append(value)
     held: dict[str, list[bool]] = defaultdict(list)
     widths: dict[str, list[float]] = defaultdict(list)
     for k in range(number):
-        rows = rows_of(*draw(draws, samples), seed=k)
+        rows = rows_of(*draw(draws, samples, tails), seed=k)
         values, half_widths = metric.values(rows), metric.half_widths(rows)
         for name, expected in fresh.items():
             held[name].append(abs(values[name] - np.mean(expected)) <= half_widths[name])
@@ -70,18 +86,56 @@ def coverage(
     }
 
 
+def false_alarms(
+    params: dict[str, str], samples: int, number: int, seed: int = 0
+) -> dict[str, tuple[int, float, float]]:
+    """Of each of a metric's numbers on noise: permutations, share clear by three of them and two
+    deviations, and share clear as we judge it."""
+    metric, draws = metric_of(params), np.random.default_rng(seed)
+    better = {one.name: one.higher_is_better for one in metric.reported()}
+    found: dict[str, list[tuple[int, bool, bool]]] = defaultdict(list)
+    for k in range(number):
+        factors = np.stack([draws.integers(0, size, samples) for size in (3, 4, 5)], axis=1)
+        rows = rows_of(draws.normal(size=(samples, 5)), factors, seed=k)
+        nulls = metric.null(rows)
+        for name, value in metric.values(rows).items():
+            lead = (value - nulls[name][:3].mean()) * (1 if better[name] else -1)
+            clear = is_clear(value, null_of(nulls[name]), higher_is_better=better[name])
+            of_three = lead > 2 * nulls[name][:3].std(ddof=1)
+            found[name].append((len(nulls[name]), of_three, clear is True))
+    return {
+        name: (several[0][0], *np.mean([one[1:] for one in several], axis=0).tolist())
+        for name, several in found.items()
+    }
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=1000)
     arguments.add_argument("--draws", type=int, default=200)
     arguments.add_argument("--metrics", default=",".join(METRICS))
+    arguments.add_argument("--tails", type=float)
+    arguments.add_argument("--nulls", action="store_true")
     given = arguments.parse_args()
     _information_metric.MOST_REPLICATES = REPLICATES
-    print(f"{given.rows} rows, {given.draws} draws\n")
-    print("| metric | number | intervals that hold it | half width over deviation |")
-    print("|---|---|---|---|")
+    print(f"{given.rows} rows, {given.draws} draws, tails {given.tails}\n")
+    if given.nulls:
+        print("| metric | number | permutations | clear by 3 and 2 std | clear |")
+        print("|---|---|---|---|---|")
+    else:
+        print("| metric | number | intervals that hold it | half width over deviation |")
+        print("|---|---|---|---|")
     for label in given.metrics.split(","):
-        for name, (held, width) in coverage(METRICS[label], given.rows, given.draws).items():
+        params = METRICS[label]
+        if given.nulls:
+            alarms = false_alarms(params, given.rows, given.draws)
+            for name, (several, of_three, clear) in alarms.items():
+                if not name.startswith("error"):
+                    row = f"{several} | {of_three:.1%} | {clear:.1%}"
+                    print(f"| {label} | {name} | {row} |", flush=True)
+            continue
+        covered = coverage(params, given.rows, given.draws, given.tails)
+        for name, (held, width) in covered.items():
             if not name.startswith("error"):
                 print(f"| {label} | {name} | {held:.1%} | {width:.2f} |", flush=True)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ml.dataset import DatasetComponent
 from ml.metric import Score
+from ml.null_test import is_clear
 
 Curves = Mapping[str, Sequence[tuple[int, float | None]]]
 """Training curves: tag to (step, value) pairs."""
@@ -29,7 +30,7 @@ class Advice(BaseModel):
     """One reason for odd numbers, and what to do about it."""
 
     about: str
-    """A score's name, a factor's, or `training`."""
+    """A score's name, a factor's, `rows`, or `training`."""
     reason: str
     """What was seen, with its numbers."""
     suggestion: str
@@ -54,6 +55,7 @@ def advise(
     for score in scores:
         found += [
             *_inside_null(score),
+            *_rows_twice(score),
             *_too_few_bins(score),
             *_shared_factor(score),
             *_without_uncertainty(score),
@@ -140,13 +142,37 @@ def _inside_null(score: Score) -> Iterator[Advice]:
     if score.value is None or score.null is None or score.name.startswith("error"):
         return
     null = score.null
-    lead = (score.value - null.mean) * (1 if score.higher_is_better else -1)
-    if lead <= 2 * null.std:
+    if is_clear(score.value, null, higher_is_better=score.higher_is_better) is False:
         yield Advice(
             about=score.name,
             reason=f"{score.name} {score.value:.4g} lies inside its null ({null.mean:.4g} ±"
             f" {null.std:.2g}, {null.replicates} permutations)",
             suggestion="it cannot be told from codes that know nothing of the factors",
+        )
+
+
+def _rows_twice(score: Score) -> Iterator[Advice]:
+    """Rows that are one and the same, which predictors know by heart."""
+    repeated, trained_on = (
+        score.details.get(name, 0) for name in ("repeated_rows", "test_rows_trained_on")
+    )
+    if trained_on:
+        yield Advice(
+            about="rows",
+            reason=f"{trained_on:,} of {score.details['test_rows']:,} test rows stand among the"
+            " training rows, too, with the same codes and factors, so that predictors know them"
+            " by heart",
+            suggestion="give each image once, or all rows of an image to one part: order them by"
+            " image and set train_rows to where one ends; read these scores beside their nulls,"
+            " which permute equal rows together",
+        )
+    elif repeated:
+        yield Advice(
+            about="rows",
+            reason=f"{repeated:,} of {score.rows:,} rows repeat another one, with the same codes"
+            " and factors",
+            suggestion="give each image once: what stands twice raises mutual information; nulls"
+            " and intervals keep equal rows together",
         )
 
 

@@ -23,7 +23,9 @@ from ml.metric import (
     UnusableRows,
     Value,
 )
+from ml.null_test import null_of
 from ml.registry import find
+from ml.repeated_rows import blocks, first_rows, trained_on
 from ml.spec_errors import Fault, InvalidSpec, describe
 
 Asked = str | Mapping[str, Any] | Metric
@@ -52,7 +54,7 @@ def score(
     Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
     says otherwise. Histograms are taken in the dtype given. `posterior_sample` and `factor_sizes`
     are for metrics that need them; none of those here does. Without `uncertainty` only values are
-    computed, which takes a seventh of the fits where a predictor is fitted.
+    computed, which takes a seventh of the fits where trees are fitted, and fewer elsewhere.
 
     Raises:
         UnusableRows: wrong shapes, NaN or infinities; it names the column.
@@ -149,7 +151,7 @@ def _uncertainty(
     # Too few rows for a part of them to be scored, for instance; the value stands all the same.
     if metric.needs_factors:
         try:
-            nulls = {name: _null(values) for name, values in metric.null(rows).items()}
+            nulls = {name: null_of(values) for name, values in metric.null(rows).items()}
         except (ValueError, MemoryError) as problem:
             problems.append(f"null: {problem}")
     try:
@@ -157,12 +159,6 @@ def _uncertainty(
     except (ValueError, MemoryError) as problem:
         problems.append(f"interval: {problem}")
     return nulls, widths, "; ".join(problems) or None
-
-
-def _null(values: np.ndarray) -> NullDistribution:
-    return NullDistribution(
-        mean=float(values.mean()), std=float(values.std(ddof=1)), replicates=len(values)
-    )
 
 
 def _score(
@@ -180,7 +176,7 @@ def _score(
 ) -> Score:
     if value is not None and not math.isfinite(value.value):
         error, value = value.missing or f"the value is {value.value}", None
-    details = dict(value.details) if value else {}
+    details = dict(value.details) | _repeats(metric, rows) if value else {}
     if without_interval:
         details["without_uncertainty"] = without_interval
     return Score(
@@ -202,6 +198,17 @@ def _score(
         versions=library_versions(),
         details=details,
     )
+
+
+def _repeats(metric: Metric, rows: Rows) -> dict[str, int]:
+    """What is to be held against a score where rows stand several times."""
+    repeated = len(rows) - len(first_rows(blocks(rows)))
+    if not repeated or metric.needs == "posterior":
+        return {}
+    found = {"repeated_rows": repeated}
+    if metric.uses == "split" and (known := trained_on(rows)):
+        found |= {"test_rows": len(rows) - rows.train, "test_rows_trained_on": known}
+    return found
 
 
 def _interval(

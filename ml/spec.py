@@ -137,7 +137,7 @@ class Evaluation(Part):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Draws the rows; the same rows for every model of a study."""
     uncertainty: bool = True
-    """Compute each score's null and interval, too; false takes a seventh of the fits."""
+    """Compute each score's null and interval, too; false takes a seventh of the time or less."""
 
 
 class Traversal(Part):

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata, t
 
+from ml.null_test import is_clear
 from ml.study import SEED, Column, Setting, Study, StudyRun
 from ml.study_values import (
-    CLEAR_OF_NULL,
     ENOUGH_SEEDS,
     SUCCEEDED,
     counted,
@@ -95,8 +95,8 @@ class BestSetting(_Document):
     note: str | None
     """What to hold against it, where they are fewer."""
     clear_of_null: bool | None
-    """Whether the median is more than two deviations better than codes that know nothing; null
-    where no run of the setting has a finite null."""
+    """Whether the median is better than codes that know nothing are but rarely (2.3 %); null where
+    no run of the setting has a finite null, or its permutations are too few to tell."""
     runner_up: dict[str, Any] | None
     """The next best setting."""
     runner_up_median: float | None
@@ -286,9 +286,7 @@ def _clear_of_null(study: Study, column: Column, median: float, setting: Setting
     null = pooled_null(study.settings[setting], column.name)
     if null is None:
         return None
-    mean, std = null
-    lead = (median - mean) * (1 if column.higher_is_better else -1)
-    return lead > CLEAR_OF_NULL * std
+    return is_clear(median, null, higher_is_better=column.higher_is_better)
 
 
 def _best_by_udr(study: Study, udr: Mapping[str, float]) -> BestByUdr | None:
@@ -411,13 +409,12 @@ def _few_seeds(study: Study) -> str | None:
 def _within_null(study: Study, best: BestSetting) -> str | None:
     setting = Setting(best.setting.items())
     null = pooled_null(study.settings[setting], best.column)
-    if null is None or best.clear_of_null:
+    if null is None or best.clear_of_null is not False:
         return None
-    mean, std = null
     return (
         f"The best median of {best.column}, {best.median:.3g} ({setting_name(setting)}), is within"
-        f" its null of {mean:.3g} ± {CLEAR_OF_NULL * std:.3g}: codes that know nothing of the"
-        " factors score as much."
+        f" its null ({null.mean:.3g} ± {null.std:.2g}): codes that know nothing of the factors"
+        " score as much."
     )
 
 

@@ -13,8 +13,6 @@ from ml.study import StudyRun
 ENOUGH_SEEDS = 5
 """A median over fewer says little."""
 SUCCEEDED = "succeeded"
-CLEAR_OF_NULL = 2.0
-"""Deviations of a null between its mean and a score that says something."""
 
 
 def counted(run: StudyRun, column: str) -> float | None:
@@ -28,10 +26,11 @@ def counted_values(runs: Iterable[StudyRun], column: str) -> list[float]:
     return [value for run in runs if (value := counted(run, column)) is not None]
 
 
-def pooled_null(runs: Iterable[StudyRun], column: str) -> tuple[float, float] | None:
-    """Mean and deviation of what a run of these, whichever it is, scores if it knows nothing.
+def pooled_null(runs: Iterable[StudyRun], column: str) -> NullDistribution | None:
+    """What a run of these, whichever it is, scores if it knows nothing.
 
-    The variance is the mean of the nulls' variances and the variance of their means together.
+    The variance is the mean of the nulls' variances and the variance of their means together,
+    known as well as all their permutations tell; the limits are the widest of all.
     None where no run that counts has a finite null, or they are too large for a float.
     """
     nulls: list[NullDistribution] = [
@@ -44,10 +43,19 @@ def pooled_null(runs: Iterable[StudyRun], column: str) -> tuple[float, float] | 
     ]
     if not nulls:
         return None
+    limits = [null.limits for null in nulls if null.limits is not None]
     try:
         within = statistics.fmean(null.std**2 for null in nulls)
         between = statistics.pvariance([null.mean for null in nulls])
-        return statistics.fmean(null.mean for null in nulls), math.sqrt(within + between)
+        return NullDistribution(
+            mean=statistics.fmean(null.mean for null in nulls),
+            std=math.sqrt(within + between),
+            # Each null takes a degree of freedom for its mean.
+            replicates=1 + sum(null.replicates - 1 for null in nulls),
+            limits=(min(low for low, _ in limits), max(high for _, high in limits))
+            if len(limits) == len(nulls)
+            else None,
+        )
     except OverflowError:
         return None
 

@@ -34,8 +34,14 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from ml.draws import generator
+from ml.repeated_rows import blocks, first_rows
 from ml.rows import Rows
 
+FEWEST_PERMUTATIONS = 3
+MOST_PERMUTATIONS = 50
+"""Of a null that fits take; enough for the rank of one more value (see `ml.null_test`)."""
+NULL_SECONDS = 5.0
+"""That such a null may take on one core."""
 GROUPS = 4
 SHARE = 2 / 3
 """Of the rows, in a subsample."""
@@ -47,20 +53,47 @@ Draws = dict[str, np.ndarray]
 """Values of each number over replicates."""
 
 
+def affordable(seconds: float) -> int:
+    """How many permutations a null is made of whose metric takes so long to compute."""
+    return max(FEWEST_PERMUTATIONS, min(MOST_PERMUTATIONS, int(NULL_SECONDS / seconds)))
+
+
 def permutations(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
-    """Permutations of the rows' indices, the same for the same seed."""
+    """Whose factors each row has: permuted, with rows that are one and the same kept together.
+
+    The same for the same seed. Where no row stands twice, these are permutations of the rows.
+    """
     draws = generator(rows.seed, "null")
+    block = blocks(rows)
+    first = first_rows(block)
     for _ in range(replicates):
         rows.continue_or_stop()
-        yield draws.permutation(len(rows))
+        yield first[draws.permutation(len(first))][block]
 
 
 def subsamples(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
-    """Indices of two thirds of the rows, drawn without replacement."""
+    """Indices of two thirds of the rows, drawn without replacement; equal rows go together."""
     draws = generator(rows.seed, "subsamples")
+    order, begin = _by_block(blocks(rows))
+    size = _size(len(begin) - 1)
     for _ in range(replicates):
         rows.continue_or_stop()
-        yield draws.permutation(len(rows))[: _size(len(rows))]
+        chosen = draws.permutation(len(begin) - 1)[:size]
+        yield _members(order, begin, chosen)
+
+
+def _by_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in order of their blocks, and where each block begins, and the last one ends."""
+    order = np.argsort(block, kind="stable")
+    return order, np.r_[0, np.cumsum(np.bincount(block))]
+
+
+def _members(order: np.ndarray, begin: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The rows of these blocks."""
+    sizes = begin[chosen + 1] - begin[chosen]
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    members: np.ndarray = order[np.repeat(begin[chosen], sizes) + within]
+    return members
 
 
 def _size(rows: int) -> int:
@@ -68,14 +101,23 @@ def _size(rows: int) -> int:
 
 
 def without_groups(rows: Rows) -> Iterator[Rows]:
-    """The rows without each of a few groups, of training and of test rows in proportion."""
+    """The rows without each of a few groups, of training and of test rows in proportion.
+
+    Rows that are one and the same are left out together, whichever part they are in.
+    """
     draws = generator(rows.seed, "groups")
-    train, test = draws.permutation(rows.train), draws.permutation(len(rows) - rows.train)
+    block = blocks(rows)
+    first = first_rows(block)
+    in_train = np.flatnonzero(first < rows.train)
+    in_test = np.flatnonzero(first >= rows.train)
+    train, test = draws.permutation(in_train), draws.permutation(in_test)
+    order, begin = _by_block(block)
     for group in range(GROUPS):
         rows.continue_or_stop()
-        kept = np.delete(train, np.s_[group::GROUPS])
-        tested = rows.train + np.delete(test, np.s_[group::GROUPS])
-        yield rows.take(np.concatenate([kept, tested]), len(kept))
+        kept = np.concatenate([np.delete(part, np.s_[group::GROUPS]) for part in (train, test)])
+        index = _members(order, begin, kept)
+        of_train = index < rows.train
+        yield rows.take(np.concatenate([index[of_train], index[~of_train]]), int(of_train.sum()))
 
 
 def null_draws(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Draws:
@@ -90,13 +132,14 @@ def subsample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates:
     drawn = _collected(
         compute(rows.take(index, len(index))) for index in subsamples(rows, replicates)
     )
-    return {name: subsample_half_width(values, len(rows)) for name, values in drawn.items()}
+    return {name: subsample_half_width(values, rows) for name, values in drawn.items()}
 
 
-def subsample_half_width(values: np.ndarray, rows: int) -> float:
-    """1.96 standard errors of the score of so many rows, from the scores of their subsamples."""
-    size = _size(rows)
-    error = values.std(ddof=1) * np.sqrt(size / (rows - size))
+def subsample_half_width(values: np.ndarray, rows: Rows) -> float:
+    """1.96 standard errors of the score of the rows, from the scores of their subsamples."""
+    different = int(blocks(rows).max()) + 1
+    size = _size(different)
+    error = values.std(ddof=1) * np.sqrt(size / (different - size))
     return float(ndtri((1 + CONFIDENCE) / 2) * error)
 
 

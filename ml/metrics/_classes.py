@@ -38,6 +38,13 @@ def training_part(rows: Rows) -> int:
     return rows.train
 
 
+def number_of_classes(rows: Rows, factor_bins: int | None) -> int:
+    """Of all factors together, as `classes` takes them."""
+    if factor_bins is not None:
+        return factor_bins * len(rows.factor_names)
+    return sum(len(np.unique(values)) for values in rows.factors.T)
+
+
 def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list[Classes]:
     """Each factor as classes of its first `fit` rows.
 

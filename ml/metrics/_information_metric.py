@@ -81,7 +81,7 @@ class InformationMetric(Metric):
 
     def half_widths(self, rows: Rows) -> Numbers:
         several = _subsampled(rows, self._binning)
-        return {self.name: subsample_half_width(self._over(several), len(rows))}
+        return {self.name: subsample_half_width(self._over(several), rows)}
 
     @property
     def _binning(self) -> Binning:

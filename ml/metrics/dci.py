@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from ml.metric import Metric, Number, Rows, Value
 from ml.metrics import _importance
-from ml.metrics._classes import classes, training_part
+from ml.metrics._classes import classes, number_of_classes, training_part
 from ml.metrics._importance import Prediction
 from ml.metrics._unused_params import refuse_unused
 from ml.registry import register
@@ -164,6 +164,17 @@ class DCI(Metric):
             # Penalised, and blind to classes between others: other codes get a share.
             return tuple(replace(number, perfect=None) for number in STRUCTURE + CLASSIFIED)
         return STRUCTURE + (CLASSIFIED if self.predictor in CLASSIFIERS else REGRESSED)
+
+    def seconds(self, rows: Rows) -> float:
+        factors, latents = len(rows.factor_names), int(rows.codes.shape[1])
+        work = len(rows) * latents
+        if self.predictor == "linear":
+            return 1e-8 * work * factors
+        if self.predictor == "lasso":
+            return 1e-2 * factors + 1e-7 * work * factors
+        if self.predictor == "logistic_regression":
+            return 1.5e-3 * factors + 5e-9 * work * number_of_classes(rows, self.factor_bins)
+        return super().seconds(rows)
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         predictions = [self._predict(rows, rows.seed + k) for k in range(self.repeats)]

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.metrics import _decision_tree, _linear_svm
-from ml.metrics._classes import classes, factor_values, training_part
+from ml.metrics._classes import classes, factor_values, number_of_classes, training_part
 from ml.metrics._gaps import best_and_second
 from ml.metrics._logistic_regression import fit_logistic_regression
 from ml.metrics._scaling import standardised, unit_interval
@@ -118,6 +118,18 @@ class SAP(Metric):
     def reported(self) -> Sequence[Number]:
         # Of a perfect code the second best must predict nothing, and a classifier guesses.
         return (Number("sap", perfect=None if self.predictor in CLASSIFIERS else 1.0),)
+
+    def seconds(self, rows: Rows) -> float:
+        latents: int = rows.codes.shape[1]
+        pairs = latents * len(rows.factor_names)
+        if self.predictor in ("correlation", "linear_regression"):
+            return 1e-8 * len(rows) * pairs
+        work = len(rows) * latents * number_of_classes(rows, self.factor_bins)
+        if self.predictor == "linear_svm":
+            return 6e-9 * work
+        if self.predictor == "logistic_regression":
+            return 1.5e-3 * pairs + 2.5e-8 * work
+        return super().seconds(rows)
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         scores = self._scores(rows)

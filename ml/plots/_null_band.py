@@ -8,11 +8,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from ml.null_test import not_clear
 from ml.plots._colours import GREY
 from ml.study import Column, StudyRun
-from ml.study_values import CLEAR_OF_NULL, pooled_null
+from ml.study_values import pooled_null
 
-LABEL = "null: mean ± 2 std"
+LABEL = "not clear of null"
 _STYLE: dict[str, Any] = {
     "facecolor": GREY,
     "alpha": 0.35,
@@ -31,14 +32,15 @@ def null_band(
 ) -> bool:
     """Draw the runs' pooled null behind all else, across the panel or from one x to another.
 
-    It ends where the score's range does. Returns whether there is one.
+    What lies in it is not clear of the null (`ml.null_test`). It ends where the score's range does.
+    Returns whether there is one.
     """
     null = pooled_null(runs, column.name)
-    if null is None:
+    between = None if null is None else not_clear(null)
+    if between is None:
         return False
-    mean, std = null
+    low, high = between
     lowest, highest = column.range
-    low, high = mean - CLEAR_OF_NULL * std, mean + CLEAR_OF_NULL * std
     low = low if lowest is None else max(low, lowest)
     high = high if highest is None else min(high, highest)
     if across is None:

@@ -70,9 +70,9 @@ class ScoreAgainst(StudyPlot):
 
     A dot is a run, and dots of a setting are joined by a line and a band as `spread` says. What
     else was swept, but the seed, makes lines of its own; runs that lack the hyperparameter, as a
-    VAE lacks beta, are level dashed lines. The grey band is the scores' null: codes that know
-    nothing of the factors lie there (mean ± 2 standard deviations). An arrow says which way a
-    number is better.
+    VAE lacks beta, are level dashed lines. The grey band is the scores' null: all but 2.3 %
+    of codes that know nothing of the factors are below its upper end, and as many above its lower
+    one. An arrow says which way a number is better.
     """
 
     name: Literal["score_against"] = "score_against"

@@ -32,8 +32,9 @@ class ScoreByObjective(StudyPlot):
 
     Every run is a dot, the bar is the median, and five runs or more have a violin: a Gaussian
     kernel density (Scott's bandwidth) between the lowest and the highest run, all of one width.
-    The grey band is the group's null: codes that know nothing of the factors lie there (mean ± 2
-    standard deviations). All hyperparameters and seeds of a group stand together.
+    The grey band is the group's null: all but 2.3 % of codes that know nothing of the factors are
+    below its upper end, and as many above its lower one. All hyperparameters and seeds of a group
+    stand together.
     """
 
     name: Literal["score_by_objective"] = "score_by_objective"

@@ -189,7 +189,7 @@ def test_an_error_is_best_where_it_is_lowest() -> None:
     assert med.against[1].startswith("It is not clear of its null")
 
 
-@pytest.mark.parametrize(("value", "clear"), [(0.02, False), (0.03, False), (0.0301, True)])
+@pytest.mark.parametrize(("value", "clear"), [(0.02, False), (0.033, False), (0.034, True)])
 def test_a_score_that_is_not_clear_of_its_null_is_told(value: float, clear: bool) -> None:
     [mig] = answers([result(1, seed, scored(value)) for seed in range(5)])
     assert (mig.against == []) is clear

@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 from PIL import Image
 from pydantic import ValidationError
+from scipy import stats
 from scipy.stats import spearmanr
 
 from ml.metric import NullDistribution
@@ -410,7 +411,8 @@ def test_truth_values_are_not_the_numbers_that_they_equal() -> None:
 
 
 def test_the_band_is_the_pooled_null() -> None:
-    # Variance within: (0.03² + 0.04²) / 2; between the means: 0.05².
+    # Variance within: (0.03² + 0.04²) / 2; between the means: 0.05². Two nulls of nine permutations
+    # have 16 degrees of freedom.
     nulls = [NullDistribution(mean=mean, std=std, replicates=9) for mean, std in NULLS]
     given = dataclasses.replace(
         BETAS,
@@ -423,7 +425,7 @@ def test_the_band_is_the_pooled_null() -> None:
     [band] = bands(figure.axes[0])
     assert band.get_y() == pytest.approx(POOLED[0])
     assert band.get_y() + band.get_height() == pytest.approx(POOLED[1])
-    assert legend_of(figure) == ["null: mean ± 2 std"]
+    assert legend_of(figure) == ["not clear of null"]
     assert not legend_of(ScoreAgainst().draw(changed(BETAS, every, nulls={})))
 
 
@@ -435,7 +437,8 @@ def test_the_band_ends_where_the_range_does() -> None:
 
 
 NULLS = [(0.1, 0.03), (0.2, 0.04)]
-POOLED = (0.15 - 2 * math.sqrt(0.00375), 0.15 + 2 * math.sqrt(0.00375))
+REACH = float(stats.t.ppf(stats.norm.cdf(2), 16)) * math.sqrt(1 + 1 / 17)
+POOLED = (0.15 - REACH * math.sqrt(0.00375), 0.15 + REACH * math.sqrt(0.00375))
 
 
 def test_the_usual_columns_have_panels_and_others_are_asked_for() -> None:
@@ -508,8 +511,11 @@ def test_each_group_stands_before_its_own_null() -> None:
     # Three nulls of the first kind and two of the second.
     mean = (3 * 0.1 + 2 * 0.2) / 5
     variance = (3 * 0.03**2 + 2 * 0.04**2) / 5 + (3 * 0.04**2 + 2 * 0.06**2) / 5
-    assert band.get_y() == pytest.approx(mean - 2 * math.sqrt(variance))
-    assert band.get_height() == pytest.approx(4 * math.sqrt(variance))
+    # Five nulls of three permutations.
+    reach = float(stats.t.ppf(stats.norm.cdf(2), 10)) * math.sqrt(1 + 1 / 11)
+    assert band.get_y() == pytest.approx(max(0, mean - reach * math.sqrt(variance)))
+    top = mean + reach * math.sqrt(variance)
+    assert band.get_y() + band.get_height() == pytest.approx(top)
     assert band.get_x() < -0.3 and 0.3 < band.get_x() + band.get_width() < 0.5
     assert len(bands(ScoreByObjective().draw(BY_OBJECTIVE).axes[0])) == 2
 
