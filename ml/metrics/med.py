@@ -11,6 +11,7 @@ from pydantic import Field
 from ml.metric import Number, Rows, UnusableRows
 from ml.metrics._information_metric import InformationMetric
 from ml.metrics._mutual_information import Information
+from ml.metrics.dci import disentanglement, disentanglement_per_code
 from ml.registry import register
 
 
@@ -23,8 +24,12 @@ class MED(InformationMetric):
         \left(1 - H_K\!\left(\frac{R_{d\cdot}}{\sum_k R_{dk}}\right)\right)
 
     with the entropy to base K. In [0, 1], higher is better. No predictor is fitted, so it takes
-    milliseconds where DCI takes minutes. `top_k` keeps, for each factor, the k latents that know
-    most of it (all that any factor keeps are kept), for representations with very many.
+    milliseconds where DCI takes minutes.
+
+    `top_k` is Top-k MED, for representations with very many latents: each latent belongs to the
+    factor that it has the largest share of, the k most disentangled latents of each factor are
+    kept, and the score is their mean, weighted by their shares of what all latents know. A factor
+    to which no latent belongs has no part in it: read it beside a score of all latents.
 
     Raises:
         ConstantFactor: a factor takes a single value.
@@ -34,33 +39,40 @@ class MED(InformationMetric):
         Cao et al., 2022, https://arxiv.org/abs/2206.04756
     """
 
+    version: ClassVar[int] = 2
     name: Literal["med"] = "med"
     # Chance alone gives every latent a share, and on few rows a perfect code is far from 1.
     numbers: ClassVar[Sequence[Number]] = (Number("med", perfect=None),)
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """Latents kept for each factor; null keeps all."""
+    """The most disentangled latents kept of each factor; null keeps all."""
 
     def check(self, rows: Rows) -> None:
         if rows.factors.shape[1] < 2:
             raise UnusableRows("med compares factors and needs at least two, got one")
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
-        mutual = known.mutual
+        totals = known.mutual.sum(0)
+        # Shares of what all latents know, also where some of them are left out.
+        shares = np.divide(known.mutual, totals, out=np.zeros_like(known.mutual), where=totals > 0)
         if self.top_k is not None:
-            kept = np.argsort(-mutual, axis=0, kind="stable")[: self.top_k]
-            mutual = mutual[np.unique(kept)]
-        totals = mutual.sum(0)
-        shares = np.divide(mutual, totals, out=np.zeros_like(mutual), where=totals > 0)
+            shares = shares[most_disentangled(shares, self.top_k)]
         masses = shares.sum(1)
-        if not masses.any():
-            return 0.0, {"per_code": masses, "weights": masses}
-        per_code = _focus(shares, masses)
-        weights = masses / masses.sum()
-        return float(weights @ per_code), {"per_code": per_code, "weights": weights}
+        total = masses.sum()
+        return disentanglement(shares), {
+            "per_code": disentanglement_per_code(shares),
+            "weights": masses / total if total > 0 else masses,
+        }
 
 
-def _focus(shares: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """1 - H of each latent's shares among factors, to the base of their number; 0 where none."""
-    p = np.divide(shares, masses[:, None], out=np.zeros_like(shares), where=masses[:, None] > 0)
-    entropies = -(p * np.log(np.where(p > 0, p, 1.0))).sum(1) / np.log(shares.shape[1])
-    return np.where(masses > 0, 1 - entropies, 0.0)
+def most_disentangled(shares: np.ndarray, k: int) -> np.ndarray:
+    """Indices of the k most disentangled latents of each factor, in rising order.
+
+    `shares` is (latents, factors). A latent is of the factor that it has the largest share of; of
+    equally disentangled ones the first are kept, where the published code keeps whichever comes
+    first of a sort that keeps no order.
+    """
+    best = np.argsort(-disentanglement_per_code(shares), kind="stable")
+    factor = shares.argmax(1)[best]
+    kept = [best[factor == number][:k] for number in range(shares.shape[1])]
+    found: np.ndarray = np.sort(np.concatenate(kept))
+    return found

@@ -65,8 +65,49 @@ def test_med_is_disentanglement_of_shares(known: Information) -> None:
     rows = [(1 / 1.4, 0.25), (0.4 / 1.4, 0.75)]
     expected = sum((a + b) / 2 * focus(a, b) for a, b in rows)
     assert aggregate("med", known) == pytest.approx(expected)
-    # One latent a factor: the first and the second, as before.
+
+
+# z0 holds the most of the first factor and nearly as much of the second; z1 less of it, and nothing
+# else. Shares of the columns: 5/10 and 4/10, 3/10 and 0, 2/10 and 6/10.
+ENTANGLED = Information(
+    np.array([[1.0, 0.4], [0.6, 0.0], [0.4, 0.6]]),
+    codes=np.array([2.0, 2.0, 2.0]),
+    factors=np.array([2.0, 1.0]),
+)
+
+
+def two(p: float) -> float:
+    """One less the entropy, to base 2, of p and 1 - p."""
+    return 1 + (p * np.log(p) + (1 - p) * np.log(1 - p)) / LN2
+
+
+def test_top_k_med_keeps_the_most_disentangled_codes_of_each_factor() -> None:
+    # The first factor has z0, which is two(5/9), and z1, which is 1; the second z2, two(1/4).
+    # Of one a factor z1 and z2 are left, with 0.3 and 0.8 of the shares that all three have.
+    expected = (0.3 * 1 + 0.8 * two(1 / 4)) / 1.1
+    assert aggregate("med", ENTANGLED, top_k=1) == pytest.approx(expected)
+    assert expected == pytest.approx(0.410, abs=5e-4)
+    # With two of each nothing is left out.
+    whole = (0.9 * two(5 / 9) + 0.3 * 1 + 0.8 * two(1 / 4)) / 2
+    assert aggregate("med", ENTANGLED, top_k=2) == pytest.approx(whole)
+    assert aggregate("med", ENTANGLED) == pytest.approx(whole)
+
+
+def test_top_k_med_leaves_out_factors_that_no_code_is_of() -> None:
+    mutual = np.array([[1.0, 0.5], [0.5, 0.25], [0.5, 0.25]])
+    known = Information(mutual, codes=np.ones(3), factors=np.array([2.0, 2.0]))
+    # All shares are equal in both columns, so that every code is of the first factor.
+    assert aggregate("med", known, top_k=1) == pytest.approx(0.0, abs=1e-12)
+    mutual = np.array([[1.0, 0.1], [1.0, 0.1], [0.0, 0.1]])
+    known = Information(mutual, codes=np.ones(3), factors=np.array([2.0, 2.0]))
+    # Shares: 1/2 and 1/3, twice, and 0 and 1/3: of one a factor, the first and the last are left.
+    expected = ((5 / 6) * two(3 / 5) + 1 / 3) / (7 / 6)
     assert aggregate("med", known, top_k=1) == pytest.approx(expected)
+
+
+def test_top_k_med_of_codes_that_know_nothing_is_0() -> None:
+    known = Information(np.zeros((3, 2)), codes=np.zeros(3), factors=np.array([2.0, 1.0]))
+    assert aggregate("med", known, top_k=1) == aggregate("med", known) == 0.0
 
 
 @pytest.mark.parametrize(
