@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from api.documents import Plan
 from ml.networks import MODEL, parameter_counts
 from ml.spec import RunSpec
+from ml.unreached import Unreached, unreached
 from store.foresee import Foreseen
 from store.new_run import NewRun
 from store.states import JobKind
@@ -39,7 +41,7 @@ def plan_document(
         ),
         position=found.position,
         starts_in_seconds=found.starts_in,
-        warnings=list(_warnings(runs, found, troubles, made)),
+        warnings=[*_warnings(runs, found, troubles, made), *_too_short(specs)],
     )
 
 
@@ -70,3 +72,15 @@ def _warnings(
             f"Settings are compared by {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}, and"
             f" seeds differ as much as settings: {SEEDS_TO_COMPARE} are the least for a median."
         )
+
+
+def _too_short(specs: Sequence[RunSpec]) -> Iterator[str]:
+    """What runs end too early for, a sentence a param, told of the first such run."""
+    by_path: dict[str, list[Unreached]] = defaultdict(list)
+    for spec in specs:
+        for one in unreached(spec):
+            by_path[one.path].append(one)
+    for several in by_path.values():
+        all_of_them = len(several) == len(specs)
+        where = "" if all_of_them else f" in {len(several)} of {len(specs)} runs"
+        yield f"Too few steps{where}: {several[0]}."

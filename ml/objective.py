@@ -143,6 +143,13 @@ class Objective(Component):
         """
         return {}
 
+    def unreached(self, steps: int) -> Mapping[str, str]:  # noqa: ARG002
+        """What of it a run of `steps` ends too early for: a sentence by the param that asks for it.
+
+        Of an objective that counts no steps, nothing.
+        """
+        return {}
+
     @abstractmethod
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
         """The numbers that weigh the terms; `pixels` counts channels too.

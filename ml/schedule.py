@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ml.component import Component
@@ -19,3 +20,10 @@ class Schedule(Component):
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:
         """The factor at `step` (from 0) of a run of `steps`."""
+
+    def unreached(self, steps: int) -> Mapping[str, str]:  # noqa: ARG002
+        """What of it a run of `steps` ends too early for: a sentence by the param that asks for it.
+
+        Of a schedule that takes its lengths from the run, nothing.
+        """
+        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -51,6 +52,14 @@ class AnnealedVAE(Objective):
             "capacity": self.capacity,
             "gamma": self.gamma,
             "anneal_steps": self.anneal_steps,
+        }
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        if self.anneal_steps <= steps:
+            return {}
+        reached = self.capacity * (steps - 1) / self.anneal_steps
+        return {
+            "anneal_steps": f"the capacity only grows to {reached:.3g} of {self.capacity:g} nats"
         }
 
     def loss(self, networks: Networks, step: Step) -> Loss:

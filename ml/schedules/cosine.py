@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -34,3 +35,9 @@ class Cosine(Schedule):
             return step / self.warm_up
         passed = (step - self.warm_up) / max(1, steps - self.warm_up)
         return self.end + 0.5 * (1 - self.end) * (1 + math.cos(math.pi * passed))
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        if self.warm_up < steps:
+            return {}
+        reached = self.factor(steps - 1, steps)
+        return {"warm_up": f"it rises to {reached:.3g} and never comes to its cosine"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -29,3 +30,9 @@ class Cyclical(Schedule):
     def factor(self, step: int, steps: int) -> float:
         within = (step * self.cycles / steps) % 1.0
         return min(1.0, within / self.rise)
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        # The first step of a part is at 0.
+        if steps >= 2 * self.cycles:
+            return {}
+        return {"cycles": f"a part has {steps / self.cycles:.3g} steps, and none to rise in"}

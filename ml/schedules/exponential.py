@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -23,3 +24,9 @@ class Exponential(Schedule):
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return max(self.floor, float(2.0 ** (-step / self.half_life)))
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        reached = self.factor(steps, steps)
+        if reached <= max(0.5, self.floor):
+            return {}
+        return {"half_life": f"the factor only falls to {reached:.3g}"}

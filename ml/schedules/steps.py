@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -25,3 +26,10 @@ class Steps(Schedule):
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return self.by ** sum(step >= change for change in self.at)
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        late = [change for change in self.at if change >= steps]
+        if not late:
+            return {}
+        listed = " and ".join(f"{change:,}" for change in late)
+        return {"at": f"it ends before the factor falls at {listed}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -26,3 +27,8 @@ class WarmUp(Schedule):
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return self.start + (1 - self.start) * min(1.0, step / self.over)
+
+    def unreached(self, steps: int) -> Mapping[str, str]:
+        if self.over <= steps:
+            return {}
+        return {"over": f"the factor only rises to {self.factor(steps - 1, steps):.3g}"}

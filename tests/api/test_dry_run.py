@@ -97,3 +97,42 @@ def test_a_plan_is_refused_exactly_as_the_real_request(service: Service) -> None
     other = {**SPEC, "seed": 3}
     refused = service.client.post("/v1/experiments?dry_run=true", json=other, headers=headers)
     problem(refused, 422)
+
+
+ANNEALED = {**SPEC, "objective": {"name": "annealed_vae", "capacity": 25, "anneal_steps": 4000}}
+
+
+def too_short(service: Service, spec: dict[str, Any]) -> list[str]:
+    return [told for told in planned(service, spec)["warnings"] if "Too few steps" in told]
+
+
+@pytest.mark.parametrize(
+    ("training", "told"),
+    [
+        ({"steps": 1000}, "objective.anneal_steps is 4,000 of 1,000 steps: the capacity only"),
+        ({"steps": 4000}, None),
+        (
+            {"steps": 5000, "schedule": {"name": "warm_up", "over": 5001}},
+            "training.schedule.over is 5,001",
+        ),
+        ({"steps": 5000, "schedule": {"name": "warm_up", "over": 5000}}, None),
+        (
+            {"steps": 5000, "coefficients": {"gamma": {"name": "steps", "at": [10, 5000]}}},
+            "training.coefficients.gamma.at is 10, 5,000",
+        ),
+        ({"steps": 5000, "coefficients": {"gamma": {"name": "cyclical", "cycles": 4}}}, None),
+    ],
+)
+def test_a_plan_warns_of_schedules_longer_than_the_run(
+    service: Service, training: dict[str, Any], told: str | None
+) -> None:
+    found = too_short(service, {**ANNEALED, "training": training})
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
+def test_runs_of_a_sweep_that_are_too_short_are_counted_in_one_warning(service: Service) -> None:
+    [told] = too_short(service, {**ANNEALED, "sweep": {"training.steps": [1000, 2000, 4000]}})
+    assert "in 2 of 3 runs" in told and "6.24 of 25 nats" in told
+    [told] = too_short(service, {**ANNEALED, "sweep": {"training.steps": [1000, 2000]}})
+    assert "runs" not in told

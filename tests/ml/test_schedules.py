@@ -50,3 +50,28 @@ def test_a_cosine_rises_before_it_falls() -> None:
     # Half way between the rise and the end.
     assert factors[60] == pytest.approx(0.5)
     assert factors[20:] == sorted(factors[20:], reverse=True)
+
+
+TOO_LONG: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "warm_up": ({"over": 101, "start": 0.5}, "only rises to 0.99", {"over": 100}),
+    "cosine": ({"warm_up": 100}, "never comes to its cosine", {"warm_up": 99}),
+    "exponential": ({"half_life": 200}, "only falls to 0.707", {"half_life": 100}),
+    "steps": ({"at": [10, 100]}, "before the factor falls at 100", {"at": [10, 99]}),
+    "cyclical": ({"cycles": 51}, "1.96 steps", {"cycles": 50}),
+}
+"""Params that a run of a hundred steps is too short for, what is said, and some that fit."""
+
+
+@pytest.mark.parametrize("name", components("schedule"))
+def test_a_run_that_is_too_short_for_a_schedule_is_told(name: str) -> None:
+    if name not in TOO_LONG:
+        assert made(name).unreached(1) == {}
+        return
+    longer, told, fitting = TOO_LONG[name]
+    [(param, sentence)] = made(name, **longer).unreached(STEPS).items()
+    assert param in longer and told in sentence
+    assert made(name, **fitting).unreached(STEPS) == {}
+
+
+def test_a_floor_that_is_reached_ends_a_decay_in_time() -> None:
+    assert made("exponential", half_life=200, floor=0.8).unreached(STEPS) == {}
