@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
+from store.rows import insert_rows
 from store.states import AttemptEnd, JobKind
 from store.tables import Attempt, Job, Served
 from store.turns import accrued, faded
@@ -37,11 +38,15 @@ class Taken(NamedTuple):
 def begin_attempts(
     session: Session, taken: list[Taken], *, worker: str, device_model: str | None
 ) -> None:
-    """Write down that these jobs were taken now; called in the claim's transaction."""
+    """Write down that these jobs were taken now; called in the claim's transaction.
+
+    There may be none: each that was to be taken was another worker's by then.
+    """
     now = session.scalar(select(db_now()))
-    session.execute(
-        insert(Attempt),
-        [
+    insert_rows(
+        session,
+        Attempt,
+        (
             {
                 **{name: getattr(one, name) for name in _OF_ATTEMPT},
                 "worker": worker,
@@ -49,7 +54,7 @@ def begin_attempts(
                 "began_at": now,
             }
             for one in taken
-        ],
+        ),
     )
     # In one order for all, so that nobody waits in a circle.
     groups = {(one.owner, one.kind, one.priority, one.short) for one in taken}

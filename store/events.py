@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
+from store.rows import insert_rows
 from store.tables import Counter, Event, Experiment
 from store.upsert import insert_into
 
@@ -65,4 +66,4 @@ def emit_all(session: Session, events: Iterable[NewEvent]) -> None:
     ).one()
     for position, row in enumerate(rows, start=last - len(rows) + 1):
         row["position"] = position
-    session.execute(insert(Event), rows)
+    insert_rows(session, Event, rows)

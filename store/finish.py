@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
@@ -24,6 +24,7 @@ from store.moves import (
     put_back,
     settle,
 )
+from store.rows import insert_rows
 from store.states import AttemptEnd, EvaluationState, JobState
 from store.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
 from store.want import queue_evaluations
@@ -93,19 +94,19 @@ def finish_evaluation(
     evaluation_id = claim.evaluates
     with _holding(database, claim) as (session, _):
         _done(session, claim)
-        if scores:
-            session.execute(
-                insert(Score),
-                [
-                    {
-                        "run_id": claim.run_id,
-                        "evaluation_id": evaluation_id,
-                        "position": position,
-                        "document": document,
-                    }
-                    for position, document in enumerate(scores)
-                ],
-            )
+        insert_rows(
+            session,
+            Score,
+            (
+                {
+                    "run_id": claim.run_id,
+                    "evaluation_id": evaluation_id,
+                    "position": position,
+                    "document": document,
+                }
+                for position, document in enumerate(scores)
+            ),
+        )
         _add_artifacts(session, claim, artifacts)
         move_evaluations(session, [evaluation_id], EvaluationState.SUCCEEDED)
         settle(session, [claim.run_id])
@@ -219,12 +220,11 @@ def _forget_checkpoints(session: Session, run_id: str, *, keep_end: bool) -> Non
 
 
 def _add_artifacts(session: Session, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
-    if not artifacts:
-        return
     now = session.scalar(select(db_now()))
-    session.execute(
-        insert(Artifact),
-        [
+    insert_rows(
+        session,
+        Artifact,
+        (
             {
                 "run_id": claim.run_id,
                 "evaluation_id": claim.evaluation_id,
@@ -235,5 +235,5 @@ def _add_artifacts(session: Session, claim: Claim, artifacts: Sequence[NewArtifa
                 "created_at": now,
             }
             for artifact in artifacts
-        ],
+        ),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from store.claim import Claim
 from store.database import Database
 from store.errors import NotFound
+from store.rows import insert_rows
 from store.tables import Evaluation, LogLine, Run
 
 
@@ -43,7 +44,7 @@ def add_lines(database: Database, claim: Claim, lines: Sequence[Line]) -> None:
             # Its numbers may commit in another order, and whoever reads on would miss a line.
             key = func.hashtextextended(claim.run_id or claim.evaluates, 0)
             session.execute(select(func.pg_advisory_xact_lock(key)))
-        session.execute(insert(LogLine), [asdict(line) | subject for line in lines])
+        insert_rows(session, LogLine, (asdict(line) | subject for line in lines))
 
 
 def log_of_run(

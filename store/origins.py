@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from store.curves import CURVES
@@ -14,6 +14,7 @@ from store.database import Database
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.new_run import NewRun
 from store.parts import parts
+from store.rows import insert_rows, update_rows
 from store.states import JOB_RESUMABLE, JobKind, JobState, RunState
 from store.tables import Artifact, Checkpoint, Job, Run
 
@@ -145,13 +146,12 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
             )
         )
     }
-    if not jobs:
-        return
     for part in parts(states):
         session.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(part)))
-    session.execute(
-        insert(Checkpoint),
-        [
+    insert_rows(
+        session,
+        Checkpoint,
+        (
             {
                 "run_id": run_id,
                 # Before those of every claim to come.
@@ -163,34 +163,35 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
                 "created_at": now,
             }
             for run_id, state in states.items()
-        ],
+        ),
     )
-    session.execute(
-        update(Run),
-        [
+    update_rows(
+        session,
+        Run,
+        (
             {"id": run_id, "origin": {"run": state.run_id, "step": state.step}}
             for run_id, state in states.items()
-        ],
+        ),
     )
-    session.execute(
-        update(Job),
-        [
+    update_rows(
+        session,
+        Job,
+        (
             {
                 "id": jobs[run_id].id,
                 "cohort_width": state.width,
                 "cohort_device": state.device_model,
             }
             for run_id, state in states.items()
-        ],
+        ),
     )
     curves = _curves(session, {state.run_id for state in states.values()})
-    rows = [
+    rows = (
         {**curves[state.run_id], "run_id": run_id, "created_at": now}
         for run_id, state in states.items()
         if state.run_id in curves
-    ]
-    if rows:
-        session.execute(insert(Artifact), rows)
+    )
+    insert_rows(session, Artifact, rows)
 
 
 def _starts(

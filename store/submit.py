@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from store.new_run import NewRun
 from store.origins import KeptState, add_states, starting_states, states_ahead
 from store.pace import Pace, is_short, paces
 from store.parts import parts
+from store.rows import insert_rows
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
 from store.turns import Rules
@@ -177,7 +178,7 @@ def _write(session: Session, submission: _Submission) -> None:
         if submission.force:
             _retire(session, current.values())
             current = {}
-        session.execute(insert(Experiment), [submission.experiment | {"created_at": now}])
+        insert_rows(session, Experiment, [submission.experiment | {"created_at": now}])
         run_of = _add_runs(session, submission, current, starts, now)
         add_states(session, {run_of[id]: start for id, start in starts.items()}, now)
         evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
@@ -296,8 +297,8 @@ def _add_runs(
         ]
         # Two submissions of the same runs wait for each other at the first one, in this order,
         # and not in a circle.
-        session.execute(insert(Run), sorted(rows, key=lambda row: str(row["train_id"])))
-        session.execute(insert(Job), jobs)
+        insert_rows(session, Run, sorted(rows, key=lambda row: str(row["train_id"])))
+        insert_rows(session, Job, jobs)
     return run_of
 
 
@@ -339,8 +340,7 @@ def _add_evaluations(
                 "created_at": now,
             }
         )
-    if rows:
-        session.execute(insert(Evaluation), rows)
+    insert_rows(session, Evaluation, rows)
     return evaluation_of
 
 
@@ -365,7 +365,7 @@ def _add_links(
             }
         )
         known.add(run.train_id)
-    session.execute(insert(ExperimentRun), rows)
+    insert_rows(session, ExperimentRun, rows)
 
 
 def _raise_priority(session: Session, run_ids: Iterable[str], priority: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from store.database import db_now
 from store.ids import new_id
 from store.moves import end_training, move_evaluations, move_jobs, move_runs, settle, trained
 from store.parts import parts
+from store.rows import insert_rows
 from store.states import (
     EVALUATION_RESUMABLE,
     JOB_RESUMABLE,
@@ -94,8 +95,7 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
                     pace_key=key,
                 )
             )
-    if new:
-        session.execute(insert(Job), new)
+    insert_rows(session, Job, new)
     for part in parts(again):
         _queue_again(session, Job.id.in_(part))
 

@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import Any
 
-from store.claim import claim
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from store.claim import _lock_next, claim
 from store.queries import run
-from store.states import RunState
+from store.states import JobState, RunState
+from store.tables import Attempt, Job
 from tests.store.lab import EVALUATE, TRAIN, Lab
 
 
@@ -24,6 +30,26 @@ def test_a_claim_of_nothing_is_empty(lab: Lab) -> None:
     assert lab.take_all(TRAIN) == []
     lab.post("a")
     assert lab.take_all(EVALUATE) == []
+
+
+def test_a_claim_whose_candidates_were_all_taken_at_this_instant_is_empty(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.post("a", "b")
+    found = _lock_next
+
+    def outrun(session: Session, *others: Any) -> list[Any]:
+        candidates = found(session, *others)
+        # As on PostgreSQL when another's commit falls between this look and its locks.
+        session.execute(update(Job).values(state=JobState.RUNNING, worker="faster"))
+        return candidates
+
+    with monkeypatch.context() as patch:
+        patch.setattr("store.claim._lock_next", outrun)
+        assert lab.take_all(TRAIN) == []
+    with lab.database.read() as session:
+        assert session.scalars(select(Attempt.fence)).all() == []
+        assert session.scalars(select(Job.worker)).all() == ["faster"] * 2
 
 
 def test_jobs_are_taken_by_priority_then_age(lab: Lab) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from store.database import Database
+from store.log import add_lines, log_of_run
+from store.rows import insert_rows, update_rows
+from store.tables import Attempt, LogLine
+from tests.store.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_rows_are_nothing_to_write(database: Database) -> None:
+    with database.write() as session:
+        insert_rows(session, LogLine, [])
+        update_rows(session, LogLine, [])
+    with database.read() as session:
+        assert session.scalars(select(LogLine.id)).all() == []
+
+
+def test_a_log_of_no_lines_is_empty(lab: Lab) -> None:
+    run_id = lab.run_of(lab.post("a"))
+    add_lines(lab.database, lab.take(), [])
+    assert log_of_run(lab.database, run_id) == []
+
+
+def test_rows_are_changed_by_their_keys(lab: Lab) -> None:
+    lab.post("a", "b")
+    for _ in "ab":
+        lab.take()
+    with lab.database.write() as session:
+        first, second = session.scalars(select(Attempt.job_id).order_by(Attempt.job_id))
+        update_rows(session, Attempt, [{"job_id": first, "fence": 1, "worker": "another"}])
+    with lab.database.read() as session:
+        rows = session.execute(select(Attempt.job_id, Attempt.worker).order_by(Attempt.job_id))
+        assert rows.all() == [(first, "another"), (second, "w")]
+
+
+def lists_of_rows(path: Path) -> list[str]:
+    """Where a file gives a statement that writes its rows by itself."""
+    return [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("execute", "scalars")
+        and len(call.args) > 1
+        and not isinstance(call.args[1], ast.Dict)
+        and ("insert(" in ast.unparse(call.args[0]) or "update(" in ast.unparse(call.args[0]))
+    ]
+
+
+@pytest.mark.parametrize("folder", ["api", "migrations", "store", "worker"])
+def test_every_list_of_rows_is_written_where_it_may_be_empty(folder: str) -> None:
+    found = [place for path in (ROOT / folder).rglob("*.py") for place in lists_of_rows(path)]
+    assert [place for place in found if not place.startswith("store/rows.py")] == []
+    assert len(found) == (2 if folder == "store" else 0)
