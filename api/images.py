@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from api.body import JSON_TYPES, MAX_BYTES, body_bytes, read_json
+from api.body import JSON_TYPES, MAX_BYTES, body_bytes, check_charset, read_json
 from api.errors import BadRequest
 from api.trained import Trained
 from api.use_bodies import MOST_IMAGES, Images, check_indices
@@ -33,8 +34,8 @@ MOST_BYTES = 32 << 20
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 1 << 24
 """Of one picture, as its header says."""
-MOST_PIXELS_IN_ALL = 1 << 26
-"""Of all pictures of a request."""
+MOST_NUMBERS = 3 << 26
+"""Of all images of a request, in pictures or in npz files: their pixels times their channels."""
 _NPZ = b"PK"
 
 
@@ -61,14 +62,10 @@ class SentImages:
             check_indices(found.data, {"index": wanted})
             return in_unit_range(found.data, np.array(wanted))
         parts: list[np.ndarray] = []
-        pixels_left = MOST_PIXELS_IN_ALL
+        budget = _Budget()
         for place, file in enumerate(self.files):
             path = PART if len(self.files) == 1 else f"{PART}[{place}]"
-            images, pixels_seen = _images_of(file, path, found, resize=resize)
-            parts.append(images)
-            if (pixels_left := pixels_left - pixels_seen) < 0:
-                expected = f"at most {MOST_PIXELS_IN_ALL:,} pixels in all pictures"
-                raise InvalidSpec([Fault(PART, "more pixels", expected)])
+            parts.append(_images_of(file, path, found, budget, resize=resize))
             if (count := sum(map(len, parts))) > MOST_IMAGES:
                 raise InvalidSpec([Fault(PART, f"{count} images", f"at most {MOST_IMAGES:,}")])
         return np.concatenate(parts)
@@ -116,6 +113,7 @@ async def _form(request: Request, media_type: str) -> FormData:
             f"The body must be {MEDIA_TYPE} with parts {PART}, or application/json with indices,"
             f" but is {shown(media_type)!r}.",
         )
+    check_charset(request)
     parser = MultiPartParser(
         request.headers, _bounded(request), max_files=MOST_IMAGES, max_fields=1, max_part_size=1000
     )
@@ -175,21 +173,44 @@ def _parts(form: FormData, known: Sequence[str]) -> SentImages:
     return SentImages(files, spec.encode() if isinstance(spec, str) else spec.file.read(MAX_BYTES))
 
 
+class _Budget:
+    """How many numbers the images of a request may still have."""
+
+    def __init__(self) -> None:
+        self._left = MOST_NUMBERS
+
+    def take(self, *shape: int) -> None:
+        """Count images of this shape, before memory and time are taken for them.
+
+        Raises:
+            InvalidSpec: there are too many in all.
+        """
+        self._left -= math.prod(shape)
+        if self._left < 0:
+            got = f"more, with images of {' x '.join(map(str, shape))}"
+            expected = f"at most {MOST_NUMBERS:,} pixels times channels in all images"
+            raise InvalidSpec([Fault(PART, got, expected)])
+
+
 def _images_of(
-    file: BinaryIO, path: str, found: Trained, *, resize: bool
-) -> tuple[np.ndarray, int]:
-    """The images of a file as the model takes them, and the pixels of it if it is a picture."""
+    file: BinaryIO, path: str, found: Trained, budget: _Budget, *, resize: bool
+) -> np.ndarray:
+    """The images of a file as the model takes them."""
     beginning = file.read(len(_NPZ))
     file.seek(0)
     if not beginning:
         raise InvalidSpec([Fault(path, "an empty file", "a PNG or JPEG image, or an npz file")])
     if beginning != _NPZ:
-        return _picture(file, path, found, resize=resize)
+        return _picture(file, path, found, budget, resize=resize)
+
+    def check(shape: tuple[int, ...]) -> None:
+        _check_shape(f"{path}.images", shape[1:], found, resize=resize)
+        budget.take(*shape)
+
     try:
-        images = read_images(file, MOST_IMAGES)
-        _check_shape(f"{path}.images", images.shape[1:], found, resize=resize)
+        images = read_images(file, MOST_IMAGES, check=check)
         height, width, _ = found.model.image_shape
-        return resized(as_unit_range(images, found.data.max_value), height, width), 0
+        return resized(as_unit_range(images, found.data.max_value), height, width)
     except UnusableArrays as error:
         raise InvalidSpec(below(path, error.faults)) from None
 
@@ -209,7 +230,9 @@ def _check_shape(path: str, shape: tuple[int, ...], found: Trained, *, resize: b
         raise InvalidSpec([Fault(path, f"{shape[0]} x {shape[1]}", expected)])
 
 
-def _picture(file: BinaryIO, path: str, found: Trained, *, resize: bool) -> tuple[np.ndarray, int]:
+def _picture(
+    file: BinaryIO, path: str, found: Trained, budget: _Budget, *, resize: bool
+) -> np.ndarray:
     height, width, channels = found.model.image_shape
     if channels not in MODES:
         expected = f"an npz file, as the model's images have {channels} channels"
@@ -220,7 +243,8 @@ def _picture(file: BinaryIO, path: str, found: Trained, *, resize: bool) -> tupl
             expected = f"at most {MOST_PIXELS:,} pixels"
             raise InvalidSpec([Fault(path, f"{image.width} x {image.height} pixels", expected)])
         _check_shape(path, (image.height, image.width, channels), found, resize=resize)
-        return resized(pixels(image, channels)[None], height, width), image.width * image.height
+        budget.take(image.height, image.width, channels)
+        return resized(pixels(image, channels)[None], height, width)
     except InvalidSpec:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

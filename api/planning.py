@@ -40,13 +40,13 @@ def changes_of(body: Any) -> Any:
     """
     if not isinstance(body, Mapping):
         raise InvalidSpec([Fault("", shown(body), "an object with changes")])
+    others = [name for name in body if name != "changes"][:MOST_FAULTS]
     faults = [
-        Fault(shown(name), shown(value), "changes alone", nearest(name, ["changes"]))
-        for name, value in body.items()
-        if name != "changes"
+        Fault(shown(name), shown(body[name]), "changes alone", nearest(name, ["changes"]))
+        for name in others
     ]
     if faults:
-        raise InvalidSpec(faults[:MOST_FAULTS])
+        raise InvalidSpec(faults)
     return body.get("changes", {})
 
 

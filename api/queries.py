@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain, islice
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -51,7 +52,12 @@ def swept_values(text: str | None) -> dict[str, Any] | None:
         if not equals or _PATH.fullmatch(path) is None:
             expected = "path=value, as in objective.beta=4, with commas between several"
             raise InvalidSpec([Fault("swept", shown(part), expected)])
-        values[path] = _value(given)
+        value = _value(given)
+        if isinstance(value, str) and not storable(value):
+            raise InvalidSpec(
+                [Fault("swept", shown(part), "text without NUL or unpaired surrogates")]
+            )
+        values[path] = value
     return values
 
 
@@ -59,6 +65,9 @@ _PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
 def _value(text: str) -> Any:
+    if text[:1] in ("[", "{"):
+        # No place of a sweep is found by them, and deep ones cannot be read.
+        return text
     try:
         value = json.loads(text, parse_constant=str)
     except ValueError:
@@ -95,28 +104,30 @@ def only_known(request: Request) -> None:
     if not isinstance(route, APIRoute):
         return
     given = request.query_params.multi_items()
-    known = list(dict.fromkeys(_parameters(route.dependant)))
+    # A dict, as a query may have thousands of names.
+    known = dict.fromkeys(_parameters(route.dependant))
     if any(one.call is _whole_query for one in route.dependant.dependencies):
-        known = list(dict.fromkeys(name for name, _ in given))
+        known = dict.fromkeys(name for name, _ in given)
     expected = "one of the parameters " + ", ".join(known) if known else "no parameters"
     names = Counter(name for name, _ in given)
-    faults = [
+    unknown = (
         Fault(shown(name), shown(value), expected, nearest(name, known))
         for name, value in given
         if name not in known
-    ]
-    faults += [
+    )
+    several = (
         Fault(shown(name), shown(request.query_params.getlist(name)), "a single value")
         for name in known
         if names[name] > 1
-    ]
-    faults += [
+    )
+    unstorable = (
         Fault(shown(name), shown(value), "text without NUL")
         for name, value in [*given, *request.path_params.items()]
         if not storable(str(value))
-    ]
+    )
+    faults = list(islice(chain(unknown, several, unstorable), MOST_FAULTS))
     if faults:
-        raise InvalidSpec(faults[:MOST_FAULTS])
+        raise InvalidSpec(faults)
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from api.body import MAX_BYTES, read_json
+from api.body import MAX_BYTES, check_charset, read_json
 from api.context import Context, Here
 from api.errors import BadRequest
 from ml.arrays_file import UnusableArrays, read_arrays
@@ -26,6 +26,8 @@ from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 MEDIA_TYPE = "multipart/form-data"
 PARTS = ("file", "spec")
 LONGEST_FILE_NAME = 255
+LONGEST_LENGTH = 20
+"""Digits of a length that is read as a number."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ async def _form(request: Request, most_bytes: int) -> FormData:
     if media_type != MEDIA_TYPE:
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be {MEDIA_TYPE} with the parts file and spec, but is {media_type!r}.",
+            f"The body must be {MEDIA_TYPE} with the parts file and spec,"
+            f" but is {shown(media_type)!r}.",
         )
+    check_charset(request)
     parser = MultiPartParser(
         request.headers,
         _no_more_than(most_bytes, request),
@@ -88,7 +92,7 @@ async def _form(request: Request, most_bytes: int) -> FormData:
 async def _no_more_than(most_bytes: int, request: Request) -> AsyncGenerator[bytes]:
     told = f"The body may have {most_bytes:,} bytes (HEDDLE_UPLOAD_BYTES)"
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most_bytes:
+    if length.isdecimal() and (len(length) > LONGEST_LENGTH or int(length) > most_bytes):
         raise _too_large(told)
     seen = 0
     async for chunk in request.stream():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -145,25 +146,75 @@ def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
 def _expand(
     base: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]], *, remote: bool
 ) -> list[PlannedRun]:
+    faults = _Faults(sweep)
+    # Each part of the spec is checked once for each value that it takes, however many runs have it.
+    fields = {
+        field: [path for path in sweep if path.partition(".")[0] == field]
+        for field in RunSpec.model_fields
+    }
+    parts: dict[tuple[str, tuple[int, ...]], Any] = {}
+    for field, paths in fields.items():
+        given = {field: base[field]} if field in base else {}
+        for place in _places(sweep, paths):
+            with faults.at(place):
+                data = with_values(given, {path: sweep[path][at] for path, at in place.items()})
+                parts[field, tuple(place.values())] = RunSpec.part(field, data, remote=remote)
+    faults.tell()
     runs: list[PlannedRun] = []
-    faults: dict[str, Fault] = {}
     fits: set[tuple[str, str]] = set()
-    for places in itertools.product(*(range(len(values)) for values in sweep.values())):
-        place = dict(zip(sweep, places, strict=True))
-        swept = {path: sweep[path][index] for path, index in place.items()}
-        try:
-            spec = RunSpec.parse(with_values(base, swept), remote=remote)
+    for place in _places(sweep, sweep):
+        with faults.at(place):
+            spec = RunSpec.of_parts(
+                {
+                    field: parts[field, tuple(place[path] for path in paths)]
+                    for field, paths in fields.items()
+                },
+                remote=remote,
+            )
             _check_files(spec)
             check_state(spec, fits)
-            runs.append(PlannedRun(swept, spec))
-        except InvalidSpec as error:
-            for fault in _at_sweep(error.faults, place, swept):
-                faults.setdefault(fault.path, fault)
-            if len(faults) >= MOST_FAULTS:
-                break
-    if faults:
-        raise InvalidSpec(list(faults.values())[:MOST_FAULTS])
+            runs.append(PlannedRun({path: sweep[path][at] for path, at in place.items()}, spec))
+    faults.tell()
     return runs
+
+
+def _places(sweep: Mapping[str, Sequence[Any]], paths: Iterable[str]) -> Iterator[dict[str, int]]:
+    """Every place that these paths of a sweep lead to: path to the number of its value."""
+    numbers = {path: range(len(sweep[path])) for path in paths}
+    for places in itertools.product(*numbers.values()):
+        yield dict(zip(numbers, places, strict=True))
+
+
+class _Faults:
+    """What is found wrong at the places of a sweep, each fault told once."""
+
+    def __init__(self, sweep: Mapping[str, Sequence[Any]]) -> None:
+        self._sweep = sweep
+        self._found: dict[str, Fault] = {}
+        self._places = 0
+
+    @contextmanager
+    def at(self, place: Mapping[str, int]) -> Iterator[None]:
+        """Note what is wrong at a place; when there is enough to tell, it is told.
+
+        Raises:
+            InvalidSpec: with what was found.
+        """
+        try:
+            yield
+        except InvalidSpec as error:
+            values = {path: self._sweep[path][at] for path, at in place.items()}
+            for fault in _at_sweep(error.faults, place, values):
+                self._found.setdefault(fault.path, fault)
+            # The same fault may be found at each of ten thousand places, and is told once.
+            self._places += 1
+            if max(self._places, len(self._found)) >= MOST_FAULTS:
+                self.tell()
+
+    def tell(self) -> None:
+        """Raise `InvalidSpec` if something is wrong."""
+        if self._found:
+            raise InvalidSpec(list(self._found.values())[:MOST_FAULTS])
 
 
 def _check_files(spec: RunSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ml.arrays_file import UnusableArrays
 from ml.npz_members import OtherSize, open_npz, read_member, unreadable
 from ml.registry import nearest
-from ml.spec_errors import Fault, shown
+from ml.spec_errors import Fault, InvalidSpec, shown
 
 NAME = "images"
 LONGEST_SIDE = 4096
@@ -23,7 +24,13 @@ _SHAPE = "(samples, height, width) or (samples, height, width, channels)"
 _DTYPES = "uint8 from 0 to 255, bool, or floats in [0, 1]"
 
 
-def read_images(file: BinaryIO, most_images: int, *, most_bytes: int = MOST_BYTES) -> np.ndarray:
+def read_images(
+    file: BinaryIO,
+    most_images: int,
+    *,
+    most_bytes: int = MOST_BYTES,
+    check: Callable[[tuple[int, ...]], None] | None = None,
+) -> np.ndarray:
     """The array `images` as it was saved, (samples, height, width, channels).
 
     Nothing is unpickled, and what the file declares is checked before memory is taken for it.
@@ -32,18 +39,21 @@ def read_images(file: BinaryIO, most_images: int, *, most_bytes: int = MOST_BYTE
         file: open for reading in binary, seekable; as `numpy.savez` and `savez_compressed` write.
         most_images: how many are taken.
         most_bytes: of the array, inflated.
+        check: is told the shape before the array is read, and may refuse it by `InvalidSpec`.
 
     Raises:
         UnusableArrays: it is no such file, or the array is missing or of another dtype or shape.
     """
 
-    def check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def check_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         _check_header(shape, dtype, most_images, most_bytes)
+        if check is not None:
+            check(shape if len(shape) == 4 else (*shape, 1))
 
     try:
         with open_npz(file) as archive:
-            array: np.ndarray = read_member(archive, _only_member(archive), check)
-    except UnusableArrays:
+            array: np.ndarray = read_member(archive, _only_member(archive), check_header)
+    except (UnusableArrays, InvalidSpec):
         raise
     except OtherSize as error:
         expected = f"{error.declared}, as its header says"

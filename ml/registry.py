@@ -19,6 +19,8 @@ from ml.component import Component
 
 FOLDERS = ("datasets", "models", "objectives", "optimizers", "schedules", "metrics", "plots")
 ENTRY_POINTS = "heddle.components"
+LONGEST_NAME = 200
+"""No longer name is near to one that is known."""
 
 _components: dict[str, dict[str, type[Component]]] = {}
 C = TypeVar("C", bound=type[Component])
@@ -40,6 +42,8 @@ class UnknownComponent(LookupError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, if any is close."""
+    if len(name) > LONGEST_NAME:
+        return None
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
 

@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
     model_serializer,
 )
@@ -32,7 +33,7 @@ from ml.optimizer import Optimizer
 from ml.registry import components, nearest
 from ml.sampling import Sampling
 from ml.schedule import Schedule
-from ml.spec_errors import Fault, InvalidSpec, describe, shown
+from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
@@ -40,6 +41,7 @@ MAX_ROWS = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_ORIGINS = 16
 MAX_SNAPSHOTS = 100
+MAX_COEFFICIENTS = 64
 
 
 def _named(value: object, *, default: str | None) -> object:
@@ -84,6 +86,9 @@ class Part(BaseModel):
     )
 
 
+P = TypeVar("P", bound=Part)
+
+
 class Training(Part):
     """How the weights are found. Defaults are those of Locatello et al. 2019."""
 
@@ -95,7 +100,7 @@ class Training(Part):
     schedule: AnySchedule = Field(default_factory=lambda: _default("schedule", "constant"))
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Largest norm of a group's whole gradient; null for none."""
-    coefficients: dict[str, AnySchedule] = {}
+    coefficients: Annotated[dict[str, AnySchedule], Field(max_length=MAX_COEFFICIENTS)] = {}
     """By what the objective's coefficients are multiplied at each step:
     `{beta: {name: warm_up, over: 10000}}` lets beta grow from zero."""
     sampling: Sampling = "with_replacement"
@@ -188,28 +193,48 @@ class RunSpec(Part):
         return cls._parse(data, remote=remote, origins=0)
 
     @classmethod
+    def part(cls, field: str, data: Mapping[str, Any], *, remote: bool = False) -> Any:
+        """The checked value of one field of a spec, or its default where `data` has none.
+
+        Raises:
+            InvalidSpec: with every fault of it.
+        """
+        model = _alone(field)
+        return getattr(_validated(model, data, remote=remote), field)
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, Any], *, remote: bool = False) -> RunSpec:
+        """The spec that has these values, each checked by `part`; they are checked together here.
+
+        Raises:
+            InvalidSpec: with every fault.
+        """
+        return cls.model_construct(**parts)._checked(remote=remote, origins=0)
+
+    @classmethod
     def _parse(cls, data: Mapping[str, Any], *, remote: bool, origins: int) -> RunSpec:
+        return _validated(cls, data, remote=remote)._checked(remote=remote, origins=origins)
+
+    def _checked(self, *, remote: bool, origins: int) -> RunSpec:
+        """This spec, whose parts go together."""
+        shape = self.dataset.image_shape()
         try:
-            spec = cls.model_validate(data, context={"remote": remote})
-            shape = spec.dataset.image_shape()
-            spec.model.check(shape)
-        except ValidationError as error:
-            raise InvalidSpec(describe(error, cls, data)) from None
+            self.model.check(shape)
         except UnfitImages as error:
             raise InvalidSpec(
-                [Fault("model", error.got, f"images of {error.wanted} for {spec.model.name}")]
+                [Fault("model", error.got, f"images of {error.wanted} for {self.model.name}")]
             ) from None
         known = sorted(
-            spec.objective.coefficients(pixels=math.prod(shape), latents=spec.model.latent_dim)
+            self.objective.coefficients(pixels=math.prod(shape), latents=self.model.latent_dim)
         )
         if faults := [
-            _no_coefficient(name, spec.objective.name, known)
-            for name in spec.training.coefficients
+            _no_coefficient(name, self.objective.name, known)
+            for name in self.training.coefficients
             if name not in known
         ]:
-            raise InvalidSpec(faults)
-        spec._check_origin(remote=remote, origins=origins)
-        return spec
+            raise InvalidSpec(faults[:MOST_FAULTS])
+        self._check_origin(remote=remote, origins=origins)
+        return self
 
     def _check_origin(self, *, remote: bool, origins: int) -> None:
         """Make sure that the run it goes on from could be one, and has fewer steps."""
@@ -245,6 +270,21 @@ class RunSpec(Part):
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""
         return self.model_dump(mode="json")
+
+
+@functools.cache
+def _alone(field: str) -> type[Part]:
+    """A spec of this one field."""
+    info = RunSpec.model_fields[field]
+    fields: dict[str, Any] = {field: (info.annotation, info)}
+    return create_model(f"RunSpec_{field}", __base__=Part, **fields)
+
+
+def _validated(model: type[P], data: Mapping[str, Any], *, remote: bool) -> P:
+    try:
+        return model.model_validate(data, context={"remote": remote})
+    except ValidationError as error:
+        raise InvalidSpec(describe(error, model, data)) from None
 
 
 def _default(kind: str, name: str) -> Any:

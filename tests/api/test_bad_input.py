@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from api import body
+from api.planning import changes_of
+from ml.spec_errors import InvalidSpec
 from tests.api.service import SPEC, Service, problem
 
 DEEP = 100_000
@@ -300,3 +304,83 @@ def test_a_wrong_method_is_told_the_right_ones(
     answer = shared.client.request(method, path)
     assert answer.headers["allow"] == allowed
     assert allowed in problem(answer, 405)["detail"]
+
+
+class Name(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str(self) == other
+
+
+def test_a_name_that_stands_twice_is_found_without_comparing_all_with_all() -> None:
+    names = [Name(f"name{number}") for number in range(1000)]
+    with pytest.raises(ValueError, match="'name999' stands twice"):
+        body.without_duplicates([(name, 0) for name in [*names, Name("name999")]])
+    assert 0 < Name.compared < 100
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("GET", "/v1/runs?" + "&".join(f"stat{number}=1" for number in range(2000)), {}),
+        ("POST", "/v1/runs/x/clone", {f"change{number}": 1 for number in range(2000)}),
+        ("POST", "/v1/experiments", {f"datase{number}": 1 for number in range(2000)}),
+        ("POST", "/v1/experiments", SPEC | {"objective": {"name": "vae", "beta" * 30_000: 1}}),
+    ],
+    ids=["query", "changes", "fields", "long"],
+)
+def test_few_names_are_looked_up_however_many_or_long_they_are(
+    shared: Service, monkeypatch: pytest.MonkeyPatch, method: str, path: str, content: Any
+) -> None:
+    looked_up: list[int] = []
+    real = difflib.get_close_matches
+
+    def counting(word: str, *rest: Any, **options: Any) -> list[str]:
+        looked_up.append(len(word))
+        return real(word, *rest, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counting)
+    if path == "/v1/runs/x/clone":
+        with pytest.raises(InvalidSpec):
+            changes_of(content)
+    else:
+        problem(shared.client.request(method, path, json=content), 422)
+    assert len(looked_up) <= 20 and sum(looked_up) <= 20 * 200
+
+
+@pytest.mark.parametrize(
+    ("swept", "told"),
+    [
+        ("a=" + "[" * 5000, None),
+        ("a=" + '{"b":' * 5000, None),
+        ("a=" + "1" * 5000, None),
+        ("a=1e400", None),
+        ('a="\\ud800"', "surrogates"),
+        ('a="\\u0000"', "NUL"),
+        ('a="b', None),
+        ("a=[1]", None),
+        ("a", "path=value"),
+    ],
+)
+@pytest.mark.parametrize("resource", ["experiments", "runs"])
+def test_no_value_of_a_sweep_makes_a_list_fail(
+    shared: Service, resource: str, swept: str, told: str | None
+) -> None:
+    answer = shared.client.get(f"/v1/{resource}", params={"swept": swept})
+    if told is None:
+        assert answer.json() == {"items": [], "next_cursor": None}
+    else:
+        [error] = problem(answer, 422)["errors"]
+        assert error["path"] == "swept" and told in error["expected"]
+
+
+def test_long_headers_are_not_told_again_in_full(shared: Service) -> None:
+    refused = problem(shared.send(text(), **{"content-type": "text/" + "x" * 10_000}), 415)
+    assert len(refused["detail"]) < 1000
+    twice = b'{"%s": 1, "%s": 2}' % (b"n" * 100_000, b"n" * 100_000)
+    assert len(problem(shared.send(twice), 400)["detail"]) < 1000

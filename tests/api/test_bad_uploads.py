@@ -134,6 +134,20 @@ def test_a_multipart_without_its_boundary_is_a_bad_request(shared: Service) -> N
     assert "boundary" in problem(answer, 400)["detail"]
 
 
+@pytest.mark.parametrize("charset", ["undefined", "utf-7", "punycode", "utf-16", "x" * 5000])
+def test_text_of_a_form_that_is_not_utf_8_is_refused(shared: Service, charset: str) -> None:
+    headers = {"content-type": f"{TYPE['content-type']}; charset={charset}"}
+    for path in (PATH, "/v1/runs/x/encode"):
+        answer = shared.client.post(path, content=HEAD + npz() + END, headers=headers)
+        assert repr(charset[:200])[:-1] in problem(answer, 415)["detail"]
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", '"utf-8"'])
+def test_a_form_may_say_that_its_text_is_utf_8(shared: Service, charset: str) -> None:
+    headers = {"content-type": f"{TYPE['content-type']}; charset={charset}"}
+    problem(shared.client.post(PATH, content=HEAD + b"x" + END, headers=headers), 422)
+
+
 def test_more_parts_than_there_are_names_for_are_a_bad_request(shared: Service) -> None:
     for value in (b"x", (None, "x")):
         parts: Any = [(f"part {number}", value) for number in range(30)]
@@ -162,9 +176,10 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(small: Service) -> N
         raise AssertionError("was read")
         yield b""
 
-    headers = TYPE | {"content-length": "1000000000000"}
-    answer = small.client.post(PATH, content=chunks(), headers=headers)
-    assert "HEDDLE_UPLOAD_BYTES" in problem(answer, 413)["detail"]
+    for length in ("1" + "0" * 12, "1" * 5000):
+        headers = TYPE | {"content-length": length}
+        answer = small.client.post(PATH, content=chunks(), headers=headers)
+        assert "HEDDLE_UPLOAD_BYTES" in problem(answer, 413)["detail"]
 
 
 def test_a_body_that_grows_too_large_is_refused_on_the_way(small: Service) -> None:

@@ -564,12 +564,29 @@ def test_the_nearest_to_a_file_are_those_to_its_image(run: Run, digits: np.ndarr
     assert paths(run.service.client.post(encode, files=only | {"file": png(DIGIT)})) == ["spec"]
 
 
-def test_pictures_are_bounded_together(
+def test_images_are_bounded_together(
     run: Run, digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "MOST_PIXELS_IN_ALL", 2 * 64 * 64)
+    monkeypatch.setattr(images, "MOST_NUMBERS", 2 * 64 * 64)
     good(run.send("encode", png(digits[3]), png(digits[4])))
+    good(run.send("encode", png(digits[3]), npz(images=digits[4:5])))
     assert paths(run.send("encode", *[png(digits[3])] * 3)) == ["file"]
+    assert paths(run.send("encode", png(digits[3]), npz(images=digits[4:6]))) == ["file"]
+    # Those that are to become smaller count as they are.
+    wide = np.zeros((1, 64, 129), dtype=np.uint8)
+    path = f"/v1/runs/{run.id}/encode?resize=true"
+    assert paths(run.service.client.post(path, files={"file": npz(images=wide)})) == ["file"]
+
+
+def test_what_does_not_fit_is_refused_before_it_is_inflated(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    small = np.zeros((1, 32, 32), dtype=np.uint8)
+    assert paths(run.send("encode", npz(images=small))) == ["file.images"]
+    monkeypatch.setattr(images, "MOST_NUMBERS", 64 * 64 - 1)
+    right = np.zeros((1, 64, 64), dtype=np.uint8)
+    assert paths(run.send("encode", npz(images=right))) == ["file"]
 
 
 def test_distances_are_a_matrix(run: Run) -> None:

@@ -7,6 +7,7 @@ from ml.registry import (
     UnknownComponent,
     components,
     find,
+    nearest,
     register,
 )
 from ml.schedule import Schedule
@@ -36,6 +37,12 @@ def test_a_name_that_is_nearly_right_brings_the_nearest() -> None:
         find("objective", "beta_vea")
     assert raised.value.nearest == "beta_vae"
     assert "beta_vae" in str(raised.value) and "vae" in raised.value.known
+
+
+def test_no_name_is_near_to_a_very_long_one() -> None:
+    long = "name" * 50
+    assert nearest(long, [long[:-1]]) == long[:-1]
+    assert nearest(long + "s", [long]) is None
 
 
 def test_a_second_claim_to_a_name_is_refused() -> None:

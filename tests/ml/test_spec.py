@@ -1,8 +1,10 @@
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from ml.dotted_paths import with_values
 from ml.experiment import parse_experiment
 from ml.spec import RunSpec
 from ml.spec_errors import Fault, InvalidSpec
@@ -177,3 +179,73 @@ def test_a_deviation_of_pixels_is_refused_where_it_is_of_no_use() -> None:
 def test_a_weight_that_is_none_is_told_where_it_was_written(name: str, weight: object) -> None:
     given = {"dataset": "digits", "objective": {"name": name, "lambda_od": weight}}
     assert [fault.path for fault in faults_of(given)] == ["objective.lambda_od"]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The fields that were checked, one after the other."""
+    fields: list[str] = []
+    real = RunSpec.part
+
+    def counting(field: str, data: Mapping[str, Any], *, remote: bool = False) -> Any:
+        fields.append(field)
+        return real(field, data, remote=remote)
+
+    monkeypatch.setattr(RunSpec, "part", counting)
+    return fields
+
+
+def test_a_part_is_checked_once_for_each_value_that_it_takes(checked: list[str]) -> None:
+    sweep = {"objective.beta": [1, 4], "seed": [0, 1, 2], "training.steps": [10, 20]}
+    assert len(parse_experiment({**LEAST, "sweep": sweep}).runs) == 12
+    assert len(checked) == len(RunSpec.model_fields) + 1 + 2 + 1
+    assert (checked.count("objective"), checked.count("seed"), checked.count("model")) == (2, 3, 1)
+
+
+def test_a_fault_of_the_base_is_found_once_however_many_places_there_are(
+    checked: list[str],
+) -> None:
+    spec = {**LEAST, "training": {"stepps": 5}, "sweep": {"seed": [*range(2999), -1]}}
+    paths = [fault.path for fault in faults_of(spec)]
+    # Beside it, what is wrong at the last place of the sweep is told as well.
+    assert paths == ["training.stepps", "sweep.seed[2999]"]
+    assert checked.count("training") == 1
+
+
+def test_places_that_have_the_same_fault_are_not_all_looked_at(
+    checked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list(range(1, 3000))
+    spec = {**LEAST, "training": {"stepps": 5}, "sweep": {"training.steps": steps}}
+    assert [fault.path for fault in faults_of(spec)] == ["training.stepps"]
+    assert checked.count("training") == 20
+    # What no part has by itself, as coefficients that the objective has not.
+    whole: list[object] = []
+    real = RunSpec.of_parts
+    monkeypatch.setattr(
+        RunSpec, "of_parts", lambda parts, *, remote: (whole.append(parts), real(parts))[1]
+    )
+    spec = {**LEAST, "training": {"coefficients": {"gamma": "constant"}}}
+    paths = [fault.path for fault in faults_of({**spec, "sweep": {"seed": list(range(2999))}})]
+    assert paths == ["training.coefficients.gamma"]
+    assert len(whole) == 20
+
+
+def test_no_more_coefficients_are_read_than_may_be() -> None:
+    coefficients = {f"beta{number}": "constant" for number in range(65)}
+    (fault,) = faults_of({**LEAST, "training": {"coefficients": coefficients}})
+    assert fault.path == "training.coefficients" and "at most 64" in fault.expected
+    del coefficients["beta0"]
+    assert len(faults_of({**LEAST, "training": {"coefficients": coefficients}})) == 20
+
+
+def test_runs_of_a_sweep_are_what_each_would_be_alone() -> None:
+    sweep = {
+        "objective": ["vae", {"name": "beta_vae", "beta": 2}],
+        "training.optimizer": [{"learning_rate": 0.01}, "sgd"],
+        "model.latent_dim": [3],
+    }
+    base = {**LEAST, "training": {"steps": 10}, "model": {"name": "burgess"}}
+    for run in parse_experiment({**base, "sweep": sweep}).runs:
+        alone = RunSpec.parse(with_values(base, run.swept))
+        assert run.spec == alone and run.spec.document() == alone.document()
