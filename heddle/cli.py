@@ -30,7 +30,7 @@ from heddle.cli_work import (
 from heddle.client import connect
 from heddle.errors import HeddleError, SpecError
 from heddle.options import json_option, url_option
-from heddle.service import DEFAULT_PORT, serve
+from heddle.service import DEFAULT_PORT, how_to_end, serve
 from heddle.spec import override, read_spec
 from heddle.tables import (
     advice_list,
@@ -103,7 +103,8 @@ def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) ->
         if as_json:
             click.echo(answer)
         else:
-            click.echo(f"Serving {home} at {url} (logs in {home / 'logs'}). Ctrl-C ends it.")
+            click.echo(f"Serving {home} at {url} (logs in {home / 'logs'}).", nl=False)
+            click.echo(f" {how_to_end()} ends it.")
 
     serve(
         home,

@@ -18,7 +18,7 @@ import click
 from heddle.client import Client, connect
 from heddle.errors import HeddleError
 from heddle.live import LiveProgress
-from heddle.service import DEFAULT_PORT
+from heddle.service import DEFAULT_PORT, how_to_end
 from heddle.serving import serving
 from heddle.tables import advice_list, console, score_table
 from heddle.work import Experiment
@@ -48,7 +48,7 @@ def main(keep: bool, home: Path, port: int | None) -> None:
             _run(client, home)
             click.echo(f"Done in {time.monotonic() - started:.0f} s.")
             if keep:
-                click.echo(f"Serving on at {url}. Ctrl-C ends it.")
+                click.echo(f"Serving on at {url}. {how_to_end()} ends it.")
                 signal.pause()
     except HeddleError as error:
         raise click.ClickException(str(error)) from error

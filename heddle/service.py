@@ -41,6 +41,9 @@ KEEP_FREED = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
 }
 
+#: What a terminal sends that is left or closed.
+_ASKING = (signal.SIGINT, signal.SIGHUP)
+
 Say = Callable[[str], None]
 
 
@@ -55,8 +58,9 @@ def serve(
 ) -> None:
     """Serve a home folder until SIGINT, SIGTERM or SIGHUP; call it from the main thread.
 
-    `when_ready` gets the URL and the body of the first good answer of `/readyz`. A second signal
-    ends everything at once.
+    SIGINT and SIGHUP stay ignored where whoever started it has them ignored, as `nohup` and the
+    background of a script do. `when_ready` gets the URL and the body of the first good answer of
+    `/readyz`. A second signal ends everything at once.
 
     Raises:
         HomeUnusable: when the home cannot be made or written.
@@ -238,6 +242,16 @@ def _locked(home: Path, url: str) -> Iterator[None]:
         lock.release()
 
 
+def is_ignored(number: signal.Signals) -> bool:
+    """Whether whoever started this process wants it to go on at a signal."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def how_to_end() -> str:
+    """The words for what ends this process in order."""
+    return f"kill {os.getpid()}" if is_ignored(signal.SIGINT) else "Ctrl-C"
+
+
 @contextmanager
 def _signals() -> Iterator[Stop]:
     """Count the requests to end in place of dying of them."""
@@ -246,7 +260,7 @@ def _signals() -> Iterator[Stop]:
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.asked += 1
 
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    wanted = [signal.SIGTERM, *(one for one in _ASKING if not is_ignored(one))]
     before = {number: signal.signal(number, ask) for number in wanted}
     try:
         yield stop

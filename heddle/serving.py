@@ -17,7 +17,7 @@ from heddle.children import Command, end, start
 from heddle.client import connect
 from heddle.errors import HeddleError, ServiceError, tail
 from heddle.home import private_home, using
-from heddle.service import DEFAULT_PORT, READY_SECONDS, STOP_SECONDS
+from heddle.service import DEFAULT_PORT, READY_SECONDS, STOP_SECONDS, is_ignored
 
 HOST = "127.0.0.1"
 
@@ -46,7 +46,9 @@ def serving(
     finally:
         click.echo("Ending the service")
         # A second Ctrl-C must not leave this half done: the service has its own patience.
-        before = signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
+        before = signal.getsignal(signal.SIGINT)
+        if not is_ignored(signal.SIGINT):
+            signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
         end(process, STOP_SECONDS)
         signal.signal(signal.SIGINT, before)
 

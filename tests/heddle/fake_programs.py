@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE = 120.0
+"""Seconds for what takes a few on a quiet machine."""
+
 MIGRATE = """
 import os
 from pathlib import Path
@@ -95,7 +98,7 @@ def content(path: Path) -> bytes:
         return b""
 
 
-def until(condition: Callable[[], object], seconds: float = 40.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "did not come true in time"

@@ -12,6 +12,7 @@ import pytest
 
 from heddle.spec import read_spec
 from tests.heddle.fake_programs import (
+    PATIENCE,
     clean_environment,
     free_port,
     processes,
@@ -45,7 +46,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> None:
 
 def test_it_shows_scores_fetches_the_picture_and_ends_everything(tmp_path: Path) -> None:
     process = quickstart(tmp_path)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     for words in ("Experiment exp_01", "run_a succeeded", "mig", "0.125", "Done in"):
         assert words in out
@@ -60,7 +61,7 @@ def test_ctrl_c_in_the_middle_ends_everything(tmp_path: Path) -> None:
     read_until(process, "run_a training")
     assert processes(tmp_path / "home")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=40)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert not processes(tmp_path / "home")
 
@@ -70,7 +71,7 @@ def test_kept_it_serves_until_ctrl_c_or_death(tmp_path: Path) -> None:
     read_until(process, "Ctrl-C ends it")
     assert processes(tmp_path / "home")
     process.kill()
-    process.communicate(timeout=40)
+    process.communicate(timeout=PATIENCE)
     until(lambda: not processes(tmp_path / "home"))
 
 
@@ -88,7 +89,7 @@ def test_a_home_that_is_served_already_is_told(tmp_path: Path) -> None:
     assert second.returncode == 1
     assert "is served already, by process" in second.stderr
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=40)
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
 
 
