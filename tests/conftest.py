@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,14 @@ from store.database import Database, migrate
 from store.tables import Base
 from tests.ml.golden import CASES, COVERED, KEYS
 
+pytest_plugins = ["tests.leftovers"]
+
 _numbers = itertools.count(1)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a script, whose children would ignore it too. What we do about it in
+    # place of that is left to them to choose.
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,6 +96,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{path}"
         return
     url: str = request.getfixturevalue("postgres_schema")
+    # On a busy machine a test may say nothing for seconds, which a worker takes for an outage.
+    patch = request.getfixturevalue("monkeypatch")
+    patch.setattr("store.database._IDLE_MILLISECONDS", 120_000)
     yield url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,13 +18,25 @@ from worker.storage import claim_if_able
 from worker.training import train_next
 
 
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[None]:
+    """This process's log goes to its jobs, and no longer when the test is over."""
+    loggers = [logging.getLogger(name) for name in job_log.LOGGERS]
+    levels = [logger.level for logger in loggers]
+    job_log.begin()
+    yield
+    logging.captureWarnings(capture=False)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(job_log.job_log)
+        logger.setLevel(level)
+
+
 def lines(workplace: Workplace, run_id: str) -> str:
     found = log_of_run(workplace.stores.database, run_id)
     return "\n".join(f"{line.level} {line.message}" for line in found)
 
 
 def test_a_run_logs_how_it_went(workplace: Workplace) -> None:
-    job_log.begin()
     run_id = workplace.post()
     assert train_next() and evaluate_next()
     found = lines(workplace, run_id)
@@ -43,7 +56,6 @@ def test_a_run_logs_how_it_went(workplace: Workplace) -> None:
 
 @on_sqlite
 def test_an_error_is_logged_with_its_trace(workplace: Workplace) -> None:
-    job_log.begin()
     training = {"optimizer": {"name": "sgd", "learning_rate": 100.0}}
     run_id = workplace.post(spec(**training))
     assert train_next()
@@ -53,7 +65,6 @@ def test_an_error_is_logged_with_its_trace(workplace: Workplace) -> None:
 
 @on_sqlite
 def test_a_log_is_bounded_and_others_lines_stay_theirs(workplace: Workplace) -> None:
-    job_log.begin()
     run_id = workplace.post()
     [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
     logger = logging.getLogger("worker.test")
@@ -69,7 +80,6 @@ def test_a_log_is_bounded_and_others_lines_stay_theirs(workplace: Workplace) -> 
 
 @on_sqlite
 def test_an_error_is_kept_after_a_flood_of_warnings(workplace: Workplace) -> None:
-    job_log.begin()
     run_id = workplace.post()
     [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
     logger = logging.getLogger("worker.test")
@@ -86,7 +96,6 @@ def test_an_error_is_kept_after_a_flood_of_warnings(workplace: Workplace) -> Non
 def test_a_line_may_hold_what_no_database_keeps(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_log.begin()
     # What pytest hears of as well must be text that it can send from process to process.
     monkeypatch.setattr(logging.getLogger("ml"), "propagate", False)
     run_id = workplace.post()
@@ -100,11 +109,11 @@ def test_a_line_may_hold_what_no_database_keeps(
 def test_each_job_hears_of_its_own_warnings(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # pytest has taken warnings for itself.
+    # pytest has taken warnings for itself since.
     logging.captureWarnings(capture=False)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     monkeypatch.setattr(warnings, "filters", [("default", None, Warning, None, 0)])
-    job_log.begin()
+    logging.captureWarnings(capture=True)
     for seed in range(2):
         run_id = workplace.post({**spec(), "seed": seed})
         [claim] = claim_if_able(workplace.stores, JobKind.TRAIN)
@@ -112,7 +121,6 @@ def test_each_job_hears_of_its_own_warnings(
             for _ in range(2):
                 warnings.warn("the fit did not converge", stacklevel=1)
         assert lines(workplace, run_id).count("UserWarning: the fit") == 1
-    logging.captureWarnings(capture=False)
 
 
 @on_sqlite
@@ -121,7 +129,6 @@ def test_a_long_training_leaves_few_lines(
 ) -> None:
     monkeypatch.setattr("worker.lease.TELL_SECONDS", 0.0)
     monkeypatch.setattr("worker.lease.TELL_SHARE", 0.5)
-    job_log.begin()
     run_id = workplace.post()
     assert train_next()
     told = [line for line in lines(workplace, run_id).splitlines() if "INFO training" in line]
@@ -130,7 +137,6 @@ def test_a_long_training_leaves_few_lines(
 
 @on_sqlite
 def test_a_job_that_is_taken_anew_goes_on_being_logged(workplace: Workplace) -> None:
-    job_log.begin()
     run_id = workplace.post()
     logger = logging.getLogger("worker.test")
     database = workplace.stores.database
