@@ -28,6 +28,9 @@ Written from the catalogue by `python docs/write_catalogue.py`. Every score come
 first two are made: [0007](decisions/0007-null-and-interval.md). What other code prints on the
 same codes: [audit](audit.md). In a spec or in `score(codes, factors, metrics)` a metric is its
 name, or `{"name": …}` with params; on the command line `dci:predictor=lasso`.
+
+A factor that a run's data set has with a single value is left out, and `details.factors_left_out`
+names it; one that is constant on the rows by accident is an error.
 """
 OBJECTIVES = """# Objectives
 

@@ -11,6 +11,8 @@ from ml.rows import FactorKind, Rows, UnusableRows
 
 LARGEST = 1e150
 """What is beyond has no square."""
+EXACT = 2**53
+"""Integers up to this are exact in float64."""
 
 
 def rows_of(
@@ -33,6 +35,7 @@ def rows_of(
     codes, factors = _plain("codes", codes), _plain("factors", factors)
     _check("codes", codes)
     _check("factors", factors)
+    _check_exact(codes)
     if len(codes) != len(factors):
         raise UnusableRows(f"{len(codes)} rows of codes but {len(factors)} rows of factors")
     if len(codes) < 2:
@@ -68,7 +71,10 @@ def rows_of(
                 f"posterior_logvar must have the codes' shape {codes.shape},"
                 f" got {posterior_logvar.shape}"
             )
-        kl = 0.5 * (codes**2 + np.exp(posterior_logvar) - posterior_logvar - 1)
+        # The square of a half-precision 256 is beyond what that holds.
+        mean, log_variance = codes.astype(np.float64), posterior_logvar.astype(np.float64)
+        with np.errstate(over="ignore"):
+            kl = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1)
     return Rows(codes, factors, names, kinds, int(train), int(seed), kl)
 
 
@@ -97,3 +103,15 @@ def _check(what: str, values: np.ndarray) -> None:
             raise UnusableRows(
                 f"{what} has values beyond {LARGEST:g} in column {int(large[0])}; rescale it"
             )
+
+
+def _check_exact(codes: np.ndarray) -> None:
+    """Classes may have numbers of any size, but codes are computed with, in float64."""
+    if codes.dtype.kind not in "iu" or codes.dtype.itemsize < 8:
+        return
+    large = np.flatnonzero((codes.max(0) > EXACT) | (codes.min(0) < -EXACT))
+    if large.size:
+        raise UnusableRows(
+            f"codes has integers beyond 2^53 in column {int(large[0])}, which float64 does not tell"
+            " apart; subtract what they have in common, or leave the column out if it is an id"
+        )

@@ -49,7 +49,7 @@ def evaluate(
         }
     )
     encoded = encode_rows(model, dataset, evaluation, recorder)
-    return score_encoded(encoded, evaluation, dataset.factor_names, recorder)
+    return score_encoded(encoded, evaluation, dataset, recorder)
 
 
 def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
@@ -62,10 +62,14 @@ def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
 def score_encoded(
     encoded: EncodedRows,
     evaluation: Evaluation,
-    factor_names: tuple[str, ...],
+    data: Dataset,
     recorder: Recorder | None = None,
 ) -> list[Score]:
-    """Score rows that are encoded already. Raises `Stopped` within and between metrics."""
+    """Score rows of a data set that are encoded already.
+
+    A factor that the data set has with a single value, as one of its images was chosen by may have,
+    is left out, and the Scores say so. Raises `Stopped` within and between metrics.
+    """
     scores: list[Score] = []
     for kind in evaluation.codes:
         # What the posterior itself tells does not depend on which codes are scored.
@@ -74,7 +78,7 @@ def score_encoded(
             for metric in evaluation.metrics
             if metric.needs == "rows" or kind == evaluation.codes[0]
         ]
-        rows = _rows(encoded, kind, factor_names, evaluation.seed)
+        rows = _rows(encoded, kind, data, evaluation.seed)
         parts = {
             "all": rows.only(slice(0, rows.train)),
             "split": rows,
@@ -130,18 +134,19 @@ def _score_parts(
 def _rows(
     encoded: EncodedRows,
     kind: Literal["mean", "sample"],
-    factor_names: tuple[str, ...],
+    data: Dataset,
     seed: int,
 ) -> Rows:
     codes: np.ndarray = encoded.mean if kind == "mean" else encoded.sample
-    kinds: tuple[FactorKind, ...] = tuple("discrete" for _ in factor_names)
-    return Rows(
+    kinds: tuple[FactorKind, ...] = tuple("discrete" for _ in data.factor_names)
+    rows = Rows(
         codes,
         encoded.factors,
-        factor_names,
+        data.factor_names,
         kinds,
         int(encoded.train_rows),
         seed,
         encoded.kl,
         encoded.reconstruction,
     )
+    return rows.without_single_valued(data.factor_sizes)

@@ -54,6 +54,8 @@ class FileEvaluation(Part):
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.
 
+        Factors of which the file says that they have a single value (`factor_sizes`) are left out.
+
         Raises:
             InvalidSpec: the spec does not fit the arrays.
             UnusableArrays: the arrays cannot be scored.
@@ -70,7 +72,7 @@ class FileEvaluation(Part):
         if faults:
             raise InvalidSpec(faults)
         try:
-            return rows_of(
+            rows = rows_of(
                 arrays.codes,
                 arrays.factors,
                 seed=self.seed,
@@ -83,6 +85,7 @@ class FileEvaluation(Part):
             )
         except UnusableRows as error:
             raise UnusableArrays([Fault("", None, f"arrays to score, but {error}")]) from None
+        return rows.without_single_valued(arrays.factor_sizes or ())
 
 
 class RunEvaluation(Evaluation):

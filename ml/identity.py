@@ -12,7 +12,8 @@ FORMAT = 2
 """Changes when draws, initial weights or the training loop change their numbers."""
 
 SCORING = 2
-"""Changes when an evaluation draws other rows, or makes nulls and intervals in another way."""
+"""Changes when an evaluation's rows, what of them is scored, or how nulls and intervals are made
+changes, and no metric does."""
 
 NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
 """Fields of `training` that change no weight."""

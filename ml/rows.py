@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -56,6 +56,8 @@ class Rows:
     """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
     reconstruction: np.ndarray | None = None
     """-log p(x|z) in nats, (samples,), one posterior sample a row."""
+    factors_left_out: tuple[str, ...] = ()
+    """Factors that the data set has with a single value, and so no column of here."""
     threads: int = 1
     """How many threads a fit may use."""
     continue_or_stop: Callable[[], None] = _go_on
@@ -86,6 +88,27 @@ class Rows:
         """The same for some of the rows."""
         length = len(range(*rows.indices(len(self))))
         return self.take(rows, min(self.train, length))
+
+    def without_single_valued(self, sizes: Sequence[int]) -> Rows:
+        """Without the factors of which a data set says that they have a single value.
+
+        Nothing can be said of them, and the others are scored as if they were not there. One that
+        says so and varies all the same is kept, as is one that is constant on these rows only.
+        """
+        constant = (self.factors == self.factors[:1]).all(0)
+        gone = [k for k, size in enumerate(sizes) if size == 1 and constant[k]]
+        if not gone:
+            return self
+        kept = [k for k in range(self.factors.shape[1]) if k not in gone]
+        return replace(
+            self,
+            # In the order of rows in memory, as it was: sums may round otherwise in another.
+            factors=np.ascontiguousarray(self.factors[:, kept]),
+            factor_names=tuple(self.factor_names[k] for k in kept),
+            factor_kinds=tuple(self.factor_kinds[k] for k in kept),
+            factors_left_out=tuple(self.factor_names[k] for k in gone),
+            shared={},
+        )
 
     def with_factors_of(self, index: np.ndarray) -> Rows:
         """Each row with another row's factors: codes that know nothing of them."""

@@ -31,6 +31,9 @@ from ml.spec_errors import Fault, InvalidSpec, describe
 Asked = str | Mapping[str, Any] | Metric
 """A metric by name, by name and params, or as it is."""
 
+ROUNDING = 1e-9
+"""By so much a value may pass the bounds of its range, and is then taken back to them."""
+
 
 def score(
     codes: np.ndarray,
@@ -114,7 +117,10 @@ def scores_of(
     without_interval = None
     try:
         if metric.needs_factors and not rows.factors.shape[1]:
-            raise UnusableRows("the data set has no factors to compare codes with")
+            raise UnusableRows(
+                "the data set has no factors to compare codes with"
+                + "".join(f"; {name} has a single value" for name in rows.factors_left_out)
+            )
         values = metric.compute(rows)
     except Exception as problem:
         # Whatever one metric meets is its own affair, arrays that do not fit among it.
@@ -122,7 +128,7 @@ def scores_of(
             raise
         error = f"{type(problem).__name__}: {problem}"
     if uncertainty and error is None:
-        nulls, widths, without_interval = _uncertainty(metric, rows)
+        nulls, widths, without_interval = _uncertainty(metric, rows, stopped)
     seconds = time.perf_counter() - began
     return [
         _score(
@@ -142,23 +148,43 @@ def scores_of(
 
 
 def _uncertainty(
-    metric: Metric, rows: Rows
+    metric: Metric, rows: Rows, stopped: Sequence[Exception]
 ) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], str | None]:
-    """Null and half width of each number, and why there is none where there is none."""
+    """Null and half width of each number, and why there is none where there is none.
+
+    A part of the rows may be too few, or lack a class; the value stands all the same, whatever goes
+    wrong here. What is in `stopped` passes through.
+    """
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
     problems = []
-    # Too few rows for a part of them to be scored, for instance; the value stands all the same.
     if metric.needs_factors:
         try:
-            nulls = {name: null_of(values) for name, values in metric.null(rows).items()}
-        except (ValueError, MemoryError) as problem:
-            problems.append(f"null: {problem}")
+            nulls = {name: _null(values) for name, values in metric.null(rows).items()}
+        except Exception as problem:
+            if stopped:
+                raise
+            problems.append(f"null: {_told(problem)}")
     try:
         widths = metric.half_widths(rows)
-    except (ValueError, MemoryError) as problem:
-        problems.append(f"interval: {problem}")
+    except Exception as problem:
+        if stopped:
+            raise
+        problems.append(f"interval: {_told(problem)}")
     return nulls, widths, "; ".join(problems) or None
+
+
+def _told(problem: Exception) -> str:
+    """The message of a fact that was raised, and the kind of anything else too."""
+    if isinstance(problem, ValueError | MemoryError):
+        return str(problem)
+    return f"{type(problem).__name__}: {problem}"
+
+
+def _null(values: np.ndarray) -> NullDistribution:
+    if not np.isfinite(values).all():
+        raise UnusableRows("with factors permuted, the value is not always a finite number")
+    return null_of(values)
 
 
 def _score(
@@ -174,9 +200,13 @@ def _score(
     codes: Literal["mean", "sample"],
     seconds: float,
 ) -> Score:
-    if value is not None and not math.isfinite(value.value):
-        error, value = value.missing or f"the value is {value.value}", None
+    if value is not None:
+        value = replace(value, value=_within(value.value, number.range))
+        if (fault := _beyond(value.value, number.range)) is not None:
+            error, value = value.missing or fault, None
     details = dict(value.details) | _repeats(metric, rows) if value else {}
+    if rows.factors_left_out and metric.needs_factors:
+        details["factors_left_out"] = list(rows.factors_left_out)
     if without_interval:
         details["without_uncertainty"] = without_interval
     return Score(
@@ -209,6 +239,26 @@ def _repeats(metric: Metric, rows: Rows) -> dict[str, int]:
     if metric.uses == "split" and (known := trained_on(rows)):
         found |= {"test_rows": len(rows) - rows.train, "test_rows_trained_on": known}
     return found
+
+
+def _within(value: float, bounds: tuple[float | None, float | None]) -> float:
+    """The value, taken back to a bound that it passes by rounding."""
+    low, high = bounds
+    if low is not None and low - ROUNDING <= value < low:
+        return low
+    if high is not None and high < value <= high + ROUNDING:
+        return high
+    return value
+
+
+def _beyond(value: float, bounds: tuple[float | None, float | None]) -> str | None:
+    """Why no such value can be right, if so."""
+    low, high = bounds
+    if not math.isfinite(value):
+        return f"the value is {value}"
+    if (low is not None and value < low) or (high is not None and value > high):
+        return f"the value {value} is beyond what it can be, {low} to {high}"
+    return None
 
 
 def _interval(

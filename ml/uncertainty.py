@@ -35,7 +35,7 @@ from scipy.special import ndtri, stdtrit
 
 from ml.draws import generator
 from ml.repeated_rows import blocks, first_rows
-from ml.rows import Rows
+from ml.rows import Rows, UnusableRows
 
 FEWEST_PERMUTATIONS = 3
 MOST_PERMUTATIONS = 50
@@ -97,6 +97,8 @@ def _members(order: np.ndarray, begin: np.ndarray, chosen: np.ndarray) -> np.nda
 
 
 def _size(rows: int) -> int:
+    if rows < 2:
+        raise UnusableRows(f"{rows} row{'' if rows == 1 else 's'} cannot be subsampled")
     return max(1, min(rows - 1, round(SHARE * rows)))
 
 

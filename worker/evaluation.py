@@ -89,7 +89,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             encoded = kept
         else:
             encoded = encode_rows(model, data, spec.evaluation, lease)
-        scores = score_encoded(encoded, spec.evaluation, data.factor_names, lease)
+        scores = score_encoded(encoded, spec.evaluation, data, lease)
         if not _is_drawn(here, run_id, asked):
             drawn = _finite(curves(here.database, here.objects, run_id))
             for name, png in draw_pictures(model, data, encoded, drawn, lease).items():

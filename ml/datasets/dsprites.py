@@ -69,7 +69,8 @@ class DSprites(DatasetComponent):
     """The official .npz file, relative to the data folder; null renders the images."""
     values: Mapping[FactorName, FactorValues] = Field(default_factory=dict)
     """Only images with these values of a factor, as in `{shape: [0, 1]}`, which leaves out the
-    hearts (shape 2). They are numbered anew, from 0. All values by default."""
+    hearts (shape 2). They are numbered anew, from 0. All values by default. A factor that has a
+    single value left takes no part in scores, which say so."""
 
     @field_validator("values")
     @classmethod

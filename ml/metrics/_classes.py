@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.metrics._mutual_information import factor_classes
+from ml.metrics._scaling import above_least
 from ml.rows import ConstantFactor, Rows, UnfitFactor, UnusableRows
 
+EXACT = 2**53
+"""Integers up to this are exact in float64."""
 MOST_CELLS = 10**8
 """Rows times classes of a factor: 0.8 GB an array, of which a predictor holds several."""
 
@@ -85,11 +88,28 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
 def factor_values(rows: Rows, fit: int) -> np.ndarray:
     """Each factor's values as numbers, (samples, factors), whatever its kind.
 
-    Raises `ConstantFactor` if one has a single value among the first `fit` rows.
+    Integers are counted from the least of their column, which changes no regression; so ids of
+    classes may be of any size.
+
+    Raises:
+        ConstantFactor: one has a single value among the first `fit` rows.
+        UnfitFactor: two values of one are further from a third than float64 can tell them apart.
     """
     for column in np.flatnonzero(rows.factors[:fit].max(0) == rows.factors[:fit].min(0)):
         raise _constant(rows, int(column), fit, rows.factors[0, column].item())
-    return rows.factors.astype(np.float64)
+    if rows.factors.dtype.kind not in "iu":
+        return rows.factors.astype(np.float64)
+    exact = above_least(rows.factors)
+    for column in np.flatnonzero(exact.max(0) > EXACT):
+        values = np.unique(exact[:, column])
+        if len(np.unique(values.astype(np.float64))) < len(values):
+            why = (
+                f"has different values that are one number to 53 bits, from"
+                f" {rows.factors[:, column].min()} to {rows.factors[:, column].max()}: as ids of"
+                " classes they are no numbers to regress on; number the classes from 0"
+            )
+            raise UnfitFactor(rows.factor_names[column], int(column), why)
+    return exact.astype(np.float64)
 
 
 def _constant(rows: Rows, column: int, fit: int, value: object) -> ConstantFactor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.metrics._scaling import above_least
 from ml.rows import Rows, UnusableRows
 
 MOST_CELLS = 2**24
@@ -39,6 +40,9 @@ def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -
     binned = np.empty(values.shape, dtype=np.int64)
     for column, data in enumerate(values.T):
         data = data.astype(np.uint8) if data.dtype == bool else data
+        if data.dtype.kind in "iu" and max(int(data.max()), -int(data.min())) > 2**53:
+            # Edges are float64, which does not tell such integers apart; their differences it may.
+            data = above_least(data)
         if scaled:
             low, high = float(data.min()), float(data.max())
             data = (data.astype(np.float64) - low) / ((high - low) or 1.0)

@@ -23,7 +23,21 @@ def standardised(codes: np.ndarray, fit: int) -> np.ndarray:
 
 def unit_interval(values: np.ndarray) -> np.ndarray:
     """Each column moved and stretched onto [0, 1]; a constant one becomes 0."""
+    if values.dtype.kind in "iu":
+        values = above_least(values)
     columns = values.astype(np.float64)
     low, high = columns.min(0), columns.max(0)
     scaled: np.ndarray = (columns - low) / np.where(high > low, high - low, 1.0)
     return scaled
+
+
+def above_least(integers: np.ndarray) -> np.ndarray:
+    """By how much each integer exceeds the least of its column, exactly, as unsigned integers.
+
+    Numbers of a class may be hashes beyond 2^53, above which float64 does not tell neighbours
+    apart; their differences may be small all the same.
+    """
+    # Differences modulo 2^64 are right whatever the range.
+    unsigned = integers.astype(np.uint64)
+    found: np.ndarray = unsigned - integers.min(0).astype(np.uint64)
+    return found

@@ -172,7 +172,4 @@ def _scores(model: Model, asked: Spec) -> Scores:
     spec = RunSpec.parse({**model.spec.document(), **asked})
     data = spec.dataset.open()
     encoded = encode_rows(model, data, spec.evaluation)
-    return {
-        score.name: score.value
-        for score in score_encoded(encoded, spec.evaluation, data.factor_names)
-    }
+    return {score.name: score.value for score in score_encoded(encoded, spec.evaluation, data)}

@@ -172,6 +172,45 @@ def test_what_one_metric_cannot_do_is_its_error_and_no_others(model: Model) -> N
     assert by_name["elbo"].value is not None and by_name["elbo"].error is None
 
 
+def test_a_factor_that_the_data_set_has_with_one_value_is_left_out(model: Model) -> None:
+    labels = np.c_[np.zeros(len(DIGITS), dtype=np.int64), DIGITS.labels]
+    with_colour = {"factor_names": ("colour", "digit"), "factor_sizes": (1, 10), "labels": labels}
+    restricted = DIGITS.__class__(**{**vars(DIGITS), **with_colour})
+    metrics = ["mig", "elbo", {"name": "dci", "predictor": "linear"}]
+    found, same = (
+        {score.name: score for score in evaluate(model, data, metrics, rows=300, test_rows=100)}
+        for data in (restricted, DIGITS)
+    )
+    for name, one in found.items():
+        assert one.error is None and one.value == same[name].value
+    assert found["mig"].details["factors"] == ["digit"]
+    assert found["mig"].details["factors_left_out"] == ["colour"]
+    assert "factors_left_out" not in {**found["elbo"].details, **same["mig"].details}
+    # One that varies in the data and not on these rows is still an error.
+    accident = {**vars(restricted), "factor_sizes": (2, 10)}
+    (wrong,) = evaluate(model, DIGITS.__class__(**accident), ["mig"], rows=300, test_rows=100)
+    assert wrong.error is not None and "ConstantFactor: factor 'colour'" in wrong.error
+
+
+def test_a_data_set_of_factors_with_one_value_each_says_so(model: Model) -> None:
+    constant = {"factor_sizes": (1,), "labels": np.zeros((len(DIGITS), 1), dtype=np.int64)}
+    data = DIGITS.__class__(**{**vars(DIGITS), **constant})
+    mig, *elbo = evaluate(model, data, ["mig", "elbo"], rows=300, test_rows=100)
+    assert mig.error is not None and mig.error.endswith("codes with; digit has a single value")
+    assert all(score.value is not None for score in elbo)
+
+
+@pytest.mark.parametrize(("rows", "test_rows"), [(2, 1), (3, 1), (2, 3)])
+def test_a_few_rows_do_not_end_an_evaluation(model: Model, rows: int, test_rows: int) -> None:
+    metrics = ["elbo", "mig", "sap", {"name": "dci", "predictor": "linear"}]
+    scores = evaluate(model, DIGITS, metrics, rows=rows, test_rows=test_rows)
+    by_name = {score.name: score for score in scores}
+    assert by_name["elbo"].value is not None
+    if test_rows == 1:
+        assert by_name["elbo"].ci95 is None
+        assert "1 row cannot" in by_name["elbo"].details["without_uncertainty"]
+
+
 def test_means_and_samples_are_scored_apart_and_the_posterior_once(model: Model) -> None:
     scores = evaluate(
         model, DIGITS, ["mig", "elbo"], codes=["mean", "sample"], rows=300, test_rows=100

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
 from ml import score
+from ml.arrays_file import CodesAndFactors
+from ml.checked_rows import rows_of
+from ml.evaluation_spec import FileEvaluation
 from ml.metric import ConstantFactor, Score, UnfitFactor, UnusableRows
 from ml.metrics._mutual_information import equal_width_bins, information
 from ml.metrics.mig import gaps
@@ -220,3 +224,73 @@ def test_seeds_beyond_scikit_learns_are_taken() -> None:
     assert [one.value for one in large] == [
         one.value for one in score(*arrays, "dci", seed=1, uncertainty=False)
     ]
+
+
+PREDICTED = (
+    {"name": "dci", "predictor": "linear"},
+    {"name": "dci", "predictor": "lasso"},
+    {"name": "sap", "predictor": "correlation"},
+    {"name": "sap", "predictor": "linear_regression"},
+    {"name": "sap"},
+    {"name": "mig"},
+    {"name": "mig", "factor_bins": 5},
+    {"name": "mig", "factor_bins": 5, "scaled": True},
+    {"name": "explicitness", "factor_bins": 4},
+)
+
+
+@pytest.mark.parametrize("first", [2**53, -(2**62), 2**63])
+@pytest.mark.parametrize("metric", PREDICTED, ids=str)
+def test_ids_of_classes_may_be_of_any_size(metric: dict[str, Any], first: int) -> None:
+    draws = np.random.default_rng(0)
+    classes = draws.integers(0, 5, (200, 2))
+    codes = classes @ draws.normal(size=(2, 3)) + 0.1 * draws.normal(size=(200, 3))
+    ids = classes.astype(np.uint64 if first > 0 else np.int64)
+    ids += ids.dtype.type(first)
+    scores, same = (score(codes, factors, metric, uncertainty=False) for factors in (ids, classes))
+    assert [one.value for one in scores] == [one.value for one in same]
+
+
+def test_ids_that_are_one_number_in_float64_are_no_numbers_to_regress_on() -> None:
+    draws = np.random.default_rng(0)
+    ids = np.array([5, 2**62, 2**62 + 1])[draws.integers(0, 3, (60, 1))]
+    codes = draws.normal(size=(60, 2))
+    with pytest.raises(UnfitFactor, match=r"'factor_0'.* from 5 to 4611686018427387905.*number"):
+        score(codes, ids, {"name": "sap", "predictor": "correlation"})
+    # As classes they are three.
+    (mig,) = score(codes, ids, "mig", uncertainty=False)
+    assert len(mig.details["factor_entropies"]) == 1 and mig.value is not None
+
+
+def test_codes_that_are_ids_are_refused() -> None:
+    codes = np.c_[np.arange(9), 2**60 + np.arange(9)]
+    with pytest.raises(UnusableRows, match=r"codes has integers beyond 2\^53 in column 1"):
+        score(codes, np.arange(9).reshape(9, 1) % 3, "mig")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_kl_of_half_precision_codes_is_their_own() -> None:
+    codes = np.array([[300.0, -1.0], [0.5, 2.0]], dtype=np.float16)
+    log_variance = np.array([[12.0, -2.0], [0.0, 1.0]], dtype=np.float16)
+    rows = rows_of(codes, np.array([[0], [1]]), posterior_logvar=log_variance)
+    # (mean^2 + variance - log variance - 1) / 2
+    expected = 0.5 * (300.0**2 + np.exp(12.0) - 12 - 1)
+    assert rows.kl is not None and rows.kl[0, 0] == pytest.approx(expected)
+    assert rows.kl[1, 0] == pytest.approx(0.125)
+
+
+def test_a_factor_of_which_a_file_says_that_it_has_one_value_is_left_out() -> None:
+    draws = np.random.default_rng(0)
+    factors = np.c_[np.full(90, 7), draws.integers(0, 3, 90)]
+    codes = draws.normal(size=(90, 2))
+    arrays = CodesAndFactors(codes, factors, factor_names=("shape", "scale"), factor_sizes=(1, 3))
+    rows = FileEvaluation().rows(arrays)
+    assert (rows.factor_names, rows.factors_left_out) == (("scale",), ("shape",))
+    np.testing.assert_array_equal(rows.factors, factors[:, 1:])
+    # Where nothing is said it may be the caller's mistake, and where it varies it is.
+    untold = FileEvaluation().rows(replace(arrays, factor_sizes=None))
+    assert untold.factor_names == ("shape", "scale") and not untold.factors_left_out
+    varies = FileEvaluation().rows(replace(arrays, factor_sizes=(3, 1)))
+    assert varies.factor_names == ("shape", "scale")
+    with pytest.raises(ConstantFactor, match="'factor_0'"):
+        score(codes, factors, "mig", factor_sizes=(1, 3))
