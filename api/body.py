@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from python_multipart.multipart import parse_options_header
 
 from api.errors import BadRequest
+from api.negotiation import media_type
 from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, dotted, shown
 
 MAX_BYTES = 1_000_000
@@ -32,11 +33,11 @@ async def body_bytes(request: Request) -> bytes:
     Raises:
         BadRequest: 413 over a million bytes, 415 for another media type, 400 for none at all.
     """
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if JSON_TYPES.fullmatch(media_type) is None:
+    came = media_type(request.headers, "application/json")
+    if JSON_TYPES.fullmatch(came) is None:
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be application/json, but is {shown(media_type)!r}.",
+            f"The body must be application/json, but is {shown(came)!r}.",
         )
     body = bytearray()
     async for chunk in request.stream():

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from api.body import JSON_TYPES, MAX_BYTES, body_bytes, check_charset, read_json
 from api.errors import BadRequest
+from api.negotiation import media_type
 from api.trained import Trained
 from api.use_bodies import MOST_IMAGES, Images, check_indices
 from ml.arrays_file import UnusableArrays
@@ -80,11 +81,11 @@ async def _reading(request: Request, parts: Sequence[str]) -> AsyncIterator[Sent
             multipart.
         InvalidSpec: a part is missing or unknown.
     """
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if JSON_TYPES.fullmatch(media_type):
+    came = media_type(request.headers, "application/json")
+    if JSON_TYPES.fullmatch(came):
         yield SentImages(None, await body_bytes(request))
         return
-    form = await _form(request, media_type)
+    form = await _form(request, came)
     try:
         yield _parts(form, parts)
     finally:
@@ -106,12 +107,12 @@ SentWithSpec = Annotated[SentImages, Depends(_images_with_spec)]
 """Of files, `json` is the part spec, or an empty object."""
 
 
-async def _form(request: Request, media_type: str) -> FormData:
-    if media_type != MEDIA_TYPE:
+async def _form(request: Request, came: str) -> FormData:
+    if came != MEDIA_TYPE:
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body must be {MEDIA_TYPE} with parts {PART}, or application/json with indices,"
-            f" but is {shown(media_type)!r}.",
+            f" but is {shown(came)!r}.",
         )
     check_charset(request)
     parser = MultiPartParser(

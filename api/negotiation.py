@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from fastapi import Request
+from starlette.datastructures import Headers
 
 Kind = TypeVar("Kind", bound=str)
 
@@ -32,6 +33,17 @@ def best_match(request: Request, offered: Mapping[Kind, str]) -> Kind:
     if liked[best] == 0:
         raise NotAcceptable(accepted[:200], offered.values())
     return best
+
+
+def takes_gzip(request: Request) -> bool:
+    """Whether the client unpacks gzip, by its Accept-Encoding header."""
+    given = dict(map(_range, request.headers.get("accept-encoding", "").split(",")))
+    return given.get("gzip", given.get("*", 0.0)) > 0
+
+
+def media_type(headers: Headers, default: str = "") -> str:
+    """The media type of a body without its parameters; in lower case, as case says nothing."""
+    return headers.get("content-type", default).partition(";")[0].strip().lower()
 
 
 def _range(part: str) -> tuple[str, float]:

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from api.body import MAX_BYTES, check_charset, read_json
 from api.context import Context, Here
 from api.errors import BadRequest
+from api.negotiation import media_type
 from ml.arrays_file import UnusableArrays, read_arrays
 from ml.evaluation_spec import FileEvaluation
 from ml.registry import nearest
@@ -60,12 +61,12 @@ CheckedUpload = Annotated[Upload, Depends(_upload)]
 
 
 async def _form(request: Request, most_bytes: int) -> FormData:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if media_type != MEDIA_TYPE:
+    came = media_type(request.headers)
+    if came != MEDIA_TYPE:
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body must be {MEDIA_TYPE} with the parts file and spec,"
-            f" but is {shown(media_type)!r}.",
+            f" but is {shown(came)!r}.",
         )
     check_charset(request)
     parser = MultiPartParser(
