@@ -18,4 +18,4 @@ RUN pip install --no-deps . && useradd --create-home heddle && install -d -o hed
 
 USER heddle
 ENV HEDDLE_HOME=/var/lib/heddle NUMBA_CACHE_DIR=/var/lib/heddle/numba
-CMD ["uvicorn", "api.main:app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
+CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.event_hub import EventHub
+from api.held import Held
 from api.hints import Hints
 from api.kept_pictures import KeptPictures
+from api.lanes import Lanes
+from api.last_look import LastLook
+from api.readiness import Readiness
 from api.seen import Seen
 from api.settings import ApiSettings
 from api.trained import TrainedModels
@@ -32,9 +35,14 @@ class Context:
     hub: EventHub
     trusts_users: bool
     """Whether requests come from this machine alone, and say themselves who sends them."""
-    checking: CapacityLimiter
-    """Holds whoever checks an upload's arrays, which takes memory."""
     trained: TrainedModels
+    held: Held
+    """Counts who waits for something to happen."""
+    readiness: LastLook[Readiness]
+    """Whether it can work."""
+
+    lanes: Lanes = field(default_factory=Lanes)
+    """Turns for heavy work."""
 
     seen: Seen = field(default_factory=Seen)
     """The queues as they were worked out last."""
@@ -47,7 +55,7 @@ class Context:
         return Limits(self.store.most_queued, self.store.short_seconds)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context = request.app.state.context
     assert isinstance(context, Context)
     return context

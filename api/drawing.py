@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
+from anyio import to_thread
 from fastapi import Request, Response
 
 from api.context import Context
@@ -30,14 +32,22 @@ NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
 """An SVG is a page: it may bring its own styles, and nothing else."""
 
 
-def draw_run(here: Context, id: str, plot: RunPlot, format: Format) -> bytes:
+@dataclass(frozen=True)
+class Drawing:
+    """A picture that may have been drawn before."""
+
+    key: str
+    """Changes with whatever it is drawn from."""
+    draw: Callable[[], bytes]
+
+
+def of_run(here: Context, id: str, plot: RunPlot, format: Format) -> Drawing:
     """A picture of a trained run.
 
     Raises:
         NotFound: there is no such run.
-        NotTrained: it has no model yet.
+        NotTrained: it has no model yet. Drawn, also:
         NothingToDraw, InvalidSpec: as the plot has it.
-        TooBusy: others are drawing.
         MissingFile, UnusableFile: its data set's file is not what it was.
     """
 
@@ -50,30 +60,26 @@ def draw_run(here: Context, id: str, plot: RunPlot, format: Format) -> bytes:
     if plot.needs:
         source += repr([(one.id, one.state) for one in queries.evaluations(here.database, id)])
         source += repr([(one.name, one.sha256) for one in queries.artifacts(here.database, id)])
-    return _kept(here, source, plot, format, draw)
+    return _drawing(source, plot, format, draw)
 
 
-def draw_study(here: Context, id: str, plot: StudyPlot, format: Literal["png", "svg"]) -> bytes:
+def of_study(here: Context, id: str, plot: StudyPlot, format: Literal["png", "svg"]) -> Drawing:
     """A picture of an experiment's runs, as they are by now.
 
     Raises:
-        NotFound: there is no such experiment.
+        NotFound: there is no such experiment. Drawn, also:
         NothingToDraw, InvalidSpec: as the plot has it.
-        TooBusy: others are drawing.
     """
     source = study_digest(here, id)
-    return _kept(here, source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
+    return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
 
 
-def draw_dataset(
-    here: Context, name: str, plot: DatasetPlot, format: Literal["png", "svg"]
-) -> bytes:
+def of_dataset(name: str, plot: DatasetPlot, format: Literal["png", "svg"]) -> Drawing:
     """A picture of a data set with its default params.
 
     Raises:
         UnknownComponent: there is no data set of this name.
-        InvalidSpec: it has no default params, or as the plot has it.
-        TooBusy: others are drawing.
+        InvalidSpec: it has no default params, or, drawn, as the plot has it.
         MissingFile, UnusableFile: its file is not there, or is not what it should be.
     """
     component = find("dataset", name)
@@ -85,7 +91,25 @@ def draw_dataset(
         expected = f"a data set that needs no params, but {name} needs {missing}"
         raise InvalidSpec([Fault("name", name, expected)]) from None
     source = canonical_json(chosen.identity())
-    return _kept(here, source, plot, format, lambda: to_file(plot.draw(chosen.open()), format))
+    return _drawing(source, plot, format, lambda: to_file(plot.draw(chosen.open()), format))
+
+
+async def drawn(here: Context, drawing: Drawing) -> bytes:
+    """The picture from memory, or drawn in a turn.
+
+    Raises:
+        TooBusy: too many wait for others to have drawn.
+    """
+    content = here.pictures.get(drawing.key)
+    if content is not None:
+        return content
+    async with here.lanes.drawing.turn():
+        # Somebody may have drawn it meanwhile.
+        content = here.pictures.get(drawing.key)
+        if content is None:
+            content = await to_thread.run_sync(drawing.draw)
+            here.pictures.keep(drawing.key, content)
+        return content
 
 
 def answer(request: Request, content: bytes, format: Format, name: str) -> Response:
@@ -112,19 +136,5 @@ def _run_file(plot: RunPlot, material: Material, format: Format) -> bytes:
     return to_file(plot.draw(material), format)
 
 
-def _kept(
-    here: Context, source: str, plot: Plot, format: Format, draw: Callable[[], bytes]
-) -> bytes:
-    """The picture from memory, or drawn in a turn."""
-    params = canonical_json(plot.identity())
-    key = f"{source} {params} {format}"
-    content = here.pictures.get(key)
-    if content is not None:
-        return content
-    with here.trained.turn():
-        # Somebody may have drawn it meanwhile.
-        content = here.pictures.get(key)
-        if content is None:
-            content = draw()
-            here.pictures.keep(key, content)
-        return content
+def _drawing(source: str, plot: Plot, format: Format, draw: Callable[[], bytes]) -> Drawing:
+    return Drawing(f"{source} {canonical_json(plot.identity())} {format}", draw)

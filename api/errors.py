@@ -11,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.held import TooManyHeld
 from api.keys import IDEMPOTENCY_KEY
+from api.lanes import TooBusy
 from api.negotiation import NotAcceptable
 from api.plot_params import PlotOfAnother
 from api.problems import FieldProblem, problem
-from api.trained import TooBusy
 from ml.dataset import MissingFile, UnusableFile
 from ml.plot import NothingToDraw
 from ml.registry import UnknownComponent
@@ -58,7 +59,7 @@ class BadRequest(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
+    """Answer every error that is expected with a problem document; `api.edge` answers others."""
     handlers = {
         BadRequest: _bad_request,
         InvalidSpec: _invalid_spec,
@@ -81,21 +82,22 @@ def install(app: FastAPI) -> None:
         KeyOfAnother: _key_of_another,
         TooManyQueued: _too_many,
         TooBusy: _too_busy,
+        TooManyHeld: _too_many_held,
         NotAcceptable: _not_acceptable,
         NothingToDraw: _nothing_to_draw,
         HTTPException: _http,
         **dict.fromkeys(DATABASE_AWAY, _database),
-        Exception: _unexpected,
     }
+    # All of them are coroutines: a refusal must not wait for a thread.
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)  # type: ignore[arg-type]
 
 
-def _bad_request(_: Request, error: BadRequest) -> Response:
+async def _bad_request(_: Request, error: BadRequest) -> Response:
     return problem(error.status, error.detail)
 
 
-def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
+async def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
     errors = [
         FieldProblem(path=f.path, got=shown(f.got), expected=f.expected, nearest=f.nearest)
         for f in error.faults
@@ -103,17 +105,17 @@ def _invalid_spec(_: Request, error: InvalidSpec) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors)
 
 
-def _invalid_parameters(request: Request, error: RequestValidationError) -> Response:
+async def _invalid_parameters(request: Request, error: RequestValidationError) -> Response:
     # A location begins with "query", "path" or "header".
     faults = [value_fault(dotted(detail["loc"][1:]), detail) for detail in error.errors()]
-    return _invalid_spec(request, InvalidSpec(faults))
+    return await _invalid_spec(request, InvalidSpec(faults))
 
 
-def _not_found(_: Request, error: NotFound) -> Response:
+async def _not_found(_: Request, error: NotFound) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error))
 
 
-def _unknown_component(_: Request, error: UnknownComponent) -> Response:
+async def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     expected = "one of " + ", ".join(error.known)
     fault = FieldProblem(
         path=error.kind, got=shown(error.name), expected=expected, nearest=error.nearest
@@ -121,53 +123,59 @@ def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
-def _plot_of_another(_: Request, error: PlotOfAnother) -> Response:
+async def _plot_of_another(_: Request, error: PlotOfAnother) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error))
 
 
-def _wrong_state(_: Request, error: StoreError) -> Response:
+async def _wrong_state(_: Request, error: StoreError) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
 
-def _bad_cursor(_: Request, error: BadCursor) -> Response:
+async def _bad_cursor(_: Request, error: BadCursor) -> Response:
     expected = "next_cursor of the page before"
     fault = FieldProblem(path="cursor", got=shown(error.cursor), expected=expected)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
 
 
-def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
+async def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
     fault = FieldProblem(
         path=IDEMPOTENCY_KEY, got=shown(error.key), expected="a key that no other request has"
     )
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
 
 
-def _too_many(_: Request, error: TooManyQueued) -> Response:
+async def _too_many(_: Request, error: TooManyQueued) -> Response:
     return problem(
         HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(HEALING_SECONDS)}
     )
 
 
-def _too_busy(_: Request, error: TooBusy) -> Response:
+async def _too_busy(_: Request, error: TooBusy) -> Response:
     return problem(
-        HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
+        HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
     )
 
 
-def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
+async def _too_many_held(_: Request, error: TooManyHeld) -> Response:
+    # Kept alive for the next request, a thousand of these would be as many open files.
+    headers = {"Retry-After": str(HEALING_SECONDS), "Connection": "close"}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
+
+
+async def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
     return problem(HTTPStatus.NOT_ACCEPTABLE, str(error))
 
 
-def _nothing_to_draw(_: Request, error: NothingToDraw) -> Response:
+async def _nothing_to_draw(_: Request, error: NothingToDraw) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
 
-def _data_away(_: Request, error: MissingFile | UnusableFile) -> Response:
+async def _data_away(_: Request, error: MissingFile | UnusableFile) -> Response:
     logger.error("%s", error)
     return _try_later(False, f"The data set cannot be read at the moment: {error}.")
 
 
-def _http(request: Request, error: HTTPException) -> Response:
+async def _http(request: Request, error: HTTPException) -> Response:
     path = shown(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return problem(
@@ -195,9 +203,10 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
-def _database(request: Request, error: Exception) -> Response:
+async def _database(request: Request, error: Exception) -> Response:
     why = why_away(error)
-    logger.error("the database %s", why, exc_info=error)
+    # No traceback: while it is away there is one such line for each request.
+    logger.error("the database %s: %s", why, getattr(error, "orig", error))
     reads = request.method in ("GET", "HEAD")
     # What is written may be so before the connection is lost over which it would be told.
     advice = (
@@ -210,27 +219,28 @@ def _database(request: Request, error: Exception) -> Response:
     )
 
 
-def _object_gone(_: Request, error: ObjectGone) -> Response:
+async def _object_gone(_: Request, error: ObjectGone) -> Response:
     logger.error("%s", error)
     return problem(HTTPStatus.NOT_FOUND, f"{error} To have it again: {error.advice}.")
 
 
-def _damaged(_: Request, error: DamagedObject) -> Response:
+async def _damaged(_: Request, error: DamagedObject) -> Response:
     logger.error("%s", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error} To have it again: {error.advice}.")
 
 
-def _storage(_: Request, error: StorageTrouble) -> Response:
+async def _storage(_: Request, error: StorageTrouble) -> Response:
     logger.error("%s", error)
     full = isinstance(error, NotWritable) and error.errno in NO_ROOM
     return _try_later(full, f"{error} Nothing was changed.")
 
 
-def _system(request: Request, error: OSError) -> Response:
+async def _system(_: Request, error: OSError) -> Response:
     # An upload comes through the folder of temporary files, which may be full as well.
     if error.errno not in NO_ROOM + BROKEN:
-        return _unexpected(request, error)
-    logger.error("the system refused a file", exc_info=error)
+        # `api.edge` answers whatever nobody expected.
+        raise error
+    logger.error("the system refused a file: %s", error)
     return _try_later(
         error.errno in NO_ROOM, f"The service's machine refuses: {error}. Nothing was changed."
     )
@@ -239,11 +249,3 @@ def _system(request: Request, error: OSError) -> Response:
 def _try_later(full: bool, detail: str) -> Response:
     status = HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE
     return problem(status, detail, headers={"Retry-After": str(HEALING_SECONDS)})
-
-
-def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("unexpected error at %s", request.url.path, exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The service met an error that it did not expect; its log has the cause.",
-    )

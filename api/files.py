@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from store.database import Database
 from store.objects import ObjectFolder, open_recorded
 from store.queries import Artifact
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Response])
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Response | Awaitable[Response]])
 
 _FILE: dict[str, Any] = {
     "response_class": FileResponse,

@@ -41,7 +41,7 @@ class Asked(NamedTuple):
     as_json: bool
 
 
-def _asked(
+async def _asked(
     tail: Annotated[
         int | None, Query(ge=1, le=MOST_LINES, description="Only so many lines, the last ones.")
     ] = None,

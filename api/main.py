@@ -1,25 +1,32 @@
-"""The application: `uvicorn api.main:app`."""
+"""The application. `python -m api` serves it, with a log and bounds of its connections."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import torch
-from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from api import errors
+from api.connections import OutOfFiles
 from api.context import Context
+from api.edge import Edge
 from api.event_hub import EventHub
 from api.guard import LoopbackOnly, is_loopback
+from api.held import Held
 from api.hints import Hints
+from api.last_look import LastLook
+from api.open_files import most_held
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.queries import only_known
+from api.readiness import keep_seconds, look
 from api.routes import (
     artifacts,
     catalog,
@@ -57,17 +64,20 @@ def create_app(
         torch.set_num_threads(1)
         # What is imported stays: each search of it for garbage would hold an answer up by 0.2 s.
         gc.freeze()
+        asyncio.get_running_loop().set_exception_handler(OutOfFiles())
         database, objects = Database(known.database_url), ObjectFolder(known.objects)
+        hints, chosen = Hints(known.broker_url), limits or ApiSettings()
         app.state.context = Context(
             database,
             objects,
-            Hints(known.broker_url),
-            limits or ApiSettings(),
+            hints,
+            chosen,
             known,
             hub=EventHub(database),
             trusts_users=is_loopback(host),
-            checking=CapacityLimiter(1),
             trained=TrainedModels(database, objects),
+            held=Held(min(chosen.most_streams, most_held())),
+            readiness=LastLook(partial(look, database, hints, objects), keep_seconds),
         )
         yield
         database.dispose()
@@ -96,11 +106,13 @@ def create_app(
         artifacts,
         catalog,
         health,
-    ):
+        ):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):
         app.add_middleware(LoopbackOnly)
+    # The last one added is the first that a request meets.
+    app.add_middleware(Edge)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

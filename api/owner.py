@@ -25,7 +25,7 @@ _User = Annotated[
 ]
 
 
-def _owner(here: Here, user: _User = None) -> str:
+async def _owner(here: Here, user: _User = None) -> str:
     return user if user is not None and here.trusts_users else LOCAL
 
 

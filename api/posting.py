@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -101,7 +101,7 @@ class Posting:
         )
 
 
-def _posting(
+async def _posting(
     here: Here,
     owner: Owner,
     response: Response,
@@ -109,15 +109,17 @@ def _posting(
     priority: Priority = 0,
     dry_run: DryRun = False,
     key: IdempotencyKey = None,
-) -> Posting:
-    return Posting(here, owner, response, afterwards, priority, dry_run, key)
+) -> AsyncIterator[Posting]:
+    async with here.lanes.posting.turn():
+        yield Posting(here, owner, response, afterwards, priority, dry_run, key)
 
 
-#: Of work that is joined where it exists.
-Joining = Annotated[Posting, Depends(_posting)]
+#: Of work that is joined where it exists. It is a turn, so it goes after the body among a route's
+#: parameters: a client may be slow to send that.
+Joining = Annotated[Posting, Depends(_posting, scope="function")]
 
 
-def _maybe_forced(posting: Joining, force: Force = False) -> Posting:
+async def _maybe_forced(posting: Joining, force: Force = False) -> Posting:
     return replace(posting, force=force)
 
 

@@ -83,7 +83,7 @@ def seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _whole_query(request: Request) -> dict[str, str]:
+async def _whole_query(request: Request) -> dict[str, str]:
     """Every query parameter, for a route that knows only from its path which there are."""
     return dict(request.query_params)
 
@@ -92,7 +92,7 @@ WholeQuery = Annotated[dict[str, str], Depends(_whole_query)]
 """A route that takes this refuses names that it does not know itself."""
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """Refuse parameters that a route does not read: a misspelt filter must not be passed over.
 
     Nor may the first of two values.

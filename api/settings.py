@@ -16,3 +16,6 @@ class ApiSettings(BaseSettings):
     #: Largest sum of an upload's arrays, inflated. They are checked in memory, one upload at a
     #: time, at a cost of a few times as much.
     upload_array_bytes: int = Field(default=1 << 30, ge=1)
+    #: Most event streams and `?wait=` that are held open at once. The files that the process may
+    #: open (`ulimit -n`) may set less.
+    most_streams: int = Field(default=4000, ge=1)

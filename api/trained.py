@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from api.documents import score_documents
@@ -24,17 +22,6 @@ WEIGHTS = "weights.safetensors"
 CODES = "codes.npz"
 SNAPSHOTS = "snapshots/"
 MOST_LOADED = 8
-AT_ONCE = 2
-PATIENCE_SECONDS = 10.0
-
-
-class TooBusy(Exception):
-    """The service draws and decodes for others; come back in a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"The service draws and decodes for {AT_ONCE} others at the moment. Try again."
-        )
 
 
 @dataclass(frozen=True)
@@ -51,27 +38,12 @@ class Trained:
 
 
 class TrainedModels:
-    """Those that were asked for lately, and turns for whoever works with them."""
+    """Those that were asked for lately."""
 
     def __init__(self, database: Database, objects: ObjectFolder) -> None:
         self._database, self._objects = database, objects
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._loaded: OrderedDict[str, Trained] = OrderedDict()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Work with a model, as one of a few at a time.
-
-        Raises:
-            TooBusy: if none of them is done within ten seconds.
-        """
-        if not self._turns.acquire(timeout=PATIENCE_SECONDS):
-            raise TooBusy
-        try:
-            yield
-        finally:
-            self._turns.release()
 
     def of(self, run_id: str) -> Trained:
         """A run with its weights, codes and curves, from memory if it was asked for lately.

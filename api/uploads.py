@@ -52,7 +52,9 @@ async def _upload(request: Request, here: Here) -> AsyncGenerator[Upload]:
     form = await _form(request, here.settings.upload_bytes)
     try:
         # One at a time: what is a bearable size once is not for everybody at once.
-        yield await to_thread.run_sync(_checked, form, here, limiter=here.checking)
+        async with here.lanes.checking.turn():
+            checked = await to_thread.run_sync(_checked, form, here)
+        yield checked
     finally:
         await form.close()
 

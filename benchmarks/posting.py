@@ -149,7 +149,7 @@ def serving(home: Path, database_url: str) -> Iterator[str]:
         "HEDDLE_BROKER_URL": broker.url,
         "OMP_NUM_THREADS": "1",
     }
-    argv = [sys.executable, "-m", "uvicorn", "api.main:app", "--port", str(port), "--no-access-log"]
+    argv = [sys.executable, "-m", "api", "--port", str(port)]
     log = home / "logs" / "api.log"
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:

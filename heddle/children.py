@@ -21,12 +21,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from heddle import guard
+from heddle import guard, log_file
 from heddle.errors import ChildFailed
 
 MOST_DEATHS = 5
 DEATHS_WINDOW_SECONDS = 60.0
 FIRST_DELAY_SECONDS = 0.5
+LOG_SECONDS = 5.0
+"""How often the size of logs is looked at."""
 _PR_SET_PDEATHSIG = 1
 _NO_PARENT = 125
 
@@ -111,6 +113,7 @@ class Children:
         self._first_delay_seconds = first_delay_seconds
         self._children: list[_Child] = []
         self._guard = _Guard()
+        self._logs_seen = time.monotonic()
 
     def add(self, command: Command) -> None:
         """Start a command and keep it running."""
@@ -138,6 +141,8 @@ class Children:
     def check(self) -> None:
         """Notice who has died and start again those whose time has come; call it often.
 
+        Logs that have grown long are begun anew.
+
         Raises:
             ChildFailed: when one has died five times within a minute.
         """
@@ -147,6 +152,9 @@ class Children:
                 self._bury(child, now)
             if child.process is None and now >= child.start_at:
                 self._start(child)
+        if now >= self._logs_seen + LOG_SECONDS:
+            self._logs_seen = now
+            self._bound_logs()
 
     def process_id(self, name: str) -> int | None:
         """The process of a command, or None while it is down."""
@@ -165,6 +173,14 @@ class Children:
             self._end_together([child for child in group if child.process is not None], hurried)
         self._children.clear()
         self._guard.end()
+
+    def _bound_logs(self) -> None:
+        for child in self._children:
+            try:
+                log_file.bound(child.command.log)
+            except OSError as error:
+                # A full disk must not end the service.
+                self._say(f"the log {child.command.log} cannot be begun anew: {error}")
 
     def _start(self, child: _Child) -> None:
         child.process = self._guarded(child.command)

@@ -28,7 +28,6 @@ from heddle.home import private_home, using
 
 DEFAULT_PORT = 8000
 READY_SECONDS = 180.0
-API_DRAIN_SECONDS = 3
 #: A wide cohort writes the checkpoint of every run before it stops.
 TRAIN_STOP_SECONDS = 60.0
 #: In which a service has ended: the patience with its children, rank by rank, and a little.
@@ -146,10 +145,7 @@ class _Service:
 
     def _commands(self, environment: dict[str, str]) -> Iterator[Command]:
         python = sys.executable
-        api = [python, "-m", "uvicorn", "api.main:app", "--host", self._host, "--port"]
-        api += [str(self._port), "--no-access-log"]
-        # An event stream would keep it from ending for ever.
-        api += ["--timeout-graceful-shutdown", str(API_DRAIN_SECONDS)]
+        api = [python, "-m", "api", "--host", self._host, "--port", str(self._port)]
         one_thread = {"OMP_NUM_THREADS": "1"}
         # Threads that wait for one that has no core cost far more than they bring.
         cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes

@@ -22,8 +22,6 @@ MARK = "heddle-folder"
 """The name of the mark's file. It has no dot before it, so that whoever copies a folder by `*`
 takes it along."""
 
-_PROBE_BYTES = 1 << 20
-
 
 class MarkedFolder:
     """A folder of files, which may lie on a share and be away."""
@@ -36,8 +34,8 @@ class MarkedFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def check_writable(self) -> None:
-        """Make sure that something can be kept here: a mebibyte is written, synced and removed.
+    def check_writable(self, probe_bytes: int = 1 << 20) -> None:
+        """Make sure that something can be kept here: so much is written, synced and removed.
 
         Raises:
             NotWritable: if it cannot.
@@ -47,7 +45,7 @@ class MarkedFolder:
             tempfile.NamedTemporaryFile(dir=self.root, prefix=ASIDE) as probe,
         ):
             # Random, as zeros take no room on some file systems.
-            probe.write(os.urandom(_PROBE_BYTES))
+            probe.write(os.urandom(probe_bytes))
             probe.flush()
             os.fsync(probe.fileno())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
@@ -50,6 +51,11 @@ class EventDocument(Document):
     """Of a run: `run_id`, and the `state` that it counts with in this experiment."""
 
 
+async def _place(here: Here) -> AsyncIterator[None]:
+    with here.held.place():
+        yield
+
+
 class EventStream(StreamingResponse):
     """Server-sent events."""
 
@@ -59,6 +65,8 @@ class EventStream(StreamingResponse):
 @router.get(
     "",
     operation_id="stream_events",
+    # Until the stream has ended.
+    dependencies=[Depends(_place)],
     # FastAPI's own class takes only generators, which could not refuse a request any more.
     response_class=EventStream,
     responses={200: {"model": EventDocument, "description": "A stream; this is an event's data."}},
@@ -79,9 +87,11 @@ async def stream(
     """
     begin = last_event_id if last_event_id is not None else after
     # What is wrong is told before the stream begins.
-    await to_thread.run_sync(_read_on, here, begin or 0, experiment, 1)
+    await _read_on(here, begin or 0, experiment, 1)
     if begin is None and experiment is None:
-        begin = await to_thread.run_sync(queries.last_position, here.database)
+        begin = await to_thread.run_sync(
+            queries.last_position, here.database, limiter=here.hub.reading
+        )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventStream(_events(here, begin or 0, experiment), headers=headers)
 
@@ -92,7 +102,7 @@ async def _events(here: Context, after: int, experiment: str | None) -> AsyncIte
     said = loop.time()
     while True:
         try:
-            found = await to_thread.run_sync(_read_on, here, after, experiment)
+            found = await _read_on(here, after, experiment)
         except DATABASE_AWAY:
             found = queries.Read([], after)
         except NotFound:
@@ -108,8 +118,11 @@ async def _events(here: Context, after: int, experiment: str | None) -> AsyncIte
         await here.hub.wait(after, said + ALIVE_SECONDS - loop.time())
 
 
-def _read_on(here: Context, after: int, experiment: str | None, limit: int = 500) -> queries.Read:
-    return queries.read_on(here.database, after, experiment_id=experiment, limit=limit)
+async def _read_on(
+    here: Context, after: int, experiment: str | None, limit: int = 500
+) -> queries.Read:
+    read = partial(queries.read_on, here.database, after, experiment_id=experiment, limit=limit)
+    return await to_thread.run_sync(read, limiter=here.hub.reading)
 
 
 def _format(event: queries.Event) -> bytes:

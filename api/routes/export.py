@@ -10,6 +10,7 @@ from api.context import Context, Here
 from api.documents import score_documents
 from api.files import file_route, matches
 from api.trained import CODES, WEIGHTS, Trained
+from api.turns import TrainedInTurn
 from api.zip_file import zip_file
 from ml.run_folder import PICTURE, TrainedRun, run_folder
 from store import queries
@@ -20,14 +21,13 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 
 @file_route(router, "/{id}/folder.zip", "folder")
-def folder(id: str, here: Here, request: Request) -> Response:
+def folder(id: str, here: Here, request: Request, found: TrainedInTurn) -> Response:
     """The trained run as a folder that needs no Heddle, in a zip file.
 
     Weights as safetensors, a loader for plain torch, config, codes, scores, curves, pictures, and a
     README that cites its methods. The same run gives the same bytes. 409 while it is not trained.
     """
-    with here.trained.turn():
-        content = zip_file(run_folder(_left_by(here, here.trained.of(id))))
+    content = zip_file(run_folder(_left_by(here, found)))
     etag = f'"{hashlib.sha256(content).hexdigest()}"'
     headers = {
         "ETag": etag,

@@ -13,6 +13,7 @@ from api.report import Picture, data_url, report_page, to_html
 from api.report_numbers import best_of_settings
 from api.studies import study_of
 from api.thumbnails import thumbnail
+from api.turns import drawing_turn
 from api.udr import udr_of
 from api.whole_experiment import whole_experiment
 from ml.study import Study
@@ -28,32 +29,36 @@ A_PAGE = 500
 MOST_TRAVERSALS = 24
 
 
-@router.get("/{id}/report.html", operation_id="get_report", response_class=HTMLResponse)
+@router.get(
+    "/{id}/report.html",
+    operation_id="get_report",
+    response_class=HTMLResponse,
+    dependencies=[drawing_turn],
+)
 def report(id: str, here: Here, request: Request) -> Response:
     """The report of an experiment: one HTML file with answer, plots, tables and references.
 
     It asks nothing of the network. While the experiment goes on it shows what is there by now.
     """
-    with here.trained.turn():
-        experiment = whole_experiment(here, id)
-        study = study_of(here, id)
-        udr, udr_missing = udr_of(here, study)
-        summary = summarise(study, udr=udr, udr_missing=udr_missing)
-        server = str(request.base_url).rstrip("/")
-        runs = list(_runs(here, id))
-        page = report_page(
-            experiment,
-            study,
-            summary,
-            server=server,
-            traversals=list(_traversals(here, study, server)),
-            specs=[run.spec for run in runs],
-            versions=[
-                record["versions"] for run in runs if (record := run.record or {}).get("versions")
-            ],
-            now=datetime.now(UTC),
-        )
-        content = to_html(page)
+    experiment = whole_experiment(here, id)
+    study = study_of(here, id)
+    udr, udr_missing = udr_of(here, study)
+    summary = summarise(study, udr=udr, udr_missing=udr_missing)
+    server = str(request.base_url).rstrip("/")
+    runs = list(_runs(here, id))
+    page = report_page(
+        experiment,
+        study,
+        summary,
+        server=server,
+        traversals=list(_traversals(here, study, server)),
+        specs=[run.spec for run in runs],
+        versions=[
+            record["versions"] for run in runs if (record := run.record or {}).get("versions")
+        ],
+        now=datetime.now(UTC),
+    )
+    content = to_html(page)
     headers = {
         "Content-Security-Policy": NOTHING_FROM_OUTSIDE,
         "Cache-Control": "no-cache",

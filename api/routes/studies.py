@@ -14,6 +14,7 @@ from api.negotiation import best_match
 from api.openapi import USES_A_MODEL
 from api.result_files import MEDIA_TYPES, Format, to_file
 from api.studies import study_of
+from api.turns import studies_turn
 from api.udr import udr_of
 from ml.leaderboard import Table, leaderboard
 from ml.metric import Score
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/v1", tags=["studies"])
 @router.get(
     "/experiments/{id}/results",
     operation_id="get_results",
+    dependencies=[studies_turn],
     response_model=Page[dict[str, Any]],
     responses={
         200: {
@@ -70,7 +72,7 @@ def results(
 @router.get(
     "/experiments/{id}/summary",
     operation_id="get_summary",
-    responses={429: USES_A_MODEL[429]},
+    dependencies=[studies_turn],
 )
 def summary(
     id: str,
@@ -87,12 +89,11 @@ def summary(
     study = study_of(here, id)
     if not udr:
         return summarise(study, udr_missing="it was not asked for.")
-    with here.trained.turn():
-        found, missing = udr_of(here, study)
-        return summarise(study, udr=found, udr_missing=missing)
+    found, missing = udr_of(here, study)
+    return summarise(study, udr=found, udr_missing=missing)
 
 
-@router.get("/leaderboard", operation_id="get_leaderboard")
+@router.get("/leaderboard", operation_id="get_leaderboard", dependencies=[studies_turn])
 def board(
     here: Here,
     dataset: Annotated[str, Query(description="Its name.")],

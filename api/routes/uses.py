@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.body import JsonBody, read_json
-from api.context import Here
 from api.image_answers import (
     FILM,
     NUMBERS,
@@ -25,6 +24,7 @@ from api.images import PART, SPEC, Sent, SentImages, SentWithSpec, below
 from api.negotiation import best_match
 from api.openapi import USES_A_MODEL
 from api.trained import Trained
+from api.turns import TrainedInTurn
 from api.use_bodies import (
     IMAGES_BODY,
     NEIGHBOURS_BODY,
@@ -90,33 +90,29 @@ JSON_OR_PNG: dict[Kind, str] = {"json": TYPES["json"], "png": TYPES["png"]}
     operation_id="create_decoded_images",
     **_as(PICTURE, request_body(Decoding, {"latents": [[0, 0, 1.5], [0, 0, -1.5]]})),
 )
-def decode(id: str, body: JsonBody, here: Here, request: Request, scale: Scale = 1) -> Response:
+def decode(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
     """Decode latents: one image as itself, several as a mosaic, row after row.
 
     In JSON `images` (samples, height, width, and channels where there are several) are pixel means
     in [0, 1], rounded to four decimals; in an npz they are float32.
     """
     kind = best_match(request, PICTURE)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        wanted = parsed(Decoding, body).latents
-        given = {f"latents[{row}]": code for row, code in enumerate(wanted)}
-        latents = codes_of(given, found.model.spec.model.latent_dim)
-        check_size(kind, found.model, len(latents), scale)
-        return answer(kind, found.model.decode(latents), scale=scale)
+    wanted = parsed(Decoding, body).latents
+    given = {f"latents[{row}]": code for row, code in enumerate(wanted)}
+    latents = codes_of(given, found.model.spec.model.latent_dim)
+    check_size(kind, found.model, len(latents), scale)
+    return answer(kind, found.model.decode(latents), scale=scale)
 
 
 @router.post("/{id}/encode", operation_id="create_codes", **_as(NUMBERS, IMAGES_BODY))
-def encode(id: str, sent: Sent, here: Here, request: Request, resize: Resize = False) -> Response:
+def encode(sent: Sent, found: TrainedInTurn, request: Request, resize: Resize = False) -> Response:
     """Encode images: `mean` (the code), `log_variance` and `kl` in nats, of each latent.
 
     Of files of yours, or of images of the data set by `index`. An encoder without noise has null in
     place of variance and KL. In an npz they are arrays (samples, latents).
     """
     kind = best_match(request, NUMBERS)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        encoding = encode_images(found.model, sent.images(found, resize=resize))
+    encoding = encode_images(found.model, sent.images(found, resize=resize))
     arrays = {
         "mean": encoding.mean,
         "log_variance": encoding.log_variance,
@@ -137,7 +133,7 @@ def encode(id: str, sent: Sent, here: Here, request: Request, resize: Resize = F
     operation_id="create_samples",
     **_as(PICTURE, request_body(Generation, {"count": 16, "seed": 0})),
 )
-def generate(id: str, body: JsonBody, here: Here, request: Request, scale: Scale = 1) -> Response:
+def generate(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
     """Make up images: decode samples of the prior, N(0, I).
 
     A model without noise has no prior; its samples are of a Gaussian with the mean and covariance
@@ -145,25 +141,22 @@ def generate(id: str, body: JsonBody, here: Here, request: Request, scale: Scale
     images. JSON and npz have the `latents` as well.
     """
     kind = best_match(request, PICTURE)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        wanted = parsed(Generation, body)
-        check_size(kind, found.model, wanted.count, scale)
-        latents, source = generated(found.material.encoded, wanted.count, wanted.seed)
-        return answer(
-            kind,
-            found.model.decode(latents),
-            scale=scale,
-            arrays={"latents": latents},
-            told={"source": source},
-        )
+    wanted = parsed(Generation, body)
+    check_size(kind, found.model, wanted.count, scale)
+    latents, source = generated(found.material.encoded, wanted.count, wanted.seed)
+    return answer(
+        kind,
+        found.model.decode(latents),
+        scale=scale,
+        arrays={"latents": latents},
+        told={"source": source},
+    )
 
 
 @router.post("/{id}/anomaly", operation_id="create_anomaly_scores", **_as(JSON_ONLY, IMAGES_BODY))
 def anomaly(
-    id: str,
     sent: Sent,
-    here: Here,
+    found: TrainedInTurn,
     request: Request,
     samples: Samples = 1,
     resize: Resize = False,
@@ -177,13 +170,11 @@ def anomaly(
     -reconstruction.
     """
     best_match(request, JSON_ONLY)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        images = sent.images(found, resize=resize)
-        if samples * len(images) > MOST_DRAWN:
-            expected = f"at most {MOST_DRAWN // len(images)} for {len(images)} images"
-            raise InvalidSpec([Fault("samples", samples, expected)])
-        judged = judge(found.model, images, samples=samples)
+    images = sent.images(found, resize=resize)
+    if samples * len(images) > MOST_DRAWN:
+        expected = f"at most {MOST_DRAWN // len(images)} for {len(images)} images"
+        raise InvalidSpec([Fault("samples", samples, expected)])
+    judged = judge(found.model, images, samples=samples)
     usual = reference(found.material.encoded).likeness
     columns = {
         "elbo": judged.elbo,
@@ -205,9 +196,8 @@ def anomaly(
     **_as(JSON_OR_PNG, NEIGHBOURS_BODY),
 )
 def neighbours(
-    id: str,
     sent: SentWithSpec,
-    here: Here,
+    found: TrainedInTurn,
     request: Request,
     scale: Scale = 1,
     resize: Resize = False,
@@ -220,19 +210,17 @@ def neighbours(
     left.
     """
     kind = best_match(request, JSON_OR_PNG)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        index, codes = _rows(found)
-        wanted, query, seen = _query(found, sent, resize=resize)
-        check_size(kind, found.model, wanted.count + 1, scale)
-        units = deviations(codes) if wanted.distance == "standardised" else None
-        [far] = distances_between(query, codes, units=units)
-        rows = nearest_rows(far, wanted.count)
-        if kind == "png":
-            shown = found.model.decode(query) if seen is None else seen
-            images = np.concatenate([shown, in_unit_range(found.data, index[rows])])
-            return answer(kind, images, scale=scale, columns=len(images))
-        factors = found.data.factors(index[rows])
+    index, codes = _rows(found)
+    wanted, query, seen = _query(found, sent, resize=resize)
+    check_size(kind, found.model, wanted.count + 1, scale)
+    units = deviations(codes) if wanted.distance == "standardised" else None
+    [far] = distances_between(query, codes, units=units)
+    rows = nearest_rows(far, wanted.count)
+    if kind == "png":
+        shown = found.model.decode(query) if seen is None else seen
+        images = np.concatenate([shown, in_unit_range(found.data, index[rows])])
+        return answer(kind, images, scale=scale, columns=len(images))
+    factors = found.data.factors(index[rows])
     names = found.material.factor_names
     items = [
         {
@@ -252,14 +240,12 @@ def neighbours(
     operation_id="get_distances",
     **_as(NUMBERS, request_body(Distances, {"index": [0, 5, 7]})),
 )
-def distances(id: str, body: JsonBody, here: Here, request: Request) -> Response:
+def distances(body: JsonBody, found: TrainedInTurn, request: Request) -> Response:
     """Measure the distances between the codes of images of the data set, a matrix."""
     kind = best_match(request, NUMBERS)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        wanted = parsed(Distances, body)
-        check_indices(found.data, {"index": wanted.index})
-        codes = _codes(found, wanted.index)
+    wanted = parsed(Distances, body)
+    check_indices(found.data, {"index": wanted.index})
+    codes = _codes(found, wanted.index)
     units = deviations(_rows(found)[1]) if wanted.distance == "standardised" else None
     matrix = distances_between(codes, codes, units=units)
     if kind == "npz":
@@ -274,30 +260,28 @@ def distances(id: str, body: JsonBody, here: Here, request: Request) -> Response
     operation_id="create_swap",
     **_as(PICTURE, request_body(Swap, {"a": 0, "b": 5, "factor": "posX"})),
 )
-def swap(id: str, body: JsonBody, here: Here, request: Request, scale: Scale = 1) -> Response:
+def swap(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
     """Exchange a factor, or latents, between two images: a, b, a with b's, b with a's, decoded.
 
     Of a `factor`, the latent is exchanged that tells most about it: the largest mutual information
     as a share of the factor's entropy, which JSON gives as `share`.
     """
     kind = best_match(request, PICTURE)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        wanted = parsed(Swap, body)
-        exactly_one(wanted, "factor", "latents")
-        check_indices(found.data, {"a": wanted.a, "b": wanted.b})
-        check_size(kind, found.model, 4, scale)
-        latents, share = _exchanged(found, wanted)
-        a, b = _codes(found, [wanted.a, wanted.b])
-        codes = swapped(a, b, latents)
-        return answer(
-            kind,
-            found.model.decode(codes),
-            scale=scale,
-            columns=4,
-            arrays={"codes": codes},
-            told={"factor": wanted.factor, "latents": latents, "share": share},
-        )
+    wanted = parsed(Swap, body)
+    exactly_one(wanted, "factor", "latents")
+    check_indices(found.data, {"a": wanted.a, "b": wanted.b})
+    check_size(kind, found.model, 4, scale)
+    latents, share = _exchanged(found, wanted)
+    a, b = _codes(found, [wanted.a, wanted.b])
+    codes = swapped(a, b, latents)
+    return answer(
+        kind,
+        found.model.decode(codes),
+        scale=scale,
+        columns=4,
+        arrays={"codes": codes},
+        told={"factor": wanted.factor, "latents": latents, "share": share},
+    )
 
 
 @router.post(
@@ -306,7 +290,7 @@ def swap(id: str, body: JsonBody, here: Here, request: Request, scale: Scale = 1
     **_as(FILM, request_body(Interpolation, {"a": 0, "b": 5, "frames": 11})),
 )
 def interpolate(
-    id: str, body: JsonBody, here: Here, request: Request, scale: Scale = 1
+    body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1
 ) -> Response:
     """Decode the way from the code of one image to that of another, as a strip or a film.
 
@@ -315,21 +299,19 @@ def interpolate(
     goes there and back. JSON and npz have the `latents` as well.
     """
     kind = best_match(request, FILM)
-    with here.trained.turn():
-        found = here.trained.of(id)
-        wanted = parsed(Interpolation, body)
-        check_indices(found.data, {"a": wanted.a, "b": wanted.b})
-        check_size(kind, found.model, wanted.frames, scale)
-        a, b = _codes(found, [wanted.a, wanted.b])
-        latents = way_between(a, b, wanted.frames, wanted.path)
-        return answer(
-            kind,
-            found.model.decode(latents),
-            scale=scale,
-            columns=wanted.frames,
-            arrays={"latents": latents},
-            told={"path": wanted.path},
-        )
+    wanted = parsed(Interpolation, body)
+    check_indices(found.data, {"a": wanted.a, "b": wanted.b})
+    check_size(kind, found.model, wanted.frames, scale)
+    a, b = _codes(found, [wanted.a, wanted.b])
+    latents = way_between(a, b, wanted.frames, wanted.path)
+    return answer(
+        kind,
+        found.model.decode(latents),
+        scale=scale,
+        columns=wanted.frames,
+        arrays={"latents": latents},
+        told={"path": wanted.path},
+    )
 
 
 def _query(

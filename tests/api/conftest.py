@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from api import readiness
 from tests.api.service import Service, serving
 
 
@@ -13,6 +14,13 @@ from tests.api.service import Service, serving
 def empty_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operators have put no files anywhere."""
     monkeypatch.setenv("HEDDLE_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(autouse=True)
+def looks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `/readyz` tells was found at that moment."""
+    monkeypatch.setattr(readiness, "OK_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "TROUBLE_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from api import event_hub
-from api.main import create_app
 from store.cancel import cancel_experiment
 from store.database import Database
 from store.delete import delete_experiment
 from store.events import emit
 from store.settings import Settings
+from tests.api.served import served
 from tests.api.service import SPEC, Service, problem
 from tests.store.lab import Lab
-
-
-@contextmanager
-def served(settings: Settings, port: int = 0) -> Iterator[str]:
-    """The URL of the service, by a server as people run it."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings), port=port, log_level="error", timeout_graceful_shutdown=1
-        )
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def read(

@@ -64,7 +64,7 @@ class Programs:
         )
         self._commands = {"redis": self._redis.command}
         if api:
-            argv = ["-m", "uvicorn", "api.main:app", "--port", str(port), "--no-access-log"]
+            argv = ["-m", "api", "--port", str(port)]
             self._commands["api"] = self._command("api", argv)
         for queue, count in workers.items():
             for number in range(1, count + 1):

@@ -37,6 +37,14 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": body})
 """
 
+SERVE = """
+import argparse, uvicorn
+parser = argparse.ArgumentParser()
+parser.add_argument("--host")
+parser.add_argument("--port", type=int)
+uvicorn.run("api.main:app", **vars(parser.parse_args()))
+"""
+
 WORKER = """
 import os
 from pathlib import Path
@@ -59,9 +67,15 @@ def tick():
 
 def write_programs(folder: Path) -> None:
     """Make a folder in which, as the working directory, these are the api, worker and store."""
-    for name, text in {"store/migrate": MIGRATE, "api/main": API, "worker/app": WORKER}.items():
+    programs = {
+        "store/migrate": MIGRATE,
+        "api/main": API,
+        "api/__main__": SERVE,
+        "worker/app": WORKER,
+    }
+    for name, text in programs.items():
         path = folder / f"{name}.py"
-        path.parent.mkdir()
+        path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").touch()
         path.write_text(text)
 

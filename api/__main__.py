@@ -1,0 +1,40 @@
+"""`python -m api`: the service as a process of its own, with its log on standard error."""
+
+from __future__ import annotations
+
+import argparse
+
+import uvicorn
+
+from api.connections import bounded
+from api.open_files import most_connections, raise_limit
+from api.service_log import log_to_stderr
+
+DRAIN_SECONDS = 3
+"""An event stream would keep it from ending for ever."""
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    given = parser.parse_args()
+    log_to_stderr()
+    raise_limit()
+    uvicorn.run(
+        "api.main:app",
+        host=given.host,
+        port=given.port,
+        http=bounded(most_connections()),
+        # So many are taken before the first of them is looked at.
+        backlog=128,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        log_config=None,
+        # `api.edge` has a line for each request.
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
