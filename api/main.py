@@ -45,6 +45,7 @@ from api.routes import (
 )
 from api.settings import ApiSettings
 from api.trained import TrainedModels
+from api.unread import UnreadBodies
 from store.database import Database
 from store.objects import ObjectFolder
 from store.settings import Settings, settings
@@ -112,6 +113,7 @@ def create_app(
     if is_loopback(host):
         app.add_middleware(LoopbackOnly)
     # The last one added is the first that a request meets.
+    app.add_middleware(UnreadBodies)
     app.add_middleware(Edge)
     generate = app.openapi
 
