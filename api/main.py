@@ -30,6 +30,7 @@ from api.readiness import keep_seconds, look
 from api.routes import (
     artifacts,
     catalog,
+    docs,
     evaluations,
     events,
     experiments,
@@ -89,6 +90,9 @@ def create_app(
         version=version("heddle"),
         summary=SUMMARY,
         lifespan=lifespan,
+        # FastAPI's own pages load scripts of other hosts; `api.routes.docs` has ours.
+        docs_url=None,
+        redoc_url=None,
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
@@ -107,7 +111,8 @@ def create_app(
         artifacts,
         catalog,
         health,
-        ):
+        docs,
+    ):
         app.include_router(resource.router)
     errors.install(app)
     if is_loopback(host):
