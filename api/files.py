@@ -13,31 +13,51 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from api.context import Context
-from api.problems import problem
+from api.problems import A_PROBLEM, problem
 from store.database import Database
 from store.objects import ObjectFolder, open_recorded
 from store.queries import Artifact
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Response | Awaitable[Response]])
 
-_FILE: dict[str, Any] = {
-    "response_class": FileResponse,
-    "responses": {
-        200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-        206: {"description": "The part that Range asked for."},
+NPZ, ZIP = "application/x-npz", "application/zip"
+ARTIFACTS = ("application/json", NPZ, "application/octet-stream", "image/png")
+"""What workers leave, by the media types that they give it."""
+
+
+def file_route(
+    router: APIRouter, path: str, name: str, *media_types: str, ranges: bool = False
+) -> Callable[[Endpoint], Endpoint]:
+    """Answer GET and HEAD at a path, as the operations `get_<name>` and `head_<name>`.
+
+    Args:
+        media_types: what it answers.
+        ranges: whether it is, or may be, an artifact, of which parts are sent.
+    """
+    schema = {"schema": {"type": "string", "format": "binary"}}
+    content = dict.fromkeys(media_types, schema)
+    parts: dict[int | str, dict[str, Any]] = {
+        206: {"description": "The part that Range asked for.", "content": content},
+        416: {"description": "The file has no such part.", **A_PROBLEM},
+    }
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file.", "content": content},
         304: {"description": "The client has it already (If-None-Match)."},
-        416: {"description": "The file has no such part."},
-    },
-}
-
-
-def file_route(router: APIRouter, path: str, name: str) -> Callable[[Endpoint], Endpoint]:
-    """Answer GET and HEAD at a path, as the operations `get_<name>` and `head_<name>`."""
+        **(parts if ranges else {}),
+    }
 
     def add(endpoint: Endpoint) -> Endpoint:
         for method in ("GET", "HEAD"):
             id = f"{method.lower()}_{name}"
-            router.add_api_route(path, endpoint, methods=[method], operation_id=id, **_FILE)
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                operation_id=id,
+                # FastAPI would else add JSON to what there is.
+                response_class=Response,
+                responses=responses,
+            )
         return endpoint
 
     return add
@@ -117,8 +137,8 @@ def _check(
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether an If-None-Match header has this ETag."""
+    """Whether an If-None-Match header has this ETag; weak or not says nothing here (RFC 9110)."""
     if if_none_match is None:
         return False
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in known or etag in known
+    return "*" in known or etag.removeprefix("W/") in known

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from fastapi.responses import JSONResponse, Response
 
+from api.files import NPZ
 from ml.image_files import gif, mosaic_pixels, png
 from ml.model import Model
 from ml.spec_errors import Fault, InvalidSpec
@@ -18,7 +19,7 @@ Kind = Literal["png", "json", "npz", "gif"]
 TYPES: dict[Kind, str] = {
     "png": "image/png",
     "json": "application/json",
-    "npz": "application/x-npz",
+    "npz": NPZ,
     "gif": "image/gif",
 }
 PICTURE: dict[Kind, str] = {kind: TYPES[kind] for kind in ("png", "json", "npz")}

@@ -8,7 +8,7 @@ from typing import Any
 from api.documents import Experiment, Plan
 from api.keys import REPLAYED
 from api.latent_names import RunChange
-from api.problems import MEDIA_TYPE, Problem
+from api.problems import A_PROBLEM
 from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
 from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
 from ml.continuation import Extension, Fork
@@ -134,28 +134,25 @@ FILE_EVALUATION_BODY: dict[str, Any] = {
     },
 }
 
-_PROBLEM = {
-    "content": {
-        MEDIA_TYPE: {
-            "schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        }
-    }
-}
-
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such thing.", **_PROBLEM},
-    409: {"description": "Its state does not allow this.", **_PROBLEM},
-    422: {"description": "The request says something that cannot be done.", **_PROBLEM},
+    404: {"description": "There is no such thing.", **A_PROBLEM},
+    409: {"description": "Its state does not allow this.", **A_PROBLEM},
+    422: {"description": "The request says something that cannot be done.", **A_PROBLEM},
     503: {
-        "description": "The database or a folder is away; Retry-After says when to try.",
-        **_PROBLEM,
+        "description": "The database or a folder is away, or too many others ask for such work;"
+        " Retry-After says when to try.",
+        **A_PROBLEM,
+    },
+    500: {
+        "description": "A fault of the service; X-Request-Id names the lines of its log.",
+        **A_PROBLEM,
     },
 }
 
 UNREADABLE: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is empty or is not JSON.", **_PROBLEM},
-    413: {"description": "The body is too large.", **_PROBLEM},
-    415: {"description": "The body is of another media type.", **_PROBLEM},
+    400: {"description": "The body is empty or is not JSON.", **A_PROBLEM},
+    413: {"description": "The body is too large.", **A_PROBLEM},
+    415: {"description": "The body is of another media type.", **A_PROBLEM},
 }
 
 EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
@@ -180,7 +177,7 @@ TOO_MANY: dict[int | str, dict[str, Any]] = {
     429: {
         "description": "The owner has as many runs waiting as one may have; Retry-After says when"
         " to look again.",
-        **_PROBLEM,
+        **A_PROBLEM,
     },
 }
 
@@ -193,15 +190,11 @@ ANSWERS_AN_EXPERIMENT: dict[str, Any] = {
 
 USES_A_MODEL: dict[int | str, dict[str, Any]] = {
     **UNREADABLE,
-    406: {"description": "The Accept header takes none of the media types there are.", **_PROBLEM},
-    429: {
-        "description": "The service works for others at the moment; Retry-After says when to try.",
-        **_PROBLEM,
-    },
+    406: {"description": "The Accept header takes none of the media types there are.", **A_PROBLEM},
 }
 
 NO_ROOM: dict[int | str, dict[str, Any]] = {
-    507: {"description": "The disk has no room for the file; nothing was changed.", **_PROBLEM},
+    507: {"description": "The disk has no room for the file; nothing was changed.", **A_PROBLEM},
 }
 
 

@@ -35,6 +35,16 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = []
 
 
+A_PROBLEM: dict[str, Any] = {
+    "content": {
+        MEDIA_TYPE: {
+            "schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        }
+    }
+}
+"""What OpenAPI is told of an answer that is one."""
+
+
 def problem(
     status: int,
     detail: str,

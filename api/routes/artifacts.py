@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from api.context import Here
-from api.files import file_route, serve_file
+from api.files import ARTIFACTS, file_route, serve_file
 from store import queries
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="In lower-case hexadecimal.")]
 
 
-@file_route(router, "/{sha256}", "artifact")
+@file_route(router, "/{sha256}", "artifact", *ARTIFACTS, ranges=True)
 def content(sha256: Sha256, here: Here, request: Request) -> Response:
     """A file by its SHA-256; it never changes."""
     found = queries.artifact_by_sha(here.database, sha256)

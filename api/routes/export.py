@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.context import Context, Here
 from api.documents import score_documents
-from api.files import file_route, matches
+from api.files import ZIP, file_route, matches
 from api.trained import CODES, WEIGHTS, Trained
 from api.turns import TrainedInTurn
 from api.zip_file import zip_file
@@ -20,7 +20,7 @@ from store.objects import open_recorded
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 
-@file_route(router, "/{id}/folder.zip", "folder")
+@file_route(router, "/{id}/folder.zip", "folder", ZIP)
 def folder(id: str, here: Here, request: Request, found: TrainedInTurn) -> Response:
     """The trained run as a folder that needs no Heddle, in a zip file.
 
@@ -38,7 +38,7 @@ def folder(id: str, here: Here, request: Request, found: TrainedInTurn) -> Respo
     }
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type="application/zip", headers=headers)
+    return Response(content, media_type=ZIP, headers=headers)
 
 
 def _left_by(here: Context, found: Trained) -> TrainedRun:

@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from api.context import Context, Here
-from api.drawing import Drawing, Format, answer, drawn, of_dataset, of_run, of_study
+from api.drawing import MEDIA_TYPES, Drawing, Format, answer, drawn, of_dataset, of_run, of_study
 from api.files import file_route, serve_file
 from api.plot_params import dataset_plot, run_plot, study_plot
 from api.queries import WholeQuery
@@ -26,7 +26,7 @@ Print = Literal["png", "svg"]
 TRAVERSAL, TRAINING, SAMPLES = "traversal", "training_film", "factor_grid"
 
 
-@file_route(runs, "/{id}/traversal.png", "traversal")
+@file_route(runs, "/{id}/traversal.png", "traversal", MEDIA_TYPES["png"], ranges=True)
 async def traversal(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """Images decoded while one latent moves and the others stay, a row a latent.
 
@@ -35,7 +35,7 @@ async def traversal(id: str, here: Here, request: Request, query: WholeQuery) ->
     return await _of_run(here, request, id, TRAVERSAL, query, "png")
 
 
-@file_route(runs, "/{id}/traversal.gif", "traversal_film")
+@file_route(runs, "/{id}/traversal.gif", "traversal_film", MEDIA_TYPES["gif"])
 async def traversal_film(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """The traversal moving: a tile a latent, all going there and back in step.
 
@@ -44,7 +44,7 @@ async def traversal_film(id: str, here: Here, request: Request, query: WholeQuer
     return await _of_run(here, request, id, TRAVERSAL, query, "gif")
 
 
-@file_route(runs, "/{id}/training.gif", "training_film")
+@file_route(runs, "/{id}/training.gif", "training_film", MEDIA_TYPES["gif"])
 async def training_film(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """A film over the run's snapshots: the same images as the model made them, step by step.
 
@@ -54,7 +54,7 @@ async def training_film(id: str, here: Here, request: Request, query: WholeQuery
     return await _of_run(here, request, id, TRAINING, query, "gif", called="training")
 
 
-@file_route(runs, "/{id}/plots/{plot}.png", "plot")
+@file_route(runs, "/{id}/plots/{plot}.png", "plot", MEDIA_TYPES["png"], ranges=True)
 async def run_png(id: str, plot: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """A picture of the run; the catalogue lists the plots, and params are query parameters.
 
@@ -64,13 +64,13 @@ async def run_png(id: str, plot: str, here: Here, request: Request, query: Whole
     return await _of_run(here, request, id, plot, query, "png")
 
 
-@file_route(runs, "/{id}/plots/{plot}.svg", "plot_svg")
+@file_route(runs, "/{id}/plots/{plot}.svg", "plot_svg", MEDIA_TYPES["svg"])
 async def run_svg(id: str, plot: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """A picture of the run for print, as that in PNG."""
     return await _of_run(here, request, id, plot, query, "svg")
 
 
-@file_route(experiments, "/{id}/plots/{plot}.png", "study_plot")
+@file_route(experiments, "/{id}/plots/{plot}.png", "study_plot", MEDIA_TYPES["png"])
 async def study_png(
     id: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
@@ -82,7 +82,7 @@ async def study_png(
     return await _of_study(here, request, id, plot, query, "png")
 
 
-@file_route(experiments, "/{id}/plots/{plot}.svg", "study_plot_svg")
+@file_route(experiments, "/{id}/plots/{plot}.svg", "study_plot_svg", MEDIA_TYPES["svg"])
 async def study_svg(
     id: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
@@ -90,7 +90,7 @@ async def study_svg(
     return await _of_study(here, request, id, plot, query, "svg")
 
 
-@file_route(datasets, "/{name}/samples.png", "samples")
+@file_route(datasets, "/{name}/samples.png", "samples", MEDIA_TYPES["png"])
 async def samples(name: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """What each factor of a data set does to an image, or examples where it has no factors.
 
@@ -99,7 +99,7 @@ async def samples(name: str, here: Here, request: Request, query: WholeQuery) ->
     return await _of_dataset(here, request, name, SAMPLES, query, "png")
 
 
-@file_route(datasets, "/{name}/plots/{plot}.png", "dataset_plot")
+@file_route(datasets, "/{name}/plots/{plot}.png", "dataset_plot", MEDIA_TYPES["png"])
 async def dataset_png(
     name: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
@@ -107,7 +107,7 @@ async def dataset_png(
     return await _of_dataset(here, request, name, plot, query, "png")
 
 
-@file_route(datasets, "/{name}/plots/{plot}.svg", "dataset_plot_svg")
+@file_route(datasets, "/{name}/plots/{plot}.svg", "dataset_plot_svg", MEDIA_TYPES["svg"])
 async def dataset_svg(
     name: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:

@@ -24,7 +24,7 @@ from api.documents import (
     evaluation_document,
     run_document,
 )
-from api.files import file_route, serve_file
+from api.files import NPZ, file_route, serve_file
 from api.latent_names import asked_names
 from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.long_poll import until_run_ended
@@ -286,7 +286,7 @@ def artifacts(id: str, here: Here) -> Page[Artifact]:
     return Page(items=[artifact_document(one) for one in queries.artifacts(here.database, id)])
 
 
-@file_route(router, "/{id}/codes.npz", "codes")
+@file_route(router, "/{id}/codes.npz", "codes", NPZ, ranges=True)
 def codes(id: str, here: Here, request: Request) -> Response:
     """Codes (`mean`) and factors of the rows of its first evaluation: numpy arrays to cluster."""
     return _named(here, request, id, "codes.npz")

@@ -55,7 +55,8 @@ def trained(
     artifacts = []
     for name, content in {**files_of(spec), **(more or {})}.items():
         sha256, size = service.objects.put(content)
-        artifacts.append(NewArtifact(name, sha256, "application/octet-stream", size))
+        media_type = "application/x-npz" if name.endswith(".npz") else "application/octet-stream"
+        artifacts.append(NewArtifact(name, sha256, media_type, size))
     finish_training(service.database, service.take(), record=dict(RECORD), artifacts=artifacts)
     service.evaluate()
     return id
