@@ -1,0 +1,175 @@
+"""How long `/healthz` takes beside crowds: of pictures, of `?wait=`, of event streams.
+
+A service trains a run of a moment and ends; its API is then started alone, with few files that it
+may open. Beside each crowd one client asks for `/healthz` again and again, over new connections.
+Told are how long that took, what the crowd was answered, and by how much the API's log grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import multiprocessing
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from heddle.children import Command, end, start
+from heddle.client import connect
+from heddle.serving import serving
+
+HOST = "127.0.0.1"
+SPEC: dict[str, Any] = {
+    "dataset": "digits",
+    "objective": "beta_vae",
+    "model": {"name": "mlp", "latent_dim": 10, "hidden": [16]},
+    "training": {"steps": 20, "batch_size": 16},
+    "evaluation": {"metrics": ["mig"], "rows": 200, "test_rows": 100, "uncertainty": False},
+}
+RETRY_SECONDS = 2.0
+PICTURES, WAITS, STREAMS = 60, 200, 1100
+
+
+@contextmanager
+def api(home: Path, files: int) -> Iterator[int]:
+    """The port of an API alone that may open so many files."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = int(probe.getsockname()[1])
+    line = f"ulimit -n {files}; exec {sys.executable} -m api --host {HOST} --port {port}"
+    log = home / "logs" / "api.log"
+    environment = {"HEDDLE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    process = start(Command("api", ["bash", "-c", line], log, environment))
+    try:
+        while status(port, "/readyz") != 200:
+            time.sleep(0.1)
+        yield port
+    finally:
+        end(process, 15.0)
+
+
+def status(port: int, path: str, timeout: float = 60.0) -> int:
+    """What a GET is answered with, over a connection of its own; 0 without an answer."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def ask(port: int, path: str, clients: int, until: float, tell: Any) -> None:
+    """Clients that ask until a moment, as often as they are answered."""
+    statuses: Counter[int] = Counter()
+
+    def client(number: int) -> None:
+        asked = 0
+        while time.time() < until:
+            asked += 1
+            extent = 1 + (number * 10_000 + asked) / 10**9
+            found = status(port, path.format(extent=extent))
+            statuses[found] += 1
+            if found != 200:
+                # As Retry-After asks for.
+                time.sleep(RETRY_SECONDS)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tell.put(statuses)
+
+
+def listen(port: int, path: str, clients: int, until: float, tell: Any) -> None:
+    """Clients that ask for a stream each, and hold it open until a moment."""
+    statuses: Counter[int] = Counter()
+    sockets = []
+    for _ in range(clients):
+        with suppress(OSError):
+            sockets.append(socket.create_connection((HOST, port), timeout=10))
+            sockets[-1].sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    time.sleep(max(0.0, until - time.time()))
+    for one in sockets:
+        one.setblocking(False)
+        try:
+            statuses[int(one.recv(4096).split()[1])] += 1
+        except (OSError, IndexError):
+            statuses[0] += 1
+        one.close()
+    tell.put(statuses)
+
+
+def beside(
+    crowd: Callable[..., None], port: int, path: str, clients: int, seconds: float
+) -> tuple[np.ndarray, int, Counter[int]]:
+    """Seconds of each answer of `/healthz` beside a crowd, how many failed, the crowd's answers."""
+    told: Any = multiprocessing.Queue()
+    until = time.time() + seconds
+    process = multiprocessing.Process(target=crowd, args=(port, path, clients, until, told))
+    process.start()
+    took, failed = [], 0
+    while time.time() < until:
+        began = time.perf_counter()
+        failed += status(port, "/healthz", timeout=20) != 200
+        took.append(time.perf_counter() - began)
+        time.sleep(0.02)
+    statuses = told.get()
+    process.join()
+    return np.array(took), failed, statuses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="beside each crowd")
+    parser.add_argument("--files", type=int, default=512, help="that the API may open")
+    given = parser.parse_args()
+    table = Table(box=MARKDOWN)
+    for column in ("crowd", "/healthz p50", "p99", "most", "failed", "answers", "log grew by"):
+        table.add_column(column, justify="left" if column in ("crowd", "answers") else "right")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with serving(home) as url, connect(url) as client:
+            trained = client.submit(SPEC).wait().runs()[0].id
+            waiting = client.submit({**SPEC, "training": {"steps": 10**7}}).runs()[0].id
+        log = home / "logs" / "api.log"
+        picture = f"/v1/runs/{trained}/plots/traversal.png?span=deviations&extent={{extent}}"
+        crowds: list[tuple[str, Callable[..., None], str, int]] = [
+            ("nobody", ask, "", 0),
+            (f"{PICTURES} clients of pictures", ask, picture, PICTURES),
+            (f"{WAITS} of ?wait=", ask, f"/v1/runs/{waiting}?wait=5", WAITS),
+            (f"{STREAMS} idle event streams", listen, "/v1/events", STREAMS),
+        ]
+        with api(home, given.files) as port:
+            for name, crowd, path, clients in crowds:
+                size = log.stat().st_size
+                took, failed, statuses = beside(crowd, port, path, clients, given.seconds)
+                milliseconds = [np.quantile(took, 0.5), np.quantile(took, 0.99), took.max()]
+                table.add_row(
+                    name,
+                    *(f"{1000 * value:.1f} ms" for value in milliseconds),
+                    str(failed),
+                    ", ".join(f"{count} x {code}" for code, count in sorted(statuses.items())),
+                    f"{(log.stat().st_size - size) / 1000:.1f} kB",
+                )
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
