@@ -90,7 +90,9 @@ def create_app(
         version=version("heddle"),
         summary=SUMMARY,
         lifespan=lifespan,
-        # FastAPI's own pages load scripts of other hosts; `api.routes.docs` has ours.
+        # FastAPI's own pages load scripts of other hosts; `api.routes.docs` has ours, and the
+        # document.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(only_known)],

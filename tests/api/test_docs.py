@@ -29,6 +29,7 @@ def test_the_page_asks_nothing_of_another_host(shared: Service) -> None:
             for part in answer.headers["content-security-policy"].split(";")
         )
         assert policy["default-src"] == "'none'" and policy["script-src"] == "'self'"
+        assert policy["style-src"] == "'self'"
         assert not re.search(r"[a-z]+://|\*", answer.headers["content-security-policy"])
 
 
