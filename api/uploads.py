@@ -67,8 +67,7 @@ async def _form(request: Request, most_bytes: int) -> FormData:
     if came != MEDIA_TYPE:
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be {MEDIA_TYPE} with the parts file and spec,"
-            f" but is {shown(came)!r}.",
+            f"The body must be {MEDIA_TYPE} with the parts file and spec, but is {shown(came)!r}.",
         )
     check_charset(request)
     parser = MultiPartParser(

@@ -224,19 +224,19 @@ def checkpoints(database: Database, run_id: str) -> list[Checkpoint]:
             select(tables.Checkpoint)
             .where(tables.Checkpoint.run_id == run_id)
             .order_by(*_NEWEST_FIRST)
+        ).all()
+    return [
+        Checkpoint(
+            run_id=row.run_id,
+            fence=row.fence,
+            step=row.step,
+            path=row.path,
+            sha256=row.sha256,
+            bytes=row.bytes,
+            created_at=row.created_at,
         )
-        return [
-            Checkpoint(
-                run_id=row.run_id,
-                fence=row.fence,
-                step=row.step,
-                path=row.path,
-                sha256=row.sha256,
-                bytes=row.bytes,
-                created_at=row.created_at,
-            )
-            for row in rows
-        ]
+        for row in rows
+    ]
 
 
 # By fence first: a later worker that had to start from an older step has left the higher steps

@@ -39,7 +39,7 @@ from store.mounts import is_network, mount_of, mounts
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
-# PostgreSQL ends a connection that says nothing in the middle of a transaction for so long.
+# PostgreSQL ends a writer's connection that says nothing for so long in its transaction.
 _IDLE_MILLISECONDS = 5_000
 # A host that is gone would else be waited for longer than a lease lasts: by the system's own
 # settings a connection that has fallen silent is noticed after hours.
@@ -104,6 +104,7 @@ class Database:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             self._writer = engine.execution_options(isolation_level="READ COMMITTED")
+            event.listen(self._writer, "begin", _begin_postgresql)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -224,10 +225,16 @@ def _open_postgresql(connection: Any, _: Any) -> None:
     # PostgreSQL plans the checks of foreign keys once a connection. Planned while the tables are
     # small they scan, and 10,000 runs posted later take 22 s instead of 3.
     connection.execute("SET enable_seqscan = off")
-    # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
-    # hold its locks, and the sweep that waits for them, for as long as the system pleases.
-    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
     connection.commit()
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
+    # hold its locks, and the sweep that waits for them, for as long as the system pleases. Who
+    # only reads locks nobody out, and may be slow: a busy process of many threads is.
+    connection.exec_driver_sql(
+        f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}"
+    )
 
 
 def _is_away(context: ExceptionContext) -> BaseException | None:

@@ -105,4 +105,4 @@ def _lines(
             rows = session.execute(query.order_by(LogLine.id).limit(limit)).all()
         else:
             rows = session.execute(query.order_by(LogLine.id.desc()).limit(tail)).all()[::-1]
-        return [KeptLine(*row) for row in rows]
+    return [KeptLine(*row) for row in rows]

@@ -105,28 +105,27 @@ def present(database: Database) -> list[PresentWorker]:
             .order_by(Worker.kind.desc(), Worker.name)
         ).all()
         names = [row.name for row in rows]
-        held: dict[str | None, list[HeldJob]] = {name: [] for name in names}
-        for worker, run_id, evaluation_id, since in session.execute(
+        jobs = session.execute(
             select(Job.worker, Job.run_id, Job.evaluation_id, Job.claimed_at)
             .where(Job.state == JobState.RUNNING, Job.worker.in_(names))
             .order_by(Job.claimed_at, Job.id)
-        ):
-            held[worker].append(HeldJob(run_id, evaluation_id, since))
-        troubles = {
-            row.worker: row.message
-            for row in session.execute(
-                select(Trouble.worker, Trouble.message).where(
-                    Trouble.seen_at > db_now() - STALE_TROUBLE_SECONDS
-                )
+        ).all()
+        told = session.execute(
+            select(Trouble.worker, Trouble.message).where(
+                Trouble.seen_at > db_now() - STALE_TROUBLE_SECONDS
             )
-        }
-        return [
-            PresentWorker(
-                Presence(**{name: getattr(row, name) for name in Presence.__slots__}),
-                row.started_at,
-                row.seen_at,
-                held[row.name],
-                troubles.get(row.name),
-            )
-            for row in rows
-        ]
+        ).all()
+    held: dict[str | None, list[HeldJob]] = {name: [] for name in names}
+    for worker, run_id, evaluation_id, since in jobs:
+        held[worker].append(HeldJob(run_id, evaluation_id, since))
+    troubles = {row.worker: row.message for row in told}
+    return [
+        PresentWorker(
+            Presence(**{name: getattr(row, name) for name in Presence.__slots__}),
+            row.started_at,
+            row.seen_at,
+            held[row.name],
+            troubles.get(row.name),
+        )
+        for row in rows
+    ]

@@ -63,8 +63,8 @@ def _expired(database: Database) -> list[_Expired]:
             select(Job.id, Job.run_id, Job.evaluation_id, Job.fence).where(
                 Job.state == JobState.RUNNING, Job.lease_until < db_now()
             )
-        )
-        return [_Expired(*row) for row in rows]
+        ).all()
+    return [_Expired(*row) for row in rows]
 
 
 def _take_back(

@@ -35,5 +35,5 @@ def troubles(database: Database) -> dict[JobKind, str]:
             select(Trouble.kind, Trouble.message)
             .where(Trouble.seen_at > db_now() - STALE_SECONDS)
             .order_by(Trouble.seen_at)
-        )
-        return {row.kind: row.message for row in rows}
+        ).all()
+    return {row.kind: row.message for row in rows}

@@ -52,8 +52,8 @@ def events(
             .where(tables.Event.experiment_id == experiment_id, tables.Event.number > after)
             .order_by(tables.Event.number)
             .limit(limit)
-        )
-        return [_event(row) for row in rows]
+        ).all()
+    return [_event(row) for row in rows]
 
 
 def read_on(
@@ -74,7 +74,8 @@ def read_on(
             _check(session, experiment_id)
             query = query.where(event.experiment_id == experiment_id)
         upto = _last(session)
-        found = [_event(row) for row in session.scalars(query)]
+        rows = session.scalars(query).all()
+    found = [_event(row) for row in rows]
     if len(found) == limit:
         upto = found[-1].position
     return Read(found, max(after, upto))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    func,
+    not_,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from store import tables
@@ -16,6 +26,8 @@ from store.database import Database
 from store.errors import NotFound
 from store.queries.json_columns import has_swept, has_tag
 from store.states import (
+    EVALUATION_LIVE,
+    RUN_LIVE,
     ExperimentState,
     RunState,
     experiment_state,
@@ -69,7 +81,8 @@ def experiment(database: Database, id: str) -> Experiment:
         row = session.get(tables.Experiment, id)
         if row is None:
             raise NotFound("experiment", id)
-        return _experiments(session, [row])[0]
+        counts = counts_by_state(session, [id])
+    return _experiment(row, counts[id])
 
 
 def experiments(
@@ -124,7 +137,10 @@ def experiments(
         query = query.where(experiment.created_at >= since)
     if until is not None:
         query = query.where(experiment.created_at < until)
-    after = None if cursor is None else decode(cursor, "exp")
+    if state is not None:
+        query = query.where(_in_state(state))
+    if cursor is not None:
+        query = query.where(experiment.id < decode(cursor, "exp"))
     with database.read() as session:
         if swept:
             link = tables.ExperimentRun
@@ -132,26 +148,50 @@ def experiments(
             query = query.where(experiment.id.in_(at))
         if tag is not None:
             query = query.where(has_tag(session, tag))
-        return cut(list(islice(_in_state(session, query, state, after, limit), limit + 1)), limit)
+        rows = session.scalars(query.limit(limit + 1)).all()
+        counts = counts_by_state(session, [row.id for row in rows])
+    return cut([_experiment(row, counts[row.id]) for row in rows], limit)
 
 
-def _in_state(
-    session: Session,
-    query: Select[tables.Experiment],
-    state: ExperimentState | None,
-    after: str | None,
-    limit: int,
-) -> Iterator[Experiment]:
-    """Those that are in a state, which is made of their runs': it is not known to the database."""
-    while True:
-        part = query if after is None else query.where(tables.Experiment.id < after)
-        rows = session.scalars(part.limit(limit + 1)).all()
-        for found in _experiments(session, rows):
-            if state is None or found.state is state:
-                yield found
-        if len(rows) <= limit:
-            return
-        after = rows[-1].id
+def _in_state(state: ExperimentState) -> ColumnElement[bool]:
+    """The condition on an experiment that it is in a state: `experiment_state`, for a database."""
+    queued, started = _has_place(RunState.QUEUED), _has_place(*set(RunState) - {RunState.QUEUED})
+    ended = not_(_has_place(*RUN_LIVE))
+    failed, cancelled = _has_place(RunState.FAILED), _has_place(RunState.CANCELLED)
+    if state is ExperimentState.QUEUED:
+        return and_(queued, not_(started))
+    if state is ExperimentState.RUNNING:
+        return and_(not_(ended), started)
+    if state is ExperimentState.FAILED:
+        return and_(failed, ended)
+    if state is ExperimentState.CANCELLED:
+        return and_(cancelled, ended, not_(failed))
+    return and_(ended, not_(failed), not_(cancelled))
+
+
+def _has_place(*states: RunState) -> ColumnElement[bool]:
+    """The condition on an experiment that a place counts there as one of these states.
+
+    It counts as `linked_state` says.
+    """
+    link, run, evaluation = tables.ExperimentRun, tables.Run, tables.Evaluation
+    counted = case(
+        (not_(link.wanted), RunState.CANCELLED.value),
+        (evaluation.state.in_(EVALUATION_LIVE), type_coerce(run.state, Text)),
+        else_=type_coerce(evaluation.state, Text),
+    )
+    return (
+        select(true())
+        .select_from(link)
+        .join(run, run.id == link.run_id)
+        .join(evaluation, evaluation.id == link.evaluation_id)
+        .where(
+            link.experiment_id == tables.Experiment.id,
+            counted.in_(sorted(state.value for state in states)),
+        )
+        .correlate(tables.Experiment)
+        .exists()
+    )
 
 
 def _holding(which: ColumnElement[bool]) -> Select[str]:
@@ -186,51 +226,47 @@ def experiment_runs(database: Database, experiment_id: str) -> list[ExperimentRu
             .join(tables.Evaluation, tables.Evaluation.id == link.evaluation_id)
             .where(link.experiment_id == experiment_id)
             .order_by(link.position)
-        )
-        return [
-            ExperimentRun(
-                experiment_id=experiment_id,
-                position=position,
-                run_id=run_id,
-                train_id=train_id,
-                evaluation_id=evaluation_id,
-                swept=swept,
-                reused=reused,
-                state=linked_state(run_state, evaluation_state, wanted=wanted),
-            )
-            for (
-                position,
-                run_id,
-                train_id,
-                evaluation_id,
-                swept,
-                reused,
-                wanted,
-                run_state,
-                evaluation_state,
-            ) in rows
-        ]
-
-
-def _experiments(session: Session, rows: Sequence[tables.Experiment]) -> list[Experiment]:
-    counts = counts_by_state(session, [row.id for row in rows])
+        ).all()
     return [
-        Experiment(
-            id=row.id,
-            name=row.name,
-            tags=row.tags,
-            notes=row.notes,
-            spec=row.spec,
-            owner=row.owner,
-            priority=row.priority,
-            created_at=row.created_at,
-            pinned=row.pinned,
-            events=row.events,
-            state=experiment_state(counts[row.id]),
-            counts=counts[row.id],
+        ExperimentRun(
+            experiment_id=experiment_id,
+            position=position,
+            run_id=run_id,
+            train_id=train_id,
+            evaluation_id=evaluation_id,
+            swept=swept,
+            reused=reused,
+            state=linked_state(run_state, evaluation_state, wanted=wanted),
         )
-        for row in rows
+        for (
+            position,
+            run_id,
+            train_id,
+            evaluation_id,
+            swept,
+            reused,
+            wanted,
+            run_state,
+            evaluation_state,
+        ) in rows
     ]
+
+
+def _experiment(row: tables.Experiment, counts: dict[RunState, int]) -> Experiment:
+    return Experiment(
+        id=row.id,
+        name=row.name,
+        tags=row.tags,
+        notes=row.notes,
+        spec=row.spec,
+        owner=row.owner,
+        priority=row.priority,
+        created_at=row.created_at,
+        pinned=row.pinned,
+        events=row.events,
+        state=experiment_state(counts),
+        counts=counts,
+    )
 
 
 def counts_by_state(session: Session, experiment_ids: list[str]) -> dict[str, dict[RunState, int]]:

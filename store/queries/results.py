@@ -78,8 +78,8 @@ def evaluations(database: Database, run_id: str) -> list[Evaluation]:
     query = _SELECT_EVALUATIONS.where(tables.Evaluation.run_id == run_id)
     with database.read() as session:
         _check_run(session, run_id)
-        rows = session.execute(query.order_by(tables.Evaluation.id))
-        return [_evaluation(row, progress) for row, progress in rows]
+        rows = session.execute(query.order_by(tables.Evaluation.id)).all()
+    return [_evaluation(row, progress) for row, progress in rows]
 
 
 def evaluations_of_files(
@@ -95,8 +95,8 @@ def evaluations_of_files(
     if cursor is not None:
         query = query.where(id < decode(cursor, "eval"))
     with database.read() as session:
-        rows = session.execute(query.order_by(id.desc()).limit(limit + 1))
-        return cut([_evaluation(row, progress) for row, progress in rows], limit)
+        rows = session.execute(query.order_by(id.desc()).limit(limit + 1)).all()
+    return cut([_evaluation(row, progress) for row, progress in rows], limit)
 
 
 def evaluation(database: Database, id: str) -> Evaluation:
@@ -106,10 +106,10 @@ def evaluation(database: Database, id: str) -> Evaluation:
         NotFound: if there is none with this id.
     """
     with database.read() as session:
-        found = session.execute(_SELECT_EVALUATIONS.where(tables.Evaluation.id == id))
-        for row, progress in found:
-            return _evaluation(row, progress)
-        raise NotFound("evaluation", id)
+        found = session.execute(_SELECT_EVALUATIONS.where(tables.Evaluation.id == id)).all()
+    for row, progress in found:
+        return _evaluation(row, progress)
+    raise NotFound("evaluation", id)
 
 
 def scores(database: Database, run_id: str, *, evaluation_id: str | None = None) -> list[Score]:
@@ -127,7 +127,8 @@ def scores(database: Database, run_id: str, *, evaluation_id: str | None = None)
         query = query.where(tables.Score.evaluation_id == evaluation_id)
     with database.read() as session:
         _check_run(session, run_id)
-        return [_score(row) for row in session.scalars(query)]
+        rows = session.scalars(query).all()
+    return [_score(row) for row in rows]
 
 
 def scores_of_evaluation(database: Database, id: str) -> list[Score]:
@@ -142,7 +143,8 @@ def scores_of_evaluation(database: Database, id: str) -> list[Score]:
     with database.read() as session:
         if session.get(tables.Evaluation, id) is None:
             raise NotFound("evaluation", id)
-        return [_score(row) for row in session.scalars(query)]
+        rows = session.scalars(query).all()
+    return [_score(row) for row in rows]
 
 
 def artifacts(database: Database, run_id: str) -> list[Artifact]:
@@ -157,9 +159,9 @@ def artifacts(database: Database, run_id: str) -> list[Artifact]:
             select(tables.Artifact)
             .where(tables.Artifact.run_id == run_id)
             .order_by(tables.Artifact.id)
-        )
-        newest = {row.name: row for row in rows}
-        return [_artifact(newest[name]) for name in sorted(newest)]
+        ).all()
+    newest = {row.name: row for row in rows}
+    return [_artifact(newest[name]) for name in sorted(newest)]
 
 
 def artifact(database: Database, run_id: str, name: str) -> Artifact:
@@ -175,9 +177,9 @@ def artifact(database: Database, run_id: str, name: str) -> Artifact:
             .order_by(tables.Artifact.id.desc())
             .limit(1)
         ).one_or_none()
-        if row is None:
-            raise NotFound(f"artifact of run {run_id} named", name)
-        return _artifact(row)
+    if row is None:
+        raise NotFound(f"artifact of run {run_id} named", name)
+    return _artifact(row)
 
 
 def artifact_by_sha(database: Database, sha256: str) -> Artifact:
@@ -193,9 +195,9 @@ def artifact_by_sha(database: Database, sha256: str) -> Artifact:
             .order_by(tables.Artifact.id.desc())
             .limit(1)
         ).one_or_none()
-        if row is None:
-            raise NotFound("artifact with SHA-256", sha256)
-        return _artifact(row)
+    if row is None:
+        raise NotFound("artifact with SHA-256", sha256)
+    return _artifact(row)
 
 
 def _check_run(session: Session, run_id: str) -> None:

@@ -51,13 +51,17 @@ def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attem
     columns = [getattr(row, name) for name in Attempt.__slots__]
     found: dict[str, list[Attempt]] = {run_id: [] for run_id in run_ids}
     with database.read() as session:
-        for part in parts(found):
-            for run_id, *values in session.execute(
+        rows = [
+            values
+            for part in parts(found)
+            for values in session.execute(
                 select(row.run_id, *columns)
                 .where(row.run_id.in_(part))
                 .order_by(row.began_at, row.fence)
-            ):
-                found[str(run_id)].append(Attempt(*values))
+            ).all()
+        ]
+    for run_id, *values in rows:
+        found[str(run_id)].append(Attempt(*values))
     return found
 
 
@@ -107,10 +111,10 @@ def run(database: Database, id: str) -> Run:
         NotFound: if there is none with this id.
     """
     with database.read() as session:
-        found = _runs(session, _SELECT_RUNS.where(tables.Run.id == id))
-        if not found:
-            raise NotFound("run", id)
-        return found[0]
+        rows = _rows(session, _SELECT_RUNS.where(tables.Run.id == id))
+    if not rows:
+        raise NotFound("run", id)
+    return _run(*rows[0])
 
 
 def runs(
@@ -178,7 +182,8 @@ def runs(
             query = query.where(tables.Run.id.in_(at))
         if tag is not None:
             query = query.where(tables.Run.id.in_(_held_by(has_tag(session, tag))))
-        return cut(_runs(session, query), limit)
+        rows = _rows(session, query)
+    return cut([_run(*row) for row in rows], limit)
 
 
 def _held_by(which: ColumnElement[bool]) -> Select[str]:
@@ -199,9 +204,9 @@ def spec_of(database: Database, run_id: str) -> dict[str, Any]:
     """
     with database.read() as session:
         row = session.get(tables.Run, run_id)
-        if row is None:
-            raise NotFound("run", run_id)
-        return row.spec
+    if row is None:
+        raise NotFound("run", run_id)
+    return row.spec
 
 
 _SELECT_RUNS = select(tables.Run, tables.Job).join(
@@ -209,14 +214,14 @@ _SELECT_RUNS = select(tables.Run, tables.Job).join(
 )
 
 
-def _runs(session: Session, query: Select[tables.Run, tables.Job]) -> list[Run]:
+def _rows(
+    session: Session, query: Select[tables.Run, tables.Job]
+) -> list[tuple[tables.Run, tables.Job, dict[str, Any] | None, list[str]]]:
     rows = session.execute(query).all()
     ids = [run.id for run, _ in rows]
     evaluating = _evaluation_progress(session, ids)
     held_by = _holders(session, ids)
-    return [
-        _run(run, job, evaluating.get(run.id, job.progress), held_by[run.id]) for run, job in rows
-    ]
+    return [(run, job, evaluating.get(run.id, job.progress), held_by[run.id]) for run, job in rows]
 
 
 def _evaluation_progress(session: Session, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

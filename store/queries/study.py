@@ -114,17 +114,21 @@ def scores_on(
         conditions.append(run.objective == objective)
     with database.read() as session:
         specs: dict[str, dict[str, Any]] = {}
-        for id, spec in session.execute(select(run.id, run.spec).where(*conditions)):
+        for id, spec in session.execute(select(run.id, run.spec).where(*conditions)).all():
             specs[id] = spec
         document = without_key(session, score.document, "details")
-        found = [
-            RankedScore(run_id, one)
+        rows = [
+            row
             for part in parts(specs)
-            for run_id, one in session.execute(
+            for row in session.execute(
                 select(score.run_id, document).where(score.run_id.in_(part)).order_by(score.id)
-            )
-            if metric is None or one["metric"] == metric
+            ).all()
         ]
+    found = [
+        RankedScore(run_id, one)
+        for run_id, one in rows
+        if metric is None or one["metric"] == metric
+    ]
     return found, specs
 
 

@@ -50,5 +50,5 @@ def _sums(database: Database, files: Subquery) -> dict[str, int]:
     with database.read() as session:
         rows = session.execute(
             select(files.c.experiment_id, func.sum(files.c.bytes)).group_by(files.c.experiment_id)
-        )
-        return {id: int(total) for id, total in rows}
+        ).all()
+    return {id: int(total) for id, total in rows}

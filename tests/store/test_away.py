@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -69,13 +70,12 @@ def test_postgresql_that_takes_no_writes_is_away(database: Database) -> None:
 def test_who_falls_silent_in_a_transaction_holds_nobody_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 200)
-    silent = Database(database_url)
+    silent, other = Database(database_url), Database(database_url)
     mark(silent)
-    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 60_000)
-    other = Database(database_url)
+    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 200)
     with pytest.raises(DATABASE_AWAY), silent.write() as session:
         session.execute(update(Folder).values(mark="silent"))
+        monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 60_000)
         with other.write() as at_once:
             # It waits for the row until the silent one is ended.
             at_once.execute(update(Folder).values(mark="other"))
@@ -84,6 +84,17 @@ def test_who_falls_silent_in_a_transaction_holds_nobody_up(
         assert session.scalar(select(Folder.mark)) == "other"
     silent.dispose()
     other.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_only_reads_may_be_slow(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 200)
+    mark(database)
+    with database.read() as session:
+        first = session.scalar(select(Folder.mark))
+        time.sleep(0.4)
+        # The connection is one that a writer has had.
+        assert session.scalar(select(Folder.mark)) == first
 
 
 def test_a_full_disk_of_postgresql_is_told_by_its_code() -> None:

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from store.beat import beat
 from store.cancel import cancel_experiment
 from store.cursors import decode
+from store.database import Database
 from store.errors import BadCursor, NotFound
 from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
-from store.states import ExperimentState, RunState
+from store.states import EvaluationState, ExperimentState, RunState
+from tests.store.crowd import Place, crowd
 from tests.store.lab import EVALUATE, Lab, new_run
 
 
@@ -168,3 +174,42 @@ def test_what_does_not_exist_is_named(lab: Lab) -> None:
     ):
         with pytest.raises(NotFound, match=f"no {kind} 'x'"):
             query(lab.database, "x")
+
+
+def test_the_database_finds_experiments_by_the_state_that_their_places_add_up_to(
+    database: Database,
+) -> None:
+    each = [
+        Place(run, evaluation, wanted)
+        for run in RunState
+        for evaluation in EvaluationState
+        for wanted in (True, False)
+    ]
+    draw = random.Random(0)
+    several = [draw.choices(each, k=draw.randint(2, 4)) for _ in range(200)]
+    ids = crowd(database, [*([place] for place in each), *several])
+    known = {id: experiment(database, id).state for id in ids}
+    assert set(known.values()) == set(ExperimentState)
+    for state in ExperimentState:
+        pages = walk(partial(experiments, database, state=state), limit=40)
+        found = [id for page in pages for id in page]
+        assert found == sorted((id for id in ids if known[id] is state), reverse=True)
+
+
+def test_a_state_is_looked_for_in_one_query_however_many_have_another(database: Database) -> None:
+    done = Place(RunState.SUCCEEDED, EvaluationState.SUCCEEDED)
+    failed = Place(RunState.FAILED, EvaluationState.FAILED)
+    crowd(database, [[failed], *[[done]] * 50])
+    asked: list[str] = []
+
+    def listen(*given: Any) -> None:
+        asked.append(given[2])
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        [found] = experiments(database, state=ExperimentState.FAILED, limit=1).items
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+    assert found.state is ExperimentState.FAILED
+    # The experiments, and the counts of those that were found.
+    assert sum(statement.startswith("SELECT") for statement in asked) == 2

@@ -4,12 +4,14 @@ import ast
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import Engine
 
+from store import rows
 from store.database import Database
 from store.log import add_lines, log_of_run
 from store.rows import insert_rows, update_rows
-from store.tables import Attempt, LogLine
+from store.tables import Attempt, Counter, LogLine
 from tests.store.lab import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +23,27 @@ def test_no_rows_are_nothing_to_write(database: Database) -> None:
         update_rows(session, LogLine, [])
     with database.read() as session:
         assert session.scalars(select(LogLine.id)).all() == []
+
+
+def test_many_rows_are_made_ready_and_sent_part_by_part(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_AT_ONCE", 10)
+    sent: list[object] = []
+
+    def listen(*given: object) -> None:
+        sent.append(given[2])
+
+    with database.write() as session:
+        insert_rows(session, Counter, [])
+        event.listen(Engine, "before_cursor_execute", listen)
+        try:
+            values = [{"name": f"{number:02}", "value": number} for number in range(25)]
+            insert_rows(session, Counter, values)
+        finally:
+            event.remove(Engine, "before_cursor_execute", listen)
+        assert sum(str(statement).startswith("INSERT") for statement in sent) == 3
+        assert session.scalar(select(func.sum(Counter.value))) == sum(range(25))
 
 
 def test_a_log_of_no_lines_is_empty(lab: Lab) -> None:
@@ -37,8 +60,8 @@ def test_rows_are_changed_by_their_keys(lab: Lab) -> None:
         first, second = session.scalars(select(Attempt.job_id).order_by(Attempt.job_id))
         update_rows(session, Attempt, [{"job_id": first, "fence": 1, "worker": "another"}])
     with lab.database.read() as session:
-        rows = session.execute(select(Attempt.job_id, Attempt.worker).order_by(Attempt.job_id))
-        assert rows.all() == [(first, "another"), (second, "w")]
+        found = session.execute(select(Attempt.job_id, Attempt.worker).order_by(Attempt.job_id))
+        assert found.all() == [(first, "another"), (second, "w")]
 
 
 def lists_of_rows(path: Path) -> list[str]:
