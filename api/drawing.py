@@ -14,8 +14,8 @@ from api.context import Context
 from api.files import matches
 from api.studies import study_digest, study_of
 from ml.animation import Film
+from ml.canonical_json import canonical_json
 from ml.dataset import DatasetComponent
-from ml.identity import canonical_json
 from ml.plot import DatasetPlot, Material, Plot, RunPlot, StudyPlot, to_file
 from ml.registry import find
 from ml.spec_errors import Fault, InvalidSpec, parsed

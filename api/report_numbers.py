@@ -20,6 +20,7 @@ from ml.study_summary import (
 from ml.study_values import SUCCEEDED, counted, counted_values, setting_name
 from ml.variance_shares import VarianceShares
 
+RECONSTRUCTION = "reconstruction"
 MOST_ANSWERS = 12
 MOST_SETTINGS = 200
 SOURCES = ("objective", "hyperparameter", "seed")
@@ -86,7 +87,7 @@ class ShareRow:
 class CorrelationCell:
     told: str
     tone: str
-    """`agree` or `differ`."""
+    """`agree`, `differ` or `neither`."""
     shade: str
     """How opaque the cell is, from 0 to 1; empty for none."""
 
@@ -166,7 +167,7 @@ def correlation_rows(found: Correlations) -> list[CorrelationRow]:
         CorrelationRow(
             name,
             [
-                _shaded(value, alike=better == other)
+                _shaded(value, better, other)
                 for value, other in zip(values, found.higher_is_better, strict=True)
             ],
         )
@@ -179,31 +180,46 @@ def correlation_rows(found: Correlations) -> list[CorrelationRow]:
 def best_of_settings(study: Study) -> list[Best]:
     """The best run of each setting that has one, the best setting first.
 
-    By the first score that some run has; where there is none, by the reconstruction at the end of
-    training, or else the first run that succeeded.
+    By the first score that some run has and of which more or less is better; where there is none,
+    by the reconstruction at the end of training, or else the first run that succeeded. Scores that
+    do not compare rank settings of their own.
     """
-    known = [*study.score_columns, "final.reconstruction", "final.loss"]
-    judge = next((study.columns[name] for name in known if counted_values(study.runs, name)), None)
-    if judge is None:
+    judges = _judges(study)
+    if not judges:
         return [
             Best(setting_name(setting), done[0], _of_run(done[0], None))
             for setting, runs in study.settings.items()
             if (done := [run for run in runs if run.state == SUCCEEDED])
         ]
-    sign = 1 if judge.higher_is_better else -1
-    ranked = sorted(
-        (
-            (sign * median(counted_values(runs, judge.name)), setting)
-            for setting, runs in study.settings.items()
-            if counted_values(runs, judge.name)
-        ),
-        key=lambda one: -one[0],
-    )
-    return [
-        Best(setting_name(setting), run, _of_run(run, judge))
-        for _, setting in ranked
-        for run in [_best_run(study.settings[setting], judge, sign)]
+    found: dict[Setting, Best] = {}
+    for judge in judges:
+        sign = 1 if judge.higher_is_better else -1
+        ranked = sorted(
+            (
+                (sign * median(counted_values(runs, judge.name)), setting)
+                for setting, runs in study.settings.items()
+                if counted_values(runs, judge.name)
+            ),
+            key=lambda one: -one[0],
+        )
+        for _, setting in ranked:
+            run = _best_run(study.settings[setting], judge, sign)
+            found.setdefault(setting, Best(setting_name(setting), run, _of_run(run, judge)))
+    return list(found.values())
+
+
+def _judges(study: Study) -> list[Column]:
+    """The first number by which some run is better than others, in all columns that it has."""
+    ends = [
+        name
+        for name, column in study.columns.items()
+        if column.metric is None and column.number == RECONSTRUCTION
     ]
+    for name in (*study.score_columns, *ends):
+        column = study.columns[name]
+        if column.higher_is_better is not None and counted_values(study.runs, name):
+            return [study.columns[other] for other in study.like(name)]
+    return []
 
 
 def _best_run(runs: Sequence[StudyRun], judge: Column, sign: int) -> StudyRun:
@@ -290,8 +306,11 @@ def _of_run(run: StudyRun, judge: Column | None) -> str:
     return told if judge is None else f"{told}, {judge.name} {number(counted(run, judge.name))}"
 
 
-def _shaded(value: float | None, *, alike: bool) -> CorrelationCell:
+def _shaded(value: float | None, better: bool | None, other: bool | None) -> CorrelationCell:
     if value is None or not math.isfinite(value):
         return CorrelationCell("", "agree", "")
-    tone = "agree" if (value >= 0) == alike else "differ"
+    if better is None or other is None:
+        # They can neither agree nor differ on what is better.
+        return CorrelationCell(f"{value:.2f}", "neither", f"{0.4 * min(abs(value), 1):.2f}")
+    tone = "agree" if (value >= 0) == (better == other) else "differ"
     return CorrelationCell(f"{value:.2f}", tone, f"{0.6 * min(abs(value), 1):.2f}")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from api.context import Context
-from ml.identity import canonical_json
+from ml.canonical_json import canonical_json
 from ml.metric import Score
 from ml.spec import RunSpec
 from ml.study import SEED, RunResult, Study, study

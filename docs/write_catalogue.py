@@ -105,7 +105,7 @@ def _metric(component: type[Component]) -> str:
     lines += ["| number | range | better | on a perfect code |", "|---|---|---|---|"]
     for number in metric.numbers:
         low, high = ("" if end is None else f"{end:g}" for end in number.range)
-        better = "higher" if number.higher_is_better else "lower"
+        better = {True: "higher", False: "lower", None: "neither"}[number.higher_is_better]
         perfect = "" if number.perfect is None else f"{number.perfect:g}"
         lines.append(f"| `{number.name}` | {low or '-∞'} to {high or '∞'} | {better} | {perfect} |")
     return "\n".join([*lines, "", *_params(metric)])

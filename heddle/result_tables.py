@@ -38,9 +38,13 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
         told = [f"{key}={_shown(value)}" for key, value in one["params"].items()]
         data = [f"{key}={_shown(value)}" for key, value in one["dataset"].items()]
         order = "higher is better" if one["higher_is_better"] else "lower is better"
+        told += [f"{key}={_shown(value)}" for key, value in one["depends_on"].items()]
+        rows = f"{one['rows']:,} rows"
+        if one["train_rows"] is not None:
+            rows += f", {one['train_rows']:,} of them to train on"
         title = (
             f"{one['name']}, {one['definition']} ({', '.join(told)}), codes: {one['codes']},"
-            f" {one['rows']:,} rows{', of ' + ', '.join(data) if data else ''}, {order}"
+            f" {rows}{', of ' + ', '.join(data) if data else ''}, {order}"
         )
         columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
         table = _table(title, columns)
@@ -82,7 +86,7 @@ def _best(summary: Mapping[str, Any]) -> Table:
 def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:
     known = list(dict.fromkeys(name for one in settings for name in one["columns"]))
     # Ends of curves say what the scores say, where there are some.
-    columns = [name for name in known if not name.startswith("final.")] or known
+    columns = [name for name in known if not name.startswith(("final.", "final["))] or known
     table = _table("median ± deviation, by setting", ["setting", "runs", *columns])
     table.columns[0].no_wrap = True
     for one in settings:

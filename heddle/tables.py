@@ -133,7 +133,7 @@ def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What sets a score apart from others of its metric: params, codes, rows, seed."""
+    """What sets a score apart from others of its metric: params, codes, definition, rows, seed."""
     own = _asked(score)
     others = [_asked(other) for other in scores if other["metric"] == score["metric"]]
     return [
@@ -146,7 +146,7 @@ def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -
 def _asked(score: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **(score.get("params") or {}),
-        **{name: score.get(name) for name in ("codes", "rows", "seed")},
+        **{name: score.get(name) for name in ("codes", "definition", "rows", "train_rows", "seed")},
     }
 
 

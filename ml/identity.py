@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
+from ml.canonical_json import canonical_json
 from ml.spec import RunSpec
 
 FORMAT = 2
@@ -20,17 +20,6 @@ NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
 
 STRUCTURE = ("steps", "batch_size", "sampling", "precision", "likelihood", "pixel_deviation")
 """Fields of `training` that the runs of a cohort share."""
-
-
-def canonical_json(value: Any) -> str:
-    """One text for one value: sorted keys, no spaces, shortest floats that read back the same.
-
-    Raises:
-        ValueError: for NaN or an infinity.
-    """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
 
 
 def digest(value: Any) -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ml.identity import NOT_IDENTITY, canonical_json
+from ml.canonical_json import canonical_json
+from ml.chosen import chosen, deciding
+from ml.chosen_data import chosen_data
+from ml.comparable import alike, basis, depends_on
 from ml.metric import Score
-from ml.spec import RunSpec
 from ml.study_values import ENOUGH_SEEDS
-
-CHOSEN = ("dataset", "model", "objective", "training")
-"""The parts of a spec that, with the seed, decide weights; and `origin`, where there is one."""
 
 
 class Entry(BaseModel):
@@ -57,8 +54,15 @@ class Table(BaseModel):
     params: dict[str, Any]
     codes: Literal["mean", "sample"]
     rows: int
+    train_rows: int | None
+    """How many of the rows predictors were fitted on; null where all are one sample."""
+    factors: list[str] | None
+    """The factors that were judged; null where the number needs none."""
     dataset: dict[str, Any]
     """What was chosen of the data set; empty for all of it, as by default."""
+    depends_on: dict[str, Any]
+    """What else it is a number of, as a reconstruction is one of `likelihood` and
+    `pixel_deviation`; empty for most."""
     higher_is_better: bool
     entries: list[Entry]
 
@@ -69,36 +73,25 @@ def leaderboard(
     """Tables of the `most` best settings by the median over seeds.
 
     `scores` are (run id, score), the oldest first: of several scores of a run that are the same
-    number the newest counts, so that asking again does not count twice. Numbers on different
-    rows (another `rows` or evaluation seed) are never mixed in one run's value, but stand in one
-    table when the count of rows agrees.
+    number the newest counts, so that asking again does not count twice. What stands in one table
+    compares (`ml.comparable`). Numbers of which neither more nor less is better, such as a KL,
+    are left out.
     """
-    values: dict[tuple[Any, ...], dict[str, Score]] = defaultdict(dict)
+    values: dict[tuple[str, str, str], dict[str, Score]] = defaultdict(dict)
     for run_id, score in scores:
-        if score.value is not None:
-            key = (
-                score.metric,
-                score.name,
-                score.definition,
-                canonical_json({k: v for k, v in score.params.items() if k != "name"}),
-                score.codes,
-                score.rows,
-                canonical_json(specs[run_id]["dataset"]),
-            )
+        if score.value is not None and score.higher_is_better is not None:
+            key = score.metric, score.name, alike(basis(score, specs[run_id]))
             values[key][run_id] = score
-    return [_table(found, specs, most) for _, found in sorted(values.items(), key=_by_name)]
-
-
-def _by_name(item: tuple[tuple[Any, ...], Any]) -> tuple[str, ...]:
-    return tuple(map(str, item[0]))
+    return [_table(values[key], specs, most) for key in sorted(values)]
 
 
 def _table(found: Mapping[str, Score], specs: Mapping[str, Mapping[str, Any]], most: int) -> Table:
-    one = next(iter(found.values()))
+    run_id, one = next(iter(found.items()))
+    assert one.higher_is_better is not None
     sign = -1 if one.higher_is_better else 1
     grouped: dict[str, list[str]] = defaultdict(list)
-    for run_id in found:
-        grouped[_setting_key(specs[run_id])].append(run_id)
+    for id in found:
+        grouped[canonical_json(deciding(specs[id]))].append(id)
     medians = {key: statistics.median(_values(found, run_ids)) for key, run_ids in grouped.items()}
     ordered = sorted(grouped, key=lambda key: (sign * medians[key], key))[:most]
     ranks = _ranks([medians[key] for key in ordered])
@@ -109,7 +102,10 @@ def _table(found: Mapping[str, Score], specs: Mapping[str, Mapping[str, Any]], m
         params={key: value for key, value in one.params.items() if key != "name"},
         codes=one.codes,
         rows=one.rows,
-        dataset=_of_data(specs[next(iter(found))]),
+        train_rows=one.train_rows,
+        factors=one.factors,
+        dataset=chosen_data(specs[run_id]["dataset"]),
+        depends_on=depends_on(one, specs[run_id]),
         higher_is_better=one.higher_is_better,
         entries=[
             _entry(
@@ -155,63 +151,3 @@ def _value(score: Score) -> float:
 
 def _values(found: Mapping[str, Score], run_ids: Sequence[str]) -> list[float]:
     return [_value(found[run_id]) for run_id in run_ids]
-
-
-def _setting_key(spec: Mapping[str, Any]) -> str:
-    return canonical_json(_deciding(spec))
-
-
-def _deciding(spec: Mapping[str, Any]) -> dict[str, Any]:
-    training = {k: v for k, v in spec["training"].items() if k not in NOT_IDENTITY}
-    origin = {"origin": spec["origin"]} if spec.get("origin") else {}
-    return {name: spec[name] for name in CHOSEN} | {"training": training} | origin
-
-
-def chosen(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """All of the objective of a resolved spec, and what else is not as by default but the data."""
-    usual = _usual(spec)
-    return {
-        path: value
-        for path, value in _told(spec)
-        if not path.startswith("dataset.")
-        and (
-            (path.startswith("objective.") and value is not None)
-            or path not in usual
-            or usual[path] != value
-        )
-    }
-
-
-def _of_data(spec: Mapping[str, Any]) -> dict[str, Any]:
-    usual, start = _usual(spec), "dataset."
-    return {
-        path.removeprefix(start): value
-        for path, value in _told(spec)
-        if path.startswith(start) and (path not in usual or usual[path] != value)
-    }
-
-
-def _told(spec: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(_leaves("", _deciding(spec)), key=itemgetter(0))
-
-
-def _usual(spec: Mapping[str, Any]) -> dict[str, Any]:
-    default = _default(spec["dataset"]["name"], spec["objective"]["name"])
-    return dict(_leaves("", _deciding(default))) if default else {}
-
-
-@lru_cache(maxsize=1_000)
-def _default(dataset: str, objective: str) -> dict[str, Any] | None:
-    try:
-        return RunSpec.model_validate({"dataset": dataset, "objective": objective}).document()
-    except ValueError:
-        # It has no defaults, or is no longer installed.
-        return None
-
-
-def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _leaves(f"{path}.{key}" if path else key, inner)
-    else:
-        yield path, value

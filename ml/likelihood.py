@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 Likelihood = Literal["bernoulli", "gaussian"]
+
+
+def likelihood_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The likelihood that a resolved spec trains with: what a reconstruction is a number of.
+
+    Sums of -log p(x|z) under others do not compare: one is of probabilities, the others are of
+    densities, which the deviation of a pixel scales.
+    """
+    training = spec["training"]
+    if training["likelihood"] == "bernoulli":
+        return {"likelihood": "bernoulli"}
+    return {
+        "likelihood": training["likelihood"],
+        "pixel_deviation": float(training["pixel_deviation"] or 1.0),
+    }
 
 
 def negative_log_likelihood(

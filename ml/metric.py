@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -53,7 +53,8 @@ class Score(BaseModel):
     """The score; None when there is none."""
     error: str | None = None
     """Why there is no value."""
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None where neither is, as with the KL to the prior: a collapsed model has none."""
     range: tuple[float | None, float | None]
     """Lowest and highest possible value; None where there is no bound."""
     perfect: float | None
@@ -67,6 +68,10 @@ class Score(BaseModel):
     """Name and version of the component, as in `mig@1`."""
     rows: int
     """Rows that were scored."""
+    train_rows: int | None = None
+    """How many of them predictors were fitted on; None where all rows are one sample."""
+    factors: list[str] | None = None
+    """The factors that were judged; None where the number needs none."""
     seed: int
     seconds: float | None = None
     versions: dict[str, str]
@@ -79,9 +84,13 @@ class Number:
     """One of the numbers that a metric declares."""
 
     name: str
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
+    """None where neither is better."""
     range: tuple[float | None, float | None] = (0.0, 1.0)
     perfect: float | None = 1.0
+    depends_on: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    """What of a run's resolved spec it is a number of besides the data, by name, as the
+    reconstruction is one of the likelihood: numbers compare only where it is equal."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,10 @@ class Metric(Component):
     def reported(self) -> Sequence[Number]:
         """The numbers that it gives with these params."""
         return self.numbers
+
+    def fits_training_rows(self) -> bool:
+        """Whether the training rows alone are fitted, so that it matters how many they are."""
+        return self.uses == "split"
 
     @abstractmethod
     def compute(self, rows: Rows) -> dict[str, Value]:

@@ -58,11 +58,16 @@ def not_clear(null: NullDistribution) -> tuple[float, float] | None:
     return low, high
 
 
-def is_clear(value: float, null: NullDistribution, *, higher_is_better: bool) -> bool | None:
+def is_clear(
+    value: float, null: NullDistribution, *, higher_is_better: bool | None
+) -> bool | None:
     """Whether so good a value is rare among codes that know nothing.
 
-    None where that cannot be told: of a single permutation, or a few that are all alike.
+    None where that cannot be told: of a single permutation, a few that are all alike, or a number
+    of which neither more nor less is better.
     """
+    if higher_is_better is None:
+        return None
     sign = 1 if higher_is_better else -1
     rounding = ROUNDING * max(1.0, abs(null.mean))
     if sign * (value - null.mean) <= rounding:

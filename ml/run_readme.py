@@ -31,6 +31,7 @@ HOW_TO_READ_SCORES = (
     " value that does not stand clear of it says nothing. The interval is of 95 %, over draws of"
     " the rows."
 )
+ARROWS = {True: "↑", False: "↓", None: ""}
 IDLE_NATS = 0.01
 """A latent of a smaller mean KL tells next to nothing of the image."""
 
@@ -99,7 +100,7 @@ def _scores(scores: Sequence[Score]) -> str:
         return "## Scores\n\nThe run has no scores."
     rows = [
         (
-            f"{_label(score)} {'↑' if score.higher_is_better else '↓'}",
+            f"{_label(score)} {ARROWS[score.higher_is_better]}".rstrip(),
             "none" if score.value is None else f"**{score.value:.4f}**",
             _null(score),
             "" if score.ci95 is None else f"{score.ci95[0]:.4f} to {score.ci95[1]:.4f}",

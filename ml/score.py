@@ -200,11 +200,12 @@ def _score(
     codes: Literal["mean", "sample"],
     seconds: float,
 ) -> Score:
+    # What a value that cannot be told was made of is of use all the same.
+    details = dict(value.details) | _repeats(metric, rows) if value else {}
     if value is not None:
         value = replace(value, value=_within(value.value, number.range))
         if (fault := _beyond(value.value, number.range)) is not None:
             error, value = value.missing or fault, None
-    details = dict(value.details) | _repeats(metric, rows) if value else {}
     if rows.factors_left_out and metric.needs_factors:
         details["factors_left_out"] = list(rows.factors_left_out)
     if without_interval:
@@ -223,6 +224,8 @@ def _score(
         params=metric.model_dump(mode="json", exclude={"name"}),
         definition=f"{metric.name}@{metric.version}",
         rows=len(rows),
+        train_rows=rows.train if metric.fits_training_rows() else None,
+        factors=list(rows.factor_names) if metric.needs_factors else None,
         seed=rows.seed,
         seconds=seconds,
         versions=library_versions(),

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml.comparable import Basis, alike, basis, basis_of_curve, basis_of_data, differing
 from ml.metric import NullDistribution, Score
 
 SEED = "seed"
-FINAL = ("loss", "reconstruction", "kl")
-"""Last points of the training curves that a row has, as columns `final.<tag>`."""
+CURVES = "final"
+FINAL = {"loss": None, "reconstruction": False, "kl": None}
+"""Last points of the training curves that a row has, as columns `final.<tag>`, and whether higher
+is better."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class Column:
 
     name: str
     """`mig`, `dci.disentanglement`, `final.loss`; in brackets what tells it from its like."""
+    number: str
+    """Which of the metric's numbers, or which curve."""
     metric: str | None
     """The metric's component; None for the end of a training curve."""
     definition: str | None
     params: Mapping[str, Any]
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None where neither is: a KL, and a loss, which weighs what each objective weighs."""
     range: tuple[float | None, float | None]
     perfect: float | None
 
@@ -79,6 +85,8 @@ class StudyRun:
     """Dotted path to a plain value (text, number, truth value or null)."""
     objective: str
     """The objective's name."""
+    data: str
+    """Data set and what was chosen of it, as one text: scores on others do not compare."""
     seed: int
     values: Mapping[str, float | None]
     """By the name of a column; absent or None where there is none."""
@@ -115,6 +123,15 @@ class Study:
         """Columns that are scores."""
         return [name for name, column in self.columns.items() if column.metric is not None]
 
+    def like(self, column: str) -> list[str]:
+        """The columns of the same number, this one among them: they do not compare."""
+        this = self.columns[column]
+        return [
+            name
+            for name, other in self.columns.items()
+            if (other.metric, other.number) == (this.metric, this.number)
+        ]
+
     @property
     def settings(self) -> dict[Setting, list[StudyRun]]:
         """The runs by their setting, in the order of the sweep."""
@@ -142,26 +159,35 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     """Runs beside each other: plain swept values, and columns that are the same number in all.
 
     Columns are named `metric` where a metric has one number of its own name, else
-    `metric.number`. Where several would have one name (DCI by two predictors, codes by mean and
-    by sample) what they differ in stands in brackets: `dci[predictor=lasso].disentanglement`.
+    `metric.number`. Where several would have one name and do not compare (DCI by two predictors,
+    scores on two data sets, reconstructions under two likelihoods: `ml.comparable`) what they
+    differ in stands in brackets: `dci[predictor=lasso].disentanglement`.
     """
     swept = _flat([result.swept for result in results])
-    names = _names(score for result in results for score in result.scores)
+    scores = [[_of_score(score, result.spec) for score in result.scores] for result in results]
+    curves = [
+        {tag: _of_curve(tag, result.spec) for tag in FINAL if tag in result.final}
+        for result in results
+    ]
+    names = _names(
+        one for several in (*scores, *(found.values() for found in curves)) for one in several
+    )
     columns: dict[str, Column] = {}
     rows = []
-    for result, place in zip(results, swept, strict=True):
+    for result, place, told, ends in zip(results, swept, scores, curves, strict=True):
         values: dict[str, float | None] = {}
         nulls: dict[str, NullDistribution] = {}
         missing: dict[str, str] = {}
-        for score in result.scores:
-            column = names[_variant(score)]
+        for score, one in zip(result.scores, told, strict=True):
+            column = names[one.metric, one.number, one.key]
             columns.setdefault(column, _column(column, score))
             values[column] = score.value
             if score.null is not None:
                 nulls[column] = score.null
             if score.value is None:
                 missing[column] = score.error or "no reason was recorded"
-        values |= {f"final.{tag}": result.final[tag] for tag in FINAL if tag in result.final}
+        for tag, end in ends.items():
+            values[names[end.metric, end.number, end.key]] = result.final[tag]
         rows.append(
             StudyRun(
                 run_id=result.run_id,
@@ -169,6 +195,7 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 train_id=result.train_id,
                 swept=place,
                 objective=str(result.spec["objective"]["name"]),
+                data=alike(basis_of_data(result.spec)),
                 seed=int(result.spec["seed"]),
                 values=values,
                 nulls=nulls,
@@ -178,13 +205,24 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 beta_norm=result.beta_norm,
             )
         )
-    for tag in FINAL:
-        if any(tag in result.final for result in results):
-            columns[f"final.{tag}"] = Column(
-                f"final.{tag}", None, None, {}, False, (None, None), None
+    for tag, better in FINAL.items():
+        for end in (found[tag] for found in curves if tag in found):
+            column = names[end.metric, end.number, end.key]
+            columns.setdefault(
+                column, Column(column, tag, None, None, {}, better, (None, None), None)
             )
     paths = dict.fromkeys(path for place in swept for path in place)
     return Study(name, tuple(rows), tuple(paths), columns)
+
+
+def _of_score(score: Score, spec: Mapping[str, Any]) -> _Told:
+    told = basis(score, spec)
+    return _Told(score.metric, score.name, told, alike(told))
+
+
+def _of_curve(tag: str, spec: Mapping[str, Any]) -> _Told:
+    told = basis_of_curve(tag, spec)
+    return _Told(CURVES, tag, told, alike(told))
 
 
 def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -214,49 +252,40 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield path, str(value) if isinstance(value, list | tuple) else value
 
 
-def _variant(score: Score) -> tuple[Any, ...]:
-    """What makes it the same number as another run's."""
-    told = _told(score)
-    return score.metric, score.name, *((key, repr(told[key])) for key in sorted(told))
+@dataclass(frozen=True)
+class _Told:
+    """A number of a run: what it is, and what it is a number of."""
+
+    metric: str
+    number: str
+    basis: Basis
+    key: str
+    """The basis as text."""
 
 
-def _told(score: Score) -> dict[str, Any]:
-    common = {
-        "codes": score.codes,
-        "definition": score.definition,
-        "rows": score.rows,
-        "seed": score.seed,
-    }
-    params = {key: value for key, value in score.params.items() if key != "name"}
-    # A metric may have a param of such a name, a seed of its own for instance.
-    apart = {f"params.{key}" if key in common else key: value for key, value in params.items()}
-    return apart | common
-
-
-def _names(scores: Iterable[Score]) -> dict[tuple[Any, ...], str]:
-    """The name of every variant's column."""
-    alike: dict[tuple[str, str], dict[tuple[Any, ...], dict[str, Any]]] = defaultdict(dict)
-    for score in scores:
-        alike[score.metric, score.name].setdefault(_variant(score), _told(score))
-    names: dict[tuple[Any, ...], str] = {}
-    for (metric, number), variants in alike.items():
-        keys = sorted({key for told in variants.values() for key in told})
-        differing = [
-            key
-            for key in keys
-            # No param is another variant than a param that is null.
-            if len({key in told and repr(told[key]) for told in variants.values()}) > 1
-        ]
-        for variant, told in variants.items():
-            chosen = ",".join(f"{key}={told[key]}" for key in differing if key in told)
+def _names(numbers: Iterable[_Told]) -> dict[tuple[str, str, str], str]:
+    """The name of the column of each number: one for all that compare."""
+    found: dict[tuple[str, str], dict[str, Basis]] = defaultdict(dict)
+    for one in numbers:
+        found[one.metric, one.number].setdefault(one.key, one.basis)
+    names: dict[tuple[str, str, str], str] = {}
+    for (metric, number), bases in found.items():
+        apart = differing(bases.values())
+        for key, told in bases.items():
+            chosen = ",".join(f"{name}={_plain(told[name])}" for name in apart if name in told)
             base = f"{metric}[{chosen}]" if chosen else metric
-            names[variant] = base if number == metric else f"{base}.{number}"
+            names[metric, number, key] = base if number == metric else f"{base}.{number}"
     return names
+
+
+def _plain(value: Any) -> Any:
+    return "+".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _column(name: str, score: Score) -> Column:
     return Column(
         name=name,
+        number=score.name,
         metric=score.metric,
         definition=score.definition,
         params={key: value for key, value in score.params.items() if key != "name"},

@@ -77,8 +77,9 @@ class Correlations(_Document):
     """Signs as they are; null for fewer than three runs with both, or where one is constant."""
     pairs: list[list[int]]
     """Runs that have both numbers."""
-    higher_is_better: list[bool]
-    """By column: where the two of a pair differ in it, a negative sign means that they agree."""
+    higher_is_better: list[bool | None]
+    """By column: where the two of a pair differ in it, a negative sign means that they agree. Null
+    where neither is better, as with a KL."""
 
 
 class BestSetting(_Document):
@@ -129,7 +130,7 @@ class StudySummary(_Document):
     warnings: list[str]
     """What a reader must know before any number, in plain sentences."""
     best: list[BestSetting]
-    """By each score that some run has."""
+    """By each score that some run has and of which more or less is better."""
     best_by_udr: BestByUdr | None
     udr_missing: str | None
     """Why there is no `best_by_udr`."""
@@ -268,6 +269,8 @@ def _ranked(
 
 
 def _best(study: Study, column: Column) -> BestSetting | None:
+    if column.higher_is_better is None:
+        return None
     values = {
         setting: counted_values(runs, column.name) for setting, runs in study.settings.items()
     }
@@ -353,7 +356,7 @@ def _warnings(study: Study, best: Sequence[BestSetting]) -> list[str]:
     if done and not study.score_columns:
         told.append("No scores were asked for, so no setting is the best by one.")
     for name in study.score_columns:
-        without = [run for run in done if counted(run, name) is None]
+        without = [run for run in done if _lacks(study, run, name)]
         if without:
             reasons = _reasons(
                 run.missing.get(name, "it was not asked for, or is not finite") for run in without
@@ -367,6 +370,13 @@ def _warnings(study: Study, best: Sequence[BestSetting]) -> list[str]:
         told.append(few)
     told += [warning for one in best if (warning := _within_null(study, one)) is not None]
     return told
+
+
+def _lacks(study: Study, run: StudyRun, column: str) -> bool:
+    """Whether the run has no number, and none that only does not compare in place of it."""
+    if counted(run, column) is not None:
+        return False
+    return column in run.values or not any(name in run.values for name in study.like(column))
 
 
 def _share(some: Sequence[StudyRun], runs: Sequence[StudyRun]) -> str:

@@ -103,7 +103,9 @@ def board(
 ) -> Page[Table]:
     """Everything on a data set, ranked by the median over seeds: a table for each number.
 
-    Numbers of other definitions, params, rows or kinds of codes stand in other tables.
+    Numbers of other definitions, params, rows, training rows, factors or kinds of codes stand in
+    other tables, and so do ELBO and reconstruction of other likelihoods. A KL is not ranked, as
+    neither less nor more of it is better.
     """
     asked = {"dataset": dataset, "metric": metric, "objective": objective}
     faults = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -34,6 +35,8 @@ USERS = {
     "factor_bins": CLASSIFIERS,
     "repeats": ("gradient_boosting", "random_forest"),
 }
+ONE_FACTOR = "disentanglement compares factors and needs at least two, got one"
+ONE_CODE = "completeness compares codes and needs at least two, got one"
 INSTEAD = ", or choose predictor lasso, random_forest or linear"
 
 
@@ -100,6 +103,8 @@ class DCI(Metric):
 
     with entropies to base K factors and D codes. `disentanglement` and `completeness` are their
     means weighted by the share of importance, 0 where no code matters; in [0, 1], higher is better.
+    Of a single factor any code would be disentangled, and of a single code any factor complete:
+    there is no value then.
     `informativeness` says how well factors are predicted, and `error` is 1 - informativeness,
     lower is better: both in [0, 1], means over factors. With `predictor`
 
@@ -137,6 +142,7 @@ class DCI(Metric):
         Carbonneau et al., 2022, https://arxiv.org/abs/2012.09276
     """
 
+    version: ClassVar[int] = 2
     name: Literal["dci"] = "dci"
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
     numbers: ClassVar[Sequence[Number]] = STRUCTURE + CLASSIFIED + REGRESSED
@@ -176,14 +182,25 @@ class DCI(Metric):
             return 1.5e-3 * factors + 5e-9 * work * number_of_classes(rows, self.factor_bins)
         return super().seconds(rows)
 
+    def fits_training_rows(self) -> bool:
+        return self.predictor in CLASSIFIERS
+
     def compute(self, rows: Rows) -> dict[str, Value]:
         predictions = [self._predict(rows, rows.seed + k) for k in range(self.repeats)]
         found = [self._numbers(prediction) for prediction in predictions]
         details = self._details(rows, predictions)
-        return {
+        values = {
             number.name: self._averaged([one[number.name] for one in found], details[number.name])
             for number in self.reported()
         }
+        latents, factors = predictions[0].importance.shape
+        for name, count, why in (
+            ("disentanglement", factors, ONE_FACTOR),
+            ("completeness", latents, ONE_CODE),
+        ):
+            if count == 1:
+                values[name] = Value(math.nan, details[name], why)
+        return values
 
     def _predict(self, rows: Rows, seed: int) -> Prediction:
         if self.predictor in CLASSIFIERS:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from ml.likelihood import likelihood_of
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.registry import register
 from ml.uncertainty import Numbers, subsample_errors
@@ -24,6 +25,9 @@ class Elbo(Metric):
 
     The reconstruction is -log p(x|z) summed over pixels, with one sample of z; means over the rows.
     It is at least 0 with a Bernoulli likelihood.
+    A Bernoulli likelihood is a probability and a Gaussian one a density, whose deviation scales it:
+    ELBO and reconstruction compare where likelihood and `pixel_deviation` are equal. Neither less
+    KL nor more is better by itself: a collapsed model has none.
     The weights of the training objective play no part. Test rows are held from the scores that
     fit predictors; where a data set is trained on as a whole, as in the protocol
     for dSprites, their images have been trained on. An encoder without noise (`ae`, `wae_mmd`) has
@@ -38,10 +42,17 @@ class Elbo(Metric):
     uses: ClassVar[Literal["all", "split", "test"]] = "test"
     needs_factors: ClassVar[bool] = False
     numbers: ClassVar[Sequence[Number]] = (
-        Number("elbo", range=(None, None), perfect=None),
+        Number("elbo", range=(None, None), perfect=None, depends_on=likelihood_of),
         # A density may be above 1: with a Gaussian likelihood its -log may be below 0.
-        Number("reconstruction", higher_is_better=False, range=(None, None), perfect=None),
-        Number("kl", higher_is_better=False, range=(0.0, None), perfect=None),
+        Number(
+            "reconstruction",
+            higher_is_better=False,
+            range=(None, None),
+            perfect=None,
+            depends_on=likelihood_of,
+        ),
+        # More of it is paid for what codes keep of the image; without any they keep nothing.
+        Number("kl", higher_is_better=None, range=(0.0, None), perfect=None),
     )
 
     def half_widths(self, rows: Rows) -> Numbers:

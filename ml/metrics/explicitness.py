@@ -76,6 +76,9 @@ class Explicitness(Metric):
             return 1.5e-3 * len(rows.factor_names) + 1.2e-8 * work
         return 1.5e-3 * number + 4e-8 * work
 
+    def fits_training_rows(self) -> bool:
+        return self.variant == "multinomial"
+
     def compute(self, rows: Rows) -> dict[str, Value]:
         areas = (
             self._multinomial(rows) if self.variant == "multinomial" else self._one_vs_rest(rows)

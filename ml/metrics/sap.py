@@ -131,6 +131,9 @@ class SAP(Metric):
             return 1.5e-3 * pairs + 2.5e-8 * work
         return super().seconds(rows)
 
+    def fits_training_rows(self) -> bool:
+        return self.predictor not in ("decision_tree", "linear_regression")
+
     def compute(self, rows: Rows) -> dict[str, Value]:
         scores = self._scores(rows)
         gaps = sap(scores)

@@ -11,8 +11,8 @@ from ml.plot import Material, NothingToDraw
 def newest_dci(material: Material) -> dict[str, Mapping[str, Score]]:
     """By predictor, the newest last: the newest of each of its numbers, by name.
 
-    Of posterior means; of samples only if no means were scored. Only numbers that have a value,
-    and only where there is a matrix of importance.
+    Of posterior means; of samples only if no means were scored. Only numbers that were computed,
+    and only where there is a matrix of importance, which a single factor has, too.
 
     Raises:
         NothingToDraw: there are none.
@@ -20,7 +20,7 @@ def newest_dci(material: Material) -> dict[str, Mapping[str, Score]]:
     for kind in ("mean", "sample"):
         found: dict[str, dict[str, Score]] = {}
         for one in material.scores:
-            if one.metric == "dci" and one.codes == kind and one.value is not None:
+            if one.metric == "dci" and one.codes == kind and (one.value is not None or one.details):
                 predictor = str(one.params["predictor"])
                 found[predictor] = {**found.pop(predictor, {}), one.name: one}
         with_matrix = {

@@ -222,11 +222,11 @@ def _short(name: str, letters: int = 28) -> str:
 
 
 def column_label(study: Study, column: str) -> str:
-    """A column's name in lines that fit a panel, with an arrow to where it is better."""
-    arrow = "↑" if study.columns[column].higher_is_better else "↓"
+    """A column's name in lines that fit a panel, with an arrow to where it is better, if it is."""
+    arrow = {True: " ↑", False: " ↓", None: ""}[study.columns[column].higher_is_better]
     head, bracket, rest = column.partition("[")
     inner, _, number = rest.rpartition("]")
-    name = f"{head}{number} {arrow}"
+    name = f"{head}{number}{arrow}"
     if len(name) > LONGEST_LINE:
         name = name.replace(".", ".\n", 1)
     return "\n".join([name, *(inner.split(",") if bracket else ())])

@@ -81,6 +81,7 @@ class DCIPredictors(RunPlot):
 def _bars(axes: Axes, found: Mapping[str, Mapping[str, Score]]) -> None:
     width = 0.84 / len(found)
     for place, (predictor, scores) in enumerate(found.items()):
+        label: str | None = predictor.replace("_", " ")
         for group, names in enumerate(NUMBERS.values()):
             score = next((scores[name] for name in names if name in scores), None)
             if score is None or score.value is None:
@@ -91,8 +92,10 @@ def _bars(axes: Axes, found: Mapping[str, Mapping[str, Score]]) -> None:
                 score.value,
                 0.92 * width,
                 color=_colour(place),
-                label=predictor.replace("_", " ") if group == 0 else None,
+                label=label,
             )
+            # Only the first of its bars stands in the legend.
+            label = None
             top = score.value
             if score.ci95 is not None:
                 axes.plot([x, x], score.ci95, color="black", lw=0.9)

@@ -57,6 +57,8 @@ BESIDE_MAP, BELOW_MAP = 1.3, 0.6
 LOWEST, HIGHEST = 2.4, 6.0
 """Inches."""
 ROWS_OF_BETA_NORM = 10
+COLOURS = {True: "YlGnBu", False: "YlGnBu_r", None: "Greys"}
+"""By whether higher is better: darker is."""
 LABELS = {BETA_NORM: "beta_norm (β × latents / pixels)"}
 
 Span = tuple[float, float]
@@ -112,7 +114,8 @@ class ScoreMap(StudyPlot):
     """A score over two swept values, as a heat map.
 
     A cell is the median over all runs that succeeded with its two values, whatever else was swept;
-    cells without such a run are hatched. Darker is better. Numbers lie where they are on a linear
+    cells without such a run are hatched. Darker is better; in grey, where neither is, darker is
+    more. Numbers lie where they are on a linear
     or logarithmic axis, unless that made some cells too narrow; all other values lie side by side.
 
     Beta over the number of latents is drawn as normalised beta, which is beta x latents / pixels
@@ -240,7 +243,7 @@ def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> 
     values = np.array([cell.value for cell in there], dtype=np.float64)
     shown = ScalarMappable(
         _norm(values.min(), values.max()),
-        colormaps["YlGnBu" if study.columns[score].higher_is_better else "YlGnBu_r"],
+        colormaps[COLOURS[study.columns[score].higher_is_better]],
     )
     colours = shown.to_rgba(values)
     sizes = [

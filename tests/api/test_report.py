@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections import Counter
@@ -18,7 +19,7 @@ from PIL import Image
 from api import report as report_module
 from api.documents import Experiment, Usage
 from api.report import Page, Picture, report_page, to_html
-from api.report_numbers import Answer, best_of_settings, setting_table
+from api.report_numbers import Answer, best_of_settings, correlation_rows, setting_table
 from api.report_numbers import answers as answers_of
 from api.thumbnails import WIDTH, thumbnail
 from ml.metric import NullDistribution, Score
@@ -34,6 +35,7 @@ SPEC = {
     "dataset": {"name": "dsprites"},
     "model": {"name": "burgess"},
     "objective": {"name": "beta_vae"},
+    "training": {"likelihood": "bernoulli", "pixel_deviation": None},
     "seed": 0,
 }
 
@@ -222,6 +224,28 @@ def test_the_best_run_of_each_setting_comes_with_the_best_setting_first() -> Non
         "run_1_0",
     ]
     assert best_of_settings(study("s", [result(1, 0, state="queued")])) == []
+
+
+def test_settings_whose_scores_do_not_compare_have_their_best_runs_too() -> None:
+    of_digits = dataclasses.replace(SWEEP[0], spec={**SPEC, "dataset": {"name": "digits"}})
+    found = best_of_settings(study("s", [of_digits, *SWEEP[3:]]))
+    assert [one.told for one in found] == [
+        "run_1_0, seed 0, mig[dataset=digits] 0.100",
+        "run_4_1, seed 1, mig[dataset=dsprites] 0.400",
+    ]
+
+
+def test_a_kl_that_neither_is_better_of_ranks_nothing_and_agrees_with_nothing() -> None:
+    better = {"higher_is_better": None, "metric": "elbo", "name": "kl"}
+    runs = [
+        result(beta, 0, scored(1 / beta).model_copy(update=better), scored(beta / 10))
+        for beta in (1, 2, 4)
+    ]
+    found = study("s", runs)
+    assert [one.score for one in answers_of(summarise(found))] == ["mig (higher is better)"]
+    assert best_of_settings(found)[0].run.run_id == "run_4_0"
+    cells = correlation_rows(summarise(found).correlations)[0].cells
+    assert [cell.tone for cell in cells] == ["neither", "neither", "neither"]
 
 
 def test_a_page_has_the_answer_the_runs_the_failures_and_the_data() -> None:

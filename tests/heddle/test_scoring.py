@@ -111,7 +111,7 @@ def test_the_table_shows_values_intervals_nulls_and_definitions(npz: Path) -> No
     low, high = value["ci95"]
     assert f"{value['value']:.4f}  {low:.4f}–{high:.4f}" in lines["mig@1"]
     assert f"{value['null']['mean']:.4f}±{value['null']['std']:.4f} (1000)" in lines["mig@1"]
-    assert "dci@1 predictor=linear factor_bins=null" in result.stdout
+    assert "dci@2 predictor=linear factor_bins=null" in result.stdout
     for number in ("disentanglement", "completeness", "informativeness"):
         assert "(3)" in lines[number]
 

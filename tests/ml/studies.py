@@ -9,8 +9,13 @@ import numpy as np
 from ml.metric import NullDistribution, Score
 from ml.study import RunResult, Study, study
 
-LOWER = ("reconstruction", "kl", "loss")
+BETTER = {"reconstruction": False, "loss": False, "kl": None}
+"""Whether higher is, where it is not."""
 PIXELS = 64 * 64
+SPEC = {
+    "dataset": {"name": "dsprites"},
+    "training": {"likelihood": "bernoulli", "pixel_deviation": None},
+}
 
 
 def a_score(
@@ -23,7 +28,7 @@ def a_score(
         "name": name or metric,
         "value": value,
         "error": None if value is not None else "the latents are constant",
-        "higher_is_better": name not in LOWER,
+        "higher_is_better": BETTER.get(name, True),
         "range": (0, 1),
         "perfect": 1,
         "null": None if null is None else NullDistribution(mean=null[0], std=null[1], replicates=3),
@@ -56,7 +61,7 @@ def a_run(
         "run_id": run_id,
         "state": "succeeded",
         "train_id": f"t{run_id}",
-        "spec": {"objective": {"name": name}, "seed": swept.get("seed", 0)},
+        "spec": {**SPEC, "objective": {"name": name}, "seed": swept.get("seed", 0)},
         "swept": swept,
         "scores": [
             a_score(column, value)

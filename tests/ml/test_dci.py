@@ -63,6 +63,25 @@ def test_with_one_factor_or_one_code_there_is_nothing_to_mix() -> None:
     np.testing.assert_array_equal(completeness_per_factor(np.array([[2.0, 0.0]])), [1, 0])
 
 
+@pytest.mark.parametrize("predictor", ["gradient_boosting", "lasso", "linear"])
+def test_of_one_factor_or_one_code_there_is_no_value_where_it_would_always_be_1(
+    predictor: str,
+) -> None:
+    draws = np.random.default_rng(0)
+    codes, factors = draws.normal(size=(60, 2)), draws.integers(0, 3, (60, 2))
+    found = dci_of(codes, factors[:, :1], predictor=predictor)
+    assert found["disentanglement"].value is None
+    assert found["disentanglement"].error == (
+        "disentanglement compares factors and needs at least two, got one"
+    )
+    assert found["completeness"].value is not None
+    # What each code matters to it is told all the same.
+    assert np.shape(found["disentanglement"].details["importance"]) == (2, 1)
+    found = dci_of(codes[:, :1], factors, predictor=predictor)
+    assert found["completeness"].value is None and found["disentanglement"].value is not None
+    assert "needs at least two" in str(found["completeness"].error)
+
+
 @pytest.mark.parametrize(
     "predictor", ["gradient_boosting", "logistic_regression", "lasso", "random_forest", "linear"]
 )

@@ -137,7 +137,22 @@ def test_elbo_is_the_mean_over_the_test_rows(model: Model) -> None:
     assert scores["reconstruction"].value == pytest.approx(reconstruction, rel=1e-5)
     assert scores["kl"].value == pytest.approx(kl, rel=1e-5)
     assert scores["elbo"].value == pytest.approx(-(reconstruction + kl), rel=1e-5)
-    assert scores["elbo"].rows == 100 and not scores["kl"].higher_is_better
+    assert scores["elbo"].rows == 100 and scores["elbo"].train_rows is None
+
+
+def test_neither_less_kl_nor_more_is_better(model: Model) -> None:
+    scores = {s.name: s for s in evaluate(model, DIGITS, ["elbo"], rows=300, test_rows=100)}
+    better = {name: one.higher_is_better for name, one in scores.items()}
+    assert better == {"elbo": True, "reconstruction": False, "kl": None}
+
+
+def test_a_score_tells_the_rows_that_predictors_were_fitted_on(model: Model) -> None:
+    linear = {"name": "dci", "predictor": "logistic_regression"}
+    for asked, fitted in ((300, 300), (30_000, 1348)):
+        scores = evaluate(
+            model, DIGITS, ["mig", linear], rows=asked, test_rows=asked // 3, uncertainty=False
+        )
+        assert {one.metric: one.train_rows for one in scores} == {"mig": None, "dci": fitted}
 
 
 def test_an_encoder_without_noise_has_a_reconstruction_and_no_elbo(

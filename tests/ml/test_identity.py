@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from ml.canonical_json import canonical_json
 from ml.evaluation_spec import FileEvaluation
-from ml.identity import canonical_json, evaluation_key, train_id
+from ml.identity import evaluation_key, train_id
 from ml.registry import find
 from ml.spec import RunSpec
 

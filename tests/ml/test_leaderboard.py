@@ -62,9 +62,59 @@ def test_numbers_that_do_not_compare_stand_in_tables_of_their_own() -> None:
         score(0.4, codes="sample"),
         score(0.5, rows=200),
         score(0.6, name="other"),
+        score(0.7, train_rows=80),
+        score(0.8, factors=["digit"]),
     ]
     tables = leaderboard([("a", one) for one in scores], specs, most=9)
-    assert sorted(table.entries[0].median for table in tables) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    found = sorted(table.entries[0].median for table in tables)
+    assert found == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    assert {(table.train_rows, *(table.factors or ())) for table in tables} == {
+        (None,),
+        (80,),
+        (None, "digit"),
+    }
+
+
+def test_numbers_on_other_rows_stand_in_one_table_where_they_are_as_many() -> None:
+    specs = {"a": spec(), "b": spec(1)}
+    [table] = leaderboard([("a", score(0.1)), ("b", score(0.3, seed=7))], specs, most=9)
+    assert table.entries[0].median == 0.2
+
+
+def test_elbo_and_reconstruction_of_other_likelihoods_stand_in_tables_of_their_own() -> None:
+    def of(likelihood: str, deviation: float | None = None) -> dict[str, Any]:
+        training = {"likelihood": likelihood, "pixel_deviation": deviation}
+        given = {"dataset": "digits", "objective": "vae", "training": training}
+        return RunSpec.parse(given).document()
+
+    specs = {
+        "a": of("bernoulli"),
+        "b": of("gaussian"),
+        "c": of("gaussian", 1.0),
+        "d": of("gaussian", 0.1),
+    }
+    for name in ("elbo", "reconstruction", "mig"):
+        metric = "mig" if name == "mig" else "elbo"
+        given = [(id, score(0.5, metric=metric, name=name, definition="x@1")) for id in specs]
+        tables = leaderboard(given, specs, most=9)
+        found = {
+            tuple(sorted(id for entry in table.entries for id in entry.run_ids)): table.depends_on
+            for table in tables
+        }
+        if name == "mig":
+            assert found == {("a", "b", "c", "d"): {}}
+        else:
+            assert found == {
+                ("a",): {"likelihood": "bernoulli"},
+                # A deviation of null is one of 1.
+                ("b", "c"): {"likelihood": "gaussian", "pixel_deviation": 1.0},
+                ("d",): {"likelihood": "gaussian", "pixel_deviation": 0.1},
+            }
+
+
+def test_a_kl_is_not_ranked() -> None:
+    scores = [("a", score(0.1, metric="elbo", name="kl", higher_is_better=None))]
+    assert leaderboard(scores, {"a": spec()}, most=9) == []
 
 
 def test_parts_of_a_data_set_stand_in_tables_of_their_own() -> None:

@@ -227,7 +227,12 @@ def test_awkward_rows_give_a_number_or_a_named_error(
         assert "factor" in str(known) or "rows" in str(known)
         return
     for one in found:
-        assert one.value is not None and one.error is None, one
+        if one.value is None:
+            # Of a single factor, or a single code, some numbers say nothing.
+            assert "needs at least two" in str(one.error)
+            assert 1 in (arrays[0].shape[1], arrays[1].shape[1])
+            continue
+        assert one.error is None, one
         low, high = one.range
         assert low is None or low - 1e-9 <= one.value
         assert high is None or one.value <= high + 1e-9

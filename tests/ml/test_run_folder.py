@@ -221,7 +221,7 @@ def test_the_folder_has_what_it_should_and_the_same_bytes_each_time(run: Trained
     assert RunSpec.parse(config["spec"]) == run.model.spec
     assert config["dataset"]["factor_names"] == ["digit"]
     assert config["dataset"]["source"] == run.data.source
-    assert config["definitions"] == ["dci@1", "mig@1", "sap@1"]
+    assert config["definitions"] == ["dci@2", "mig@1", "sap@1"]
     assert config["latent_names"] == {"3": "smile | <b>"}
     told = [Score.model_validate(one) for one in json.loads(files["scores.json"])]
     assert told == list(run.scores)

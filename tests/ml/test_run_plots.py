@@ -296,6 +296,23 @@ def test_bars_are_the_newest_scores_of_each_predictor() -> None:
     np.testing.assert_allclose(matrix, np.array(LASSO).T / 3)
 
 
+def test_of_a_single_factor_there_is_the_importance_and_no_bar_of_disentanglement() -> None:
+    details = {"factors": ["digit"], "importance": [[3.0], [1.0], [0.0], [0.0]]}
+    params = {"predictor": "lasso"}
+    scores = [
+        a_score("dci", "disentanglement", None, params=params, details=details, error="one factor"),
+        a_score("dci", "completeness", 0.5, params=params),
+    ]
+    given = dataclasses.replace(entangled(), scores=scores)
+    figure = DCIPredictors().draw(given)
+    assert [bars.get_label() for bars in figure.axes[0].containers] == ["lasso"]
+    np.testing.assert_allclose(np.asarray(figure.axes[1].images[0].get_array()), [[1, 1 / 3, 0, 0]])
+    figure = FactorLatentMatrix(quantity="importance").draw(given)
+    np.testing.assert_allclose(
+        np.asarray(figure.axes[0].images[0].get_array()), [[0.75, 0.25, 0, 0]]
+    )
+
+
 @pytest.mark.parametrize("plot", [DCIPredictors(), FactorLatentMatrix(quantity="importance")])
 def test_without_dci_the_way_to_it_is_told(plot: Any) -> None:
     with pytest.raises(NothingToDraw, match=r"evaluations.*--metrics dci:predictor=lasso\.$"):

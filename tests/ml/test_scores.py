@@ -160,8 +160,39 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
     assert {"numpy", "scikit-learn", "torch", "heddle"} <= set(document["versions"])
     assert {
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
-        "codes", "params", "definition", "rows", "seed", "seconds", "versions", "details",
+        "codes", "params", "definition", "rows", "train_rows", "factors", "seed", "seconds",
+        "versions", "details",
     } == set(document)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "train"),
+    [
+        ("mig", None),
+        ("sap", 40),
+        ({"name": "sap", "predictor": "linear_regression"}, None),
+        ({"name": "dci", "predictor": "logistic_regression"}, 40),
+        ({"name": "dci", "predictor": "lasso"}, None),
+        ("explicitness", 40),
+        ({"name": "explicitness", "variant": "one_vs_rest"}, None),
+    ],
+)
+def test_a_score_says_how_many_rows_were_fitted_and_which_factors_were_judged(
+    metric: Any, train: int | None
+) -> None:
+    draws = np.random.default_rng(0)
+    arrays = draws.normal(size=(60, 2)), draws.integers(0, 2, (60, 2))
+    names = ["shape", "size"]
+    found = score(*arrays, metric, train_rows=40, factor_names=names, uncertainty=False)
+    assert [(one.rows, one.train_rows, one.factors) for one in found] == [
+        (60, train, names) for _ in found
+    ]
+
+
+def test_a_score_of_a_time_before_these_were_told_is_read() -> None:
+    document = mig_of(np.random.rand(50, 2), np.arange(50).reshape(50, 1) % 4).model_dump()
+    old = {key: document[key] for key in document if key not in ("train_rows", "factors")}
+    assert Score.model_validate(old).train_rows is None
 
 
 def test_rows_that_no_predictor_can_take_are_named() -> None:

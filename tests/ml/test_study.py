@@ -1,5 +1,6 @@
 """Runs beside each other: rows, columns and their names, and settings."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml.metric import NullDistribution, Score
 from ml.study import RunResult, StudyRun, study
-from tests.ml.studies import a_run, a_score, a_sweep
+from tests.ml.studies import SPEC, a_run, a_score, a_sweep
 
 PLAIN = st.sampled_from([None, False, True, 0, 1, 1.0, 0.5, 20, "lasso", "linear"])
 
@@ -91,7 +92,7 @@ def test_a_column_says_what_its_number_is() -> None:
     assert (column.higher_is_better, column.range, column.perfect) == (False, (0, None), 0)
     assert column.params == {"bins": 20}
     loss = found["final.loss"]
-    assert (loss.name, loss.metric, loss.higher_is_better) == ("final.loss", None, False)
+    assert (loss.name, loss.metric, loss.higher_is_better) == ("final.loss", None, None)
 
 
 def test_a_name_is_the_metric_and_its_number_where_that_has_another_name() -> None:
@@ -119,13 +120,25 @@ def test_a_name_is_the_metric_and_its_number_where_that_has_another_name() -> No
             id="codes",
         ),
         pytest.param(
-            {"rows": 100, "seed": 0, "codes": "mean", "params": {"cv": 3, "repeats": 1}},
-            {"rows": 200, "seed": 1, "codes": "sample", "params": {"cv": 5, "repeats": 2}},
+            {"rows": 100, "codes": "mean", "params": {"cv": 3, "repeats": 1}},
+            {"rows": 200, "codes": "sample", "params": {"cv": 5, "repeats": 2}},
             [
-                "dci[codes=mean,cv=3,repeats=1,rows=100,seed=0].disentanglement",
-                "dci[codes=sample,cv=5,repeats=2,rows=200,seed=1].disentanglement",
+                "dci[codes=mean,cv=3,repeats=1,rows=100].disentanglement",
+                "dci[codes=sample,cv=5,repeats=2,rows=200].disentanglement",
             ],
             id="several-in-the-order-of-the-alphabet",
+        ),
+        pytest.param(
+            {"train_rows": 80},
+            {"train_rows": 60},
+            ["dci[train_rows=80].disentanglement", "dci[train_rows=60].disentanglement"],
+            id="training-rows",
+        ),
+        pytest.param(
+            {"factors": ["shape", "scale"]},
+            {"factors": ["shape"]},
+            ["dci[factors=shape+scale].disentanglement", "dci[factors=shape].disentanglement"],
+            id="the-factors-judged",
         ),
         pytest.param(
             {"definition": "dci@1"},
@@ -140,9 +153,9 @@ def test_a_name_is_the_metric_and_its_number_where_that_has_another_name() -> No
             id="a-param-that-one-does-not-have",
         ),
         pytest.param(
-            {"params": {"seed": 5}},
-            {"params": {"seed": 6}},
-            ["dci[params.seed=5].disentanglement", "dci[params.seed=6].disentanglement"],
+            {"params": {"rows": 5}},
+            {"params": {"rows": 6}},
+            ["dci[params.rows=5].disentanglement", "dci[params.rows=6].disentanglement"],
             id="a-param-named-as-what-every-score-has",
         ),
     ],
@@ -161,6 +174,55 @@ def test_brackets_tell_what_two_variants_differ_in(
     found = study("", runs)
     assert list(found.columns) == names
     assert [run.values for run in found.runs] == [{names[0]: 0.25}, {names[1]: 0.75}]
+
+
+def test_scores_of_other_draws_of_as_many_rows_are_one_column() -> None:
+    runs = [
+        a_run({"seed": seed}, scores=[a_score("mig", 0.5, seed=seed), a_score("sap", 0.5)])
+        for seed in (0, 1)
+    ]
+    assert list(study("", runs).columns) == ["mig", "sap"]
+
+
+def test_a_sweep_over_data_sets_or_likelihoods_has_a_column_for_each_that_compares() -> None:
+    def place(likelihood: str, deviation: float | None, dataset: str = "digits") -> RunResult:
+        training = {"likelihood": likelihood, "pixel_deviation": deviation}
+        spec = {
+            "dataset": {"name": dataset},
+            "training": training,
+            "objective": {"name": "vae"},
+            "seed": 0,
+        }
+        values = {"elbo": 1.0, "elbo.reconstruction": 2.0, "elbo.kl": 3.0, "mig": 0.5}
+        ends = {"final.loss": 4.0, "final.reconstruction": 5.0, "final.kl": 6.0}
+        return a_run({"training.likelihood": likelihood}, values | ends, spec=spec)
+
+    likelihoods = [("bernoulli", None), ("gaussian", None), ("gaussian", 1.0), ("gaussian", 0.1)]
+    found = study("", [place(*one) for one in likelihoods])
+    told = [
+        "likelihood=bernoulli",
+        *(f"likelihood=gaussian,pixel_deviation={x}" for x in (1.0, 0.1)),
+    ]
+    assert [name for name in found.columns if name.startswith(("elbo", "mig"))] == [
+        *(f"elbo[{told[0]}]", f"elbo[{told[0]}].reconstruction", "elbo.kl", "mig"),
+        *(f"elbo[{one}]{number}" for one in told[1:] for number in ("", ".reconstruction")),
+    ]
+    ends = [name for name in found.columns if name.startswith("final")]
+    assert sorted(ends) == sorted(
+        ["final.kl", *(f"final[{one}].{tag}" for one in told for tag in ("loss", "reconstruction"))]
+    )
+    # A deviation of null is one of 1.
+    assert found.runs[1].values == found.runs[2].values
+    assert found.like("elbo.kl") == ["elbo.kl"] and len(found.like(f"elbo[{told[0]}]")) == 3
+
+    small = {"name": "digits", "size": 32}
+    runs = [place("bernoulli", None), place("bernoulli", None, "dsprites")]
+    runs.append(dataclasses.replace(runs[0], spec={**runs[0].spec, "dataset": small}))
+    assert {name for name in study("", runs).columns if name.startswith("mig")} == {
+        "mig[dataset=digits]",
+        "mig[dataset=dsprites]",
+        "mig[dataset=digits,dataset.size=32]",
+    }
 
 
 def test_only_the_numbers_that_have_variants_have_brackets() -> None:
@@ -268,7 +330,7 @@ def test_a_run_keeps_its_nulls_and_what_its_spec_says() -> None:
         a_run(
             {},
             scores=[a_score("mig", 0.5, (0.25, 0.5)), a_score("sap", 0.5, None)],
-            spec={"objective": {"name": "factor_vae", "gamma": 1}, "seed": 3},
+            spec={**SPEC, "objective": {"name": "factor_vae", "gamma": 1}, "seed": 3},
             beta=4.0,
             beta_norm=0.5,
         )

@@ -590,7 +590,7 @@ def test_the_matrix_has_the_correlations_of_all_columns() -> None:
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == [hundredths(value) for value in shown.flat]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels[0] == "mig ↑" and labels[-1] == "final.kl ↓"
+    assert labels[0] == "mig ↑" and labels[-1] == "final.kl"
 
 
 def test_hundredths_have_no_leading_and_no_negative_zero() -> None:
@@ -750,13 +750,15 @@ def test_places_that_the_sweep_left_out_are_hatched() -> None:
     assert len(hatched(ScoreMap(y="objective.beta").draw(a_map(cells)).axes[0])) == 1
 
 
-@pytest.mark.parametrize(("column", "best"), [("mig", (10, 4.0)), ("elbo.kl", (4, 1.0))])
+@pytest.mark.parametrize(
+    ("column", "best"), [("mig", (10, 4.0)), ("elbo.reconstruction", (4, 1.0))]
+)
 def test_the_best_cell_is_the_darkest(column: str, best: tuple[int, float]) -> None:
     figure = ScoreMap(y="objective.beta").draw(a_map(CELLS, column))
     axes, bar = figure.axes
     found = darkness(axes)
     assert found.index(max(found)) == box_at(axes, *best)
-    assert bar.get_ylabel() == ("mig ↑" if column == "mig" else "elbo.kl ↓")
+    assert bar.get_ylabel() == ("mig ↑" if column == "mig" else "elbo.reconstruction ↓")
 
 
 def test_numbers_can_be_read_on_their_colours() -> None:
@@ -781,6 +783,18 @@ def test_a_constant_score_has_the_colour_in_the_middle() -> None:
         np.testing.assert_allclose(colours, [colormaps["YlGnBu"](0.5)] * 4, atol=0.02)
         low, high = bar.get_ylim()
         assert low < value < high and low + high == pytest.approx(2 * value)
+
+
+def test_a_number_that_neither_is_better_of_has_no_arrow_and_no_colours_of_better() -> None:
+    for column, label, colours in (
+        ("mig", "mig ↑", "YlGnBu"),
+        ("elbo.reconstruction", "elbo.reconstruction ↓", "YlGnBu_r"),
+        ("elbo.kl", "elbo.kl", "Greys"),
+    ):
+        axes, bar = ScoreMap(score=column).draw(a_map(CELLS, column)).axes
+        assert bar.get_ylabel() == label
+        largest = max(axes.collections[0].get_facecolor(), key=lambda colour: -sum(colour[:3]))
+        np.testing.assert_allclose(largest, colormaps[colours](1.0 if "_r" not in colours else 0.0))
 
 
 def test_long_names_are_cut_beside_a_map() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.metric import NullDistribution
-from ml.study import Column, Study, StudyRun, study
+from ml.study import Column, RunResult, Study, StudyRun, study
 from ml.study_summary import (
     BestSetting,
     Description,
@@ -27,7 +27,7 @@ from ml.study_summary import (
     summarise,
 )
 from ml.study_values import median, pooled_null, setting_name
-from tests.ml.studies import a_run, a_score, a_sweep, like_beta
+from tests.ml.studies import SPEC, a_run, a_score, a_sweep, like_beta
 
 BETA = "objective.beta"
 NONE = Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
@@ -316,6 +316,49 @@ def test_a_score_that_only_some_runs_have_is_told() -> None:
     assert warning.startswith("sap is missing from 1 of the 2 runs that succeeded: it was not")
 
 
+def test_a_score_that_does_not_compare_is_missing_nowhere() -> None:
+    def of(dataset: str, seed: int, value: float | None) -> RunResult:
+        spec = {**SPEC, "dataset": {"name": dataset}, "objective": {"name": "vae"}, "seed": seed}
+        return a_run({"dataset": dataset, "seed": seed}, {"mig": value}, spec=spec)
+
+    places = [(name, seed) for name in ("digits", "dsprites") for seed in range(5)]
+    values = {place: 1.0 if place[0] == "digits" else 0.5 for place in places}
+    summary = summarise(study("", [of(*place, values[place]) for place in places]))
+    assert summary.warnings == []
+    # Each is the best on its own data.
+    assert [(one.column, one.median, one.runner_up) for one in summary.best] == [
+        ("mig[dataset=digits]", 1, None),
+        ("mig[dataset=dsprites]", 0.5, None),
+    ]
+    assert summary.correlations.pairs == [[5, 0], [0, 5]]
+    values["digits", 0] = None  # type: ignore[assignment]
+    summary = summarise(study("", [of(*place, values[place]) for place in places]))
+    told = "mig[dataset=digits] is missing from 1 of the 10 runs that succeeded: the latents are"
+    assert [warning.startswith(told) for warning in summary.warnings if "seed" not in warning] == [
+        True
+    ]
+
+
+def test_a_collapsed_run_is_not_the_best_for_having_no_kl() -> None:
+    found = a_sweep(
+        {BETA: [1, 1000], "seed": range(5)},
+        lambda place: {
+            "elbo": -100.0 - place[BETA],
+            "elbo.reconstruction": 80.0 + place[BETA],
+            "elbo.kl": 20.0 / place[BETA],
+            "final.kl": 20.0 / place[BETA],
+        },
+    )
+    summary = summarise(found)
+    assert [(one.column, one.setting) for one in summary.best] == [
+        ("elbo", {BETA: 1}),
+        ("elbo.reconstruction", {BETA: 1}),
+    ]
+    # It is described all the same.
+    assert summary.by_setting[1].columns["elbo.kl"].median == 0.02
+    assert summary.variance["elbo.kl"] is not None
+
+
 def test_without_scores_that_is_told() -> None:
     found = study("", [a_run({"seed": seed}, {"final.loss": 1.0}) for seed in range(5)])
     summary = summarise(found)
@@ -433,7 +476,7 @@ def test_correlations_are_scipys_over_the_runs_that_have_both() -> None:
         for seed, row in enumerate(table)
     ]
     found = correlations(study("", runs))
-    assert (found.columns, found.higher_is_better) == (names, [True, True, True, False])
+    assert (found.columns, found.higher_is_better) == (names, [True, True, True, None])
     for i in range(4):
         for j in range(4):
             both = ~np.isnan(table[:, [i, j]]).any(axis=1)
@@ -565,11 +608,12 @@ NULLS = st.builds(
     NullDistribution, mean=st.floats(), std=st.floats(min_value=0), replicates=st.just(3)
 )
 COLUMNS = {
-    name: Column(name, name if score else None, None, {}, higher, (None, None), None)
+    name: Column(name, name, name if score else None, None, {}, higher, (None, None), None)
     for name, score, higher in (
         ("mig", True, True),
         ("jemmig", True, False),
-        ("loss", False, False),
+        ("kl", True, None),
+        ("loss", False, None),
     )
 }
 
@@ -587,6 +631,7 @@ def studies(draw: st.DrawFn) -> Study:
                 "seed": place,
             },
             objective=draw(st.sampled_from(["beta_vae", "factor_vae"])),
+            data="digits",
             seed=place,
             values={name: draw(AWKWARD) for name in COLUMNS},
             nulls=draw(st.dictionaries(st.sampled_from(["mig", "jemmig"]), NULLS)),
@@ -621,7 +666,9 @@ def test_whatever_comes_the_summary_is_a_sound_document(
         finite = [x for run in done if (x := run.values[name]) is not None and math.isfinite(x)]
         for group in (summary.by_setting, summary.by_value):
             assert sum(one.columns[name].n for one in group) == len(finite)
-        if finite and COLUMNS[name].metric:
+        if COLUMNS[name].higher_is_better is None:
+            assert name not in {one.column for one in summary.best}
+        elif finite and COLUMNS[name].metric:
             medians = [
                 middle
                 for one in summary.by_setting
