@@ -49,7 +49,10 @@ MOST_REST = 5
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss or its gradient became NaN or infinite; that update did not happen."""
+    """A loss, its gradient, or what an update made of the weights became NaN or infinite.
+
+    An update by such a gradient did not happen.
+    """
 
     advice = (
         "lower training.optimizer.learning_rate, set training.gradient_clip (for instance 100),"
@@ -168,6 +171,9 @@ def train_cohort(
             with _alone(run):
                 state.restore(run.place, run.checkpoint)
             run.checkpoint = None
+            with _alone(run):
+                # It may be of a version that did not look.
+                _check_finite(state, run.place)
         state.note_environment(run.place, device)
         run.first_step = state.steps[run.place]
         if run.moves and run.first_step >= training.steps:
@@ -204,6 +210,11 @@ def train_cohort(
             _move(optimizers[update.group], group, gradients, inputs.scalars[update.group], still)
             carry |= {name: value.detach() for name, value in loss.carry.items()}
 
+        # No step follows the last one, to find what it has made of the weights.
+        after: dict[str, _Found] = {}
+        if any(run.moves and state.steps[run.place] + 1 == training.steps for run in moving):
+            after = _losses_now(specs[0], modules, state, updates, inputs, len(data))
+
         for run in moving:
             if not run.moves:
                 continue
@@ -214,8 +225,14 @@ def train_cohort(
                 if step % curve_every == 0 or step in (1, training.steps):
                     run.recorder.scalars(step, _terms(found, run.place))
 
+                if step == training.steps:
+                    for name, left in after.items():
+                        if not left.is_finite(run.place):
+                            raise NonFiniteLoss(step, _terms({name: left}, run.place))
+
                 # Along the way: the weights, for films.
                 if step in run.snapshots:
+                    _check_finite(state, run.place)
                     run.recorder.snapshot(step, _model(run, state, data).to_bytes())
 
                 # At every step: say where we are, and hear what is wanted.
@@ -235,6 +252,7 @@ def train_cohort(
                 # Once in a while, at the end, and before stopping: a checkpoint.
                 if wish is not Wish.CONTINUE or now >= run.due or step == training.steps:
                     wait = run.between_checkpoints
+                    _check_finite(state, run.place)
                     try:
                         run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
                     except NotKept:
@@ -290,10 +308,12 @@ class _Found:
 
     loss: Loss
     losses: list[float]
-    gradient_norms: list[float]
+    gradient_norms: list[float] | None = None
+    """None where no gradient was asked for."""
 
     def is_finite(self, place: int) -> bool:
-        return math.isfinite(self.losses[place] + self.gradient_norms[place])
+        norms = self.gradient_norms
+        return math.isfinite(self.losses[place] + (norms[place] if norms else 0.0))
 
 
 def _check_alike(specs: Sequence[RunSpec], width: int) -> None:
@@ -397,6 +417,32 @@ def _losses(
     return found
 
 
+def _losses_now(
+    spec: RunSpec,
+    modules: Mapping[str, nn.Module],
+    state: TrainingState,
+    updates: Sequence[Update],
+    inputs: Inputs,
+    population: int,
+) -> dict[str, _Found]:
+    """What each update's loss is on these inputs with the weights as they are."""
+    carry: dict[str, Tensor] = {}
+    found = {}
+    with torch.no_grad():
+        for update in updates:
+            networks, _ = _bound(spec, modules, state, update)
+            loss = _losses(update.loss, networks, inputs, carry, population)
+            found[update.group] = _Found(loss, loss.value.tolist())
+            carry |= loss.carry
+    return found
+
+
+def _check_finite(state: TrainingState, place: int) -> None:
+    """Raise `NonFiniteLoss` if weights or an optimizer's state cannot be gone on from."""
+    if broken := state.not_finite(place):
+        raise NonFiniteLoss(state.steps[place], dict.fromkeys(broken, math.nan))
+
+
 def _move(
     optimizer: Optimizer,
     group: Group,
@@ -437,7 +483,8 @@ def _terms(found: Mapping[str, _Found], place: int) -> dict[str, float]:
     for group, one in found.items():
         prefix = "" if group == "model" else f"{group}_"
         scalars[f"{prefix}loss"] = one.losses[place]
-        scalars[f"{prefix}gradient_norm"] = one.gradient_norms[place]
+        if one.gradient_norms:
+            scalars[f"{prefix}gradient_norm"] = one.gradient_norms[place]
         for name, values in one.loss.terms.items():
             if values.dim() == 1:
                 scalars[name] = values[place].item()

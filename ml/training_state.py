@@ -165,6 +165,15 @@ class TrainingState:
         if {**last, **here} != last:
             history.append({**here, "from_step": self.steps[place]})
 
+    def not_finite(self, place: int) -> list[str]:
+        """What of a place is NaN or infinite: `model parameters`, or a slot of its optimizer."""
+        return [
+            f"{group} {kind}"
+            for group, found in self.groups.items()
+            for kind, matrix in found.matrices().items()
+            if not bool(matrix[place].isfinite().all())
+        ]
+
     def to_checkpoint(self, place: int, spec: RunSpec) -> Checkpoint:
         """One place as a checkpoint."""
         tensors = {

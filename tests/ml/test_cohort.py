@@ -271,6 +271,16 @@ def test_a_run_that_diverges_leaves_the_others_their_bits() -> None:
     assert [end(kept[0]), end(kept[2])] == [harmless[0], harmless[2]]
 
 
+def test_a_run_that_diverges_by_its_last_update_is_told_and_no_other() -> None:
+    calm, hot = ({"name": "sgd", "learning_rate": rate} for rate in (1e-6, 100.0))
+    runs = [spec(seed=seed, optimizer=calm, steps=2) for seed in (0, 1, 2)]
+    harmless = ends(runs)
+    outcomes, kept = trained([runs[0], spec(seed=1, optimizer=hot, steps=2), runs[2]])
+    assert isinstance(outcomes[1], NonFiniteLoss) and outcomes[1].step == 2
+    assert not kept[1].files and all(isinstance(outcomes[k], Model) for k in (0, 2))
+    assert [end(kept[0]), end(kept[2])] == [harmless[0], harmless[2]]
+
+
 @pytest.mark.parametrize("name", components("objective"))
 def test_a_run_that_is_stopped_keeps_its_checkpoint_and_leaves_the_others_their_bits(
     name: str,

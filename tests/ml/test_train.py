@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ml import evaluate, registry, train
+from ml import evaluate, registry, tensor_file, train
 from ml.dataset import dataset
 from ml.draws import BLOCK
 from ml.model import Model
@@ -173,6 +173,45 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_optimizer_moves() ->
     last = Kept(start=kept.files[-1]).restore()
     assert last is not None and last.step == raised.value.step
     assert all(tensor.isfinite().all() for tensor in last.tensors.values())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "steps"), [("adam", 1), ("adam", 2), ("rmsprop", 1), ("sgd", 3)]
+)
+def test_what_the_last_update_makes_of_the_weights_is_looked_at(optimizer: str, steps: int) -> None:
+    rate = 1.0 if optimizer == "sgd" else 100.0
+    hot = spec(steps=steps, snapshots=1, optimizer={"name": optimizer, "learning_rate": rate})
+    kept = Kept()
+    with pytest.raises(NonFiniteLoss) as raised:
+        train(hot, kept, data=DIGITS)
+    assert not math.isfinite(raised.value.terms["loss"]) or steps > 1
+    # Neither a checkpoint nor a snapshot is left that passes for a trained model.
+    assert steps not in kept.snapshots
+    assert all(Kept(start=file).restore().step < steps for file in kept.files)
+
+
+def test_the_last_update_of_a_second_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    factor_vae = registry.find("objective", "factor_vae")
+    train(spec("factor_vae", steps=1), data=DIGITS)
+    [(group, adam)] = factor_vae().optimizers().items()  # type: ignore[attr-defined]
+    hot = {group: adam.model_copy(update={"learning_rate": 1e30})}
+    monkeypatch.setattr(factor_vae, "optimizers", lambda _: hot)
+    with pytest.raises(NonFiniteLoss) as raised:
+        train(spec("factor_vae", steps=1), data=DIGITS)
+    assert raised.value.step == 1
+    assert not math.isfinite(raised.value.terms["loss"])
+
+
+@pytest.mark.parametrize("kind", ["parameters", "second"])
+@pytest.mark.parametrize("at", [3, 12])
+def test_a_checkpoint_that_is_not_finite_is_not_gone_on_from(kind: str, at: int) -> None:
+    kept = Kept()
+    train(spec(steps=at, checkpoint_minutes=1e-9), kept, data=DIGITS)
+    tensors, document = tensor_file.from_bytes(kept.files[-1])
+    name = next(name for name in tensors if f"/{kind}/" in name)
+    tensors[name] = torch.full_like(tensors[name], math.inf)
+    with pytest.raises(NonFiniteLoss, match=f"not finite at step {at}: model {kind}"):
+        train(spec(), Kept(start=tensor_file.to_bytes(tensors, document)), data=DIGITS)
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_though_its_loss_is(
