@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from api.context import Context
 from api.documents import AdvisedScores, score_documents
-from ml.advice import LATENT, RECONSTRUCTION, advise
+from ml.advice import advise, curves_read
+from ml.latent_label import latent_label
+from ml.metric import Score
 from ml.spec import RunSpec
 from ml.spec_errors import InvalidSpec
 from store import queries
@@ -16,24 +19,53 @@ from store.errors import DamagedObject, ObjectGone, StorageTrouble
 
 def advised_run(here: Context, id: str) -> AdvisedScores:
     """Every score of a run, with what its training and its data explain of them."""
-    scores = score_documents(queries.scores(here.database, id))
+    return _of_run(here, id, score_documents(queries.scores(here.database, id)))
+
+
+def advised_evaluation(here: Context, id: str) -> AdvisedScores:
+    """Scores of one evaluation, with what explains them: of a run's all that the run's have."""
+    scores = score_documents(queries.scores_of_evaluation(here.database, id))
+    run_id = queries.evaluation(here.database, id).run_id
+    if run_id is not None:
+        return _of_run(here, run_id, scores)
+    return AdvisedScores(items=scores, advice=advise(scores))
+
+
+def _of_run(here: Context, id: str, scores: Sequence[Score]) -> AdvisedScores:
     if not scores:
         return AdvisedScores(items=[], advice=[])
+    names = {
+        int(latent): name for latent, name in queries.run(here.database, id).latent_names.items()
+    }
+    scores = [_named(score, names) for score in scores]
+    return AdvisedScores(
+        items=scores, advice=advise(scores, latent_names=names, **_known(here, id))
+    )
+
+
+def _named(score: Score, names: Mapping[int, str]) -> Score:
+    """The score with what people call its latents now, in their order, beside its matrices."""
+    rows = next((score.details[name] for name in PER_LATENT if name in score.details), None)
+    if not names or rows is None:
+        return score
+    latents = [latent_label(latent, names) for latent in range(len(rows))]
+    return score.model_copy(update={"details": {**score.details, "latents": latents}})
+
+
+PER_LATENT = ("kl_per_latent", "mutual_information", "importance", "scores")
+"""Details that have a row a latent."""
+
+
+def _known(here: Context, id: str) -> dict[str, Any]:
+    """What is known of a run besides its scores."""
     try:
         spec = RunSpec.parse(queries.spec_of(here.database, id))
     except InvalidSpec:
         # A component of it is no longer installed; its scores speak for themselves.
-        return AdvisedScores(items=scores, advice=advise(scores))
-    tags = [RECONSTRUCTION, *(f"{LATENT}{latent}" for latent in range(spec.model.latent_dim))]
+        return {}
     try:
-        found = curves(here.database, here.objects, id, tags)
+        tags = curves_read(spec.model.latent_dim)
+        return {"spec": spec, "curves": curves(here.database, here.objects, id, tags)}
     except (DamagedObject, ObjectGone, StorageTrouble):
         # Scores are in the database, and are not withheld for want of a reason.
-        return AdvisedScores(items=scores, advice=advise(scores, dataset=spec.dataset))
-    return AdvisedScores(items=scores, advice=advise(scores, curves=found, dataset=spec.dataset))
-
-
-def advised(found: Sequence[queries.Score]) -> AdvisedScores:
-    """Scores of one evaluation, with what they explain of themselves."""
-    scores = score_documents(found)
-    return AdvisedScores(items=scores, advice=advise(scores))
+        return {"spec": spec}

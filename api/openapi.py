@@ -31,8 +31,9 @@ EXAMPLE = {
 FILE_DESCRIPTION = (
     "An npz file of numpy.savez or savez_compressed. Required: codes (samples, latents) and factors"
     " (samples, factors). Optional: factor_names, factor_sizes and factor_kinds (one for each"
-    " column of factors), posterior_logvar and posterior_sample (samples, latents). Nothing is"
-    f" unpickled. At most {MOST_ROWS:,} samples, {MOST_LATENTS:,} latents, {MOST_FACTORS} factors."
+    " column of factors), code_names (one for each column of codes), posterior_logvar and"
+    " posterior_sample (samples, latents). Nothing is unpickled. At most"
+    f" {MOST_ROWS:,} samples, {MOST_LATENTS:,} latents, {MOST_FACTORS} factors."
 )
 
 EXPERIMENT_BODY: dict[str, Any] = {

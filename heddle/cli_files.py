@@ -98,12 +98,12 @@ def score(
     else:
         found = scoring.score_here(file, spec, choice, side_console())
     if as_json:
-        document = {"items": found, "next_cursor": None, "advice": scoring.advice_on(found)}
+        document = {"items": found.scores, "next_cursor": None, "advice": found.advice}
         click.echo(json.dumps(document))
     else:
-        table = file_score_table(file.name, found, asked)
-        console().print(table, advice_list(scoring.advice_on(found)))
-    if any(one["error"] for one in found):
+        table = file_score_table(file.name, found.scores, asked)
+        console().print(table, advice_list(found.advice))
+    if any(one["error"] for one in found.scores):
         sys.exit(1)
 
 

@@ -26,7 +26,7 @@ class Choice:
     """What the caller says of a file's columns."""
 
     codes: Sequence[str] = ()
-    """Names and patterns of the codes; in an npz they are called z0, z1, …"""
+    """Names and patterns of the codes; in an npz without names they are z0, z1, …"""
     factors: Sequence[str] = ()
     kinds: str | None = None
     """`discrete`, one kind a factor, or `scale=discrete,x=continuous`."""
@@ -53,6 +53,7 @@ def _read(path: Path, choice: Choice) -> CodesAndFactors:
         return CodesAndFactors(
             codes=table["codes"],
             factors=table["factors"],
+            code_names=tuple(table["code_names"].tolist()),
             factor_names=tuple(table["factor_names"].tolist()),
             factor_kinds=tuple(table["factor_kinds"].tolist()),
         )
@@ -71,12 +72,13 @@ def _read(path: Path, choice: Choice) -> CodesAndFactors:
 def _selected(arrays: CodesAndFactors, choice: Choice) -> CodesAndFactors:
     """The columns of an npz that were chosen by name."""
     if choice.codes:
-        names = [f"z{column}" for column in range(arrays.codes.shape[1])]
+        names = list(arrays.code_names or (f"z{k}" for k in range(arrays.codes.shape[1])))
         kept = [names.index(name) for name in chosen(choice.codes, names, "code")]
         logvar, sample = arrays.posterior_logvar, arrays.posterior_sample
         arrays = replace(
             arrays,
             codes=arrays.codes[:, kept],
+            code_names=tuple(names[column] for column in kept),
             posterior_logvar=None if logvar is None else logvar[:, kept],
             posterior_sample=None if sample is None else sample[:, kept],
         )

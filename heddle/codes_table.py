@@ -58,6 +58,7 @@ def read_table(
     return {
         "codes": np.stack([_code(table, name) for name in of_codes], axis=1),
         "factors": np.stack(columns, axis=1),
+        "code_names": np.array(of_codes),
         "factor_names": np.array(of_factors),
         "factor_kinds": np.array(kinds),
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -20,7 +20,6 @@ from ml.advice import advise
 from ml.arrays_file import LONGEST_NAME, CodesAndFactors, UnusableArrays
 from ml.evaluate import score_rows
 from ml.evaluation_spec import FileEvaluation
-from ml.metric import Score
 from ml.rows import Rows
 from ml.spec_errors import InvalidSpec
 
@@ -57,26 +56,29 @@ def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Row
         raise UnusableFile("The file cannot be scored", errors=told(error.faults)) from error
 
 
-def score_here(
-    path: Path, spec: Mapping[str, Any], choice: Choice, console: Console
-) -> list[dict[str, Any]]:
+class Judged(NamedTuple):
+    """Scores, and the plain reasons behind odd ones."""
+
+    scores: list[dict[str, Any]]
+    advice: list[dict[str, Any]]
+
+
+def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Console) -> Judged:
     """Score a file in this process; a metric that fails gives Scores with `error`."""
     rows, evaluation = rows_to_score(read_codes(path, choice), spec)
     with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
         scores = score_rows(
             rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
         )
-    return [score.model_dump(mode="json") for score in scores]
-
-
-def advice_on(scores: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The plain reasons behind odd scores, as a server gives them with a run's."""
-    return [one.model_dump() for one in advise([Score.model_validate(score) for score in scores])]
+    return Judged(
+        [score.model_dump(mode="json") for score in scores],
+        [one.model_dump() for one in advise(scores)],
+    )
 
 
 def score_there(
     client: Client, path: Path, spec: Mapping[str, Any], choice: Choice, console: Console
-) -> list[dict[str, Any]]:
+) -> Judged:
     """Post a file to a server and wait for its scores; other files are sent as an npz.
 
     Raises:
@@ -91,17 +93,16 @@ def score_there(
         return _waited_for(client.evaluate_file(sent, named))
 
 
-def score_run(
-    client: Client, run_id: str, spec: Mapping[str, Any], console: Console
-) -> list[dict[str, Any]]:
+def score_run(client: Client, run_id: str, spec: Mapping[str, Any], console: Console) -> Judged:
     """Have a server score a trained run once more, and wait for it; its old scores stay."""
     with console.status(Text(f"{run_id} at {client.url}")):
         return _waited_for(client.evaluate_run(run_id, spec))
 
 
-def _waited_for(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _waited_for(evaluation: Evaluation) -> Judged:
     try:
-        return evaluation.wait().scores()
+        done = evaluation.wait()
+        return Judged(done.scores(), done.advice())
     except KeyboardInterrupt:
         told = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
         Console(stderr=True).print(Text(told))

@@ -274,6 +274,11 @@ class Evaluation(_Asked):
         """Its scores, none before it has succeeded; see `Run.scores`."""
         return list(self._client.iterate(f"{self._path}/scores"))
 
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"{self._path}/scores")
+        return list(answer.json().get("advice", ()))
+
     def wait(
         self,
         timeout: float | None = None,

@@ -24,9 +24,12 @@ LONGEST_NAME = 200
 
 _NUMBERS, _INTEGERS, _TEXT = "fiub", "iu", "U"
 _PER_FACTOR = {"factor_names": _TEXT, "factor_sizes": _INTEGERS, "factor_kinds": _TEXT}
+_PER_CODE = {"code_names": _TEXT}
+_KINDS = {**_PER_FACTOR, **_PER_CODE}
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "factors": ("(samples, factors)", (MOST_ROWS, MOST_FACTORS)),
     **dict.fromkeys(_PER_FACTOR, ("(factors,)", (MOST_FACTORS,))),
+    **dict.fromkeys(_PER_CODE, ("(latents,)", (MOST_LATENTS,))),
 }
 _EXPECTED_KIND = {_NUMBERS: "numbers", _INTEGERS: "integers", _TEXT: "text (a unicode array)"}
 
@@ -43,6 +46,8 @@ class CodesAndFactors:
     factor_sizes: tuple[int, ...] | None = None
     """How many values each factor can take."""
     factor_kinds: tuple[FactorKind, ...] | None = None
+    code_names: tuple[str, ...] | None = None
+    """What the codes are called; None where they are only numbered."""
     posterior_logvar: np.ndarray | None = None
     """(samples, latents)."""
     posterior_sample: np.ndarray | None = None
@@ -139,7 +144,7 @@ def _array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Any:
 
 def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse an array by what it says of itself."""
-    kinds = _PER_FACTOR.get(name, _NUMBERS)
+    kinds = _KINDS.get(name, _NUMBERS)
     if dtype.kind not in kinds or (dtype.kind == "f" and dtype.itemsize > 8):
         got = f"dtype {dtype.name}"
         raise UnusableArrays([Fault(name, shown(got), _EXPECTED_KIND[kinds])])
@@ -159,8 +164,8 @@ def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
 def _checked(arrays: dict[str, Any]) -> CodesAndFactors:
     if faults := _mismatches(arrays):
         raise UnusableArrays(faults)
-    per_factor = {name: tuple(arrays[name].tolist()) for name in _PER_FACTOR if name in arrays}
-    return CodesAndFactors(**{**arrays, **per_factor})
+    listed = {name: tuple(arrays[name].tolist()) for name in _KINDS if name in arrays}
+    return CodesAndFactors(**{**arrays, **listed})
 
 
 def _mismatches(arrays: dict[str, Any]) -> list[Fault]:
@@ -175,12 +180,13 @@ def _mismatches(arrays: dict[str, Any]) -> list[Fault]:
         if name in arrays and arrays[name].shape != codes.shape:
             expected = f"the shape {list(codes.shape)} of codes"
             faults.append(Fault(name, list(arrays[name].shape), expected))
-    for name in _PER_FACTOR:
-        if name in arrays and len(arrays[name]) != factors.shape[1]:
-            expected = f"{factors.shape[1]}, one for each column of factors"
+    for name in _KINDS:
+        what, columns = ("codes", codes) if name in _PER_CODE else ("factors", factors)
+        if name in arrays and len(arrays[name]) != columns.shape[1]:
+            expected = f"{columns.shape[1]}, one for each column of {what}"
             faults.append(Fault(name, len(arrays[name]), expected))
     for name, array in arrays.items():
-        if name not in _PER_FACTOR and (fault := _not_finite(name, array)):
+        if name not in _KINDS and (fault := _not_finite(name, array)):
             faults.append(fault)
     faults += _bad_text(arrays)
     if "factor_sizes" in arrays and (arrays["factor_sizes"] < 1).any():
@@ -201,14 +207,13 @@ def _not_finite(name: str, array: np.ndarray) -> Fault | None:
 
 def _bad_text(arrays: dict[str, Any]) -> list[Fault]:
     faults = []
-    if "factor_names" in arrays:
+    for array in ("factor_names", "code_names"):
         # Printable leaves out NUL and halves of letters, which no database can hold.
-        bad = [
-            name for name in arrays["factor_names"].tolist() if not name or not name.isprintable()
-        ]
+        names = arrays[array].tolist() if array in arrays else []
+        bad = [name for name in names if not name or not name.isprintable()]
         if bad:
             expected = f"printable names of 1 to {LONGEST_NAME} letters"
-            faults.append(Fault("factor_names", shown(bad[0]), expected))
+            faults.append(Fault(array, shown(bad[0]), expected))
     if "factor_kinds" in arrays:
         known = get_args(FactorKind)
         for kind in arrays["factor_kinds"].tolist():

@@ -82,6 +82,7 @@ class FileEvaluation(Part):
                 factor_names=self.factor_names or arrays.factor_names,
                 factor_sizes=arrays.factor_sizes,
                 factor_kinds=self.factor_kinds or arrays.factor_kinds,
+                code_names=arrays.code_names,
             )
         except UnusableRows as error:
             raise UnusableArrays([Fault("", None, f"arrays to score, but {error}")]) from None

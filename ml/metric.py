@@ -115,6 +115,9 @@ class Metric(Component):
     needs_factors: ClassVar[bool] = True
     numbers: ClassVar[Sequence[Number]]
     """Every number that it may give."""
+    leads: ClassVar[bool] = False
+    """Whether it is made of the leads of each factor's best latent over its second, so that a
+    factor which two latents know makes it small."""
 
     def reported(self) -> Sequence[Number]:
         """The numbers that it gives with these params."""
@@ -145,6 +148,21 @@ class Metric(Component):
     def null(self, rows: Rows) -> Draws:
         """Each number on rows whose factors were permuted, over replicates."""
         return null_draws(self.values, rows, affordable(self.seconds(rows)))
+
+    def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:  # noqa: ARG002
+        """Each number on codes that are the factors themselves (`rows.with_perfect_codes()`).
+
+        Factors that depend on each other, or have more values than a metric tells apart, keep it
+        from its best. Nothing by default: for metrics that such codes have the best of.
+        """
+        return {}
+
+    def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:  # noqa: ARG002
+        """By factor, the classes of test rows that no training row has.
+
+        Nothing by default: for metrics that predict no class of a test row.
+        """
+        return {}
 
     def half_widths(self, rows: Rows) -> Numbers:
         """Half the width of each number's 95 % interval; see `ml.uncertainty`."""

@@ -58,9 +58,7 @@ def not_clear(null: NullDistribution) -> tuple[float, float] | None:
     return low, high
 
 
-def is_clear(
-    value: float, null: NullDistribution, *, higher_is_better: bool | None
-) -> bool | None:
+def is_clear(value: float, null: NullDistribution, *, higher_is_better: bool | None) -> bool | None:
     """Whether so good a value is rare among codes that know nothing.
 
     None where that cannot be told: of a single permutation, a few that are all alike, or a number

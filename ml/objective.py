@@ -110,6 +110,16 @@ class Needs:
     draws: Mapping[str, Draw] = field(default_factory=lambda: {"noise": Draw("normal")})
 
 
+class KLWeight(NamedTuple):
+    """A param that weighs the KL, or a part of it, against the reconstruction."""
+
+    param: str
+    turned: Literal["lower", "raise"]
+    """What to do with it for latents to hold more of the image."""
+    coefficient: str
+    """The coefficient that it gives its value to."""
+
+
 class Objective(Component):
     """A training loss and its regularisers."""
 
@@ -142,6 +152,13 @@ class Objective(Component):
         They follow the training spec's schedule and clipping like all others.
         """
         return {}
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        """What of its params presses latents to the prior, the first to be turned first.
+
+        None by default, as of a VAE, whose KL has the weight 1.
+        """
+        return ()
 
     def unreached(self, steps: int) -> Mapping[str, str]:  # noqa: ARG002
         """What of it a run of `steps` ends too early for: a sentence by the param that asks for it.

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from ml.component import Component
 from ml.dataset import Dataset
+from ml.latent_label import latent_label
 from ml.posterior import Posterior
 from ml.study import Study
 from ml.traversals import Span
@@ -73,8 +74,7 @@ class Material:
 
     def label(self, latent: int) -> str:
         """`z3`, or with the name that people gave it `z3 smile`."""
-        name = self.latent_names.get(latent)
-        return f"z{latent} {name}" if name else f"z{latent}"
+        return latent_label(latent, self.latent_names)
 
 
 class Plot(Component):

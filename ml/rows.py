@@ -14,11 +14,17 @@ FactorKind = Literal["discrete", "continuous"]
 class ConstantFactor(ValueError):
     """A factor takes a single value on the rows given, so that nothing can be said about it."""
 
-    def __init__(self, name: str, column: int, value: object, rows: str = "these rows") -> None:
+    def __init__(
+        self,
+        name: str,
+        column: int,
+        value: object,
+        rows: str = "these rows",
+        remedy: str = "drop the column or give rows on which it varies",
+    ) -> None:
         self.factor, self.column = name, column
         super().__init__(
-            f"factor {name!r} (column {column}) has the single value {value!r} on {rows};"
-            " drop the column or give rows on which it varies"
+            f"factor {name!r} (column {column}) has the single value {value!r} on {rows}; {remedy}"
         )
 
 
@@ -58,6 +64,8 @@ class Rows:
     """-log p(x|z) in nats, (samples,), one posterior sample a row."""
     factors_left_out: tuple[str, ...] = ()
     """Factors that the data set has with a single value, and so no column of here."""
+    code_names: tuple[str, ...] | None = None
+    """What the codes are called; None where they are only numbered."""
     threads: int = 1
     """How many threads a fit may use."""
     continue_or_stop: Callable[[], None] = _go_on
@@ -107,6 +115,30 @@ class Rows:
             factor_names=tuple(self.factor_names[k] for k in kept),
             factor_kinds=tuple(self.factor_kinds[k] for k in kept),
             factors_left_out=tuple(self.factor_names[k] for k in gone),
+            shared={},
+        )
+
+    def with_perfect_codes(self) -> Rows:
+        """The same rows with the factors themselves for codes, a column each.
+
+        The classes of discrete factors are numbered in order, so that unequal distances between
+        values cost nothing; every column has a deviation of one.
+        """
+        columns = [
+            np.unique(values, return_inverse=True)[1] if kind == "discrete" else values
+            for values, kind in zip(self.factors.T, self.factor_kinds, strict=True)
+        ]
+        codes = np.stack(columns, axis=1).astype(np.float64)
+        low, high = codes.min(0), codes.max(0)
+        # By the range first: squares of large numbers are beyond what numbers hold.
+        codes = (codes - low) / np.where(high > low, high - low, 1.0)
+        deviations = codes.std(0)
+        return replace(
+            self,
+            codes=codes / np.where(deviations > 0, deviations, 1.0),
+            code_names=None,
+            kl=None,
+            reconstruction=None,
             shared={},
         )
 

@@ -26,6 +26,7 @@ from ml.metric import (
 from ml.null_test import null_of
 from ml.registry import find
 from ml.repeated_rows import blocks, first_rows, trained_on
+from ml.row_facts import row_facts
 from ml.spec_errors import Fault, InvalidSpec, describe
 
 Asked = str | Mapping[str, Any] | Metric
@@ -33,6 +34,10 @@ Asked = str | Mapping[str, Any] | Metric
 
 ROUNDING = 1e-9
 """By so much a value may pass the bounds of its range, and is then taken back to them."""
+
+
+PERFECT_DETAILS = ("mutual_information",)
+"""What is kept of codes that are the factors themselves: how much each tells of each."""
 
 
 def score(
@@ -47,6 +52,7 @@ def score(
     factor_names: Sequence[str] | None = None,
     factor_sizes: Sequence[int] | None = None,
     factor_kinds: Sequence[FactorKind] | None = None,
+    code_names: Sequence[str] | None = None,
     uncertainty: bool = True,
 ) -> list[Score]:
     """Score codes (samples, latents) against factors (samples, factors).
@@ -55,9 +61,10 @@ def score(
     `train_rows` rows (by default ceil(0.75 samples)) fit predictors and the rest test them; metrics
     without a split use all rows.
     Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
-    says otherwise. Histograms are taken in the dtype given. `posterior_sample` and `factor_sizes`
-    are for metrics that need them; none of those here does. Without `uncertainty` only values are
-    computed, which takes a seventh of the fits where trees are fitted, and fewer elsewhere.
+    says otherwise. Histograms are taken in the dtype given. `code_names` are what advice calls the
+    codes, z0, z1, … by default. `posterior_sample` and `factor_sizes` are for metrics that need
+    them; none of those here does. Without `uncertainty` there is no null and no interval, which
+    takes a seventh of the fits where trees are fitted, and fewer elsewhere.
 
     Raises:
         UnusableRows: wrong shapes, NaN or infinities; it names the column.
@@ -75,6 +82,7 @@ def score(
         factor_names=factor_names,
         factor_sizes=factor_sizes,
         factor_kinds=factor_kinds,
+        code_names=code_names,
     )
     several = [metrics] if isinstance(metrics, str | Mapping | Metric) else metrics
     return [
@@ -128,7 +136,9 @@ def scores_of(
             raise
         error = f"{type(problem).__name__}: {problem}"
     if uncertainty and error is None:
-        nulls, widths, without_interval = _uncertainty(metric, rows, stopped)
+        nulls, widths, without_interval = _uncertainty(metric, rows, values, stopped)
+    facts = row_facts(rows, metric)
+    perfect = {} if error else _on_perfect_codes(metric, rows, stopped)
     seconds = time.perf_counter() - began
     return [
         _score(
@@ -139,6 +149,8 @@ def scores_of(
             null=nulls.get(number.name),
             half_width=widths.get(number.name),
             without_interval=without_interval,
+            facts=facts,
+            perfect=perfect.get(number.name),
             rows=rows,
             codes=codes,
             seconds=seconds,
@@ -148,7 +160,7 @@ def scores_of(
 
 
 def _uncertainty(
-    metric: Metric, rows: Rows, stopped: Sequence[Exception]
+    metric: Metric, rows: Rows, values: Mapping[str, Value], stopped: Sequence[Exception]
 ) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], str | None]:
     """Null and half width of each number, and why there is none where there is none.
 
@@ -160,7 +172,14 @@ def _uncertainty(
     problems = []
     if metric.needs_factors:
         try:
-            nulls = {name: _null(values) for name, values in metric.null(rows).items()}
+            drawn = metric.null(rows)
+            nulls = {name: null_of(of) for name, of in drawn.items() if np.isfinite(of).all()}
+            # A number that has no value needs no null.
+            lost = [one for one in drawn if one not in nulls and math.isfinite(values[one].value)]
+            if lost:
+                problems.append(
+                    f"null: with factors permuted, {', '.join(lost)} is not always a finite number"
+                )
         except Exception as problem:
             if stopped:
                 raise
@@ -181,10 +200,16 @@ def _told(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}"
 
 
-def _null(values: np.ndarray) -> NullDistribution:
-    if not np.isfinite(values).all():
-        raise UnusableRows("with factors permuted, the value is not always a finite number")
-    return null_of(values)
+def _on_perfect_codes(
+    metric: Metric, rows: Rows, stopped: Sequence[Exception]
+) -> Mapping[str, Value]:
+    """What codes get that are the factors; nothing where that cannot be told."""
+    try:
+        return metric.on_perfect_codes(rows)
+    except Exception:
+        if stopped:
+            raise
+        return {}
 
 
 def _score(
@@ -196,18 +221,25 @@ def _score(
     null: NullDistribution | None,
     half_width: float | None,
     without_interval: str | None,
+    facts: Mapping[str, Any],
+    perfect: Value | None,
     rows: Rows,
     codes: Literal["mean", "sample"],
     seconds: float,
 ) -> Score:
     # What a value that cannot be told was made of is of use all the same.
     details = dict(value.details) | _repeats(metric, rows) if value else {}
+    details |= facts
     if value is not None:
         value = replace(value, value=_within(value.value, number.range))
         if (fault := _beyond(value.value, number.range)) is not None:
             error, value = value.missing or fault, None
     if rows.factors_left_out and metric.needs_factors:
         details["factors_left_out"] = list(rows.factors_left_out)
+    if value and perfect is not None and math.isfinite(perfect.value):
+        details["on_perfect_codes"] = {"value": perfect.value} | {
+            name: perfect.details[name] for name in PERFECT_DETAILS if name in perfect.details
+        }
     if without_interval:
         details["without_uncertainty"] = without_interval
     return Score(

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
-from api.advising import advised
+from api.advising import advised_evaluation
 from api.context import Context, Here
 from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
 from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
@@ -87,7 +87,7 @@ def show(id: str, here: Here) -> EvaluationDocument:
 @router.get("/{id}/scores", operation_id="get_evaluation_scores")
 def scores(id: str, here: Here) -> AdvisedScores:
     """The evaluation's scores, in the order in which they were asked for, and advice on them."""
-    return advised(queries.scores_of_evaluation(here.database, id))
+    return advised_evaluation(here, id)
 
 
 @router.get(

@@ -85,6 +85,32 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
     return found
 
 
+def untrained_classes(rows: Rows, factor_bins: int | None) -> dict[str, dict[str, float]]:
+    """By factor, the classes that test rows have and no training row has; `classes` has them as -1.
+
+    How many of how many `classes` are `untrained`, the `share_of_test_rows` that they are, and of
+    how many classes it is `expected` where the rows stand in no order.
+    """
+    binned, found = factor_bins is not None, {}
+    of_rows = factor_classes(rows, factor_bins or 1, all_factors=binned, scaled=False).T
+    for name, kind, values in zip(rows.factor_names, rows.factor_kinds, of_rows, strict=True):
+        if kind == "continuous" and not binned:
+            continue
+        counts = np.bincount(values)
+        untrained = (counts > 0) & (np.bincount(values[: rows.train], minlength=len(counts)) == 0)
+        if not untrained.any():
+            continue
+        test = len(rows) - rows.train
+        found[name] = {
+            "classes": int((counts > 0).sum()),
+            "untrained": int(untrained.sum()),
+            "share_of_test_rows": float(counts[untrained].sum() / test),
+            # Each of a class's n rows is a test row with the probability test / N.
+            "expected": float(((test / len(rows)) ** counts[counts > 0]).sum()),
+        }
+    return found
+
+
 def factor_values(rows: Rows, fit: int) -> np.ndarray:
     """Each factor's values as numbers, (samples, factors), whatever its kind.
 
@@ -113,5 +139,13 @@ def factor_values(rows: Rows, fit: int) -> np.ndarray:
 
 
 def _constant(rows: Rows, column: int, fit: int, value: object) -> ConstantFactor:
-    which = "these rows" if fit == len(rows) else "the training rows"
-    return ConstantFactor(rows.factor_names[column], column, value, which)
+    name = rows.factor_names[column]
+    if fit == len(rows) or len(np.unique(rows.factors[:, column])) == 1:
+        return ConstantFactor(name, column, value)
+    return ConstantFactor(
+        name,
+        column,
+        value,
+        "the training rows",
+        f"shuffle the rows, of which the first {fit} are for training, as others have more values",
+    )

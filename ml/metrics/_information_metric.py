@@ -24,6 +24,8 @@ MOST_REPLICATES = 1000
 FEWEST_REPLICATES = 30
 MOST_COUNTS = 2_000_000_000
 """Counts made and cells summed over all replicates: more of them each time, fewer replicates."""
+MOST_PERFECT = 64
+"""Factors of which each is counted against each."""
 MOST_CONSTANT = 0.05
 """Share of subsamples in which a factor may be constant; they are left out."""
 
@@ -75,6 +77,11 @@ class InformationMetric(Metric):
             "mutual_information": known.mutual.tolist(),
         }
         return {self.name: Value(value, details)}
+
+    def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:
+        if rows.factors.shape[1] > MOST_PERFECT:
+            return {}
+        return self.compute(_once(rows, "perfect codes", rows.with_perfect_codes))
 
     def null(self, rows: Rows) -> Draws:
         return {self.name: self._over(_null(rows, self._binning))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from ml.metric import Metric, Number, Rows, Value
 from ml.metrics import _importance
-from ml.metrics._classes import classes, number_of_classes, training_part
+from ml.metrics._classes import classes, number_of_classes, training_part, untrained_classes
 from ml.metrics._importance import Prediction
 from ml.metrics._unused_params import refuse_unused
 from ml.registry import register
@@ -184,6 +184,9 @@ class DCI(Metric):
 
     def fits_training_rows(self) -> bool:
         return self.predictor in CLASSIFIERS
+
+    def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:
+        return untrained_classes(rows, self.factor_bins) if self.predictor in CLASSIFIERS else {}
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         predictions = [self._predict(rows, rows.seed + k) for k in range(self.repeats)]

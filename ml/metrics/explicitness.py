@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
-from ml.metrics._classes import classes, number_of_classes, training_part
+from ml.metrics._classes import classes, number_of_classes, training_part, untrained_classes
 from ml.metrics._logistic_regression import fit_logistic_regression, one_vs_rest_probabilities
 from ml.metrics._ranking import areas_under_curves
 from ml.metrics._scaling import standardised, unit_interval
@@ -79,6 +79,11 @@ class Explicitness(Metric):
     def fits_training_rows(self) -> bool:
         return self.variant == "multinomial"
 
+    def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:
+        if self.variant != "multinomial":
+            return {}
+        return untrained_classes(rows, self.factor_bins)
+
     def compute(self, rows: Rows) -> dict[str, Value]:
         areas = (
             self._multinomial(rows) if self.variant == "multinomial" else self._one_vs_rest(rows)
@@ -121,6 +126,7 @@ def _mean_area(probabilities: np.ndarray, factor: np.ndarray, name: str) -> floa
     if not known.size:
         raise UnusableRows(
             f"the {len(factor)} test rows do not tell any class of factor {name!r} known from the"
-            " training rows from others; give more test rows"
+            " training rows from others; shuffle the rows where they stand in an order, or give"
+            " more test rows"
         )
     return float(known.mean())

@@ -38,6 +38,7 @@ class JEMMIG(InformationMetric):
 
     name: Literal["jemmig"] = "jemmig"
     numbers: ClassVar[Sequence[Number]] = (Number("jemmig"),)
+    leads: ClassVar[bool] = True
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         best, second = best_and_second(known.mutual)

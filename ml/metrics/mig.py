@@ -51,6 +51,7 @@ class MIG(InformationMetric):
 
     name: Literal["mig"] = "mig"
     numbers: ClassVar[Sequence[Number]] = (Number("mig"),)
+    leads: ClassVar[bool] = True
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         found = gaps(known.mutual, known.factors)

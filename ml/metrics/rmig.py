@@ -35,6 +35,7 @@ class RMIG(InformationMetric):
 
     name: Literal["rmig"] = "rmig"
     numbers: ClassVar[Sequence[Number]] = (Number("rmig", range=(0.0, None), perfect=None),)
+    leads: ClassVar[bool] = True
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         best, second = best_and_second(known.mutual)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +10,13 @@ from pydantic import Field, model_validator
 
 from ml.metric import Metric, Number, Rows, UnusableRows, Value
 from ml.metrics import _decision_tree, _linear_svm
-from ml.metrics._classes import classes, factor_values, number_of_classes, training_part
+from ml.metrics._classes import (
+    classes,
+    factor_values,
+    number_of_classes,
+    training_part,
+    untrained_classes,
+)
 from ml.metrics._gaps import best_and_second
 from ml.metrics._logistic_regression import fit_logistic_regression
 from ml.metrics._scaling import standardised, unit_interval
@@ -98,6 +104,7 @@ class SAP(Metric):
     name: Literal["sap"] = "sap"
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
     numbers: ClassVar[Sequence[Number]] = (Number("sap", perfect=None),)
+    leads: ClassVar[bool] = True
     predictor: Literal[
         "linear_svm", "logistic_regression", "decision_tree", "correlation", "linear_regression"
     ] = "linear_svm"
@@ -133,6 +140,14 @@ class SAP(Metric):
 
     def fits_training_rows(self) -> bool:
         return self.predictor not in ("decision_tree", "linear_regression")
+
+    def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:
+        return self.compute(rows.with_perfect_codes())
+
+    def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:
+        if self.predictor not in ("linear_svm", "logistic_regression"):
+            return {}
+        return untrained_classes(rows, self.factor_bins)
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         scores = self._scores(rows)

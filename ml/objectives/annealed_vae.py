@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from ml.objective import Loss, Networks, Objective, Step
+from ml.objective import KLWeight, Loss, Networks, Objective, Step
 from ml.objectives._evidence import evidence
 from ml.objectives._weight import Weight
 from ml.registry import register
@@ -53,6 +53,9 @@ class AnnealedVAE(Objective):
             "gamma": self.gamma,
             "anneal_steps": self.anneal_steps,
         }
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        return (KLWeight("capacity", "raise", "capacity"),)
 
     def unreached(self, steps: int) -> Mapping[str, str]:
         if self.anneal_steps <= steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ml.objective import Loss, Networks, Objective, Step
+from ml.objective import KLWeight, Loss, Networks, Objective, Step
 from ml.objectives._evidence import evidence
 from ml.objectives._kl_parts import Estimator, kl_parts
 from ml.objectives._weight import Weight
@@ -54,6 +54,9 @@ class BetaTCVAE(Objective):
     """Weight of the dimension-wise KL to the prior."""
     estimator: Estimator = "minibatch"
     """How q(z) is estimated from a batch."""
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        return tuple(KLWeight(param, "lower", param) for param in ("beta", "gamma", "alpha"))
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         return {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from ml.objective import Loss, Networks, Objective, Step
+from ml.objective import KLWeight, Loss, Networks, Objective, Step
 from ml.objectives._evidence import evidence
 from ml.objectives._weight import Weight
 from ml.registry import register
@@ -58,6 +58,9 @@ class BetaVAE(Objective):
         if self.beta is not None and self.beta_norm is not None:
             raise ValueError("beta or beta_norm, not both")
         return self
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        return (KLWeight("beta_norm" if self.beta is None else "beta", "lower", "beta"),)
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
         if self.beta is not None:

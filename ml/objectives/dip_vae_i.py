@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from ml.objective import KLWeight
 from ml.objectives._covariance import covariance
 from ml.objectives._dip_vae import DIPVAE
 from ml.registry import register
@@ -36,6 +37,10 @@ class DIPVAEI(DIPVAE):
 
     name: Literal["dip_vae_i"] = "dip_vae_i"
     diagonal_factor: ClassVar[float] = 10.0
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        # Means of no variance are what it is against.
+        return (KLWeight("lambda_d", "raise", "lambda_d"),)
 
     def covariance(self, head: Tensor) -> Tensor:
         return covariance(self.posterior.mean(head))

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from ml.objective import Draw, Loss, Needs, Networks, Objective, Step, Update
+from ml.objective import Draw, KLWeight, Loss, Needs, Networks, Objective, Step, Update
 from ml.objectives._evidence import evidence
 from ml.objectives._weight import Weight
 from ml.optimizer import Optimizer
@@ -79,6 +79,10 @@ class FactorVAE(Objective):
         for inputs, outputs in pairwise([latents, *[WIDTH] * DEPTH]):
             layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(SLOPE)]
         return {DISCRIMINATOR: nn.Sequential(*layers, nn.Linear(WIDTH, 2))}
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        # The total correlation is a part of the KL.
+        return (KLWeight("gamma", "lower", "gamma"),)
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         return {"gamma": self.gamma}

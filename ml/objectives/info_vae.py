@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ml.objective import Draw, Loss, Needs, Networks, Objective, Step
+from ml.objective import Draw, KLWeight, Loss, Needs, Networks, Objective, Step
 from ml.objectives._discrepancy import Kernel, squared_discrepancy
 from ml.objectives._evidence import evidence
 from ml.objectives._weight import Weight
@@ -63,6 +63,9 @@ class InfoVAE(Objective):
 
     def needs(self) -> Needs:
         return Needs(draws={"noise": Draw("normal"), "prior": Draw("normal")})
+
+    def kl_weights(self) -> tuple[KLWeight, ...]:
+        return (KLWeight("alpha", "raise", "alpha"),) if self.alpha < 1 else ()
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         return {"alpha": self.alpha, "lambda_": self.lambda_}

@@ -171,8 +171,9 @@ def test_odd_scores_come_with_the_reasons_that_the_curves_tell(service: Service)
     beat(service.database, taken, lease_seconds=60, progress=None, points=points)
     finish_training(service.database, taken, record=RECORD)
     service.evaluate()
-    [advice] = service.json(f"{path}/scores")["advice"]
-    assert "1 of 2 latents are unused (z1)" in advice["reason"] and advice["suggestion"]
+    unused, mean = service.json(f"{path}/scores")["advice"]
+    assert "1 of 2 latents are unused (z1)" in unused["reason"] and unused["suggestion"]
+    assert "z1 is unused" in mean["reason"] and "still follows factor_1" in mean["reason"]
 
 
 def walk(service: Service, path: str) -> list[list[str]]:

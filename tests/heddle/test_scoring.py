@@ -113,7 +113,7 @@ def test_the_table_shows_values_intervals_nulls_and_definitions(npz: Path) -> No
     assert f"{value['null']['mean']:.4f}±{value['null']['std']:.4f} (1000)" in lines["mig@1"]
     assert "dci@2 predictor=linear factor_bins=null" in result.stdout
     for number in ("disentanglement", "completeness", "informativeness"):
-        assert "(3)" in lines[number]
+        assert "(50)" in lines[number]
 
 
 def test_quick_leaves_out_nulls_and_intervals(npz: Path) -> None:
@@ -411,3 +411,90 @@ def test_other_commands_do_not_wait_for_torch() -> None:
 def test_help_tells_score_from_scores() -> None:
     assert "heddle scores" in heddle("score", "--help").stdout
     assert "heddle score`" in heddle("scores", "--help").stdout
+
+
+def table_file(tmp_path: Path, columns: dict[str, Any]) -> Path:
+    return table_of(columns, tmp_path / "codes.csv")
+
+
+def advice_of(path: Path, *arguments: str) -> str:
+    result = heddle("score", path, "--metrics", "mig", *arguments, "--json")
+    found = json.loads(result.stdout)["advice"]
+    return "\n".join(f"{one['reason']}. {one['suggestion']}" for one in found)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_chosen_latents_keep_their_names(
+    suffix: str, columns: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """Two codes that know one factor are called what the file, or the choice, calls them."""
+    size = columns["size"].astype(float)
+    if suffix == ".csv":
+        named = {"latent_3": size, "latent_5": columns["z2"], "latent_7": size + 0.1}
+        path = table_file(tmp_path, named | {"size": columns["size"]})
+        chosen, names = "latent_3,latent_7", ["latent_3", "latent_7"]
+    else:
+        path, chosen, names = tmp_path / "codes.npz", "z1,z3", ["z1", "z3"]
+        codes = np.stack([columns["z2"], size, columns["z1"], size + 0.1], axis=1)
+        np.savez(path, codes=codes, factors=columns["size"][:, None], factor_names=["size"])
+    told = advice_of(path, "--codes", chosen, "--factors", "size")
+    assert f"two latents know size: {names[1]} holds" in told or f"{names[0]} holds" in told
+    assert all(name in told for name in names) and "z0" not in told
+    [found] = printed(
+        heddle("score", path, *QUICK, "--codes", chosen, "--factors", "size", "--json")
+    )
+    assert found["details"]["latents"] == names
+
+
+def test_names_of_codes_go_to_a_server_and_back(
+    columns: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    path = table_file(tmp_path, {"latent_3": columns["z0"], "size": columns["size"]})
+    sent = tmp_path / "sent.npz"
+    write_npz(sent, read_codes(path, Choice()))
+    assert read_codes(sent, Choice()).code_names == ("latent_3",)
+
+
+def test_a_factor_given_twice_is_said_so_and_a_coarser_one_is_not(
+    columns: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    both = {"z0": columns["z0"], "z1": columns["z1"], "size": columns["size"], "x": columns["x"]}
+    twice = table_file(tmp_path, both | {"again": [f"class {one}" for one in columns["size"]]})
+    assert "size and again are one factor given twice" in advice_of(twice)
+    coarser = table_file(tmp_path, both | {"large": columns["size"] > 2})
+    assert "given twice" not in advice_of(coarser)
+
+
+def test_rows_in_grid_order_are_to_be_shuffled_and_shuffled_ones_are_not(tmp_path: Path) -> None:
+    grid = np.indices((8, 5, 5)).reshape(3, -1).T
+    draws = np.random.default_rng(0)
+    for rows, said in ((grid, True), (draws.permutation(grid), False)):
+        codes = rows + draws.normal(0, 0.1, rows.shape)
+        columns = {f"z{k}": codes[:, k] for k in range(3)}
+        path = table_file(tmp_path, columns | dict(zip("abc", rows.T, strict=True)))
+        told = advice_of(path, "--metrics", "sap")
+        assert ("2 of 8 classes of a have no training row" in told) is said
+        assert ("shuffle the rows" in told) is said
+        assert "more rows" not in told
+
+
+def test_a_factor_that_varies_after_the_training_rows_alone_is_to_be_shuffled(
+    tmp_path: Path,
+) -> None:
+    late = (np.arange(200) >= 160).astype(int)
+    for factor, said in ((late, True), (np.arange(200) % 2, False)):
+        path = table_file(tmp_path, {"z0": np.arange(200.0), "late": factor})
+        result = heddle("score", path, "--metrics", "sap", "--quick")
+        assert ("single value" in result.stdout) is said
+        assert ("shuffle the rows, of which the first 150" in result.stdout) is said
+
+
+def test_perfect_codes_of_dependent_factors_are_told_their_ceiling(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    one, other = draws.integers(0, 4, (2, 4000))
+    for share, said in ((0.77, True), (0.0, False)):
+        copied = np.where(draws.random(4000) < share, one, other)
+        columns = {"z0": one + 0.0, "z1": copied + 0.0, "shape": one, "x": copied}
+        told = advice_of(table_file(tmp_path, columns), "--metrics", "mig,modularity")
+        assert ("hold mig against 0.4" in told and "factors depend" in told) is said
+        assert "cannot be told from codes that know nothing" not in told

@@ -197,7 +197,13 @@ def test_a_factor_that_the_data_set_has_with_one_value_is_left_out(model: Model)
         for data in (restricted, DIGITS)
     )
     for name, one in found.items():
-        assert one.error is None and one.value == same[name].value
+        assert (one.error, one.value, one.null) == (
+            same[name].error,
+            same[name].value,
+            same[name].null,
+        )
+    # A single factor cannot be told from others; the rest of DCI and its null stand.
+    assert found["disentanglement"].value is None and found["completeness"].null is not None
     assert found["mig"].details["factors"] == ["digit"]
     assert found["mig"].details["factors_left_out"] == ["colour"]
     assert "factors_left_out" not in {**found["elbo"].details, **same["mig"].details}
