@@ -359,13 +359,15 @@ class Client:
     ) -> Iterator[dict[str, Any]]:
         """What happens, as it happens, each event once and in order; the caller stops it.
 
-        Over broken connections and restarts of the server it goes on by itself. Without `after`
-        (a `position`) an experiment's events come from its first on, and all from now on.
+        Over broken connections and restarts of the server it goes on by itself, and comes back a
+        few times to one that is busy. Without `after` (a `position`) an experiment's events come
+        from its first on, and all from now on.
 
         Raises:
             HeddleError: what the server answered, when it is not a success.
         """
         params = {} if experiment_id is None else {"experiment": experiment_id}
+        refused = 0
         while True:
             headers = {} if after is None else {"Last-Event-ID": str(after)}
             try:
@@ -374,6 +376,11 @@ class Client:
                 ) as response:
                     if not response.is_success:
                         response.read()
+                    pause = pause_asked_for(response)
+                    refused = 0 if pause is None else refused + 1
+                    if pause is not None and refused < ATTEMPTS:
+                        time.sleep(pause)
+                        continue
                     checked(response)
                     for line in response.iter_lines():
                         if line.startswith("data: "):

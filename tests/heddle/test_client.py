@@ -453,3 +453,25 @@ def test_an_evaluation_is_cancelled_and_resumed(client: Client, server: FakeServ
     assert evaluation.cancel().state == "cancelled"
     assert evaluation.resume().state == "queued"
     assert server.paths[1:] == [f"/v1/evaluations/eval_01/{verb}" for verb in ("cancel", "resume")]
+
+
+def test_events_come_back_to_a_server_that_is_busy_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: asked.append(f"pause {seconds}"))
+    busy = httpx.Response(503, headers={"Retry-After": "7"}, json={"title": "Busy", "status": 503})
+    event = httpx.Response(200, text='data: {"position": 4}\n\n')
+    answers = [busy, busy, event, *[busy] * 5]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Last-Event-ID", "from now on"))
+        given = answers.pop(0)
+        return httpx.Response(given.status_code, headers=given.headers, content=given.content)
+
+    events = Client("http://lab", transport=httpx.MockTransport(answer)).events()
+    assert next(events) == {"position": 4}
+    assert asked == ["from now on", "pause 7.0", "from now on", "pause 7.0", "from now on"]
+    with pytest.raises(HeddleError, match="Busy"):
+        next(events)
+    assert asked[6:] == ["4", "pause 7.0"] * 4 + ["4"]
