@@ -7,7 +7,7 @@ import argparse
 import uvicorn
 
 from api.connections import bounded
-from api.open_files import most_connections, raise_limit
+from api.open_files import most_connections, raise_limit, slack
 from api.service_log import log_to_stderr
 
 DRAIN_SECONDS = 3
@@ -26,7 +26,7 @@ def main() -> None:
         "api.main:app",
         host=given.host,
         port=given.port,
-        http=bounded(most_connections()),
+        http=bounded(most_connections(), slack()),
         # So many are taken before the first of them is looked at.
         backlog=128,
         timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -14,21 +14,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from api.problems import MEDIA_TYPE
 
 FIRST_REQUEST_SECONDS = 20.0
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 3.0
 """Who has just connected is about to ask."""
-SLACK = 64
 SAID_AGAIN_SECONDS = 60.0
 NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 logger = logging.getLogger(__name__)
 
 
-def bounded(most: int) -> type[H11Protocol]:
+def bounded(most: int, slack: int) -> type[H11Protocol]:
     """The protocol of a server that has about so many connections at most.
 
     For one more, that of them is closed which has been idle for longest; if all are being answered,
-    a few more are taken, and then the new one is told to come back. Who has connected and asks for
-    nothing is let go.
+    so many more are taken as `slack` says, and then the new one is told to come back. Who has
+    connected and asks for nothing is let go.
     """
     detail = f"The service has {most} connections open, and all of them are in use. Try again."
     document = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
@@ -48,7 +47,7 @@ def bounded(most: int) -> type[H11Protocol]:
             self.timeout_keep_alive_task = self.loop.call_later(
                 FIRST_REQUEST_SECONDS, self.timeout_keep_alive_handler
             )
-            if others >= most and not self._one_less() and others >= most + SLACK:
+            if others >= most and not self._one_less() and others >= most + slack:
                 transport.write(refusal)
                 transport.close()
 

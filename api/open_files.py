@@ -12,8 +12,8 @@ except ImportError:  # Windows, which has no such limit.
 UNLIMITED = 65_536
 """No more is reckoned with, or asked for."""
 OWN_FILES = 320
-"""For the database's connections, files that are read or sent, the libraries, and a few more
-connections (`api.connections.SLACK`)."""
+"""For the database's connections, files that are read or sent, the libraries, and the slack."""
+MOST_SLACK = 128
 LEAST_FREE = 32
 """Connections that no stream takes."""
 
@@ -32,14 +32,23 @@ def raise_limit() -> None:
 
 def most_connections() -> int:
     """How many may be open at once, so that files remain for all else."""
-    files = UNLIMITED
-    if resource is not None:
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        files = UNLIMITED if soft == resource.RLIM_INFINITY else min(soft, UNLIMITED)
+    files = _files()
     return max(files - OWN_FILES, files // 2, 1)
+
+
+def slack() -> int:
+    """How many more there may be for the moment in which those that are refused go."""
+    return min(MOST_SLACK, _files() // 4)
 
 
 def most_held() -> int:
     """How many of these may be held open until something happens, so that others get through."""
     connections = most_connections()
     return max(connections - max(LEAST_FREE, connections // 4), 1)
+
+
+def _files() -> int:
+    if resource is None:
+        return UNLIMITED
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return UNLIMITED if soft == resource.RLIM_INFINITY else min(soft, UNLIMITED)

@@ -149,7 +149,7 @@ def test_idle_connections_make_room(
 ) -> None:
     monkeypatch.setattr(connections, "IDLE_SECONDS", -1.0)
     monkeypatch.setattr(connections, "FIRST_REQUEST_SECONDS", 1000.0)
-    with served(Settings(home=tmp_path), http=bounded(2)) as url:
+    with served(Settings(home=tmp_path), http=bounded(2, 0)) as url:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         idle = [socket.create_connection(address, timeout=PATIENCE) for _ in range(2)]
         for _ in range(3):
@@ -161,10 +161,9 @@ def test_idle_connections_make_room(
 
 
 def test_a_connection_beyond_all_that_are_in_use_is_told_to_come_back(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(connections, "SLACK", 0)
-    with served(Settings(home=tmp_path), http=bounded(2)) as url:
+    with served(Settings(home=tmp_path), http=bounded(2, 0)) as url:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         streams = [httpx.stream("GET", f"{url}/v1/events", timeout=PATIENCE) for _ in range(2)]
         for stream in streams:
@@ -184,7 +183,7 @@ def test_who_connects_and_says_nothing_is_let_go(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "FIRST_REQUEST_SECONDS", 0.01)
-    with served(Settings(home=tmp_path), http=bounded(10)) as url:
+    with served(Settings(home=tmp_path), http=bounded(10, 0)) as url:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         with socket.create_connection(address, timeout=PATIENCE) as one:
             assert gone(one)
@@ -209,14 +208,15 @@ def test_no_file_for_a_connection_is_told_once(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize(
-    ("files", "most", "held"),
-    [(64, 32, 1), (512, 256, 192), (1024, 704, 528), (20000, 19680, 14760)],
+    ("files", "most", "more", "held"),
+    [(64, 32, 16, 1), (512, 256, 128, 192), (1024, 704, 128, 528), (20000, 19680, 128, 14760)],
 )
 def test_connections_leave_files_to_all_else(
-    files: int, most: int, held: int, monkeypatch: pytest.MonkeyPatch
+    files: int, most: int, more: int, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (files, files))
-    assert (open_files.most_connections(), open_files.most_held()) == (most, held)
+    assert (open_files.most_connections(), open_files.slack()) == (most, more)
+    assert open_files.most_held() == held
 
 
 def test_the_limit_of_files_is_raised_to_what_the_system_gives(
