@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from store.turns import Held, Rules, Share, Turns, Waiting, accrued, faded
@@ -50,6 +50,70 @@ class _Worker:
     ends: float
 
 
+class _Line:
+    """The waiting jobs of one group, first of all and first of each key."""
+
+    def __init__(self) -> None:
+        # Lists of one job, emptied where it is taken: it may stand in both.
+        self._all: deque[list[Ahead]] = deque()
+        self._by_key: dict[str, deque[list[Ahead]]] = {}
+        self._count = 0
+        self._waiting: Waiting | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Ahead]:
+        return (job for entry in self._all for job in entry)
+
+    def append(self, job: Ahead) -> None:
+        entry = [job]
+        self._all.append(entry)
+        self._count_on(1)
+        if job.key is not None:
+            self._by_key.setdefault(job.key, deque()).append(entry)
+
+    def put_first(self, job: Ahead) -> None:
+        entry = [job]
+        self._all.appendleft(entry)
+        self._count_on(1)
+        if job.key is not None:
+            self._by_key.setdefault(job.key, deque()).appendleft(entry)
+
+    def first(self) -> Ahead:
+        while not self._all[0]:
+            self._all.popleft()
+        return self._all[0][0]
+
+    def take_first(self) -> Ahead:
+        job = self.first()
+        self._all.popleft().clear()
+        self._count_on(-1)
+        return job
+
+    def take_like(self, key: str, most: int) -> list[Ahead]:
+        """Up to so many of the first jobs of a key."""
+        taken: list[Ahead] = []
+        like = self._by_key.get(key, deque())
+        while like and len(taken) < most:
+            entry = like.popleft()
+            taken += entry
+            self._count_on(-len(entry))
+            entry.clear()
+        return taken
+
+    def waiting(self) -> Waiting:
+        """The group as the order of turns takes it; there must be jobs in it."""
+        if self._waiting is None:
+            job = self.first()
+            self._waiting = Waiting(job.owner, job.priority, job.short, job.created_at, self._count)
+        return self._waiting
+
+    def _count_on(self, more: int) -> None:
+        self._count += more
+        self._waiting = None
+
+
 def forecast(
     now: Turns, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
 ) -> dict[str, Start]:
@@ -71,10 +135,9 @@ class _Play:
         self._rules: Rules = now.rules
         self._began = self._now = now.now
         self._shares = {(one.owner, one.priority, one.short): one for one in now.shares}
-        self._queues: dict[tuple[str, int, bool], deque[Ahead]] = {}
+        self._queues: dict[tuple[str, int, bool], _Line] = {}
         for job in sorted(waiting, key=lambda job: (job.created_at, job.id)):
-            key = (job.owner, job.priority, job.short)
-            self._queues.setdefault(key, deque()).append(job)
+            self._line(job).append(job)
         self._held = {name: [one for one in now.held if one.worker == name] for name in held}
         self._workers = {
             name: _Worker(name, list(jobs), self._since(name), self._end(jobs))
@@ -84,6 +147,13 @@ class _Play:
         self._begun = {job.id for jobs in held.values() for job in jobs}
         self._free = [f"idle {number}" for number in range(idle)]
         self._starts: dict[str, Start] = {}
+        #: How many waiting jobs have not started yet.
+        self._left = sum(
+            job.id not in self._begun for line in self._queues.values() for job in line
+        )
+
+    def _line(self, job: Ahead) -> _Line:
+        return self._queues.setdefault((job.owner, job.priority, job.short), _Line())
 
     def _since(self, name: str) -> float:
         return max((one.since for one in self._held[name]), default=self._now)
@@ -95,7 +165,7 @@ class _Play:
     def starts(self) -> dict[str, Start]:
         for _ in range(MOST_EVENTS):
             self._take_turns()
-            if not self._asked_for():
+            if not self._left:
                 return self._starts
             moment = self._next_moment()
             if math.isinf(moment):
@@ -108,13 +178,12 @@ class _Play:
 
     def _asked_for(self) -> list[Ahead]:
         """Waiting jobs that have not started yet, group by group in order."""
-        groups = [self._queue(group) for group in self._turns().order()]
+        order = [(one.owner, one.priority, one.short) for one in self._turns().order()]
         # Those of owners who may have no more at the moment come last.
-        groups += [queue for queue in self._queues.values() if queue not in groups]
         return [
             job
-            for queue in groups
-            for job in queue
+            for group in dict.fromkeys([*order, *self._queues])
+            for job in self._queues[group]
             if job.id not in self._starts and job.id not in self._begun
         ]
 
@@ -131,11 +200,7 @@ class _Play:
                 seconds = None if took is None else seconds + took / share
 
     def _turns(self) -> Turns:
-        waiting = [
-            Waiting(owner, priority, short, queue[0].created_at, len(queue))
-            for (owner, priority, short), queue in self._queues.items()
-            if queue
-        ]
+        waiting = [line.waiting() for line in self._queues.values() if line]
         held = [one for jobs in self._held.values() for one in jobs]
         return Turns(self._now, self._rules, waiting, held, list(self._shares.values()))
 
@@ -147,15 +212,12 @@ class _Play:
             self._take(self._free.pop(), order)
 
     def _take(self, name: str, order: Sequence[Waiting]) -> None:
-        head = self._queue(order[0]).popleft()
+        head = self._queue(order[0]).take_first()
         jobs = [head]
         for group in order:
-            queue = self._queue(group)
             if head.key is None or len(jobs) >= head.together:
                 break
-            for job in [job for job in queue if job.key == head.key][: head.together - len(jobs)]:
-                queue.remove(job)
-                jobs.append(job)
+            jobs += self._queue(group).take_like(head.key, head.together - len(jobs))
         for job in jobs:
             self._note(job, self._now - self._began)
             key = (job.owner, job.priority, job.short)
@@ -166,12 +228,13 @@ class _Play:
             Held(name, job.owner, job.priority, job.short, self._now, len(jobs)) for job in jobs
         ]
 
-    def _queue(self, group: Waiting) -> deque[Ahead]:
+    def _queue(self, group: Waiting) -> _Line:
         return self._queues[group.owner, group.priority, group.short]
 
     def _note(self, job: Ahead, seconds: float | None) -> None:
         if job.id not in self._starts and job.id not in self._begun:
             self._starts[job.id] = Start(len(self._starts) + 1, seconds)
+            self._left -= 1
 
     def _next_moment(self) -> float:
         """When a worker ends, or may give way, or it is time to look again."""
@@ -190,12 +253,14 @@ class _Play:
             self._put_down(worker)
 
     def _let_give_way(self) -> None:
+        soonest = min(self._rules.slice_seconds, self._rules.short_slice_seconds)
+        if not any(self._now - worker.since >= soonest for worker in self._workers.values()):
+            return
         for name in self._turns().giving_way(len(self._free)):
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now
-                queue = self._queues.setdefault((job.owner, job.priority, job.short), deque())
-                queue.appendleft(replace(job, seconds=left))
+                self._line(job).put_first(replace(job, seconds=left))
 
     def _put_down(self, worker: _Worker) -> list[Ahead]:
         """Free a worker, and charge those whose jobs it had. Returns these jobs."""

@@ -16,7 +16,7 @@ from store.new_run import NewRun
 from store.origins import starting_states, states_ahead
 from store.pace import paces
 from store.parts import parts
-from store.queue import as_ahead, foreseen
+from store.queue import as_ahead, scene
 from store.states import JOB_RESUMABLE, JobKind
 from store.submit import NO_LIMITS, Limits, check_queued, current_runs, steps_left
 from store.tables import Checkpoint, Job, Run
@@ -75,36 +75,37 @@ def foresee(
         check_queued(session, owner, limits, len(added) + len(again))
         now = session.scalar(select(db_now())) or 0.0
         known = paces(session, [run.pace_key for run in new.values()])
-        jobs: dict[str, Ahead] = {}
-        # What is taken up again is older than what is added.
-        for row in again:
-            pace = known.get(row.pace_key)
-            took = None if pace is None else pace.seconds(steps[row.train_id])
-            jobs[row.id] = as_ahead(row, pace, took)
-        for run in added:
-            pace = known.get(run.pace_key)
-            jobs[run.train_id] = Ahead(
-                run.train_id,
-                owner or LOCAL,
-                priority,
-                limits.is_short(run, known, begins.get(run.train_id)),
-                now,
-                None if pace is None else pace.seconds(steps[run.train_id]),
-                run.cohort_key,
-                1 if pace is None else pace.together,
-            )
-        starts = foreseen(session, JobKind.TRAIN, rules, list(jobs.values())) if jobs else {}
-        mine = [run.train_id for run in added] or [row.id for row in again]
-        first = min((starts[id] for id in mine), key=lambda start: start.position, default=None)
-        each = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
-        return Foreseen(
-            reused=len(runs) - len(added),
-            again=len(again),
-            steps=sum(steps.values()),
-            seconds=sum(each) if len(each) == len(jobs) else None,
-            position=None if first is None else first.position,
-            starts_in=None if first is None else first.seconds,
+        found = scene(session, JobKind.TRAIN, rules) if again or added else None
+    jobs: dict[str, Ahead] = {}
+    # What is taken up again is older than what is added.
+    for row in again:
+        pace = known.get(row.pace_key)
+        took = None if pace is None else pace.seconds(steps[row.train_id])
+        jobs[row.id] = as_ahead(row, pace, took)
+    for run in added:
+        pace = known.get(run.pace_key)
+        jobs[run.train_id] = Ahead(
+            run.train_id,
+            owner or LOCAL,
+            priority,
+            limits.is_short(run, known, begins.get(run.train_id)),
+            now,
+            None if pace is None else pace.seconds(steps[run.train_id]),
+            run.cohort_key,
+            1 if pace is None else pace.together,
         )
+    starts = {} if found is None else found.starts(jobs.values())
+    mine = [run.train_id for run in added] or [row.id for row in again]
+    first = min((starts[id] for id in mine), key=lambda start: start.position, default=None)
+    each = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
+    return Foreseen(
+        reused=len(runs) - len(added),
+        again=len(again),
+        steps=sum(steps.values()),
+        seconds=sum(each) if len(each) == len(jobs) else None,
+        position=None if first is None else first.position,
+        starts_in=None if first is None else first.seconds,
+    )
 
 
 def _to_be_resumed(session: Session, run_ids: Iterable[str]) -> list[Any]:

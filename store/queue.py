@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,44 +72,54 @@ class Queue:
 def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
     """The queue of a kind, as it is now."""
     with database.read() as session:
-        now = turns(session, kind, rules)
-        able = able_workers(session, kind)
-        rows = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
-        ahead, held = _ahead(session, kind, rows)
-    starts = forecast(now, ahead.values(), held, idle=len(able - held.keys()))
+        found = scene(session, kind, rules)
+    ahead, starts = found.ahead(), found.starts()
     places = sorted(
-        (_place(kind, row, ahead[row.id], starts[row.id]) for row in rows),
+        (_place(kind, row, ahead[row.id], starts[row.id]) for row in found.waiting),
         key=lambda place: place.position,
     )
     # Backwards, so that the first counts.
     of_run = {place.run_id: place for place in reversed(places) if place.run_id is not None}
-    return Queue(kind, places, _owners(kind, now), len(able), of_run)
+    return Queue(kind, places, _owners(kind, found.now), len(found.able), of_run)
 
 
-def foreseen(
-    session: Session, kind: JobKind, rules: Rules, more: Sequence[Ahead]
-) -> dict[str, Start]:
-    """When jobs would start that are not written down."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a forecast depends on, as it was read: it is made when the transaction has ended."""
+
+    now: Turns
+    #: The names of workers that take such jobs, or are at one.
+    able: Set[str]
+    waiting: Sequence[Any]
+    running: Sequence[Any]
+    paces: dict[str, Pace]
+
+    def ahead(self) -> dict[str, Ahead]:
+        """What waits, by id."""
+        found: dict[str, Ahead] = {}
+        for row in self.waiting:
+            pace = self.paces.get(row.pace_key)
+            found[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
+        return found
+
+    def starts(self, more: Iterable[Ahead] = ()) -> dict[str, Start]:
+        """When each job starts, with `more` that are not written down."""
+        held: dict[str, list[Ahead]] = defaultdict(list)
+        for row in self.running:
+            pace = self.paces.get(row.pace_key)
+            held[row.worker].append(as_ahead(row, pace, _left(row, self.paces)))
+        waiting = [*self.ahead().values(), *more]
+        return forecast(self.now, waiting, held, idle=len(self.able - held.keys()))
+
+
+def scene(session: Session, kind: JobKind, rules: Rules) -> Scene:
+    """How things stand among the jobs of a kind."""
     now = turns(session, kind, rules)
     able = able_workers(session, kind)
-    ahead, held = _ahead(session, kind, _jobs(session, kind, JobState.QUEUED))
-    return forecast(now, [*ahead.values(), *more], held, idle=len(able - held.keys()))
-
-
-def _ahead(
-    session: Session, kind: JobKind, waiting: Sequence[Any]
-) -> tuple[dict[str, Ahead], dict[str, list[Ahead]]]:
-    """What waits, by id, and what workers hold, by worker."""
+    waiting = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
     running = _jobs(session, kind, JobState.RUNNING)
     known = paces(session, {row.pace_key for row in (*waiting, *running)})
-    held: dict[str, list[Ahead]] = defaultdict(list)
-    for row in running:
-        held[row.worker].append(as_ahead(row, known.get(row.pace_key), _left(row, known)))
-    ahead: dict[str, Ahead] = {}
-    for row in waiting:
-        pace = known.get(row.pace_key)
-        ahead[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
-    return ahead, held
+    return Scene(now, able, waiting, running, known)
 
 
 def as_ahead(row: Any, pace: Pace | None, seconds: float | None) -> Ahead:

@@ -20,8 +20,10 @@ least lately; then age.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 HALF_LIFE_SECONDS = 6 * 3600.0
 
@@ -112,7 +114,47 @@ class Turns:
 
     def running(self, owner: str) -> int:
         """How many of an owner's jobs are worked on."""
-        return sum(job.owner == owner for job in self.held)
+        return self._running[owner]
+
+    # What the order asks of each group is worked out once for all: a forecast asks for the order
+    # thousands of times.
+
+    @cached_property
+    def _running(self) -> Counter[str]:
+        return Counter(job.owner for job in self.held)
+
+    @cached_property
+    def _mean_served(self) -> float:
+        """Of the owners who have work."""
+        owners = {one.owner for one in self.waiting} | {one.owner for one in self.held}
+        # Whatever order they come in, so that a forecast is the same in every process.
+        return math.fsum(self.served(owner) for owner in owners) / len(owners)
+
+    @cached_property
+    def _may_go_first(self) -> set[str]:
+        """Owners of short jobs of which none is worked on, who have had no more than others."""
+        most = self._mean_served + self.rules.short_seconds if self.waiting else 0.0
+        worked_on = {job.owner for job in self.held if job.short}
+        short = {one.owner for one in self.waiting if one.short}
+        return {owner for owner in short - worked_on if self.served(owner) <= most}
+
+    @cached_property
+    def _late(self) -> dict[str, list[Waiting]]:
+        """By owner, the long jobs that have waited for too long."""
+        late: dict[str, list[Waiting]] = {}
+        for one in self.waiting:
+            if not one.short and self._unserved(one) >= self.rules.patience_seconds:
+                late.setdefault(one.owner, []).append(one)
+        return late
+
+    @cached_property
+    def _claimed_at(self) -> dict[tuple[str, int, bool], float]:
+        """When a job of each group was last taken."""
+        taken: dict[tuple[str, int, bool], float] = {}
+        for share in self.shares:
+            group = share.owner, share.priority, share.short
+            taken[group] = max(share.claimed_at, taken.get(group, -math.inf))
+        return taken
 
     def room(self, owner: str) -> float:
         """How many more may be."""
@@ -138,39 +180,27 @@ class Turns:
 
         Where he has let long ones of his own wait for too long by it, one of these in their place.
         """
-        own = [one for one in self.waiting if one.owner == group.owner]
-        if not any(one.short for one in own):
+        if group.owner not in self._may_go_first:
             return False
-        if any(job.short and job.owner == group.owner for job in self.held):
-            return False
-        owners = {one.owner for one in self.waiting} | {one.owner for one in self.held}
-        mean = sum(self.served(owner) for owner in owners) / len(owners)
-        if self.served(group.owner) > mean + self.rules.short_seconds:
-            return False
-        patience = self.rules.patience_seconds
-        late = [one for one in own if not one.short and self._unserved(one) >= patience]
+        late = self._late.get(group.owner)
         return group in late if late else group.short
 
     def _levels(self) -> dict[Waiting, int]:
         """The priority that each group goes with."""
         priorities = {one.priority for one in self.waiting} | {one.priority for one in self.held}
         present = sorted(priorities)
+        places = {priority: place for place, priority in enumerate(present)}
         levels: dict[Waiting, int] = {}
         for group in self.waiting:
             risen = int(self._unserved(group) / self.rules.patience_seconds)
-            place = present.index(group.priority) + max(0, risen)
+            place = places[group.priority] + max(0, risen)
             levels[group] = present[min(place, len(present) - 1)]
         return levels
 
     def _unserved(self, group: Waiting) -> float:
         """For how long jobs of a group wait of which none was taken."""
-        taken = (
-            share.claimed_at
-            for share in self.shares
-            if (share.owner, share.priority, share.short)
-            == (group.owner, group.priority, group.short)
-        )
-        return self.now - max([group.oldest, *taken])
+        taken = self._claimed_at.get((group.owner, group.priority, group.short), -math.inf)
+        return self.now - max(group.oldest, taken)
 
     def giving_way(self, idle: int) -> set[str]:
         """The workers that are to stop at a checkpoint, when so many others have nothing to do.
@@ -178,6 +208,9 @@ class Turns:
         No more than there are jobs to take their places.
         """
         turns, going = self, set[str]()
+        soonest = min(self.rules.slice_seconds, self.rules.short_slice_seconds)
+        if not any(self.now - job.since >= soonest for job in self.held):
+            return going
         for place in range(idle + len({job.worker for job in self.held})):
             order = turns.order()
             if not order:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from store import checkpoints, log, presence, queries
+from store import checkpoints, log, presence, queries, queue
 from store.finish import NewArtifact, finish_evaluation, finish_training
+from store.foresee import foresee
 from store.log import Line, add_lines
 from store.queries import event_log, results, study
-from tests.store.lab import EVALUATE, TRAIN, Lab
+from tests.store.lab import EVALUATE, TRAIN, Lab, new_run
 
 # Functions of the same names hide them.
 experiments = import_module("store.queries.experiments")
@@ -41,6 +42,7 @@ MADE: list[tuple[ModuleType, str, Callable[[Lab, str, str], Any]]] = [
     (results, "_artifact", lambda lab, _, run: queries.artifacts(lab.database, run)),
     (study, "PlaceResult", lambda lab, id, _: queries.place_results(lab.database, id)),
     (study, "RankedScore", lambda lab, *_: queries.scores_on(lab.database, "dsprites")[0]),
+    (queue, "forecast", lambda lab, *_: [foresee(lab.database, [new_run("b")])]),
     (log, "KeptLine", lambda lab, _, run: log.log_of_run(lab.database, run)),
     (presence, "PresentWorker", lambda lab, *_: presence.present(lab.database)),
     (checkpoints, "Checkpoint", lambda lab, _, run: checkpoints.checkpoints(lab.database, run)),
