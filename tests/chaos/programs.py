@@ -128,7 +128,7 @@ class Programs:
     def ready(self) -> bool:
         """Whether the API answers, and reaches the database."""
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
+            return httpx.get(f"{self.url}/readyz", trust_env=False, timeout=60).is_success
         return False
 
     def trained_steps(self) -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from heddle.children import Children, Command, end, start
 from heddle.errors import ChildFailed
+from tests.heddle.fake_programs import PATIENCE
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def shell(
     )
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "did not come true in time"
@@ -186,6 +187,5 @@ def test_a_step_that_fails_shows_the_end_of_its_log(children: Children, tmp_path
 
 
 def test_a_step_ends_when_somebody_wants_out(children: Children, tmp_path: Path) -> None:
-    started = time.monotonic()
-    children.run_to_end(shell("migrate", "exec sleep 60", tmp_path), lambda: False)
-    assert time.monotonic() - started < 5
+    # For longer than a test may take.
+    children.run_to_end(shell("migrate", "exec sleep 600", tmp_path), lambda: False)

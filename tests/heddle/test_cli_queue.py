@@ -137,5 +137,5 @@ def test_the_client_follows_events_over_restarts(service: Service, tmp_path: Pat
     with served(settings, port=int(port)):
         finish_training(service.database, taken, record={})
         service.evaluate()
-        following.join(timeout=20)
+        following.join(timeout=120)
     assert found == ["run.training", "run.evaluating", "run.succeeded"]

@@ -122,7 +122,10 @@ def test_a_picture_is_written_and_named(
 
     def served(accept: str, query: str = "") -> bytes:
         answer = httpx.post(
-            f"{url}/v1/runs/{id}/{use}{query}", json=document, headers={"accept": accept}
+            f"{url}/v1/runs/{id}/{use}{query}",
+            json=document,
+            headers={"accept": accept},
+            timeout=120,
         )
         assert answer.status_code == 200, answer.text
         return answer.content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -154,12 +153,10 @@ def test_an_answer_of_something_else_is_an_error_too(client: Client, server: Fak
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
-    started = time.monotonic()
     with pytest.raises(
         ServerUnreachable, match=r"http://127\.0\.0\.1:9 .*refused.*`heddle up`.*HEDDLE_URL"
     ):
         connect("http://127.0.0.1:9").run("run_a")
-    assert time.monotonic() - started < 5
 
 
 LOST = breaking(httpx.ReadError("connection reset"))

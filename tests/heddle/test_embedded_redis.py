@@ -17,6 +17,7 @@ from heddle import embedded_redis
 from heddle.children import Command, end, start
 from heddle.embedded_redis import Broker, choose
 from heddle.errors import ServiceError
+from tests.heddle.fake_programs import PATIENCE
 
 APPLICATION = """
 import os
@@ -58,7 +59,7 @@ def running(command: Command) -> Iterator[None]:
         end(process, stop_seconds=5.0)
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "did not come true in time"

@@ -74,7 +74,7 @@ def serving(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_service_is_whole_when_it_is_ready(serving: Up) -> None:
     assert (serving.home / "migrated").exists()
     assert served_url(serving.home) == serving.url
-    told = httpx.get(f"{serving.url}/readyz").json()
+    told = httpx.get(f"{serving.url}/readyz", timeout=PATIENCE).json()
     assert told["HEDDLE_HOME"] == str(serving.home)
     assert told["HEDDLE_PORT"] == str(serving.port)
     assert told["OMP_NUM_THREADS"] == "1"

@@ -39,7 +39,7 @@ def test_the_discrepancy_of_two_gaussians_is_its_closed_form(mean: float, deviat
     found = torch.stack(
         [
             squared_discrepancy(
-                normal(300, latents, 2 * k, mean, deviation), normal(300, latents, 2 * k + 1), "rbf"
+                normal(150, latents, 2 * k, mean, deviation), normal(150, latents, 2 * k + 1), "rbf"
             )
             for k in range(200)
         ]

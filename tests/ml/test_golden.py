@@ -15,7 +15,15 @@ from tests.ml.golden import CASES, FOLDER, Case, arrays
 MATRICES = json.loads((FOLDER / "mutual_information.json").read_text())["problems"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+# It takes as long as the others together, and is held on smaller problems as well.
+LONG = "p07_dsprites_mid-ubi.sap.classification"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(one, marks=pytest.mark.slow if str(one) == LONG else ()) for one in CASES],
+    ids=str,
+)
 def test_scores_are_those_of_published_implementations(case: Case) -> None:
     codes, factors = case.arrays()
     if case.constant_factor:

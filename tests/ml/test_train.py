@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ml import evaluate, registry, tensor_file, train
 from ml.dataset import dataset
-from ml.draws import BLOCK
 from ml.model import Model
 from ml.recorder import Checkpoint, Progress, Stopped, Wish
 from ml.registry import components
@@ -90,12 +89,16 @@ def test_a_run_taken_up_again_ends_with_the_same_bits(name: str, precision: str)
     assert {**first.points, **second.points} == undisturbed.points
 
 
-def test_the_bits_are_the_same_wherever_a_block_of_draws_ends() -> None:
-    steps = BLOCK + 3
+def test_the_bits_are_the_same_wherever_a_block_of_draws_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block = 8
+    monkeypatch.setattr("ml.draws.BLOCK", block)
+    steps = block + 3
     small = spec(steps=steps, batch_size=2)
     undisturbed = paused(small, at=steps).files[-1]
     start = None
-    for at in (BLOCK - 1, BLOCK, BLOCK + 1, steps):
+    for at in (block - 1, block, block + 1, steps):
         start = paused(small, at=at, start=start).files[-1]
     assert start == undisturbed
 

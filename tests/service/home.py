@@ -13,11 +13,11 @@ from typing import Any
 from heddle.client import Client, connect
 from heddle.work import Run
 from store.database import Database
-from tests.heddle.fake_programs import clean_environment, content, free_port, processes
+from tests.heddle.fake_programs import PATIENCE, clean_environment, content, free_port, processes
 
-#: Impatient, as what is waited for here is a dead worker; patient with a busy machine.
+#: Impatient, as what is waited for here is a dead worker; but patient with a busy machine.
 SETTINGS = {
-    "HEDDLE_LEASE_SECONDS": "3",
+    "HEDDLE_LEASE_SECONDS": "10",
     "HEDDLE_BEAT_SECONDS": "0.2",
     "HEDDLE_SWEEP_SECONDS": "0.5",
     "HEDDLE_MAX_LOSSES": "10",
@@ -69,7 +69,7 @@ class Home:
             assert self._url in said, said + self._process.communicate()[0]
         return connect(self._url)
 
-    def end(self, number: signal.Signals, seconds: float = 30.0) -> int:
+    def end(self, number: signal.Signals, seconds: float = PATIENCE) -> int:
         """Send the service a signal and wait for its end; returns its exit status."""
         assert self._process is not None
         process, self._process = self._process, None

@@ -104,7 +104,7 @@ def told_by(program: str, home: Path) -> Any:
         env=environment,
         stdout=subprocess.PIPE,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     return json.loads(told.stdout)
 

@@ -22,6 +22,7 @@ from store.states import JobState, RunState
 from store.tables import Job, Run
 from tests.ml.recorders import Kept
 from tests.worker.workplace import (
+    PATIENCE,
     STEPS,
     Trained,
     Workplace,
@@ -69,6 +70,7 @@ def side_by_side(runs: list[queries.Run]) -> list[Trained]:
     return [left_by(models[place], one) for place, one in enumerate(kept)]
 
 
+@on_sqlite
 def test_a_cohort_of_eight_whose_worker_was_killed_ends_with_the_same_bits(
     workplace: Workplace,
 ) -> None:
@@ -143,6 +145,7 @@ def test_the_runs_of_a_cohort_are_evaluated_each_by_itself(
     assert workplace.only_ends_are_kept(*runs)
 
 
+@on_sqlite
 def test_one_of_a_cohort_is_cancelled_and_goes_on_later(
     workplace: Workplace, slow_steps: None
 ) -> None:
@@ -154,7 +157,7 @@ def test_one_of_a_cohort_is_cancelled_and_goes_on_later(
         until(lambda: workplace.run(runs[1]).state is RunState.CANCELLED)
         # It is told at once, and not when the others have ended.
         assert workplace.run(runs[0]).state is RunState.TRAINING
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     assert [workplace.run(run_id).state for run_id in runs] == [
         RunState.EVALUATING,
         RunState.CANCELLED,
@@ -192,7 +195,7 @@ def test_one_of_a_cohort_that_was_given_to_another_leaves_no_mark(
     with meanwhile(train_next) as work:
         until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
         _let_lease_run_out(workplace, runs[1])
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     assert workplace.run(runs[0]).state is RunState.EVALUATING
     assert workplace.run(runs[1]).state is RunState.QUEUED
     assert train_next()
@@ -222,7 +225,7 @@ def test_a_draining_worker_queues_all_of_its_cohort_again(
         with meanwhile(train_next) as work:
             until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
             draining.begin()
-            assert work.result(timeout=10)
+            assert work.result(timeout=PATIENCE)
     finally:
         draining._flag[0] = 0
     assert {workplace.run(run_id).state for run_id in runs} == {RunState.QUEUED}
@@ -274,7 +277,7 @@ def test_a_run_whose_checkpoint_no_longer_fits_goes_on_from_it_narrower(
         until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
         for run_id in runs:
             cancel_run(workplace.stores.database, run_id)
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     for run_id in runs:
         resume_run(workplace.stores.database, run_id)
     monkeypatch.setattr("worker.training.train_cohort", runs_out(2))
@@ -420,7 +423,7 @@ def test_a_process_that_hears_nothing_after_it_lost_a_job_ends(workplace: Workpl
     with workplace.another_process(_stuck) as process:
         until(lambda: workplace.run(run_id).state is RunState.TRAINING)
         _let_lease_run_out(workplace, run_id)
-        process.join(timeout=20)
+        process.join(timeout=PATIENCE)
         assert process.exitcode == 1
 
 

@@ -113,11 +113,9 @@ def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the
 ) -> None:
     workplace.configure(lease_seconds=0.3)
     run_id = workplace.post()
-    began = time.monotonic()
     with monkeypatch.context() as without:
         without.setattr(name, away(None, _found(name)))
         assert train_next()
-    assert time.monotonic() - began < 5
     job = workplace.job(run_id)
     assert (job.state, job.losses) == (JobState.QUEUED, 0)
     assert workplace.run(run_id).error is None

@@ -12,7 +12,7 @@ from ml.score import score
 from store.evaluations import cancel_evaluation, resume_evaluation
 from store.states import EvaluationState
 from tests.npz import CODES, FACTORS, npz
-from tests.worker.workplace import Workplace, flip_a_bit, meanwhile, on_sqlite, until
+from tests.worker.workplace import PATIENCE, Workplace, flip_a_bit, meanwhile, on_sqlite, until
 from worker import draining
 from worker.evaluation import evaluate_next
 from worker.sweeping import sweep_now
@@ -128,7 +128,7 @@ def test_a_draining_worker_queues_the_file_again(
     with meanwhile(evaluate_next) as work:
         until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
         draining.begin()
-        assert work.result(timeout=10)
+        assert work.result(timeout=PATIENCE)
     assert workplace.evaluation(id).state is QUEUED
     draining._flag[0] = 0
     assert evaluate_next()
@@ -143,7 +143,7 @@ def test_cancelling_stops_the_scoring_between_metrics(
     with meanwhile(evaluate_next) as work:
         until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
         cancel_evaluation(workplace.stores.database, id)
-        assert work.result(timeout=10)
+        assert work.result(timeout=PATIENCE)
     assert workplace.evaluation(id).state is CANCELLED
     assert workplace.scores(id) == []
     assert not evaluate_next()

@@ -12,7 +12,7 @@ from ml.environment import library_versions
 from store import cancel
 from store.states import AttemptEnd, RunState
 from store.tables import Attempt
-from tests.worker.workplace import STEPS, Workplace, meanwhile, on_sqlite, until
+from tests.worker.workplace import PATIENCE, STEPS, Workplace, meanwhile, on_sqlite, until
 from worker.commit import commit
 from worker.measuring import Measuring
 from worker.training import train_next
@@ -23,6 +23,7 @@ def attempts(workplace: Workplace, run_id: str) -> list[Attempt]:
         return session.query(Attempt).filter_by(run_id=run_id).order_by(Attempt.fence).all()
 
 
+@on_sqlite
 def test_an_attempt_keeps_how_far_and_how_fast_it_trained(
     workplace: Workplace, slow_steps: None
 ) -> None:
@@ -30,7 +31,7 @@ def test_an_attempt_keeps_how_far_and_how_fast_it_trained(
     with meanwhile(train_next) as work:
         until(lambda: "measured" in (workplace.job(run_id).progress or {}))
         cancel.cancel_run(workplace.stores.database, run_id)
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     [first] = attempts(workplace, run_id)
     assert first.end is AttemptEnd.CANCELLED
     assert first.measured is not None
@@ -56,7 +57,7 @@ def test_an_attempt_that_measured_nothing_does_not_show_what_another_did(
     with meanwhile(train_next) as work:
         until(lambda: "measured" in (workplace.job(run_id).progress or {}))
         cancel.cancel_run(workplace.stores.database, run_id)
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     cancel.resume_run(workplace.stores.database, run_id)
 
     def fails(*_: object, **__: object) -> None:
@@ -77,7 +78,7 @@ def test_a_record_tells_of_code_and_libraries_from_the_first_attempt_on(
         until(lambda: workplace.run(run_id).record)
         before = workplace.run(run_id).record
         assert workplace.run(run_id).state is RunState.TRAINING
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     after = workplace.run(run_id).record
     assert before is not None and after is not None
     assert before["versions"] == library_versions()

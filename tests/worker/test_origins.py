@@ -12,6 +12,7 @@ from store.checkpoints import checkpoints
 from store.states import RunState
 from tests.ml.recorders import Kept
 from tests.worker.workplace import (
+    PATIENCE,
     STEPS,
     Workplace,
     flip_a_bit,
@@ -45,6 +46,7 @@ def kept_state(workplace: Workplace, run_id: str) -> bytes:
     return content
 
 
+@on_sqlite
 def test_an_extended_run_ends_as_one_that_was_so_long_from_the_beginning(
     workplace: Workplace, no_pictures: None
 ) -> None:
@@ -157,7 +159,7 @@ def test_an_extended_run_that_is_interrupted_goes_on_from_its_own_checkpoint(
     with meanwhile(train_next) as work:
         until(lambda: workplace.checkpoint_steps(longer)[0] > STEPS)
         draining.begin()
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     draining._flag[0] = 0
     assert workplace.run(longer).state is RunState.QUEUED
     assert train_next()

@@ -12,7 +12,7 @@ import pytest
 
 from store.checkpoints import checkpoints
 from store.states import JobState, RunState
-from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, spec, until
+from tests.worker.workplace import PATIENCE, STEPS, Trained, Workplace, on_sqlite, spec, until
 from worker.evaluation import evaluate_next
 from worker.sweeping import sweep_now
 from worker.training import train_next
@@ -108,7 +108,7 @@ def test_a_worker_that_wakes_after_its_lease_leaves_no_mark(
         before = workplace.rows()
 
         os.kill(process.pid or 0, signal.SIGCONT)
-        process.join(timeout=5)
+        process.join(timeout=PATIENCE)
         assert process.exitcode == 0
     assert workplace.rows() == before
     assert workplace.trained(run_id).same(undisturbed)

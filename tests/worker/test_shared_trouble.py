@@ -20,7 +20,7 @@ from store.errors import LeaseLost
 from store.finish import finish_training
 from store.states import JobState, RunState
 from tests.worker.test_cohorts import alone, sweep
-from tests.worker.workplace import Workplace, meanwhile, on_sqlite, spec, until
+from tests.worker.workplace import PATIENCE, Workplace, meanwhile, on_sqlite, spec, until
 from worker.heart import Heart
 from worker.lease import Lease
 from worker.sweeping import sweep_now
@@ -207,7 +207,7 @@ def test_others_are_beaten_for_while_one_waits_for_the_database(
         # 2.5 s after the first wanted to end, the second is still held.
         assert workplace.job(runs[1]).state is JobState.RUNNING
         sweep_now()
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     assert states(workplace, runs) == [RunState.EVALUATING] * 2
     assert losses(workplace, runs) == [0, 0]
 

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
-import time
-
 from store.cancel import cancel_run, resume_run
 from store.states import JobState, RunState
-from tests.worker.workplace import STEPS, Trained, Workplace, meanwhile, on_sqlite, spec, until
+from tests.worker.workplace import (
+    PATIENCE,
+    STEPS,
+    Trained,
+    Workplace,
+    meanwhile,
+    on_sqlite,
+    spec,
+    until,
+)
 from worker import draining
 from worker.evaluation import evaluate_next
 from worker.training import train_next
@@ -18,10 +25,7 @@ def test_cancelling_stops_training_at_a_checkpoint_to_go_on_from(
     with meanwhile(train_next) as work:
         until(lambda: workplace.checkpoint_steps(run_id))
         cancel_run(workplace.stores.database, run_id)
-        asked = time.monotonic()
-        assert work.result(timeout=10)
-        # A few beats and a few steps, on a machine that may be very busy.
-        assert time.monotonic() - asked < 10
+        assert work.result(timeout=PATIENCE)
     assert workplace.run(run_id).state is RunState.CANCELLED
     [step, *_] = workplace.checkpoint_steps(run_id)
     assert 0 < step < STEPS
@@ -41,7 +45,7 @@ def test_a_draining_worker_queues_its_run_again_from_a_checkpoint(
     with meanwhile(train_next) as work:
         until(lambda: (workplace.run(run_id).progress or {}).get("step"))
         draining.begin()
-        assert work.result(timeout=10)
+        assert work.result(timeout=PATIENCE)
     job = workplace.job(run_id)
     assert (job.state, job.losses, job.attempts) == (JobState.QUEUED, 0, 1)
     assert workplace.run(run_id).state is RunState.QUEUED

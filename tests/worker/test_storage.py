@@ -20,7 +20,16 @@ from store.states import JobKind, JobState, RunState
 from store.tables import Job, Trouble
 from store.troubles import tell_trouble, troubles
 from store.turns import Rules
-from tests.worker.workplace import STEPS, Trained, Workplace, meanwhile, on_sqlite, spec, until
+from tests.worker.workplace import (
+    PATIENCE,
+    STEPS,
+    Trained,
+    Workplace,
+    meanwhile,
+    on_sqlite,
+    spec,
+    until,
+)
 from worker import draining
 from worker.evaluation import evaluate_next
 from worker.sweeping import sweep_now
@@ -137,7 +146,7 @@ def test_training_goes_on_while_checkpoints_cannot_be_written(
             assert os.strerror(number) in (trouble_of(workplace, run_id) or "")
         until(lambda: workplace.checkpoint_steps(run_id) > before)
         until(lambda: trouble_of(workplace, run_id) is None)
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     assert workplace.trained(run_id).same(undisturbed)
     assert workplace.job(run_id).attempts == 1
 
@@ -153,7 +162,7 @@ def test_a_checkpoint_folder_that_vanishes_is_not_written_beside(
             until(lambda: trouble_of(workplace, run_id))
             assert "Mount the folder" in (trouble_of(workplace, run_id) or "")
             assert list(root.iterdir()) == []
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     assert workplace.trained(run_id).same(undisturbed)
 
 
@@ -168,7 +177,7 @@ def test_work_stops_without_a_checkpoint_that_cannot_be_written(
             until(lambda: trouble_of(workplace, run_id))
             before = workplace.checkpoint_steps(run_id)
             stop(workplace, run_id, wish)
-            assert work.result(timeout=30)
+            assert work.result(timeout=PATIENCE)
     state = RunState.CANCELLED if wish == "cancel" else RunState.QUEUED
     assert workplace.run(run_id).state is state
     assert trouble_of(workplace, run_id) is None
@@ -184,7 +193,7 @@ def test_a_run_whose_checkpoints_have_vanished_waits_and_does_not_begin_again(
     with meanwhile(train_next) as work:
         until(lambda: workplace.checkpoint_steps(run_id))
         stop(workplace, run_id, "drain")
-        assert work.result(timeout=30)
+        assert work.result(timeout=PATIENCE)
     draining._flag[0] = 0
     before = workplace.checkpoint_steps(run_id)
     with unmounted(workplace.stores.checkpoints.root):
@@ -226,7 +235,7 @@ def test_what_a_job_leaves_is_held_until_it_can_be_kept(
             with workplace.stores.database.read() as session:
                 job = session.query(Job).filter_by(run_id=run_id, kind=kind).one()
             assert (job.state, job.losses, job.attempts) == (JobState.RUNNING, 0, 1)
-        assert doing.result(timeout=30)
+        assert doing.result(timeout=PATIENCE)
     assert workplace.trained(run_id).same(undisturbed)
     assert trouble_of(workplace, run_id) is None
     kept = queries.artifacts(workplace.stores.database, run_id)
@@ -241,7 +250,7 @@ def test_who_waits_for_the_object_folder_hears_of_a_wish_to_stop(
     with meanwhile(train_next) as doing, broken(workplace.stores.objects.root, FULL):
         until(lambda: trouble_of(workplace, run_id))
         stop(workplace, run_id, wish)
-        assert doing.result(timeout=30)
+        assert doing.result(timeout=PATIENCE)
     state = RunState.CANCELLED if wish == "cancel" else RunState.QUEUED
     assert workplace.run(run_id).state is state
     assert workplace.checkpoint_steps(run_id)[0] == STEPS

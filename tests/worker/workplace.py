@@ -42,6 +42,9 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 STEPS = 24
 
+PATIENCE = 120.0
+"""Seconds for what takes a few on a quiet machine."""
+
 
 def spec(**training: Any) -> dict[str, Any]:
     """A run of half a second, with a checkpoint every few steps."""
@@ -259,7 +262,7 @@ def meanwhile(work: Callable[[], bool]) -> Iterator[Future[bool]]:
         yield pool.submit(work)
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "did not come true in time"
