@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+
+from ml.processor import GPU_SETTINGS, processor, settings, told
 
 LIBRARIES = ("heddle", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -26,17 +29,20 @@ def _version(library: str) -> str:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Device model, threads and library versions: equal ones give equal bits."""
-    if device.type == "cuda":
-        model = torch.cuda.get_device_name(device)
-    else:
-        model = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    return {
+    """Device model, threads and library versions: equal ones give equal bits.
+
+    The model of a CPU names all that its libraries choose kernels by; `processor` tells it in full.
+    """
+    found: dict[str, Any] = {
         "device": device.type,
-        "device_model": model,
         "threads": torch.get_num_threads(),
         "versions": library_versions(),
     }
+    if device.type == "cuda":
+        model = [torch.cuda.get_device_name(device), *told(settings(GPU_SETTINGS))]
+        return {**found, "device_model": " ".join(model)}
+    here = processor()
+    return {**found, "device_model": here.model(), "processor": asdict(here)}
 
 
 def default_device() -> torch.device:
