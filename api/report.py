@@ -19,12 +19,14 @@ from api.report_numbers import (
     CorrelationRow,
     SettingRow,
     ShareRow,
+    UdrRow,
     answers,
     correlation_rows,
     no_answer,
     number,
     setting_table,
     share_rows,
+    udr_rows,
 )
 from ml.environment import library_versions
 from ml.plot import NothingToDraw, StudyPlot, to_file
@@ -131,6 +133,7 @@ class Page:
     setting_columns: Sequence[str]
     settings: Sequence[SettingRow]
     settings_left_out: str
+    alike: Sequence[UdrRow]
     sources: Sequence[str]
     shares: Sequence[ShareRow]
     correlated: Sequence[str]
@@ -200,6 +203,7 @@ def report_page(
         setting_columns=settings.columns,
         settings=settings.rows,
         settings_left_out=settings.left_out,
+        alike=udr_rows(summary),
         sources=SOURCES,
         shares=share_rows(summary.variance),
         correlated=summary.correlations.columns,

@@ -17,7 +17,7 @@ from ml.study_summary import (
     SettingSummary,
     StudySummary,
 )
-from ml.study_values import SUCCEEDED, counted, counted_values, setting_name
+from ml.study_values import SUCCEEDED, counted, counted_values, plain, setting_name
 from ml.variance_shares import VarianceShares
 
 RECONSTRUCTION = "reconstruction"
@@ -59,6 +59,14 @@ class SettingTable:
     columns: Sequence[str]
     rows: Sequence[SettingRow]
     left_out: str
+
+
+@dataclass(frozen=True)
+class UdrRow:
+    name: str
+    median: str
+    active_latents: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,19 @@ def setting_table(summary: StudySummary) -> SettingTable:
     more = len(summary.by_setting) - MOST_SETTINGS
     left_out = f"{more:,} more settings are in the summary." if more > 0 else ""
     return SettingTable(columns, rows, left_out)
+
+
+def udr_rows(summary: StudySummary) -> list[UdrRow]:
+    """How alike models of a setting are, beside the latents that they use."""
+    return [
+        UdrRow(
+            setting_name(one.setting.items()),
+            number(one.median),
+            plain(one.active_latents),
+            one.seeds,
+        )
+        for one in summary.udr_by_setting[:MOST_SETTINGS]
+    ]
 
 
 def share_rows(shares: Mapping[str, VarianceShares | None]) -> list[ShareRow]:
@@ -258,11 +279,13 @@ def _answer(summary: StudySummary, best: BestSetting) -> Answer:
 def _without_labels(best: BestByUdr) -> Answer:
     against = [best.note] if best.note else []
     if best.runner_up is not None:
-        against.append(_next(best.runner_up, best.runner_up_median) + ".")
+        latents = f" with {plain(best.runner_up_active_latents)} active latents."
+        against.append(_next(best.runner_up, best.runner_up_median) + latents)
     return Answer(
         "UDR, without labels (higher is better)",
         number(best.median),
-        f"median of {best.seeds} runs; the most alike to its kin is {best.run_id}",
+        f"median of {best.seeds} runs with {plain(best.active_latents)} active latents; the most"
+        f" alike to its kin is {best.run_id}",
         setting_name(best.setting.items()),
         against,
     )

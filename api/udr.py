@@ -12,7 +12,7 @@ from api.context import Context
 from api.trained import CODES
 from ml.encode import EncodedRows
 from ml.study import Study
-from ml.udr import UdrModel, udr
+from ml.udr import RunUdr, UdrModel, udr
 from store import queries
 from store.errors import NotFound, ObjectGone
 from store.objects import open_recorded
@@ -23,7 +23,7 @@ MOST_MODELS = 50
 """Of one setting, as in Duan et al."""
 MOST_KNOWN = 1_000
 
-Values = list[float | None]
+Values = list[RunUdr | None]
 
 
 class _Known:
@@ -50,15 +50,15 @@ class _Known:
 _known = _Known()
 
 
-def udr_of(here: Context, study: Study) -> tuple[dict[str, float] | None, str | None]:
-    """UDR by run id, within each setting, or why there is none.
+def udr_of(here: Context, study: Study) -> tuple[dict[str, RunUdr] | None, str | None]:
+    """UDR and active latents by run id, within each setting, or why there is none.
 
     Raises:
         DamagedObject, StorageAway: codes are not what was put there.
     """
     if len(study.runs) > MOST_RUNS:
         return None, f"it is worked out for at most {MOST_RUNS} runs, and these are more."
-    found: dict[str, float] = {}
+    found: dict[str, RunUdr] = {}
     for runs in study.settings.values():
         # A run that stands twice in a sweep is one model.
         codes = {
@@ -98,7 +98,10 @@ def _udr(here: Context, digests: tuple[str, ...]) -> Values:
         for one, same in zip(read, alike, strict=True)
         if one is not None and same
     ]
-    found = iter(udr(models))
+    found = (
+        None if value is None else RunUdr(value, int(model.active.sum()))
+        for model, value in zip(models, udr(models), strict=True)
+    )
     values = [next(found) if same else None for same in alike]
     if all(one is not None for one in read):
         # A file that is gone may come back.

@@ -25,6 +25,7 @@ def summary_tables(summary: Mapping[str, Any]) -> RenderableType:
     """The best first, then by setting, then where differences come from, then what to beware of."""
     return Group(
         _best(summary),
+        *_udr(summary["udr_by_setting"]),
         _by_setting(summary["by_setting"]),
         _variance(summary["variance"]),
         *(Text(f"! {warning}") for warning in summary["warnings"]),
@@ -43,7 +44,8 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
         if one["train_rows"] is not None:
             rows += f", {one['train_rows']:,} of them to train on"
         title = (
-            f"{one['name']}, {one['definition']} ({', '.join(told)}), codes: {one['codes']},"
+            f"{one['name']}, {one['definition']}{' (' + ', '.join(told) + ')' if told else ''},"
+            f" codes: {one['codes']},"
             f" {rows}{', of ' + ', '.join(data) if data else ''}, {order}"
         )
         columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
@@ -72,15 +74,30 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 
 def _best(summary: Mapping[str, Any]) -> Table:
-    table = _table("best setting, by the median over seeds", ["by", "setting", "median", "seeds"])
+    columns = ["by", "setting", "median", "seeds"]
+    table = _table("best setting, by the median over seeds", columns)
     unlabelled = summary["best_by_udr"]
     for one in [*summary["best"], *([unlabelled] if unlabelled else [])]:
-        column = one.get("column", "udr, without labels")
+        column = one.get("column") or f"udr, of {one['active_latents']:g} active latents"
         seeds = f"{one['seeds']}{'' if one['enough_seeds'] else ' (fewer than five)'}"
         _add_row(table, [column, _setting(one["setting"]), _shown(one["median"]), seeds])
     if not unlabelled:
         table.caption = Text(f"No UDR: {summary['udr_missing']}")
     return table
+
+
+def _udr(settings: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """How alike models are over seeds, beside the latents that they use."""
+    if not settings:
+        return []
+    columns = ["setting", "median", "active latents", "seeds"]
+    table = _table("likeness of models over seeds (UDR), without labels", columns)
+    for one in settings:
+        active = f"{one['active_latents']:g}"
+        _add_row(
+            table, [_setting(one["setting"]), _shown(one["median"]), active, str(one["seeds"])]
+        )
+    return [table]
 
 
 def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:

@@ -19,13 +19,17 @@ from ml.study_values import (
     counted,
     counted_values,
     median,
+    plain,
     pooled_null,
     setting_name,
 )
+from ml.udr import RunUdr
 from ml.variance_shares import VarianceShares, variance_shares
 
 FEWEST_PAIRS = 3
 """Runs between which a correlation is told."""
+FEWEST_ACTIVE = 2
+"""Latents of a model in which anything could be entangled."""
 ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
 NOT_COMPARED = "the models' codes were not compared."
 
@@ -103,22 +107,47 @@ class BestSetting(_Document):
     runner_up_median: float | None
 
 
-class BestByUdr(_Document):
-    """What is best without labels: models that are alike over seeds."""
+class UdrOfRun(_Document):
+    udr: float
+    active_latents: int
+    """Latents with a mean KL above 0.01 nats, which are those that were compared."""
+
+
+class UdrOfSetting(_Document):
+    """How alike models are that differ in the seed alone."""
 
     setting: dict[str, Any]
-    """With the best median UDR."""
+    seeds: int
+    """Runs that were compared."""
     median: float
+    active_latents: float
+    """The median over the runs. UDR does not say how many there are, and is high for models that
+    have collapsed onto the same few."""
+    runs: dict[str, UdrOfRun]
+    """By run id."""
+
+
+class BestByUdr(_Document):
+    """What is best without labels: models that are alike over seeds and use two latents or more."""
+
+    setting: dict[str, Any]
+    """With the best median UDR of those whose models use two latents or more, in the median."""
+    median: float
+    active_latents: float
+    """Latents that its models use, the median over the runs."""
     seeds: int
     enough_seeds: bool
     note: str | None
+    """What to hold against it: few seeds, or that others use more latents."""
     runner_up: dict[str, Any] | None
     runner_up_median: float | None
+    runner_up_active_latents: float | None
     run_id: str
-    """Of the run with the highest UDR of all."""
+    """Of the setting's run with the highest UDR."""
     run_udr: float
+    run_active_latents: int
     udr: dict[str, float]
-    """By run id."""
+    """By run id, of all settings."""
 
 
 class StudySummary(_Document):
@@ -134,6 +163,8 @@ class StudySummary(_Document):
     best_by_udr: BestByUdr | None
     udr_missing: str | None
     """Why there is no `best_by_udr`."""
+    udr_by_setting: list[UdrOfSetting]
+    """In the order of the sweep, without those whose models were not compared."""
     by_setting: list[SettingSummary]
     """In the order of the sweep."""
     by_value: list[ValueSummary]
@@ -144,26 +175,28 @@ class StudySummary(_Document):
 
 
 def summarise(
-    study: Study, udr: Mapping[str, float] | None = None, udr_missing: str | None = None
+    study: Study, udr: Mapping[str, RunUdr] | None = None, udr_missing: str | None = None
 ) -> StudySummary:
     """The summary of a study.
 
-    `udr` is each run's likeness to the others of its setting, by run id (`ml.udr`), and
-    `udr_missing` says why there is none.
+    `udr` is each run's likeness to the others of its setting, with the latents that it uses, by run
+    id (`ml.udr`), and `udr_missing` says why there is none.
     """
     best = [
         one
         for name in study.score_columns
         if (one := _best(study, study.columns[name])) is not None
     ]
-    by_udr = _best_by_udr(study, udr or {})
+    alike = _udr_by_setting(study, udr or {})
+    by_udr, against = _best_by_udr(study, alike)
     return StudySummary(
         name=study.name,
         counts=dict(Counter(run.state for run in study.runs)),
-        warnings=_warnings(study, best),
+        warnings=[*_warnings(study, best), *(against if by_udr else ())],
         best=best,
         best_by_udr=by_udr,
-        udr_missing=None if by_udr else udr_missing or NOT_COMPARED,
+        udr_missing=None if by_udr else (" ".join(against) or udr_missing or NOT_COMPARED),
+        udr_by_setting=alike,
         by_setting=[
             SettingSummary(
                 setting=dict(setting),
@@ -292,25 +325,85 @@ def _clear_of_null(study: Study, column: Column, median: float, setting: Setting
     return is_clear(median, null, higher_is_better=column.higher_is_better)
 
 
-def _best_by_udr(study: Study, udr: Mapping[str, float]) -> BestByUdr | None:
-    found = {
-        run.run_id: value
-        for run in study.runs
-        if (value := udr.get(run.run_id)) is not None and math.isfinite(value)
-    }
-    if not found:
-        return None
+def _udr_by_setting(study: Study, udr: Mapping[str, RunUdr]) -> list[UdrOfSetting]:
+    found = []
+    for setting, runs in study.settings.items():
+        told = {
+            run.run_id: UdrOfRun(udr=one.value, active_latents=one.active_latents)
+            for run in runs
+            if (one := udr.get(run.run_id)) is not None and math.isfinite(one.value)
+        }
+        if told:
+            found.append(
+                UdrOfSetting(
+                    setting=dict(setting),
+                    seeds=len(told),
+                    median=median([one.udr for one in told.values()]),
+                    active_latents=median([one.active_latents for one in told.values()]),
+                    runs=told,
+                )
+            )
+    return found
+
+
+def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr | None, list[str]]:
+    """What is best without labels, and what to hold against it, or why nothing is."""
+    if not alike:
+        return None, []
+    if len({run.data for run in study.runs if any(run.run_id in one.runs for one in alike)}) > 1:
+        return None, ["models on several data sets do not compare; sum up those on one."]
+    known = {Setting(one.setting.items()): one for one in alike}
     values = {
-        setting: [found[run.run_id] for run in runs if run.run_id in found]
-        for setting, runs in study.settings.items()
+        setting: [run.udr for run in one.runs.values()]
+        for setting, one in known.items()
+        if one.active_latents >= FEWEST_ACTIVE
     }
-    run_id = max(found, key=lambda one: found[one])
+    if not values:
+        return None, [
+            f"the models that were compared use fewer than {FEWEST_ACTIVE} latents, in the median:"
+            " nothing in them could be entangled."
+        ]
+    ranked = _ranked(values, higher_is_better=True)
+    best = known[ranked[0][1]]
+    told = _winner(ranked, values)
+    against = _against_udr(best, alike)
+    told["note"] = " ".join([*([told["note"]] if told["note"] else []), *against]) or None
+    run_id = max(best.runs, key=lambda one: best.runs[one].udr)
     return BestByUdr(
-        **_winner(_ranked(values, higher_is_better=True), values),
+        **told,
+        active_latents=best.active_latents,
+        runner_up_active_latents=known[ranked[1][1]].active_latents if len(ranked) > 1 else None,
         run_id=run_id,
-        run_udr=found[run_id],
-        udr=found,
-    )
+        run_udr=best.runs[run_id].udr,
+        run_active_latents=best.runs[run_id].active_latents,
+        udr={id: run.udr for one in alike for id, run in one.runs.items()},
+    ), against
+
+
+def _against_udr(best: UdrOfSetting, alike: Sequence[UdrOfSetting]) -> list[str]:
+    """What the latents that models use hold against the best setting by UDR."""
+
+    def told(one: UdrOfSetting) -> str:
+        latents = plain(one.active_latents)
+        name = setting_name(one.setting.items())
+        return f"{name} (UDR {one.median:.3g}, {latents} active latents)"
+
+    found = []
+    collapsed = [one for one in alike if one.active_latents < FEWEST_ACTIVE]
+    if collapsed and (first := max(collapsed, key=lambda one: one.median)).median > best.median:
+        found.append(
+            f"UDR is highest for {told(first)}, which is not recommended: in models that use fewer"
+            f" than {FEWEST_ACTIVE} latents nothing could be entangled."
+        )
+    larger = [one for one in alike if one.active_latents > best.active_latents]
+    if larger:
+        found.append(
+            f"The best setting by UDR, {told(best)}, uses fewer latents than"
+            f" {told(max(larger, key=lambda one: one.median))}: UDR says whether models are alike"
+            " in the latents that they use, and not how many these are, so that a collapse scores"
+            " high."
+        )
+    return found
 
 
 def _winner(

@@ -30,6 +30,25 @@ class UdrModel:
     kl: np.ndarray
     """(samples, latents), in nats; NaN for an encoder that has no posterior."""
 
+    @property
+    def active(self) -> np.ndarray:
+        """Which latents take part: those with a mean KL above 0.01 nats; all that vary without."""
+        kl = self.kl.mean(axis=0)
+        found: np.ndarray = (
+            np.ptp(self.codes, axis=0) > 0 if np.isnan(kl).all() else kl > ACTIVE_NATS
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class RunUdr:
+    """How alike a run's model is to the others of its setting, and by how many latents."""
+
+    value: float
+    active_latents: int
+    """UDR says nothing of how many there are: models that all collapsed onto one and the same
+    latent are as alike as those that keep five factors apart."""
+
 
 def udr(models: Sequence[UdrModel], *, similarity: Similarity = "lasso") -> list[float | None]:
     r"""Unsupervised Disentanglement Ranking: how alike each model is to the others.
@@ -43,7 +62,13 @@ def udr(models: Sequence[UdrModel], *, similarity: Similarity = "lasso") -> list
         + \operatorname{mean}_i \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} \right]
 
     is the likeness of the pair, and a model's value is the median over the other models. In
-    [0, 1] for nearly all codes, higher is better.
+    [0, 1] for nearly all codes, higher is better. How many latents a model uses has no part in it:
+    compare models that use equally many, and read it beside `UdrModel.active`.
+
+    The means are those of disentanglement_lib: over the latents of either model, and then of the
+    two. Duan et al. write one sum over the latents of both, divided by how many these are
+    together; that is the same where both models use equally many, and else gives the one that
+    uses more its share. Both take the median over the others.
 
     Latents are standardised. With `lasso`, R is the size of the coefficients that predict each
     latent of this model from all of the other's (alpha 0.1, so that equal and uncorrelated
@@ -118,10 +143,8 @@ def lasso_coefficients(
 
 def _standardised(model: UdrModel) -> np.ndarray:
     """The active latents with mean 0 and deviation 1 (0 where they are constant)."""
-    codes = model.codes.astype(np.float64)
-    kl = model.kl.mean(axis=0)
-    active = np.ptp(codes, axis=0) > 0 if np.isnan(kl).all() else kl > ACTIVE_NATS
-    centred = codes[:, active] - codes[:, active].mean(axis=0)
+    codes = model.codes[:, model.active].astype(np.float64)
+    centred = codes - codes.mean(axis=0)
     deviation = centred.std(axis=0)
     return _over(centred, deviation)
 

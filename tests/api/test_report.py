@@ -27,6 +27,7 @@ from ml.plot import NothingToDraw, StudyPlot
 from ml.registry import components
 from ml.study import RunResult, Study, study
 from ml.study_summary import summarise
+from ml.udr import RunUdr
 from store.states import ExperimentState
 
 SERVER = "http://heddle.test:8000"
@@ -396,10 +397,15 @@ def test_shares_and_agreement_are_shown_where_there_are_some() -> None:
 
 def test_without_labels_the_setting_of_the_models_most_alike_is_best() -> None:
     udr = {"run_1_0": 0.9, "run_1_1": 0.8, "run_1_2": 0.1, "run_4_0": 0.7, "run_4_1": 0.6}
-    text = parsed(SWEEP, udr=udr).text
+    alike = {id: RunUdr(value, 3 if id.startswith("run_1") else 5) for id, value in udr.items()}
+    text = parsed(SWEEP, udr=alike).text
     # Medians are 0.8 and 0.65.
-    assert "UDR, without labels (higher is better) 0.800 median of 3 runs" in text
-    assert "the most alike to its kin is run_1_0" in text
+    told = "UDR, without labels (higher is better) 0.800 median of 3 runs with 3 active latents"
+    assert told in text and "the most alike to its kin is run_1_0" in text
+    assert "Next is objective.beta 4 at 0.650 with 5 active latents." in text
+    # It stands among the warnings, too.
+    assert text.count("uses fewer latents than objective.beta 4 (UDR 0.65, 5 active latents)") == 2
+    assert "How alike models are over seeds" in text and "objective.beta 4 0.650 5 2" in text
     assert "Without labels: the models' codes were not compared." in parsed(SWEEP).text
 
 

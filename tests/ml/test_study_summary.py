@@ -27,6 +27,7 @@ from ml.study_summary import (
     summarise,
 )
 from ml.study_values import median, pooled_null, setting_name
+from ml.udr import RunUdr
 from tests.ml.studies import SPEC, a_run, a_score, a_sweep, like_beta
 
 BETA = "objective.beta"
@@ -542,7 +543,11 @@ def test_curves_have_no_shares() -> None:
 # Without labels
 
 
-def test_best_by_udr_is_the_setting_of_the_best_median_and_the_run_of_the_highest() -> None:
+def using(udr: Mapping[str, float], latents: int = 5) -> dict[str, RunUdr]:
+    return {id: RunUdr(value, latents) for id, value in udr.items()}
+
+
+def test_best_by_udr_is_the_setting_of_the_best_median_and_its_run_of_the_highest() -> None:
     found = of_settings({1: [0.1, 0.1, 0.1], 4: [0.1, 0.1, 0.1]})
     # beta 4 has the better median, 0.5 to 0.2, and beta 1 the highest run.
     udr = {
@@ -554,12 +559,12 @@ def test_best_by_udr_is_the_setting_of_the_best_median_and_the_run_of_the_highes
         "r-4-2": 0.6,
         "not-of-this-study": 1.0,
     }
-    summary = summarise(found, udr=udr, udr_missing="not told, as there is one")
+    summary = summarise(found, udr=using(udr), udr_missing="not told, as there is one")
     best = summary.best_by_udr
     assert best is not None and summary.udr_missing is None
     assert (best.setting, best.median, best.seeds) == ({BETA: 4}, 0.5, 3)
     assert (best.runner_up, best.runner_up_median) == ({BETA: 1}, 0.2)
-    assert (best.run_id, best.run_udr) == ("r-1-0", 0.9)
+    assert (best.run_id, best.run_udr, best.run_active_latents) == ("r-4-2", 0.6, 5)
     assert best.udr == {run_id: udr[run_id] for run_id in udr if run_id.startswith("r-")}
     assert not best.enough_seeds
     assert best.note is not None and best.note.startswith("It rests on 3 seeds;")
@@ -568,7 +573,7 @@ def test_best_by_udr_is_the_setting_of_the_best_median_and_the_run_of_the_highes
 def test_settings_whose_models_were_not_compared_are_not_best_by_udr() -> None:
     found = of_settings({1: [0.9] * 5, 4: [0.1] * 5})
     udr = {f"r-4-{seed}": 0.1 * seed for seed in range(5)} | {"r-1-0": math.nan}
-    best = summarise(found, udr=udr).best_by_udr
+    best = summarise(found, udr=using(udr)).best_by_udr
     assert best is not None
     assert (best.setting, best.seeds, best.enough_seeds) == ({BETA: 4}, 5, True)
     assert (best.note, best.runner_up, best.runner_up_median) == (None, None, None)
@@ -586,8 +591,66 @@ def test_settings_whose_models_were_not_compared_are_not_best_by_udr() -> None:
 def test_why_there_is_no_udr_is_told(
     udr: dict[str, float] | None, missing: str | None, told: str
 ) -> None:
-    summary = summarise(of_settings({1: [0.5]}), udr=udr, udr_missing=missing)
+    summary = summarise(of_settings({1: [0.5]}), udr=udr and using(udr), udr_missing=missing)
     assert (summary.best_by_udr, summary.udr_missing) == (None, told)
+
+
+def test_a_collapse_onto_one_latent_is_not_the_best_by_udr() -> None:
+    found = of_settings({4: [0.5] * 5, 64: [0.1] * 5})
+    udr = using({f"r-4-{seed}": 0.890 for seed in range(5)}, 5)
+    udr |= using({f"r-64-{seed}": 0.898 for seed in range(5)}, 1)
+    summary = summarise(found, udr=udr)
+    best = summary.best_by_udr
+    assert best is not None
+    assert (best.setting, best.median, best.active_latents) == ({BETA: 4}, 0.890, 5)
+    assert (best.runner_up, best.run_active_latents) == (None, 5)
+    told = (
+        "UDR is highest for objective.beta 64 (UDR 0.898, 1 active latents), which is not"
+        " recommended: in models that use fewer than 2 latents nothing could be entangled."
+    )
+    assert best.note == told and summary.warnings == [told]
+    # All of it is shown, side by side.
+    assert [(one.median, one.active_latents, one.seeds) for one in summary.udr_by_setting] == [
+        (0.890, 5, 5),
+        (0.898, 1, 5),
+    ]
+
+
+def test_fewer_active_latents_than_others_use_are_held_against_the_best_by_udr() -> None:
+    found = of_settings({4: [0.5] * 5, 16: [0.5] * 5, 64: [0.1] * 5})
+    udr = using({f"r-4-{seed}": 0.5 for seed in range(5)}, 6)
+    udr |= using({f"r-16-{seed}": 0.890 for seed in range(5)}, 5)
+    udr |= using({f"r-64-{seed}": 0.898 for seed in range(5)}, 2)
+    summary = summarise(found, udr=udr)
+    best = summary.best_by_udr
+    assert best is not None
+    assert (best.setting, best.active_latents) == ({BETA: 64}, 2)
+    assert (best.runner_up, best.runner_up_active_latents) == ({BETA: 16}, 5)
+    [warning] = summary.warnings
+    assert warning == best.note and warning.startswith(
+        "The best setting by UDR, objective.beta 64 (UDR 0.898, 2 active latents), uses fewer"
+        " latents than objective.beta 16 (UDR 0.89, 5 active latents): UDR says whether"
+    )
+
+
+def test_where_all_collapsed_none_is_best_by_udr() -> None:
+    udr = using({f"r-4-{seed}": 0.9 for seed in range(5)}, 1)
+    summary = summarise(of_settings({4: [0.5] * 5}), udr=udr)
+    assert summary.best_by_udr is None and summary.udr_missing is not None
+    assert "nothing in them could be entangled" in summary.udr_missing
+    assert summary.udr_by_setting[0].active_latents == 1 and summary.warnings == []
+
+
+def test_models_on_several_data_sets_do_not_compare_by_udr() -> None:
+    def of(name: str, seed: int) -> RunResult:
+        spec = {**SPEC, "dataset": {"name": name}, "objective": {"name": "vae"}, "seed": seed}
+        return a_run({"dataset": name, "seed": seed}, {"mig": 0.5}, spec=spec)
+
+    runs = [of(name, seed) for name in ("digits", "dsprites") for seed in range(5)]
+    udr = using({run.run_id: 0.5 for run in runs})
+    summary = summarise(study("", runs), udr=udr)
+    assert summary.best_by_udr is None and len(summary.udr_by_setting) == 2
+    assert summary.udr_missing == "models on several data sets do not compare; sum up those on one."
 
 
 # Whatever comes
@@ -652,7 +715,7 @@ def test_whatever_comes_the_summary_is_a_sound_document(
     found: Study, udr: dict[str, float]
 ) -> None:
     with np.errstate(all="ignore"):
-        summary = summarise(found, udr=udr)
+        summary = summarise(found, udr=using(udr))
     text = summary.model_dump_json()
     json.loads(text, parse_constant=refused)
     # A number that is not finite would have become a null where its type has none.

@@ -121,10 +121,20 @@ def test_codes_that_are_not_finite_are_left_out() -> None:
     assert [values[0], values[2]] == pytest.approx([0.9, 0.9])
 
 
+def test_models_that_collapsed_onto_one_latent_are_as_alike_as_disentangled_ones() -> None:
+    codes = orthonormal(5)
+    assert udr([model(codes)] * 3) == pytest.approx([0.9] * 3)
+    collapsed = model(codes, unused=(1, 2, 3, 4))
+    assert udr([collapsed] * 3) == pytest.approx([0.9] * 3)
+    # What tells them apart.
+    assert [one.active.sum() for one in (model(codes), collapsed)] == [5, 1]
+
+
 def test_without_a_kl_all_latents_that_vary_take_part() -> None:
     codes = np.column_stack([orthonormal(2), np.full(ROWS, 3.0)])
     none = UdrModel(codes, np.full_like(codes, np.nan))
     assert udr([none, none]) == pytest.approx([0.9, 0.9])
+    assert none.active.tolist() == [True, True, False]
 
 
 def published(models: list[UdrModel], similarity: str) -> list[float]:

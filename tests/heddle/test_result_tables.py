@@ -1,0 +1,50 @@
+"""What sweeps came to, as a terminal shows it."""
+
+from __future__ import annotations
+
+from rich.console import Console, RenderableType
+
+from heddle.result_tables import leaderboard_tables, summary_tables
+from ml.leaderboard import leaderboard
+from ml.spec import RunSpec
+from ml.study_summary import summarise
+from ml.udr import RunUdr
+from tests.ml.studies import a_score, a_sweep
+
+
+def shown(given: RenderableType) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(given)
+    return " ".join(capture.get().replace("│", " ").replace("┃", " ").split())
+
+
+def test_active_latents_stand_beside_the_likeness_of_models() -> None:
+    study = a_sweep({"objective.beta": [4, 64], "seed": range(5)}, lambda place: {"mig": 0.5})
+    udr = {
+        run.run_id: RunUdr(0.890, 5) if run.swept["objective.beta"] == 4 else RunUdr(0.898, 1)
+        for run in study.runs
+    }
+    text = shown(summary_tables(summarise(study, udr=udr).model_dump(mode="json")))
+    assert "udr, of 5 active latents objective.beta=4 0.89 5" in text
+    assert "setting median active latents seeds" in text and "objective.beta=64 0.898 1 5" in text
+    assert "! UDR is highest for objective.beta 64 (UDR 0.898, 1 active latents)" in text
+    text = shown(summary_tables(summarise(study, udr_missing="none.").model_dump(mode="json")))
+    assert "active latents" not in text and "No UDR: none." in text
+
+
+def test_a_table_of_the_leaderboard_says_what_its_numbers_are_of() -> None:
+    training = {"likelihood": "gaussian", "pixel_deviation": 0.1}
+    given = {"dataset": "digits", "objective": "vae", "training": training}
+    specs = {"a": RunSpec.parse(given).document()}
+    scores = [
+        ("a", a_score("elbo.reconstruction", -1.5, None)),
+        ("a", a_score("sap", 0.5, train_rows=80)),
+    ]
+    tables = leaderboard(scores, specs, most=9)
+    text = shown(leaderboard_tables([one.model_dump(mode="json") for one in tables]))
+    assert (
+        "reconstruction, elbo@1 (likelihood=gaussian, pixel_deviation=0.1), codes: mean,"
+        " 100 rows, lower is better"
+    ) in text
+    assert "sap, sap@1, codes: mean, 100 rows, 80 of them to train on, higher is better" in text
