@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,7 +15,7 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
 from store.database import Database, db_now, migrate
-from store.tables import Base
+from store.tables import Base, Score
 
 
 def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> None:
@@ -25,7 +27,7 @@ def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> No
 def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
     migrate(database_url)
     with database.read() as session:
-        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0008"]
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0009"]
 
 
 OLD_ROWS = {
@@ -65,6 +67,60 @@ def test_a_database_of_the_first_schema_keeps_its_rows(empty_database_url: str) 
     with pytest.raises(IntegrityError), database.write() as session:
         session.execute(text("UPDATE scores SET evaluation_id = 'another'"))
     database.dispose()
+
+
+def test_scores_that_are_there_already_are_told_what_they_are_numbers_of(
+    empty_database_url: str,
+) -> None:
+    boosted = {
+        "metric": "dci",
+        "name": "completeness",
+        "params": {"predictor": "gradient_boosting"},
+    }
+    lasso = {"metric": "dci", "name": "completeness", "params": {"predictor": "lasso"}}
+    kl = {"metric": "elbo", "name": "kl", "params": {}, "higher_is_better": False, "rows": 5}
+    judged = {"details": {"factors": ["shape"]}}
+    asked = {"evaluation": {"rows": 100, "test_rows": 50}}
+    # Evaluation, document, and what is added to it.
+    cases: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        ("of a run", {**boosted, **judged, "rows": 150}, {"train_rows": 100, "factors": ["shape"]}),
+        # Of a data set with 75 images.
+        ("of a run", {**boosted, "rows": 75}, {"train_rows": 50, "factors": None}),
+        ("of a run", {**lasso, "rows": 150}, {"train_rows": None, "factors": None}),
+        ("of a run", kl, {"train_rows": None, "factors": None, "higher_is_better": None}),
+        ("of a file", {**boosted, "rows": 10}, {"train_rows": 8, "factors": None}),
+        ("of another", {**boosted, "rows": 10}, {"train_rows": 6, "factors": None}),
+    ]
+    specs = {"of a run": asked, "of a file": {"train_rows": None}, "of another": {"train_rows": 6}}
+    migrate(empty_database_url, to="0008")
+    database = Database(empty_database_url)
+    with database.write() as session:
+        columns = "id, train_id, current, state, spec, dataset, objective, seed, steps, created_at"
+        row = "'r', 't', true, 'succeeded', '{}', 'd', 'vae', 1, 2, 0"
+        session.execute(text(f"INSERT INTO runs ({columns}) VALUES ({row})"))
+        columns = "id, run_id, file_sha256, evaluation_key, spec, state, created_at"
+        for id, spec in specs.items():
+            run, file = ("r", None) if id == "of a run" else (None, "sha")
+            session.execute(
+                text(
+                    f"INSERT INTO evaluations ({columns})"
+                    " VALUES (:id, :run, :file, :id, :spec, 'succeeded', 0)"
+                ),
+                {"id": id, "run": run, "file": file, "spec": json.dumps(spec)},
+            )
+        for place, (evaluation, document, _) in enumerate(cases):
+            session.execute(
+                text(
+                    "INSERT INTO scores (id, evaluation_id, position, document)"
+                    " VALUES (:place, :of, :place, :document)"
+                ),
+                {"place": place, "of": evaluation, "document": json.dumps(document)},
+            )
+    migrate(empty_database_url)
+    with database.read() as session:
+        found = session.scalars(select(Score.document).order_by(Score.id)).all()
+    database.dispose()
+    assert found == [{**document, **told} for _, document, told in cases]
 
 
 def test_an_evaluation_is_of_a_run_or_of_a_file_and_never_of_both(database: Database) -> None:
