@@ -9,14 +9,25 @@ from typing import Annotated, NamedTuple, TypeVar
 import numpy as np
 from pydantic import Field
 
+from ml.draws import generator
 from ml.metric import ConstantFactor, Metric, Rows, UnusableRows, Value
 from ml.metrics._mutual_information import (
     Information,
+    bins_between,
     equal_width_bins,
     factor_classes,
     information,
 )
-from ml.uncertainty import Draws, Numbers, permutations, subsample_half_width, subsamples
+from ml.metrics._redrawn_ends import redrawn_ends
+from ml.repeated_rows import blocks, first_rows
+from ml.uncertainty import (
+    Draws,
+    Numbers,
+    half_width,
+    permutations,
+    subsample_half_width,
+    subsamples,
+)
 
 _T = TypeVar("_T")
 
@@ -26,6 +37,7 @@ MOST_COUNTS = 2_000_000_000
 """Counts made and cells summed over all replicates: more of them each time, fewer replicates."""
 MOST_PERFECT = 64
 """Factors of which each is counted against each."""
+REDRAWN_ENDS = 200
 MOST_CONSTANT = 0.05
 """Share of subsamples in which a factor may be constant; they are left out."""
 
@@ -87,8 +99,10 @@ class InformationMetric(Metric):
         return {self.name: self._over(_null(rows, self._binning))}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        several = _subsampled(rows, self._binning)
-        return {self.name: subsample_half_width(self._over(several), rows)}
+        subsampled = subsample_half_width(self._over(_subsampled(rows, self._binning)), rows)
+        # Where tails are heavy the bins move further than subsamples tell, and else less.
+        moved = half_width(self._over(_between_redrawn_ends(rows, self._binning)))
+        return {self.name: max(subsampled, moved)}
 
     @property
     def _binning(self) -> Binning:
@@ -127,6 +141,37 @@ def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
         return varying
 
     return _once(rows, ("information of subsamples", binning), compute)
+
+
+def _between_redrawn_ends(rows: Rows, binning: Binning) -> list[Information]:
+    """The same rows, with all that is cut into bins cut between the ends of other draws."""
+
+    def compute() -> list[Information]:
+        codes, factors = _classes(rows, binning)
+        number = min(REDRAWN_ENDS, _number(codes, factors))
+        bins = binning.factor_bins or binning.bins
+        cut = [
+            column
+            for column, kind in enumerate(rows.factor_kinds)
+            if kind == "continuous" or binning.factor_bins is not None
+        ]
+        # Of rows that stand several times, one.
+        first = first_rows(blocks(rows))
+        draws = generator(rows.seed, "ends")
+        of_codes = redrawn_ends(rows.codes[first], number, draws)
+        of_factors = redrawn_ends(rows.factors[first][:, cut], number, draws) if cut else None
+        found = []
+        for k in range(number):
+            rows.continue_or_stop()
+            codes = bins_between(rows.codes, binning.bins, of_codes[0][k], of_codes[1][k])
+            if of_factors is not None:
+                factors[:, cut] = bins_between(
+                    rows.factors[:, cut], bins, of_factors[0][k], of_factors[1][k]
+                )
+            found.append(information(codes, factors))
+        return [known for known in found if (known.factors > 0).all()]
+
+    return _once(rows, ("information between redrawn ends", binning), compute)
 
 
 def _once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:

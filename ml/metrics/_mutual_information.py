@@ -53,6 +53,19 @@ def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -
     return binned
 
 
+def bins_between(
+    values: np.ndarray, n_bins: int, lowest: np.ndarray, highest: np.ndarray
+) -> np.ndarray:
+    """Bin indices of each column, of equal width between the ends given for it, (columns,).
+
+    What lies beyond falls into the first or the last bin.
+    """
+    widths = highest - lowest
+    places = (values.astype(np.float64) - lowest) / np.where(widths > 0, widths, 1.0)
+    binned: np.ndarray = (places * n_bins).clip(0, n_bins - 1).astype(np.int64)
+    return binned
+
+
 def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
     low, high = data.min(), data.max()
     with np.errstate(over="ignore"):

@@ -178,7 +178,7 @@ def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyP
     names = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]
     assert len(score(codes, factors, names)) == 7
     # And one of codes that are the factors.
-    assert counted == 2 + 40 + 40
+    assert counted == 2 + 40 + 40 + 40
 
 
 def test_many_rows_get_fewer_replicates_and_few_a_thousand() -> None:
