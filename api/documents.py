@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from ml.advice import Advice
+from ml.file_account import FileAccount
 from ml.metric import Score
 from store import queries
 from store.states import AttemptEnd, EvaluationState, ExperimentState, JobKind, RunState
@@ -271,6 +272,9 @@ class EvaluationDocument(Document):
     run: str | None
     """What it judges: this run, or else the file."""
     file: UploadedFile | None
+    understood: FileAccount | None
+    """What was found in the file: rows, codes, factors, what was left aside and assumed; null for a
+    run, and for files that were sent before this was kept."""
     spec: dict[str, Any]
     """Resolved: every default filled in. A run's has the parts evaluation and traversal."""
     progress: Progress
@@ -403,6 +407,9 @@ def evaluation_document(
         run=found.run_id,
         file=found.file
         and UploadedFile(name=found.file.name, sha256=found.file.sha256, bytes=found.file.bytes),
+        understood=FileAccount.model_validate(found.file.understood)
+        if found.file and found.file.understood
+        else None,
         spec=found.spec,
         progress=Progress(stage="done") if done else Progress.model_validate(found.progress or {}),
         scores=score_documents(scores) if done and scores is not None else None,

@@ -21,6 +21,7 @@ from api.errors import BadRequest
 from api.negotiation import media_type
 from ml.arrays_file import UnusableArrays, read_arrays
 from ml.evaluation_spec import FileEvaluation
+from ml.file_account import FileAccount
 from ml.registry import nearest
 from ml.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 
@@ -39,6 +40,8 @@ class Upload:
     """At its beginning, and closed when the request is answered."""
     name: str
     spec: FileEvaluation
+    account: FileAccount
+    """What was understood of it."""
 
 
 async def _upload(request: Request, here: Here) -> AsyncGenerator[Upload]:
@@ -118,14 +121,15 @@ def _checked(form: FormData, here: Context) -> Upload:
     except InvalidSpec as error:
         raise InvalidSpec(_below("spec", error.faults)) from None
     try:
-        arrays = read_arrays(file.file, most_bytes=here.settings.upload_array_bytes)
-        parsed.rows(arrays)
+        most_bytes = here.settings.upload_array_bytes
+        arrays = read_arrays(file.file, most_bytes=most_bytes, **parsed.reading())
+        account = parsed.account(arrays)
     except InvalidSpec as error:
         raise InvalidSpec(_below("spec", error.faults)) from None
     except UnusableArrays as error:
         raise InvalidSpec(_below("file", error.faults)) from None
     file.file.seek(0)
-    return Upload(file.file, _plain_name(file.filename or ""), parsed)
+    return Upload(file.file, _plain_name(file.filename or ""), parsed, account)
 
 
 def _parts(form: FormData) -> tuple[UploadFile, bytes]:

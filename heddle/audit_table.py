@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from heddle.account_lines import account_lines
+
 MARKS = {"same": "=", "different definition": "≠", "wrong": "✗"}
 STYLES = {"same": "green", "different definition": "yellow", "wrong": "bold red"}
 LEGEND = "= the same number   ≠ a different definition   ✗ wrong, or no number"
@@ -25,6 +27,7 @@ def audit_table(document: Mapping[str, Any]) -> RenderableType:
     )
     return Group(
         Text(title, style="bold"),
+        *account_lines(document.get("understood")),
         _table(items),
         Text(LEGEND, style="dim"),
         *_reasons(items),

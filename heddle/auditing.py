@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from heddle.codes_file import Choice, read_codes
-from heddle.scoring import rows_to_score
+from heddle.scoring import rows_to_score, understood_of
 from heddle.scoring_bar import Bar
 from ml.audit import audit, metrics_of
 
@@ -18,8 +18,10 @@ def audit_file(
 ) -> dict[str, Any]:
     """The audit of a file as a document; see `ml.audit.Audit`. Raises `SpecError`."""
     spec = {"metrics": [], "seed": seed, "train_rows": train_rows}
-    rows, _ = rows_to_score(read_codes(path, choice), spec)
+    arrays = read_codes(path, choice)
+    rows, _ = rows_to_score(arrays, spec)
     names = [" ".join(map(str, asked.values())) for asked in metrics_of(rows, quick=quick)]
     with Bar(console, names) as bar:
         found = audit(rows, quick=quick, recorder=bar)
-    return {"file": path.name, **found.model_dump(mode="json")}
+    understood = understood_of(rows, arrays)
+    return {"file": path.name, "understood": understood, **found.model_dump(mode="json")}

@@ -5,13 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
+from heddle.account_lines import account_lines, account_title
 from heddle.client import connect
 from heddle.options import Command, url_option
 from heddle.tables import advice_list, console, file_score_table
+
+if TYPE_CHECKING:
+    from heddle.codes_file import Choice
+
+
+def _one_character(
+    _context: click.Context, _param: click.Parameter, given: str | None
+) -> str | None:
+    if given == "\\t":
+        return "\t"
+    if given is not None and len(given) != 1:
+        raise click.BadParameter(f"got {given!r}, expected one character")
+    return given
 
 
 def _file_options(command: Command) -> Command:
@@ -29,6 +44,40 @@ def _file_options(command: Command) -> Command:
             metavar="NAMES",
             default="",
             help="Columns of factors; by default all that are no codes.",
+        ),
+        click.option(
+            "--factors-file",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Where the factors are, if not in FILE; a row for each row of codes.",
+        ),
+        click.option(
+            "--drop",
+            metavar="NAMES",
+            default="",
+            help="Columns that are neither, as in 'Unnamed: 0'.",
+        ),
+        click.option(
+            "--codes-array",
+            metavar="NAME",
+            help="Which array of an npz, HDF5 or mat has the codes.",
+        ),
+        click.option("--factors-array", metavar="NAME", help="The same of the factors."),
+        click.option(
+            "--header/--no-header",
+            default=None,
+            help="Whether a CSV begins with names; without, they are column_0, column_1, …",
+        ),
+        click.option(
+            "--separator",
+            metavar="CHARACTER",
+            callback=_one_character,
+            help="What stands between the cells of a CSV, as in ';'; by default that is found out.",
+        ),
+        click.option(
+            "--decimal",
+            type=click.Choice([".", ","]),
+            help="What stands before the fractions in a CSV; by default that is found out.",
         ),
         click.option(
             "--factor-kinds",
@@ -63,9 +112,6 @@ def _file_options(command: Command) -> Command:
 @url_option
 def score(
     file: Path,
-    codes: str,
-    factors: str,
-    factor_kinds: str | None,
     train_rows: int | None,
     seed: int,
     metrics: str,
@@ -73,19 +119,21 @@ def score(
     server: bool,
     as_json: bool,
     url: str | None,
+    **choice: Any,
 ) -> None:
     """Score a FILE of codes and factors that you have, here and without a server.
 
-    FILE is an npz with the arrays codes and factors, the codes.npz of a run, or a CSV, TSV or
-    Parquet table with a row a sample. In place of a file, the id of a trained run has the server
-    score it once more. (The scores that a run has are shown by `heddle scores`.)
+    FILE is an npz with the arrays codes and factors, the codes.npz of a run, a CSV, TSV or
+    Parquet table with a row a sample, an HDF5 or mat file, or an npy of codes with its factors in
+    another file. What was understood of it is printed above the scores.
+
+    In place of a file, the id of a trained run has the server score it once more. (`heddle scores`
+    shows the scores that a run has.)
 
     Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
     """
     from heddle import scoring  # The other commands need not wait for torch.
-    from heddle.codes_file import Choice
 
-    choice = Choice(_names(codes), _names(factors), factor_kinds)
     asked = scoring.parse_metrics(metrics)
     spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
     if file.name.startswith("run_") and not file.exists():
@@ -94,14 +142,22 @@ def score(
             found = scoring.score_run(client, file.name, of_run, side_console())
     elif server or url:
         with connect(url) as client:
-            found = scoring.score_there(client, file, spec, choice, side_console())
+            found = scoring.score_there(client, file, spec, _choice(**choice), side_console())
     else:
-        found = scoring.score_here(file, spec, choice, side_console())
+        found = scoring.score_here(file, spec, _choice(**choice), side_console())
     if as_json:
-        document = {"items": found.scores, "next_cursor": None, "advice": found.advice}
+        document: dict[str, Any] = {
+            "items": found.scores,
+            "next_cursor": None,
+            "advice": found.advice,
+        }
+        if found.understood is not None:
+            document["understood"] = found.understood
         click.echo(json.dumps(document))
     else:
-        table = file_score_table(file.name, found.scores, asked)
+        known = found.understood
+        title = file.name if known is None else account_title(file.name, known)
+        table = file_score_table(title, found.scores, asked, below=account_lines(known))
         console().print(table, advice_list(found.advice))
     if any(one["error"] for one in found.scores):
         sys.exit(1)
@@ -116,13 +172,11 @@ def score(
 )
 def audit(
     file: Path,
-    codes: str,
-    factors: str,
-    factor_kinds: str | None,
     train_rows: int | None,
     seed: int,
     quick: bool,
     as_json: bool,
+    **choice: Any,
 ) -> None:
     """Set all scores of a FILE of codes and factors beside what public codebases print.
 
@@ -133,11 +187,10 @@ def audit(
     """
     from heddle import auditing  # The other commands need not wait for torch.
     from heddle.audit_table import audit_table
-    from heddle.codes_file import Choice
 
     document = auditing.audit_file(
         file,
-        Choice(_names(codes), _names(factors), factor_kinds),
+        _choice(**choice),
         side_console(),
         seed=seed,
         train_rows=train_rows,
@@ -151,8 +204,37 @@ def audit(
         sys.exit(1)
 
 
-def _names(given: str) -> list[str]:
-    return [name.strip() for name in given.split(",") if name.strip()]
+def _choice(
+    *,
+    codes: str,
+    factors: str,
+    factor_kinds: str | None,
+    factors_file: Path | None,
+    drop: str,
+    codes_array: str | None,
+    factors_array: str | None,
+    header: bool | None,
+    separator: str | None,
+    decimal: str | None,
+) -> Choice:
+    """What the options of `_file_options` say of a file."""
+    from heddle.codes_file import Choice
+    from heddle.csv_text import Dialect
+
+    return Choice(
+        codes=_names(codes),
+        factors=_names(factors),
+        kinds=factor_kinds,
+        drop=_names(drop),
+        factors_file=factors_file,
+        codes_array=codes_array,
+        factors_array=factors_array,
+        dialect=Dialect(separator=separator, decimal=decimal, header=header),
+    )
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
 def side_console() -> Console:

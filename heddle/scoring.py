@@ -20,6 +20,7 @@ from ml.advice import advise
 from ml.arrays_file import LONGEST_NAME, CodesAndFactors, UnusableArrays
 from ml.evaluate import score_rows
 from ml.evaluation_spec import FileEvaluation
+from ml.file_account import account_of
 from ml.rows import Rows
 from ml.spec_errors import InvalidSpec
 
@@ -57,15 +58,17 @@ def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Row
 
 
 class Judged(NamedTuple):
-    """Scores, and the plain reasons behind odd ones."""
+    """Scores, the plain reasons behind odd ones, and what was understood of a file."""
 
     scores: list[dict[str, Any]]
     advice: list[dict[str, Any]]
+    understood: dict[str, Any] | None = None
 
 
 def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Console) -> Judged:
     """Score a file in this process; a metric that fails gives Scores with `error`."""
-    rows, evaluation = rows_to_score(read_codes(path, choice), spec)
+    arrays = read_codes(path, choice)
+    rows, evaluation = rows_to_score(arrays, spec)
     with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
         scores = score_rows(
             rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
@@ -73,7 +76,14 @@ def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Con
     return Judged(
         [score.model_dump(mode="json") for score in scores],
         [one.model_dump() for one in advise(scores)],
+        understood_of(rows, arrays),
     )
+
+
+def understood_of(rows: Rows, arrays: CodesAndFactors) -> dict[str, Any]:
+    """What was understood of a file, as the service says it of one that it was sent."""
+    account = account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
+    return account.model_dump(mode="json")
 
 
 def score_there(
@@ -81,16 +91,23 @@ def score_there(
 ) -> Judged:
     """Post a file to a server and wait for its scores; other files are sent as an npz.
 
+    What was understood of it comes beside them: as the server says of an npz that is sent as it
+    is, else as it was read here.
+
     Raises:
         HeddleError: the server refused it, or the evaluation failed as a whole.
     """
     with TemporaryDirectory() as folder, console.status(Text(f"{path.name} at {client.url}")):
-        sent = path
+        sent, understood = path, None
         if choice or path.suffix.lower() != ".npz":
             sent = Path(folder) / f"{path.stem}.npz"
-            write_npz(sent, read_codes(path, choice))
+            arrays = read_codes(path, choice)
+            understood = understood_of(rows_to_score(arrays, spec)[0], arrays)
+            write_npz(sent, arrays)
         named = {**spec, "name": path.name[:LONGEST_NAME]}
-        return _waited_for(client.evaluate_file(sent, named))
+        evaluation = client.evaluate_file(sent, named)
+        understood = understood or evaluation.document.get("understood")
+        return _waited_for(evaluation)._replace(understood=understood)
 
 
 def score_run(client: Client, run_id: str, spec: Mapping[str, Any], console: Console) -> Judged:

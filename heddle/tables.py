@@ -160,9 +160,15 @@ def advice_list(advice: Iterable[Mapping[str, str]]) -> RenderableType:
 
 
 def file_score_table(
-    title: str, scores: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]]
+    title: str,
+    scores: Sequence[Mapping[str, Any]],
+    asked: Sequence[Mapping[str, Any]],
+    *,
+    below: Sequence[Text] = (),
 ) -> RenderableType:
     """One row a score of a file, under what defines it: value, interval, null; then the errors.
+
+    `below` the title stands what else was understood of the file.
 
     `asked` are the metrics as they were asked for: only params that somebody chose are shown.
     """
@@ -182,7 +188,10 @@ def file_score_table(
             _add_row(table, [definition if alone else f" {score['name']}", *_numbers(score)])
     errors = {f"{score['metric']}: {score['error']}" for score in scores if score["error"]}
     return Group(
-        Text(title, style="bold"), table, *(Text(error, style="red") for error in sorted(errors))
+        Text(title, style="bold"),
+        *below,
+        table,
+        *(Text(error, style="red") for error in sorted(errors)),
     )
 
 

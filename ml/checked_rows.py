@@ -58,8 +58,9 @@ def rows_of(
     for given in kinds:
         if given not in ("discrete", "continuous"):
             raise UnusableRows(f"factor_kinds are discrete or continuous, got {str(given)!r}")
-    if code_names is not None and len(code_names) != codes.shape[1]:
-        raise UnusableRows(f"{len(code_names)} code_names for {codes.shape[1]} columns of codes")
+    called = tuple(map(str, code_names)) if code_names is not None else None
+    if called is not None and len(called) != codes.shape[1]:
+        raise UnusableRows(f"{len(called)} code_names for {codes.shape[1]} columns of codes")
     train = math.ceil(0.75 * len(codes)) if train_rows is None else train_rows
     if not isinstance(train, int | np.integer) or not 0 < train <= len(codes):
         raise UnusableRows(f"train_rows must be 1 to {len(codes)}, got {train}")
@@ -78,7 +79,6 @@ def rows_of(
         mean, log_variance = codes.astype(np.float64), posterior_logvar.astype(np.float64)
         with np.errstate(over="ignore"):
             kl = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1)
-    called = None if code_names is None else tuple(map(str, code_names))
     return Rows(codes, factors, names, kinds, int(train), int(seed), kl, code_names=called)
 
 

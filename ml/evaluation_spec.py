@@ -9,10 +9,14 @@ from pydantic import Field
 
 from ml.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
 from ml.checked_rows import rows_of
+from ml.file_account import FileAccount, account_of
 from ml.identity import FORMAT, SCORING, digest
 from ml.rows import FactorKind, Rows, UnusableRows
 from ml.spec import MAX_SEED, AnyMetric, Evaluation, Part, RunSpec, Traversal
 from ml.spec_errors import Fault, InvalidSpec, parsed
+
+READING = 2
+"""Goes up when the same arrays are understood otherwise; 2 takes few integral floats as classes."""
 
 FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
@@ -34,7 +38,12 @@ class FileEvaluation(Part):
     factor_names: Annotated[list[FactorName], Field(max_length=MOST_FACTORS)] | None = None
     """One for each column of factors; goes before the names in the file."""
     factor_kinds: Annotated[list[FactorKind], Field(max_length=MOST_FACTORS)] | None = None
-    """One for each column of factors; goes before the kinds in the file."""
+    """One for each column of factors; goes before the kinds in the file. Where nobody says a kind,
+    floating numbers are continuous, but classes where they are integers of few values."""
+    codes_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    """Which array of the file has the codes; null: `codes`, or the one that is called as one is."""
+    factors_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    """Which array of the file has the factors; null: `factors`, or the one called as one is."""
 
     @classmethod
     def parse(cls, data: object) -> Self:
@@ -49,7 +58,24 @@ class FileEvaluation(Part):
         """The identity of the scores of a given file."""
         document = self.model_dump(mode="json", exclude={"name"})
         document["metrics"] = [metric.identity() for metric in self.metrics]
-        return digest({"format": FORMAT, "scoring": SCORING, "file_evaluation": document})
+        return digest(
+            {
+                "format": FORMAT,
+                "reading": READING,
+                "scoring": SCORING,
+                "file_evaluation": document,
+            }
+        )
+
+    def reading(self) -> dict[str, Any]:
+        """How the file is read: options of `ml.arrays_file.read_arrays`."""
+        return self.model_dump(include={"codes_array", "factors_array", "factor_kinds"})
+
+    def account(self, arrays: CodesAndFactors) -> FileAccount:
+        """What is understood of a file. Raises as `rows` does."""
+        return account_of(
+            self.rows(arrays), left_aside=arrays.left_aside, assumed=arrays.assumptions()
+        )
 
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.

@@ -65,7 +65,7 @@ class Rows:
     factors_left_out: tuple[str, ...] = ()
     """Factors that the data set has with a single value, and so no column of here."""
     code_names: tuple[str, ...] | None = None
-    """What the codes are called; None where they are only numbered."""
+    """What their owner calls the codes; None: z0, z1, …"""
     threads: int = 1
     """How many threads a fit may use."""
     continue_or_stop: Callable[[], None] = _go_on

@@ -36,6 +36,8 @@ class NewFile:
     size: int
     #: As its sender calls it.
     name: str
+    #: Rows, codes and factors that were found in it, and what was assumed.
+    understood: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def evaluate_file(
                     "file_sha256": file.sha256,
                     "file_bytes": file.size,
                     "file_name": file.name,
+                    "understood": file.understood,
                 }
                 id = _add(session, of_file, spec, evaluation_key, owner, priority)
                 return Asked(id, reused=False)

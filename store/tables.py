@@ -151,6 +151,8 @@ class Evaluation(Base):
     file_sha256: Mapped[str | None]
     file_bytes: Mapped[int | None] = mapped_column(BigInteger)
     file_name: Mapped[str | None]
+    #: What was understood of the file when it was sent: rows, codes, factors, what was assumed.
+    understood: Mapped[dict[str, Any] | None]
     #: Whether somebody wants it by itself, and not only through an experiment.
     wanted: Mapped[bool] = mapped_column(server_default=false())
     #: Hash of the evaluation's part of the identity.

@@ -62,7 +62,7 @@ def _evaluate_file(here: Stores, claim: Claim, file: File, asked: Mapping[str, A
         spec = FileEvaluation.parse(asked)
         with open_recorded(here.database, here.objects, file.sha256) as content:
             # The service has let it in, so its size is known to be bearable.
-            arrays = read_arrays(content, most_bytes=sys.maxsize)
+            arrays = read_arrays(content, most_bytes=sys.maxsize, **spec.reading())
         scores = score_rows(
             spec.rows(arrays), spec.metrics, uncertainty=spec.uncertainty, recorder=lease
         )

@@ -53,7 +53,7 @@ def create(
     sha256, size = here.objects.put(upload.content)
     asked = evaluate_file(
         here.database,
-        NewFile(sha256, size, upload.name),
+        NewFile(sha256, size, upload.name, upload.account.model_dump(mode="json")),
         spec=upload.spec.document(),
         evaluation_key=upload.spec.key(),
         owner=owner,

@@ -23,6 +23,8 @@ class File:
     bytes: int
     #: As its first sender called it.
     name: str
+    #: None of what was sent before this was kept.
+    understood: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,12 @@ def _file(row: tables.Evaluation) -> File | None:
     if row.file_sha256 is None:
         return None
     assert row.file_bytes is not None and row.file_name is not None
-    return File(sha256=row.file_sha256, bytes=row.file_bytes, name=row.file_name)
+    return File(
+        sha256=row.file_sha256,
+        bytes=row.file_bytes,
+        name=row.file_name,
+        understood=row.understood,
+    )
 
 
 def _evaluation(row: tables.Evaluation, progress: dict[str, Any] | None) -> Evaluation:

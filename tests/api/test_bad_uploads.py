@@ -44,7 +44,7 @@ def test_a_bad_file_is_refused_with_what_is_wrong(shared: Service, name: str) ->
 
 
 def test_an_unknown_array_is_told_with_the_name_that_was_probably_meant(shared: Service) -> None:
-    found = faults(shared.upload(npz(factor=[1.0])))
+    found = faults(shared.upload(npz(factors=None, factor=[1.0])))
     assert found["file.factor"]["nearest"] == "factors"
 
 

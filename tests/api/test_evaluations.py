@@ -13,7 +13,7 @@ from ml.spec import Evaluation
 from store.finish import fail, finish_evaluation
 from store.states import JobKind
 from tests.api.service import Service, problem, scores
-from tests.npz import npz
+from tests.npz import CODES, FACTORS, npz
 
 ERROR = {"type": "ValueError", "message": "no", "advice": "another file"}
 
@@ -45,6 +45,35 @@ def test_a_file_goes_through_its_states_to_scores(service_on_each: Service) -> N
     assert set(done["scores"][0]) == set(Score.model_fields)
     page = service.json(done["links"]["scores"])
     assert page == {"items": done["scores"], "next_cursor": None, "advice": []}
+
+
+def test_an_evaluation_says_what_was_understood_of_its_file(service: Service) -> None:
+    held = {"z": CODES, "mu": CODES, "labels": FACTORS.astype(float), "images": CODES}
+    sent = npz(codes=None, factors=None, **held)
+    refused = problem(service.upload(sent), 422)["errors"]
+    assert [(one["path"], one["got"]) for one in refused] == [("file.codes", "z, mu")]
+    document = service.accepted(service.upload(sent, {"codes_array": "mu"}))
+    understood = document["understood"]
+    assert (understood["rows"], understood["codes"]) == (60, ["z0", "z1", "z2"])
+    assert understood["factors"] == [
+        {"name": "factor_0", "kind": "discrete", "values": 3},
+        {"name": "factor_1", "kind": "discrete", "values": 4},
+    ]
+    assert [one["name"] for one in understood["left_aside"]] == ["z", "images"]
+    assert understood["assumed"] == [
+        "the array 'labels' has the factors",
+        "factor 'factor_0': its floating numbers are integers of 3 values, taken as classes",
+        "factor 'factor_1': its floating numbers are integers of 4 values, taken as classes",
+    ]
+    said = {"codes_array": "mu", "factor_kinds": ["continuous"] * 2, "factor_names": ["a", "b"]}
+    other = service.accepted(service.upload(sent, said))
+    assert other["id"] != document["id"]
+    assert other["understood"]["assumed"] == ["the array 'labels' has the factors"]
+    assert [one["name"] for one in other["understood"]["factors"]] == ["a", "b"]
+    again = service.accepted(service.upload(sent, {"codes_array": "mu"}))
+    assert (again["id"], again["understood"]) == (document["id"], understood)
+    fault = problem(service.upload(sent, {"codes_array": "mus"}), 422)["errors"][0]
+    assert (fault["path"], fault["nearest"]) == ("file.codes_array", "mu")
 
 
 def test_without_a_spec_the_defaults_are_those_of_a_run(service: Service) -> None:

@@ -80,7 +80,7 @@ def evaluate_file(path: str, name: str) -> None:
 
     spec = FileEvaluation.parse(OF_FILE)
     with Path(path).open("rb") as file:
-        rows = spec.rows(read_arrays(file, most_bytes=1 << 30))
+        rows = spec.rows(read_arrays(file, most_bytes=1 << 30, **spec.reading()))
     score_rows(rows, spec.metrics)
     _done(f"{name} evaluated")
 

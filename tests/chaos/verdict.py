@@ -133,7 +133,7 @@ def _wrong_files(database: Database, objects: ObjectFolder) -> int:
             continue
         spec = FileEvaluation.parse(one.spec)
         with objects.open(one.file.sha256) as content:
-            rows = spec.rows(read_arrays(content, most_bytes=sys.maxsize))
+            rows = spec.rows(read_arrays(content, most_bytes=sys.maxsize, **spec.reading()))
         scores = score_rows(rows, spec.metrics, uncertainty=False)
         wrong += {score.name: score.value for score in scores} != _recorded(database, one.id)
     return wrong

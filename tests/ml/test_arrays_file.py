@@ -87,6 +87,73 @@ def test_numbers_of_other_machines_and_orders_are_read_as_they_are(dtype: str) -
     assert found.codes.dtype.isnative and found.codes.dtype.kind == codes.dtype.kind
 
 
+def test_names_of_bytes_are_read_as_text() -> None:
+    names = np.array([b"shape", "größe".encode()])
+    assert read(npz(factor_names=names)).factor_names == ("shape", "größe")
+    latin = np.array([b"shape", "größe".encode("latin-1")])
+    found = read(npz(factor_names=latin, code_names=np.array([b"a", b"b", b"c"])))
+    assert found.factor_names == ("shape", "größe")
+    assert "read as Latin-1" in found.assumed[0]
+    assert found.code_names == ("a", "b", "c")
+
+
+def test_bfloat16_is_read_by_its_bits_and_said() -> None:
+    codes = CODES.view(np.uint32) >> 16
+    found = read(npz(codes=codes.astype(np.uint16).view("V2")))
+    assert found.codes.dtype == np.float32
+    np.testing.assert_array_equal(found.codes.view(np.uint32) >> 16, codes)
+    assert np.abs(found.codes - CODES).max() < 0.02
+    assert found.assumed == ("'codes' has the dtype |V2, read as bfloat16",)
+
+
+@pytest.mark.parametrize("dtype", ["U", "S"])
+def test_factors_of_text_are_classes_or_the_numbers_that_they_are(dtype: str) -> None:
+    colours = np.array(["red", "green", "blue"])[FACTORS[:, 0]]
+    texts = np.stack([colours, FACTORS[:, 1].astype(str)], axis=1).astype(dtype)
+    found = read(npz(factors=texts))
+    # blue, green, red
+    np.testing.assert_array_equal(found.factors[:, 0], 2 - FACTORS[:, 0])
+    np.testing.assert_array_equal(found.factors[:, 1], FACTORS[:, 1])
+    assert found.factor_kinds == ("discrete", "discrete")
+
+
+def test_floating_integers_are_classes_where_they_are_few_and_that_is_said() -> None:
+    whole = np.arange(60.0)
+    factors = np.stack([whole % 15, whole // 2, whole % 3 / 2, np.sqrt(whole)], axis=1)
+    found = read(npz(factors=factors))
+    assert found.factor_kinds == ("discrete", "continuous", "continuous", "continuous")
+    np.testing.assert_array_equal(found.factors, factors)
+    classes, many, fractions = found.assumptions()
+    assert classes == (
+        "factor 'factor_0': its floating numbers are integers of 15 values, taken as classes"
+    )
+    assert many.endswith("integers, but of 30 values: taken as continuous")
+    assert fractions.endswith("its 3 values are no integers: taken as continuous")
+    kinds = ("continuous", "discrete", "discrete", "continuous")
+    for said in (
+        read(npz(factors=factors), factor_kinds=kinds),
+        read(npz(factors=factors, factor_kinds=np.array(kinds))),
+    ):
+        assert said.factor_kinds == kinds and not said.assumptions()
+
+
+def test_a_list_of_labels_is_one_factor() -> None:
+    for labels in (FACTORS[:, 0], FACTORS[None, :, 0]):
+        found = read(npz(factors=labels))
+        np.testing.assert_array_equal(found.factors, FACTORS[:, :1])
+        assert "one factor" in found.assumed[0]
+
+
+def test_the_codes_of_a_run_may_be_its_samples() -> None:
+    names = ("index", "kl", "reconstruction", "train_rows", "log_variance")
+    held = dict.fromkeys(names, np.zeros(60)) | {"mean": CODES, "sample": CODES + 1}
+    found = read(npz(codes=None, **held), codes_array="sample")
+    np.testing.assert_array_equal(found.codes, CODES + 1)
+    # What the posterior is around means is of no use to samples.
+    assert found.posterior_logvar is found.posterior_sample is None
+    assert "mean" in [one.name for one in found.left_aside]
+
+
 NAN = np.where(np.arange(180).reshape(60, 3) == 100, np.nan, CODES)
 INFINITE = np.where(CODES > 2, np.inf, CODES)
 OBJECTS = np.empty((60, 3), dtype=object)
@@ -100,7 +167,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
     "objects": (lambda: npz(codes=OBJECTS), "codes", "dtype object", "numbers"),
     "fields": (lambda: npz(codes=FIELDS), "codes", "dtype void", "numbers"),
     "complex": (lambda: npz(codes=CODES * 1j), "codes", "dtype complex64", "numbers"),
-    "text": (lambda: npz(factors=FACTORS.astype(str)), "factors", "dtype str", "numbers"),
+    "text": (lambda: npz(codes=CODES.astype(str)), "codes", "dtype str", "numbers"),
     "no codes": (lambda: npz(codes=None), "codes", "None", "required"),
     "no factors": (lambda: npz(factors=None), "factors", "None", "required"),
     "rows": (lambda: npz(factors=FACTORS[:-1]), "factors", "59 rows", "60 rows, as in codes"),
@@ -111,6 +178,56 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str, str]] = {
     "three axes": (lambda: npz(factors=FACTORS[None]), "factors", "[1, 60, 2]", "(samples, fac"),
     "many factors": (lambda: npz(factors=np.zeros((60, 257))), "factors", "257", "256"),
     "many latents": (lambda: npz(codes=np.zeros((60, 4097))), "codes", "4097", "4,096"),
+    "transposed": (
+        lambda: npz(codes=CODES.T, factors=FACTORS.T),
+        "",
+        "codes [3, 60] and factors [2, 60]",
+        "transposed; save codes.T and factors.T",
+    ),
+    "transposed codes": (lambda: npz(codes=CODES.T), "", "[3, 60]", "save codes.T in"),
+    "transposed factors": (
+        lambda: npz(factors=FACTORS.T),
+        "",
+        "codes [60, 3] and factors [2, 60]",
+        "save factors.T in",
+    ),
+    "transposed alike": (
+        lambda: npz(codes=CODES.T, factors=np.tile(FACTORS[:, :1], 3).T),
+        "",
+        "codes [3, 60] and factors [3, 60]",
+        "save codes.T and factors.T",
+    ),
+    "objects for labels": (
+        lambda: npz(factors=FACTORS.astype(object)),
+        "factors",
+        "dtype object",
+        "never read: save labels by",
+    ),
+    "merged classes": (
+        lambda: npz(factors=(FACTORS[:, :1] * 2.0 + 2**24).astype(np.float32)),
+        "factors",
+        "'factor_0' has 16777220 among classes in float32",
+        "--factor-kinds",
+    ),
+    "numbers among text": (
+        lambda: npz(factors=np.where(FACTORS[:, :1] > 1, "?", "7")),
+        "factors",
+        "'factor_0' has '?' in row 40",
+        "--factor-kinds",
+    ),
+    "gaps in text": (
+        lambda: npz(factors=np.where(FACTORS[:, :1] > 1, "nan", "red")),
+        "factors",
+        "20 missing values, the first in row 40",
+        "numbers, or text",
+    ),
+    "letters that are none": (
+        lambda: npz(factors=np.array(["a", "\ud800"])[FACTORS % 2]),
+        "factors",
+        "no letters",
+        "printable text",
+    ),
+    "codes twice": (lambda: npz(codes=None, z=CODES, mu=CODES), "codes", "z, mu", "--codes-array"),
     "posterior": (
         lambda: npz(posterior_sample=CODES[:, :2]),
         "posterior_sample",

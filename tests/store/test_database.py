@@ -27,7 +27,7 @@ def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> No
 def test_a_second_migration_changes_nothing(database: Database, database_url: str) -> None:
     migrate(database_url)
     with database.read() as session:
-        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0009"]
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0010"]
 
 
 OLD_ROWS = {

@@ -50,6 +50,16 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def test_a_file_is_read_as_its_evaluation_says(workplace: Workplace) -> None:
+    held = {"z": CODES, "mu": CODES + 1, "y": FACTORS.astype(float)}
+    asked = {"metrics": ["mig"], "codes_array": "z", "uncertainty": False}
+    id = workplace.send(npz(codes=None, factors=None, **held), **asked)
+    assert evaluate_next()
+    [mig] = workplace.scores(id)
+    [expected] = score(CODES, FACTORS, "mig", uncertainty=False)
+    assert mig["value"] == expected.value
+
+
 def test_a_file_is_scored_as_its_arrays_are(workplace: Workplace) -> None:
     id = workplace.send(
         npz(posterior_logvar=-np.ones_like(CODES), factor_names=np.array(["size", "hue"])),

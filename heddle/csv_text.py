@@ -1,0 +1,291 @@
+"""CSV and its kin as columns of text: encoding, separator, header and comments found out."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from heddle.errors import SpecError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_CANDIDATES = "\t;|, "
+"""In this order: a comma may be a decimal one where cells are separated otherwise."""
+_CALLED = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks"}
+_SAMPLED = 20
+"""Lines that a separator is told by."""
+NAMELESS = "Unnamed: {}"
+"""As pandas calls a column without a name."""
+_DECIMAL_COMMA = r"^[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_MAYBE_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
+_BYTE_ORDER = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the caller says of a CSV; None is found out."""
+
+    separator: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+
+
+@dataclass
+class TextTable:
+    """Columns of text, without blanks around a cell, and what was decided on the way."""
+
+    names: list[str]
+    columns: list[Any]
+    nameless: set[str] = field(default_factory=set)
+    """Columns that the file has no name for."""
+    empty: list[str] = field(default_factory=list)
+    """Nameless columns without a single value, as a separator at the end of each line makes."""
+    assumed: list[str] = field(default_factory=list)
+
+
+def read_csv(data: bytes, suffix: str, dialect: Dialect) -> TextTable:
+    """Columns of text, with their decimal commas as points where cells have such.
+
+    Raises:
+        SpecError: what cannot be read for certain, and the option that says how.
+    """
+    assumed: list[str] = []
+    data = _utf8(data, assumed)
+    start, comments, lines = _beginning(data)
+    if not lines:
+        raise SpecError("it is empty: there are no columns and no rows")
+    separator = dialect.separator or _separator(lines, suffix, assumed)
+    names, at = _header(lines, comments, separator, dialect.header, assumed)
+    columns = _columns(data, start + at, len(names), separator, assumed)
+    table = TextTable(list(names), columns, assumed=assumed)
+    _name(table)
+    _with_points(table, dialect.decimal)
+    return table
+
+
+def _utf8(data: bytes, assumed: list[str]) -> bytes:
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8) :]
+    for mark, encoding in _BYTE_ORDER.items():
+        if data.startswith(mark):
+            try:
+                text = data.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise SpecError(
+                    f"it begins as {encoding.upper()} does, but is none ({error.reason} at byte"
+                    f" {error.start}); save it as UTF-8"
+                ) from None
+            assumed.append(f"the file is in {encoding.upper()}")
+            return text.encode()
+    if b"\0" in data:
+        raise SpecError(
+            f"it has a NUL at byte {data.index(0)}, as files of other kinds and UTF-16 without its"
+            " byte order mark have; save it as UTF-8"
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        assumed.append(
+            f"the file is no UTF-8 (byte {error.start:,} is {data[error.start]:#04x}), read as"
+            " Latin-1"
+        )
+        return _latin1(data).encode()
+    return data
+
+
+def _latin1(data: bytes) -> str:
+    # What is called Latin-1 on Windows has letters where Latin-1 has control characters.
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _beginning(data: bytes) -> tuple[int, list[str], list[str]]:
+    """Where the first line that is no comment begins; comments before it; lines from there on."""
+    comments: list[str] = []
+    lines: list[str] = []
+    start = at = 0
+    while at < len(data) and len(lines) < _SAMPLED:
+        end = _line_end(data, at)
+        line = data[at:end].decode().rstrip("\r\n")
+        if not lines and (line.startswith("#") or not line.strip()):
+            start = end
+            if line.startswith("#"):
+                comments.append(line)
+        elif line.strip():
+            lines.append(line)
+        at = end
+    # A header may be the only line, and written as a comment.
+    return start, comments, lines
+
+
+def _line_end(data: bytes, at: int) -> int:
+    ends = [end for mark in (b"\n", b"\r") if (end := data.find(mark, at)) >= 0]
+    end = min(ends, default=len(data) - 1) + 1
+    return end + 1 if data[end - 1 : end + 1] == b"\r\n" else end
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    [cells] = csv.reader([line], delimiter=separator, skipinitialspace=separator != " ")
+    return [cell.strip() for cell in cells]
+
+
+def _separator(lines: Sequence[str], suffix: str, assumed: list[str]) -> str:
+    """The first candidate that cuts all lines into as many cells."""
+    usual = SEPARATORS[suffix]
+    for candidate in _CANDIDATES:
+        try:
+            widths = {len(_cells(line, candidate)) for line in lines}
+        except (csv.Error, ValueError):
+            continue
+        if len(widths) == 1 and widths != {1}:
+            if candidate != usual:
+                assumed.append(f"cells are separated by {_CALLED[candidate]}")
+            return candidate
+    return usual
+
+
+def _header(
+    lines: Sequence[str],
+    comments: list[str],
+    separator: str,
+    said: bool | None,
+    assumed: list[str],
+) -> tuple[list[str], int]:
+    """The columns' names, and how many bytes they take at the beginning."""
+    try:
+        [first] = csv.reader([lines[0]], delimiter=separator, strict=True, skipinitialspace=True)
+        first = [cell.strip() for cell in first]
+    except (csv.Error, ValueError):
+        raise SpecError(
+            "its first line has a quote without its partner; write the names on one line"
+        ) from None
+    if said is False:
+        assumed.append("there is no header: columns are called column_0, column_1, …")
+        return [f"column_{place}" for place in range(len(first))], 0
+    numbers = [_number(cell) for cell in first]
+    looks_like_data = all(number is not None for number in numbers) or any(
+        number is not None and not cell.isdecimal()
+        for number, cell in zip(numbers, first, strict=True)
+    )
+    if said is None and looks_like_data:
+        # As numpy.savetxt writes a header.
+        named = comments and _cells(comments[-1].lstrip("# \t"), separator)
+        if named and len(named) == len(first) and any(_number(name) is None for name in named):
+            return named, 0
+        raise SpecError(
+            f"its first line has numbers ({', '.join(first[:3])}, …) where names of columns were"
+            " expected; say --no-header if it has none (columns are then called column_0,"
+            " column_1, …), or --header if these are the names"
+        )
+    if comments:
+        assumed.append(f"{len(comments)} lines before the header begin with # and are comments")
+    return first, len(lines[0].encode())
+
+
+def _number(cell: str) -> float | None:
+    text = cell.replace(",", ".", 1)
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str]) -> list[Any]:
+    """The cells after the header, column by column."""
+    names = [str(place) for place in range(width)]
+    body = pa.py_buffer(memoryview(data)[at:])
+    if not data[at:].strip():
+        return [pa.array([], pa.string()) for _ in names]
+    comments: list[str] = []
+
+    def skipped(row: Any) -> str:
+        if row.text.startswith("#"):
+            comments.append(row.text)
+            return "skip"
+        return "error"
+
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(body),
+            read_options=pa.csv.ReadOptions(column_names=names),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=separator,
+                newlines_in_values=b'"' in data,
+                invalid_row_handler=skipped,
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowException as error:
+        raise SpecError(f"rows and header do not fit: {error}") from error
+    if comments:
+        assumed.append(f"{len(comments)} lines among the rows begin with # and are comments")
+    return [pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns]
+
+
+def _name(table: TextTable) -> None:
+    """Names without a leading `# `; columns without one are called as pandas calls them."""
+    names = table.names
+    if names:
+        names[0] = names[0].lstrip("# \t")
+    for place, name in enumerate(names):
+        if not name:
+            names[place] = NAMELESS.format(place)
+            table.nameless.add(names[place])
+            if bool(pc.all(pc.equal(table.columns[place], "")).as_py() in (True, None)):
+                table.empty.append(names[place])
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise SpecError(f"it has {count} columns called {name!r}, expected one")
+
+
+def _with_points(table: TextTable, said: str | None) -> None:
+    """Decimal commas as points, where numbers have commas."""
+    if said == ".":
+        return
+    commas: list[int] = []
+    proven = said == ","
+    for place, column in enumerate(table.columns):
+        found = pc.match_substring_regex(column, _DECIMAL_COMMA)
+        if not bool(pc.any(found).as_py()):
+            continue
+        commas.append(place)
+        if not proven:
+            thousands = pc.match_substring_regex(column, _MAYBE_THOUSANDS)
+            proven = bool(pc.any(pc.and_not(found, thousands)).as_py())
+    if not commas:
+        return
+    if not proven:
+        column = table.columns[commas[0]]
+        cell = column.filter(pc.match_substring_regex(column, _DECIMAL_COMMA))[0]
+        raise SpecError(
+            f"column {table.names[commas[0]]!r} has {cell}, which may be a fraction or thousands;"
+            " say --decimal , for fractions, or write thousands without a comma"
+        )
+    for place, column in enumerate(table.columns):
+        if place in commas:
+            points = pc.replace_substring_regex(column, r"^([+-]?[0-9]*),([0-9]*)", r"\1.\2")
+            # A point beside commas stands for thousands, or somebody mixed two ways of writing.
+            pointed = pc.match_substring_regex(column, r"^[+-]?[0-9]*\.[0-9]")
+            if bool(pc.any(pointed).as_py()):
+                cell = column.filter(pointed)[0]
+                raise SpecError(
+                    f"column {table.names[place]!r} has {cell} among numbers with decimal commas"
+                )
+            table.columns[place] = points
+    table.assumed.append("numbers have decimal commas")
