@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,9 @@ def chosen(patterns: Sequence[str], names: Sequence[str], what: str) -> list[str
     """
     known, found = set(names), set()
     for pattern in patterns:
-        matched = {pattern} & known or {name for name in names if fnmatchcase(name, pattern)}
+        matched = {pattern} & known or {
+            name for name in names if fnmatch.fnmatchcase(name, pattern)
+        }
         found |= matched
         if not matched:
             near = difflib.get_close_matches(pattern, names, n=1)
@@ -304,8 +306,13 @@ class _Chosen:
         self.left_aside = {
             name: why for name, why in table.aside.items() if name not in table.columns
         }
-        dropped = set(chosen(self._whole(drop), [*self._names, *self.left_aside], "column"))
-        of_factors = self._named(factors)
+        names = [*self._names, *self.left_aside]
+        patterns = self._whole(drop)
+        if len(sides) < len(ALIASES):
+            # What is dropped may be in the other file.
+            patterns = [pattern for pattern in patterns if fnmatch.filter(names, pattern)]
+        dropped = set(chosen(patterns, names, "column"))
+        of_factors = self._named(factors) if "factors" in sides else []
         self.codes: list[str] = []
         if "codes" in sides:
             self.codes = self._named(codes) or self._by_pattern(set(of_factors) | dropped)

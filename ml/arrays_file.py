@@ -38,12 +38,12 @@ MOST_NAMED = 100
 
 CODES_ARRAYS = (
     *("codes", "z", "mu", "mean", "means", "z_mean", "codes_mean", "latent", "latents"),
-    *("latent_codes", "representation", "representations", "embeddings"),
+    *("latent_codes", "representation", "representations", "embedding", "embeddings"),
 )
 """What an array of codes may be called; the first goes before all others."""
 FACTORS_ARRAYS = (
-    *("factors", "y", "labels", "targets", "classes", "factor_values", "attributes"),
-    *("latents_classes", "generative_factors", "ground_truth"),
+    *("factors", "y", "label", "labels", "target", "targets", "classes", "factor_values"),
+    *("attributes", "latents_classes", "generative_factors", "ground_truth"),
 )
 
 _NUMBERS, _INTEGERS, _TEXT = "fiub", "iu", "US"
@@ -127,6 +127,10 @@ class UnusableArrays(ValueError):
         super().__init__("; ".join(map(str, told)))
 
 
+class _PickledNames(Exception):
+    """Names of dtype object: a score can do without."""
+
+
 Check = Callable[[tuple[int, ...], np.dtype[Any]], None]
 
 
@@ -200,7 +204,7 @@ def npz_arrays(
     except Exception as error:
         # zipfile, zlib and numpy's parser of headers raise a dozen kinds on made-up bytes.
         reason = str(error) or type(error).__name__
-        expected = "a whole npz file, as numpy.savez writes it"
+        expected = "a whole npz file, as numpy.savez writes it; heddle score reads other kinds"
         raise UnusableArrays([Fault("", shown(reason), expected)]) from None
 
 
@@ -255,7 +259,12 @@ def find_arrays(
     if faults:
         raise UnusableArrays(faults)
     for part, name in parts.items():
-        array = held.read(name, partial(_check_header, part, name))
+        try:
+            array = held.read(name, partial(_check_header, part, name))
+        except _PickledNames:
+            why = "objects are pickles, which are never read"
+            found.left_aside.append(LeftAside(name=name, why=why))
+            continue
         found.arrays[part] = _plain(part, name, array, found)
     used = set(parts.values())
     aside = [name for name in names if name not in used]
@@ -338,6 +347,8 @@ def _misspelt(names: Sequence[str], parts: dict[str, str]) -> list[Fault]:
 def _check_header(part: str, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse an array by what it says of itself."""
     kinds = _KINDS.get(part, _NUMBERS)
+    if dtype.kind == "O" and part in ("factor_names", "code_names"):
+        raise _PickledNames
     is_bfloat16 = _is_bfloat16(dtype) and "f" in kinds
     if (dtype.kind not in kinds and not is_bfloat16) or (dtype.kind == "f" and dtype.itemsize > 8):
         got, expected = f"dtype {dtype.name}", _EXPECTED_KIND[kinds]

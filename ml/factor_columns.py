@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,10 @@ def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
         return column_of_numbers(numbers, said)
     if bool(pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py()):
         # Too large for 64 bits: exact in Python's integers.
-        whole = [int(text) for text in texts.to_pylist()]
+        try:
+            whole = [int(text) for text in texts.to_pylist()]
+        except ValueError:
+            raise UnusableColumn("has integers of more than 4,300 digits") from None
         rank = {value: place for place, value in enumerate(sorted(set(whole)))}
         return FactorColumn(np.array([rank[value] for value in whole]), said or "discrete")
     if said != "discrete":
@@ -127,11 +131,13 @@ def numbers_of_text(texts: Any) -> np.ndarray | None:
     """Cells of text as int64 or float64, or None where one is no such number."""
     if bool(pc.any(pc.starts_with(texts, "+")).as_py()):
         texts = pc.replace_substring_regex(texts, r"^\+([0-9.])", r"\1")
-    try:
-        integers: np.ndarray = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        return integers
-    except pa.ArrowInvalid:
-        pass
+    # A cast that fails goes through all cells first.
+    if len(texts) and re.match(_INTEGER, texts[0].as_py()):
+        try:
+            integers: np.ndarray = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return integers
+        except pa.ArrowInvalid:
+            pass
     try:
         numbers: np.ndarray = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:

@@ -403,6 +403,13 @@ def test_factors_may_be_in_another_file_of_any_kind(tmp_path: Path) -> None:
         found = is_read(codes, factors_file=written(tmp_path / name, text))
         assert aside(found) == ["sampled"]
         assert f"each row of {name} belongs to the same row" in "; ".join(found.assumed)
+    wide = written(tmp_path / "wide.csv", csv_text().replace("scale", "size", 1))
+    found = read_codes(wide, Choice(factors=("scale",), factors_file=tmp_path / "classes.csv"))
+    assert found.factor_names == ("scale",) and aside(found) == ["shape", "size", "shape"]
+    with pytest.raises(SpecError, match="No column is called 'form'"):
+        read_codes(wide, Choice(factors=("form",), factors_file=tmp_path / "classes.csv"))
+    dropped = Choice(drop=("z2", "shape"), factors_file=tmp_path / "classes.csv")
+    assert read_codes(wide, dropped).codes.shape == (ROWS, 2)
     one = save_npz(tmp_path / "y.npz", y=FACTORS)
     is_read(codes, names=None, factors_file=one)
     is_read(written(tmp_path / "c.csv", csv_text()), names=None, factors_file=one)

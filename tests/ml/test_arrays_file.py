@@ -97,6 +97,13 @@ def test_names_of_bytes_are_read_as_text() -> None:
     assert found.code_names == ("a", "b", "c")
 
 
+def test_names_that_are_pickles_are_left_aside() -> None:
+    found = read(npz(factor_names=np.array(["a", "b"], dtype=object)))
+    assert found.factor_names is None
+    [aside] = found.left_aside
+    assert aside.name == "factor_names" and "pickles, which are never read" in aside.why
+
+
 def test_bfloat16_is_read_by_its_bits_and_said() -> None:
     codes = CODES.view(np.uint32) >> 16
     found = read(npz(codes=codes.astype(np.uint16).view("V2")))
