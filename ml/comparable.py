@@ -6,7 +6,9 @@ correlates numbers of different things.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from ml.canonical_json import canonical_json
@@ -22,52 +24,68 @@ OF_LIKELIHOOD = ("loss", "reconstruction")
 DATASET = "dataset"
 
 
-def basis(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a score of a run with this resolved spec is a number of.
+class Comparing:
+    """Tells what the numbers of a run with this resolved spec are numbers of."""
 
-    Two scores of one metric and number compare where all of this is equal: params and definition
-    of the metric, which codes, how many rows and how many of them were fitted, the factors
-    judged, the data set, and what else the number depends on, as the reconstruction does on the
-    likelihood. Other draws of as many rows compare, so the evaluation's seed has no part in it.
-    """
-    common = {
-        "codes": score.codes,
-        "definition": score.definition,
-        "factors": score.factors,
-        "rows": score.rows,
-        "train_rows": score.train_rows,
-        **basis_of_data(spec),
-        **depends_on(score, spec),
-    }
-    params = {key: value for key, value in score.params.items() if key != "name"}
-    # A metric may have a param of such a name.
-    apart = {f"params.{key}" if key in common else key: value for key, value in params.items()}
-    return apart | common
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self.data: Basis = _of_data(canonical_json(spec["dataset"]))
+        """Name of the data set, and what of it is not as by default."""
+
+    def score(self, score: Score) -> dict[str, Any]:
+        """What a score is a number of.
+
+        Two scores of one metric and number compare where all of this is equal: params and
+        definition of the metric, which codes, how many rows and how many of them were fitted, the
+        factors judged, the data set, and what else the number depends on, as the reconstruction
+        does on the likelihood. Other draws of as many rows compare, so the evaluation's seed has no
+        part in it.
+        """
+        common = {
+            "codes": score.codes,
+            "definition": score.definition,
+            "factors": score.factors,
+            "rows": score.rows,
+            "train_rows": score.train_rows,
+            **self.data,
+            **depends_on(score, self._spec),
+        }
+        # A metric may have a param of such a name.
+        params = {
+            f"params.{key}" if key in common else key: value
+            for key, value in score.params.items()
+            if key != "name"
+        }
+        return params | common
+
+    def curve(self, tag: str) -> dict[str, Any]:
+        """What a training curve is a number of."""
+        of_likelihood = likelihood_of(self._spec) if tag in OF_LIKELIHOOD else {}
+        return {**self.data, **of_likelihood}
 
 
-def basis_of_curve(tag: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training curve of a run with this resolved spec is a number of."""
-    return basis_of_data(spec) | (likelihood_of(spec) if tag in OF_LIKELIHOOD else {})
-
-
-def basis_of_data(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Name of the data set, and what of it is not as by default."""
-    told = chosen_data(spec["dataset"])
-    return {
-        DATASET: spec["dataset"]["name"],
-        **{f"{DATASET}.{path}": value for path, value in told.items()},
-    }
+@lru_cache(maxsize=1_000)
+def _of_data(dataset: str) -> Basis:
+    document = json.loads(dataset)
+    chosen = chosen_data(document).items()
+    return {DATASET: document["name"], **{f"{DATASET}.{path}": value for path, value in chosen}}
 
 
 def depends_on(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a run's spec a score is a number of besides the data."""
-    number = _number(score)
+    number = _number(score.metric, score.name)
     return {} if number is None or number.depends_on is None else dict(number.depends_on(spec))
 
 
 def alike(told: Basis) -> str:
-    """One text for all numbers that compare."""
-    return canonical_json(told)
+    """One text for all numbers that compare, in whatever order what they are of is told."""
+    # A tenth of what JSON takes; the order of names within a param is all that repr would keep.
+    return repr(
+        [
+            (name, canonical_json(value) if isinstance(value, dict) else value)
+            for name, value in sorted(told.items())
+        ]
+    )
 
 
 def differing(several: Iterable[Basis]) -> list[str]:
@@ -81,8 +99,9 @@ def differing(several: Iterable[Basis]) -> list[str]:
     ]
 
 
-def _number(score: Score) -> Number | None:
+@lru_cache(maxsize=1_000)
+def _number(metric: str, name: str) -> Number | None:
     """The number as its metric declares it; None where it is no longer installed."""
-    metric = cast("type[Metric] | None", components("metric").get(score.metric))
-    declared = metric.numbers if metric else ()
-    return next((number for number in declared if number.name == score.name), None)
+    known = cast("type[Metric] | None", components("metric").get(metric))
+    declared = known.numbers if known else ()
+    return next((number for number in declared if number.name == name), None)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.canonical_json import canonical_json
 from ml.chosen import chosen, deciding
 from ml.chosen_data import chosen_data
-from ml.comparable import alike, basis, depends_on
+from ml.comparable import Comparing, alike, depends_on
 from ml.metric import Score
 from ml.study_values import ENOUGH_SEEDS
 
@@ -78,9 +78,10 @@ def leaderboard(
     are left out.
     """
     values: dict[tuple[str, str, str], dict[str, Score]] = defaultdict(dict)
+    ask = {run_id: Comparing(spec) for run_id, spec in specs.items()}
     for run_id, score in scores:
         if score.value is not None and score.higher_is_better is not None:
-            key = score.metric, score.name, alike(basis(score, specs[run_id]))
+            key = score.metric, score.name, alike(ask[run_id].score(score))
             values[key][run_id] = score
     return [_table(values[key], specs, most) for key in sorted(values)]
 

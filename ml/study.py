@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml.comparable import Basis, alike, basis, basis_of_curve, basis_of_data, differing
+from ml.comparable import Basis, Comparing, alike, differing
 from ml.metric import NullDistribution, Score
 
 SEED = "seed"
@@ -164,23 +164,28 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     differ in stands in brackets: `dci[predictor=lasso].disentanglement`.
     """
     swept = _flat([result.swept for result in results])
-    scores = [[_of_score(score, result.spec) for score in result.scores] for result in results]
+    ask = [Comparing(result.spec) for result in results]
+    scores = [
+        [_told(score.metric, score.name, one.score(score)) for score in result.scores]
+        for one, result in zip(ask, results, strict=True)
+    ]
     curves = [
-        {tag: _of_curve(tag, result.spec) for tag in FINAL if tag in result.final}
-        for result in results
+        {tag: _told(CURVES, tag, one.curve(tag)) for tag in FINAL if tag in result.final}
+        for one, result in zip(ask, results, strict=True)
     ]
     names = _names(
         one for several in (*scores, *(found.values() for found in curves)) for one in several
     )
     columns: dict[str, Column] = {}
     rows = []
-    for result, place, told, ends in zip(results, swept, scores, curves, strict=True):
+    for result, one, place, told, ends in zip(results, ask, swept, scores, curves, strict=True):
         values: dict[str, float | None] = {}
         nulls: dict[str, NullDistribution] = {}
         missing: dict[str, str] = {}
-        for score, one in zip(result.scores, told, strict=True):
-            column = names[one.metric, one.number, one.key]
-            columns.setdefault(column, _column(column, score))
+        for score, of in zip(result.scores, told, strict=True):
+            column = names[of.metric, of.number, of.key]
+            if column not in columns:
+                columns[column] = _column(column, score)
             values[column] = score.value
             if score.null is not None:
                 nulls[column] = score.null
@@ -195,7 +200,7 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 train_id=result.train_id,
                 swept=place,
                 objective=str(result.spec["objective"]["name"]),
-                data=alike(basis_of_data(result.spec)),
+                data=alike(one.data),
                 seed=int(result.spec["seed"]),
                 values=values,
                 nulls=nulls,
@@ -215,14 +220,8 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     return Study(name, tuple(rows), tuple(paths), columns)
 
 
-def _of_score(score: Score, spec: Mapping[str, Any]) -> _Told:
-    told = basis(score, spec)
-    return _Told(score.metric, score.name, told, alike(told))
-
-
-def _of_curve(tag: str, spec: Mapping[str, Any]) -> _Told:
-    told = basis_of_curve(tag, spec)
-    return _Told(CURVES, tag, told, alike(told))
+def _told(metric: str, number: str, told: Basis) -> _Told:
+    return _Told(metric, number, told, alike(told))
 
 
 def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
