@@ -51,17 +51,25 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Of a process of xdist's that was killed, or of a run that was stopped.
-        for line in _end(_started(RUN)):
+        left = [(process, test) for process, test in _started(RUN) if not _helps(process)]
+        for line in _end(left):
             print("Killed what the tests had left behind:", line)
 
 
 def _is_left(process: psutil.Process) -> bool:
     try:
         ancestors = [process, *process.parents()]
-        helps = any(helper in " ".join(process.cmdline()) for helper in _HELPERS)
     except psutil.Error:
         return False
-    return not helps and not _spared.intersection(ancestors)
+    return not _helps(process) and not _spared.intersection(ancestors)
+
+
+def _helps(process: psutil.Process) -> bool:
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return any(helper in command for helper in _HELPERS)
 
 
 def _started(name: str) -> list[tuple[psutil.Process, str]]:

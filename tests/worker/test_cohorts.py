@@ -34,7 +34,6 @@ from tests.worker.workplace import (
 )
 from worker import draining
 from worker.evaluation import evaluate_next
-from worker.sweeping import sweep_now
 from worker.training import train_next
 
 
@@ -76,14 +75,14 @@ def test_a_cohort_of_eight_whose_worker_was_killed_ends_with_the_same_bits(
 ) -> None:
     workplace.configure(cohort_width=8)
     runs = workplace.post_sweep(sweep())
-    with workplace.another_process(lease_seconds=0.5) as process:
+    with workplace.another_process() as process:
         until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
         process.kill()
         process.join()
     assert all(0 < workplace.checkpoint_steps(run_id)[0] < STEPS for run_id in runs)
     assert {workplace.run(run_id).state for run_id in runs} == {RunState.TRAINING}
     for run_id in runs:
-        workplace.sweep_until_queued(run_id)
+        workplace.take_back(run_id=run_id)
 
     # Whatever the worker that takes them up would do with new runs.
     workplace.configure(cohort_width=1)
@@ -194,25 +193,13 @@ def test_one_of_a_cohort_that_was_given_to_another_leaves_no_mark(
     runs = workplace.post_sweep(sweep(betas=1, seeds=2))
     with meanwhile(train_next) as work:
         until(lambda: all(workplace.checkpoint_steps(run_id) for run_id in runs))
-        _let_lease_run_out(workplace, runs[1])
+        workplace.take_back(run_id=runs[1])
         assert work.result(timeout=PATIENCE)
     assert workplace.run(runs[0]).state is RunState.EVALUATING
     assert workplace.run(runs[1]).state is RunState.QUEUED
     assert train_next()
     for run_id in runs:
         assert workplace.trained(run_id).same(alone(workplace.run(run_id), width=2))
-
-
-def _let_lease_run_out(workplace: Workplace, run_id: str) -> None:
-    """As if the job's own beats had not come through for a while."""
-
-    def taken_back() -> bool:
-        with workplace.stores.database.write() as session:
-            session.query(Job).filter_by(run_id=run_id).update({"lease_until": 0.0})
-        sweep_now()
-        return workplace.run(run_id).state is RunState.QUEUED
-
-    until(taken_back)
 
 
 @on_sqlite
@@ -422,7 +409,7 @@ def test_a_process_that_hears_nothing_after_it_lost_a_job_ends(workplace: Workpl
     run_id = workplace.post(sweep(betas=1, seeds=1))
     with workplace.another_process(_stuck) as process:
         until(lambda: workplace.run(run_id).state is RunState.TRAINING)
-        _let_lease_run_out(workplace, run_id)
+        workplace.take_back(run_id=run_id)
         process.join(timeout=PATIENCE)
         assert process.exitcode == 1
 

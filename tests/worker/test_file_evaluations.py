@@ -15,7 +15,6 @@ from tests.npz import CODES, FACTORS, npz
 from tests.worker.workplace import PATIENCE, Workplace, flip_a_bit, meanwhile, on_sqlite, until
 from worker import draining
 from worker.evaluation import evaluate_next
-from worker.sweeping import sweep_now
 
 QUEUED, RUNNING = EvaluationState.QUEUED, EvaluationState.RUNNING
 SUCCEEDED, CANCELLED = EvaluationState.SUCCEEDED, EvaluationState.CANCELLED
@@ -113,18 +112,14 @@ def test_what_one_metric_meets_is_its_own_affair(workplace: Workplace) -> None:
 
 def test_a_file_whose_worker_was_killed_is_scored_by_another(workplace: Workplace) -> None:
     id = workplace.send(npz(), **LONG)
-    with workplace.another_process(evaluate_next, lease_seconds=0.5) as process:
+    with workplace.another_process(evaluate_next) as process:
         until(lambda: (workplace.evaluation(id).progress or {}).get("step"))
         process.kill()
         process.join()
     assert workplace.evaluation(id).state is RUNNING
     assert workplace.scores(id) == []
-
-    def taken_back() -> bool:
-        sweep_now()
-        return workplace.evaluation(id).state is QUEUED
-
-    until(taken_back)
+    workplace.take_back(evaluation_id=id)
+    assert workplace.evaluation(id).state is QUEUED
     assert evaluate_next()
     assert workplace.evaluation(id).state is SUCCEEDED
     assert [one["params"]["bins"] for one in workplace.scores(id)] == [*range(2, 42)]

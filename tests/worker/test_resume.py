@@ -14,7 +14,6 @@ from store.checkpoints import checkpoints
 from store.states import JobState, RunState
 from tests.worker.workplace import PATIENCE, STEPS, Trained, Workplace, on_sqlite, spec, until
 from worker.evaluation import evaluate_next
-from worker.sweeping import sweep_now
 from worker.training import train_next
 
 
@@ -22,14 +21,14 @@ def test_a_run_whose_worker_was_killed_ends_with_the_same_bits(
     workplace: Workplace, undisturbed: Trained
 ) -> None:
     run_id = workplace.post()
-    with workplace.another_process(lease_seconds=0.5) as process:
+    with workplace.another_process() as process:
         until(lambda: workplace.checkpoint_steps(run_id))
         process.kill()
         process.join()
     assert 0 < workplace.checkpoint_steps(run_id)[0] < STEPS
     assert workplace.run(run_id).state is RunState.TRAINING
 
-    workplace.sweep_until_queued(run_id)
+    workplace.take_back(run_id=run_id)
     assert workplace.job(run_id).losses == 1
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
@@ -41,7 +40,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
     workplace: Workplace, undisturbed: Trained
 ) -> None:
     run_id = workplace.post()
-    with workplace.another_process(lease_seconds=0.5) as process:
+    with workplace.another_process() as process:
         until(lambda: len(workplace.checkpoint_steps(run_id)) == 2)
         process.kill()
         process.join()
@@ -49,7 +48,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
     path = workplace.stores.checkpoints.root / newest.path
     os.truncate(path, newest.bytes // 2)
 
-    workplace.sweep_until_queued(run_id)
+    workplace.take_back(run_id=run_id)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
@@ -59,14 +58,14 @@ def test_without_a_whole_checkpoint_a_run_begins_again(
     workplace: Workplace, undisturbed: Trained
 ) -> None:
     run_id = workplace.post()
-    with workplace.another_process(lease_seconds=0.5) as process:
+    with workplace.another_process() as process:
         until(lambda: workplace.checkpoint_steps(run_id))
         process.kill()
         process.join()
     for path in workplace.files():
         path.unlink()
 
-    workplace.sweep_until_queued(run_id)
+    workplace.take_back(run_id=run_id)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
@@ -75,16 +74,11 @@ def test_without_a_whole_checkpoint_a_run_begins_again(
 def test_a_run_that_kills_its_workers_fails_with_that_cause(workplace: Workplace) -> None:
     run_id = workplace.post(spec(checkpoint_minutes=2))
     for losses in (1, 2, 3):
-        with workplace.another_process(lease_seconds=0.2) as process:
+        with workplace.another_process() as process:
             until(lambda: workplace.run(run_id).state is RunState.TRAINING)
             process.kill()
             process.join()
-
-        def lost() -> bool:
-            sweep_now()
-            return workplace.run(run_id).state is not RunState.TRAINING
-
-        until(lost)
+        workplace.take_back(run_id=run_id)
         assert workplace.job(run_id).losses == min(losses, 2)
     assert workplace.run(run_id).state is RunState.FAILED
     error = workplace.run(run_id).error
@@ -97,11 +91,11 @@ def test_a_worker_that_wakes_after_its_lease_leaves_no_mark(
     workplace: Workplace, undisturbed: Trained, no_pictures: None
 ) -> None:
     run_id = workplace.post()
-    with workplace.another_process(lease_seconds=0.5) as process:
+    with workplace.another_process() as process:
         until(lambda: workplace.checkpoint_steps(run_id))
         _stop_between_transactions(workplace, process.pid or 0)
         assert workplace.run(run_id).state is RunState.TRAINING
-        workplace.sweep_until_queued(run_id)
+        workplace.take_back(run_id=run_id)
         assert train_next()
         assert evaluate_next()
         assert workplace.job(run_id).state is JobState.DONE

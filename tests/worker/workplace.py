@@ -27,7 +27,7 @@ from store.curves import Curves, curves
 from store.evaluations import NewFile, evaluate_file
 from store.objects import ObjectFolder
 from store.settings import settings
-from store.states import RunState
+from store.states import JobState, RunState
 from store.submit import submit
 from store.tables import Base, Job
 from tests.ml.recorders import Kept
@@ -192,6 +192,19 @@ class Workplace:
 
         until(queued)
 
+    def take_back(self, **of: str) -> None:
+        """Take the running jobs `of` something from their worker, as if it had long been silent."""
+
+        def taken() -> bool:
+            with self.stores.database.write() as session:
+                jobs = session.query(Job).filter_by(state=JobState.RUNNING, **of)
+                jobs.update({"lease_until": 0.0})
+            sweep_now()
+            with self.stores.database.read() as session:
+                return session.query(Job).filter_by(state=JobState.RUNNING, **of).count() == 0
+
+        until(taken)
+
     @contextmanager
     def another_process(
         self, work: Callable[[], bool] = train_next, **settings: object
@@ -249,7 +262,8 @@ def slow_down(patch: pytest.MonkeyPatch) -> None:
     progress = Lease.progress
 
     def slowly(self: Lease, told: Progress) -> Wish:
-        time.sleep(0.04)
+        # A run has its first checkpoints soon, and then time for a machine that is busy elsewhere.
+        time.sleep(0.02 if told.step < STEPS // 3 else 0.1)
         return progress(self, told)
 
     patch.setattr(Lease, "progress", slowly)
