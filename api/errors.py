@@ -24,6 +24,7 @@ from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
 from store.away import DATABASE_AWAY, why_away
 from store.errors import (
     BadCursor,
+    Contended,
     DamagedObject,
     KeyOfAnother,
     NotFound,
@@ -83,6 +84,7 @@ def install(app: FastAPI) -> None:
         TooManyQueued: _too_many,
         TooBusy: _too_busy,
         TooManyHeld: _too_many_held,
+        Contended: _contended,
         NotAcceptable: _not_acceptable,
         NothingToDraw: _nothing_to_draw,
         HTTPException: _http,
@@ -160,6 +162,12 @@ async def _too_many_held(_: Request, error: TooManyHeld) -> Response:
     # Kept alive for the next request, a thousand of these would be as many open files.
     headers = {"Retry-After": str(HEALING_SECONDS), "Connection": "close"}
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
+
+
+async def _contended(_: Request, error: Contended) -> Response:
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
+    )
 
 
 async def _not_acceptable(_: Request, error: NotAcceptable) -> Response:

@@ -14,6 +14,8 @@ _REASONS = (
     ("readonly", "25006", "can be read, but not written"),
     ("is locked", "55P03", "is locked by another program"),
     ("disk I/O error", "58030", "met an error of its disk"),
+    ("deadlock detected", "40P01", "has requests that wait for each other"),
+    ("could not serialize", "40001", "is changed by another request"),
 )
 
 

@@ -19,6 +19,16 @@ class NotFound(StoreError):
         self.id = id
 
 
+class Contended(StoreError):
+    """Others have written the same, again and again, before this could be."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"Too many ask for {what} at the same moment, and others were faster each time."
+            " Nothing was changed: try again."
+        )
+
+
 _RESTORE = (
     "restore the file from a backup, then resume; codes that were uploaded can be sent again, and a"
     " run can be trained anew by posting it with force"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
@@ -21,9 +20,9 @@ from store.states import (
     JobKind,
 )
 from store.tables import Evaluation, Job, Run
+from store.tries import Outrun, until_written
 from store.want import new_job, stop_evaluations, want, want_of_file
 
-_TRIES = 10
 _FAILED = frozenset({EvaluationState.FAILED})
 
 
@@ -69,34 +68,33 @@ def evaluate_file(
         evaluation_key: hash of what decides the scores of a given file.
         owner: who asks.
         priority: higher goes first.
+
+    Raises:
+        Contended: if others ask for it, or delete it, again and again at this moment.
     """
     same = (Evaluation.file_sha256 == file.sha256, Evaluation.evaluation_key == evaluation_key)
-    for remaining in reversed(range(_TRIES)):
-        try:
-            with database.write() as session:
-                found = session.scalar(select(Evaluation.id).where(*same))
-                if found is not None:
-                    _lock_job(session, found)
-                    if session.scalar(select(Evaluation.id).where(*same)) is None:
-                        continue  # It has been deleted at this moment.
-                    _mark(session, found, wanted=True)
-                    want_of_file(session, found)
-                    return Asked(found, reused=True)
-                of_file = {
-                    "run_id": None,
-                    "file_sha256": file.sha256,
-                    "file_bytes": file.size,
-                    "file_name": file.name,
-                    "understood": file.understood,
-                }
-                id = _add(session, of_file, spec, evaluation_key, owner, priority)
-                return Asked(id, reused=False)
-        except IntegrityError:
-            # Somebody asked for the same at this moment: on the next try it is there.
-            if not remaining:
-                raise
-    # It was deleted at every try.
-    raise NotFound("evaluation of the file", file.name)
+
+    def write(session: Session) -> Asked:
+        found = session.scalar(select(Evaluation.id).where(*same))
+        if found is not None:
+            _lock_job(session, found)
+            if session.scalar(select(Evaluation.id).where(*same)) is None:
+                raise Outrun  # It has been deleted at this moment.
+            _mark(session, found, wanted=True)
+            want_of_file(session, found)
+            return Asked(found, reused=True)
+        of_file = {
+            "run_id": None,
+            "file_sha256": file.sha256,
+            "file_bytes": file.size,
+            "file_name": file.name,
+            "understood": file.understood,
+        }
+        id = _add(session, of_file, spec, evaluation_key, owner, priority)
+        return Asked(id, reused=False)
+
+    # Somebody may ask for the same at this moment.
+    return until_written(database, f"the evaluation of {file.name!r}", write)
 
 
 def evaluate_run(

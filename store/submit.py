@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from store.announce import announcing
@@ -22,10 +21,9 @@ from store.parts import parts
 from store.rows import insert_rows
 from store.states import EvaluationState, JobKind, JobState, RunState
 from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
+from store.tries import Outrun, until_written
 from store.turns import Rules
 from store.want import LOCAL, new_job, want
-
-_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +56,6 @@ NO_LIMITS = Limits()
 def steps_left(run: NewRun, start: KeptState | None) -> int:
     """The steps of a run that are still to be made."""
     return run.steps - (0 if start is None else start.step)
-
-
-class _Outrun(Exception):
-    """Another submission has changed which runs are current since they were looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +112,7 @@ def submit(
         KeyOfAnother: if the owner has sent another request under this key.
         OriginNotKept: if a run is to go on from the end of one whose state is not there.
         StateNotKept: if a new run goes on from none, and some are to `prefer`.
+        Contended: if others submit the same runs again and again at this moment.
     """
     if not runs:
         raise ValueError("An experiment needs at least one run, but got none.")
@@ -136,20 +131,16 @@ def submit(
         "request_sha256": request and request.sha256,
     }
     submission = _Submission(experiment, runs, force, limits, prefer)
-    for remaining in reversed(range(_TRIES)):
-        try:
-            with database.write() as session:
-                made = None if request is None else look_up(session, owner, request)
-                if made is not None:
-                    return Submitted(made, replayed=True)
-                _write(session, submission)
-                return Submitted(str(experiment["id"]), replayed=False)
-        except (IntegrityError, _Outrun):
-            # Somebody submitted the same work, or sent the same request, at this moment: on the
-            # next try it is there.
-            if not remaining:
-                raise
-    raise AssertionError("the last try returns or raises")
+
+    def write(session: Session) -> Submitted:
+        made = None if request is None else look_up(session, owner, request)
+        if made is not None:
+            return Submitted(made, replayed=True)
+        _write(session, submission)
+        return Submitted(str(experiment["id"]), replayed=False)
+
+    # Somebody may submit the same work, or send the same request, at this moment.
+    return until_written(database, "the same runs", write)
 
 
 def submitted_before(database: Database, owner: str, request: KeyedRequest) -> Submitted | None:
@@ -171,9 +162,9 @@ def _write(session: Session, submission: _Submission) -> None:
     with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
         # Looked up before they were locked, so look again.
         if current and current_runs(session, train_ids) != current:
-            raise _Outrun
+            raise Outrun
         if starts and _starts(session, submission, current) != starts:
-            raise _Outrun
+            raise Outrun
         now = session.scalar(select(db_now()))
         if submission.force:
             _retire(session, current.values())
