@@ -29,6 +29,7 @@ from api.report_numbers import (
     udr_rows,
 )
 from ml.environment import library_versions
+from ml.plain_text import plain_text
 from ml.plot import NothingToDraw, StudyPlot, to_file
 from ml.references import Reference, cited, references
 from ml.registry import components
@@ -46,6 +47,7 @@ _pages = Environment(
     loader=PackageLoader("api", "templates"),
     autoescape=select_autoescape(default=True),
     undefined=StrictUndefined,
+    finalize=lambda value: plain_text(value) if isinstance(value, str) else value,
     trim_blocks=True,
     lstrip_blocks=True,
 )

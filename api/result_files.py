@@ -23,7 +23,11 @@ LARGEST_EXACT = 2**53
 
 
 def to_file(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Format) -> bytes:
-    """Rows as a file, every digit kept; a column of values of several types is text."""
+    """Rows as a file, every digit kept; a column of values of several types is text.
+
+    Text stays as it is in a CSV too, also where a spreadsheet would take it for a formula: a mark
+    before it would be part of the value for whatever program reads the file.
+    """
     table = pa.table({name: _column([row[name] for row in rows]) for name in columns})
     file = io.BytesIO()
     if format == "csv":

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from ml.component import Component
 from ml.dataset import Dataset
+from ml.figure_text import letter_by_letter
 from ml.latent_label import latent_label
 from ml.posterior import Posterior
 from ml.study import Study
@@ -142,13 +143,17 @@ def png(figure: Figure) -> bytes:
 
 
 def to_file(figure: Figure, format: Format) -> bytes:
-    """The figure as a file, without the time of drawing; letters stay letters in an SVG."""
+    """The figure as a file, without the time of drawing; letters stay letters in an SVG.
+
+    All its text is drawn letter by letter, and a dollar is a dollar.
+    """
     file = io.BytesIO()
-    if format == "png":
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-    else:
-        with mpl.rc_context({"svg.hashsalt": "heddle", "svg.fonttype": "none"}):
-            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    with letter_by_letter(figure):
+        if format == "png":
+            figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+        else:
+            with mpl.rc_context({"svg.hashsalt": "heddle", "svg.fonttype": "none"}):
+                figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
 

@@ -12,6 +12,7 @@ from ml.encode import EncodedRows
 from ml.metric import Score
 from ml.model import Model
 from ml.networks import parameter_counts
+from ml.plain_text import plain_text
 from ml.references import cited
 from ml.registry import components
 
@@ -246,5 +247,7 @@ def _count(number: int, what: str) -> str:
 
 def _text(text: str) -> str:
     """Text on one line that Markdown shows as it is, in a table too."""
-    escaped = re.sub(r"([\\`*\[\]<>|#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
+    escaped = re.sub(
+        r"([\\`*\[\]<>|#$&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", plain_text(text)
+    )
     return " ".join(escaped.split())

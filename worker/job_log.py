@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import IntegrityError
 
+from ml.plain_text import plain_text
 from store.away import DATABASE_AWAY
 from store.claim import Claim
 from store.database import Database
@@ -23,8 +23,6 @@ MOST_ERRORS = 20
 """So many come after all the same: a flood of warnings must not hide how it ended."""
 MOST_CHARACTERS = 4000
 LOGGERS = ("worker", "ml", "store", "py.warnings")
-# What PostgreSQL does not keep, or a terminal obeys.
-_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class _Held:
@@ -58,7 +56,8 @@ class JobLog(logging.Handler):
         self._held: dict[tuple[str, int], _Held] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", self.format(record).replace("\r\n", "\n"))
+        # Without what PostgreSQL does not keep, or a terminal obeys.
+        message = plain_text(self.format(record).replace("\r\n", "\n"))
         if len(message) > MOST_CHARACTERS:
             # The end of a traceback is what tells most.
             half = MOST_CHARACTERS // 2

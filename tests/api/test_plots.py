@@ -308,7 +308,6 @@ def test_latents_are_named_and_unnamed(shared: Service, path: str) -> None:
         ({"latent_names": {"1": ""}}, "latent_names.1"),
         ({"latent_names": {"1": "x" * 41}}, "latent_names.1"),
         ({"latent_names": {"1": "a\nb"}}, "latent_names.1"),
-        ({"latent_names": {"1": "$\\frac$"}}, "latent_names.1"),
         ({"latent_names": {"1": 7}}, "latent_names.1"),
         ({"latent_names": ["smile"]}, "latent_names"),
         ({"latent_nmes": {}}, "latent_nmes"),
