@@ -38,6 +38,7 @@ from heddle.tables import (
     experiment_table,
     score_table,
 )
+from heddle.terminal import without_orders
 
 #: Answers that ask for another request, so that the exit status says "usage".
 ASKS_FOR_ANOTHER = frozenset({400, 404, 413, 415, 422})
@@ -56,7 +57,7 @@ class _Group(click.Group):
         except HeddleError as error:
             ask_otherwise = isinstance(error, SpecError) or error.status in ASKS_FOR_ANOTHER
             kind = _AskOtherwise if ask_otherwise else click.ClickException
-            raise kind(str(error)) from error
+            raise kind(without_orders(str(error))) from error
 
 
 @click.group(

@@ -14,6 +14,7 @@ from heddle.account_lines import account_lines, account_title
 from heddle.client import connect
 from heddle.options import Command, url_option
 from heddle.tables import advice_list, console, file_score_table
+from heddle.terminal import Terminal
 
 if TYPE_CHECKING:
     from heddle.codes_file import Choice
@@ -239,7 +240,7 @@ def _names(given: str) -> tuple[str, ...]:
 
 def side_console() -> Console:
     """For bars, beside what is printed."""
-    return Console(stderr=True)
+    return Terminal(stderr=True)
 
 
 COMMANDS = (score, audit)

@@ -17,6 +17,7 @@ from heddle.client import Client, connect
 from heddle.options import Command, json_option, url_option
 from heddle.pictures import fetch_plot
 from heddle.tables import console
+from heddle.terminal import say
 from heddle.work import Run
 
 _file_json_option = click.option(
@@ -177,7 +178,7 @@ def name_latents(run_id: str, assignments: tuple[str, ...], as_json: bool, url: 
         return
     names = run.document["latent_names"]
     for latent in sorted(names, key=int):
-        click.echo(f"z{latent} {names[latent]}")
+        say(f"z{latent} {names[latent]}")
     if not names:
         click.echo(f"{run.id} has no named latents.", err=True)
 

@@ -15,6 +15,7 @@ from heddle.client import Client, connect
 from heddle.options import json_option, url_option
 from heddle.queue_tables import found_table, queue_table, share_table, worker_table
 from heddle.tables import console
+from heddle.terminal import say
 from heddle.work import ENDED
 
 FOLLOW_SECONDS = 2.0
@@ -92,7 +93,7 @@ def _print_lines(
         if as_json:
             click.echo(answer.content)
         else:
-            click.echo("".join(map(_line, page["items"])), nl=False)
+            say("".join(map(_line, page["items"])), nl=False)
         if page["items"]:
             params = {"cursor": page["items"][-1]["cursor"]}
         if page["next_cursor"] is None:

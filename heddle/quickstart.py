@@ -21,6 +21,7 @@ from heddle.live import LiveProgress
 from heddle.service import DEFAULT_PORT, how_to_end
 from heddle.serving import serving
 from heddle.tables import advice_list, console, score_table
+from heddle.terminal import without_orders
 from heddle.work import Experiment
 
 
@@ -51,7 +52,7 @@ def main(keep: bool, home: Path, port: int | None) -> None:
                 click.echo(f"Serving on at {url}. {how_to_end()} ends it.")
                 signal.pause()
     except HeddleError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(without_orders(str(error))) from error
     except KeyboardInterrupt:
         # With --keep this is how it ends well.
         sys.exit(0 if keep else 130)

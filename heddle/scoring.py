@@ -15,6 +15,7 @@ from heddle.codes_file import Choice, UnusableFile, read_codes, told, write_npz
 from heddle.errors import SpecError
 from heddle.scoring_bar import Bar
 from heddle.spec import parse_yaml
+from heddle.terminal import Terminal
 from heddle.work import Evaluation
 from ml.advice import advise
 from ml.arrays_file import LONGEST_NAME, CodesAndFactors, UnusableArrays
@@ -122,5 +123,5 @@ def _waited_for(evaluation: Evaluation) -> Judged:
         return Judged(done.scores(), done.advice())
     except KeyboardInterrupt:
         told = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
-        Console(stderr=True).print(Text(told))
+        Terminal(stderr=True).print(Text(told))
         raise

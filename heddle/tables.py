@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from heddle.terminal import Terminal
 from heddle.work import Experiment, Run
 
 #: Where output is no terminal there is no width to keep to, and ids must not be cut.
@@ -21,8 +22,8 @@ PIPE_WIDTH = 200
 
 
 def console() -> Console:
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    screen = Terminal()
+    return screen if screen.is_terminal else Terminal(width=PIPE_WIDTH)
 
 
 def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table:

@@ -1,0 +1,44 @@
+"""What is printed: text of a server or a file, without what a terminal would obey."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+#: C0 without tab and line feed, DEL and C1; what turns the direction of the text around it; halves
+#: of letters, which cannot be written.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def without_orders(text: str) -> str:
+    """The text without letters that are not shown but obeyed; none of them takes any room."""
+    return _OBEYED.sub("", text)
+
+
+class Terminal(Console):
+    """A console whose colours and cursor are ours alone: text is no markup, and no emoji's name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of anything; rich's own orders are no text of a segment."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _OBEYED.search(segment.text):
+                yield segment
+            else:
+                yield Segment(without_orders(segment.text), segment.style)
+
+
+def say(message: Any, *, err: bool = False, nl: bool = True) -> None:
+    """Print a line that holds other people's text."""
+    click.echo(without_orders(str(message)), err=err, nl=nl)
