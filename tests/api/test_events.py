@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,8 @@ from store.events import emit
 from store.settings import Settings
 from tests.api.served import served
 from tests.api.service import SPEC, Service, problem
+from tests.heddle.fake_programs import PATIENCE, until
 from tests.store.lab import Lab
-
-PATIENCE = 120.0
-"""Seconds for what takes a few on a quiet machine."""
 
 
 def read(
@@ -157,28 +156,35 @@ def test_a_run_is_followed_from_its_first_event_to_its_last(service: Service, ru
 
 
 def test_all_events_come_from_now_on(service: Service, running: str) -> None:
-    service.post()
+    before = service.post()
     service.finish()
     with ThreadPoolExecutor(1) as pool:
         news = pool.submit(lambda: next(read(running)))
-        time.sleep(0.5)
-        service.post({**SPEC, "seed": 1})
-        service.take()
-        assert news.result(timeout=PATIENCE)["type"] == "run.training"
+        # Again and again, as nobody knows when it has begun to listen.
+        for seed in itertools.count(1):
+            service.post({**SPEC, "seed": seed})
+            service.take()
+            if wait([news], timeout=0.2).done:
+                break
+    assert news.result()["type"] == "run.training"
+    assert news.result()["experiment"] != before["id"]
 
 
 def test_the_stream_of_a_deleted_experiment_ends(service: Service, running: str) -> None:
     id = service.post()["id"]
+    seen: list[str] = []
     with ThreadPoolExecutor(1) as pool:
-        whole = pool.submit(lambda: [event["type"] for event in read(running, experiment=id)])
-        time.sleep(0.5)
+        whole = pool.submit(
+            lambda: seen.extend(event["type"] for event in read(running, experiment=id))
+        )
         cancel_experiment(service.database, id)
-        time.sleep(1.0)
+        until(lambda: seen)
         delete_experiment(service.database, id)
         # Something must happen for it to be noticed before the next sign of life.
         service.post({**SPEC, "seed": 1})
         service.take()
-        assert whole.result(timeout=PATIENCE) == ["run.cancelled"]
+        whole.result(timeout=PATIENCE)
+    assert seen == ["run.cancelled"]
 
 
 def test_waiting_streams_hold_no_threads(service: Service, running: str) -> None:

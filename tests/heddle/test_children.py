@@ -62,9 +62,9 @@ import sys, time
 from pathlib import Path
 from heddle.children import Children, Command
 children = Children(print)
-script = "sleep 60 & echo $$ $! > pids; wait"
+script = "sleep 600 & echo $$ $! > pids; wait"
 children.add(Command("child", ["sh", "-c", script], Path("child.log")))
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -84,9 +84,9 @@ ALONE = """
 import os, time
 from pathlib import Path
 from heddle.children import Command, start
-child = start(Command("child", ["sleep", "60"], Path("child.log")))
+child = start(Command("child", ["sleep", "600"], Path("child.log")))
 Path("pids").write_text(f"{child.pid}\\n")
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -101,7 +101,7 @@ def test_a_child_dies_with_its_parent_without_the_guard_too(tmp_path: Path) -> N
 
 
 def test_a_child_is_out_of_reach_of_the_terminal(tmp_path: Path) -> None:
-    process = start(shell("child", "exec sleep 60", tmp_path))
+    process = start(shell("child", "exec sleep 600", tmp_path))
     assert os.getsid(process.pid) == process.pid
     end(process, stop_seconds=5.0)
     assert process.returncode == -signal.SIGTERM
@@ -140,7 +140,7 @@ def test_one_that_does_not_listen_is_killed_when_its_time_is_over(
 def test_a_dead_child_is_named_and_started_again(
     children: Children, said: list[str], tmp_path: Path
 ) -> None:
-    children.add(shell("api", "exec sleep 60", tmp_path))
+    children.add(shell("api", "exec sleep 600", tmp_path))
     first = children.process_id("api")
     assert first is not None
     os.kill(first, signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_a_dead_child_is_named_and_started_again(
 
 def test_what_a_dead_child_had_started_does_not_work_on(children: Children, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    children.add(shell("train", f"sleep 60 & echo $$ $! > {pids}; wait", tmp_path))
+    children.add(shell("train", f"sleep 600 & echo $$ $! > {pids}; wait", tmp_path))
     until(lambda: len(numbers(pids)) == 2)
     child, grandchild = numbers(pids)
     os.kill(child, signal.SIGKILL)

@@ -140,7 +140,9 @@ def test_data_of_a_killed_server_is_there_when_it_is_back(
         redis.rpush("train", "hint")
         assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert redis.config_get("port") == {"port": "0"}
-        time.sleep(1.2)  # the file is synced every second
+        # The file is written when the one before is synced; what is written outlives the process.
+        files = (tmp_path / "redis").rglob
+        until(lambda: any(b"hint" in path.read_bytes() for path in files("*.aof")))
     process.kill()
     process.wait()
     with running(broker.command), connection(broker) as redis:

@@ -396,7 +396,7 @@ def _stuck() -> bool:
     """Trains, and hears nothing while it does."""
 
     def sleeps(*_: Any, **__: Any) -> Iterator[Any]:
-        time.sleep(60)
+        time.sleep(600)
         yield
 
     with pytest.MonkeyPatch.context() as patch:

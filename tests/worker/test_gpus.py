@@ -31,7 +31,7 @@ GIB = 1 << 30
 def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Somebody's program; no child of this process."""
     script = tmp_path / "train.py"
-    script.write_text("import time; print(flush=True); time.sleep(60)")
+    script.write_text("import time; print(flush=True); time.sleep(600)")
     with subprocess.Popen(
         [sys.executable, str(script), "--token=secret"], stdout=subprocess.PIPE
     ) as process:
