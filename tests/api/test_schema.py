@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
+from store.settings import Settings
+from tests.api.served import served
 from tests.api.service import serving
 from tests.api.trained_run import trained
 
@@ -27,33 +21,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CASES = 12
 """Of each endpoint, on each database."""
-
-
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
-
-
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The URL of an application that is served on loopback, as its users meet it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def with_ids(document: dict[str, Any], known: dict[str, list[str]]) -> dict[str, Any]:
     """The OpenAPI document, with what is there to be asked for; else every answer were a 404."""
-    document = copy.deepcopy(document)
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
@@ -76,8 +48,7 @@ def test_no_request_makes_an_endpoint_fail_or_answer_otherwise_than_it_is_docume
         run = trained(service)
         [artifact, *_] = service.json(f"/v1/runs/{run}/artifacts")["items"]
         experiment = service.json("/v1/experiments")["items"][0]["id"]
-        app = service.client.app
-        assert isinstance(app, FastAPI)
+        document = service.json("/openapi.json")
         known = {
             "runs": [run],
             "runs.plot": ["traversal", "latent_plane", "codes_map"],
@@ -87,8 +58,8 @@ def test_no_request_makes_an_endpoint_fail_or_answer_otherwise_than_it_is_docume
             "datasets.plot": ["factor_grid"],
             "artifacts": [artifact["sha256"]],
         }
-        with listening(app) as url:
-            for found in from_dict(with_ids(app.openapi(), known)).get_all_operations():
+        with served(Settings(home=tmp_path, database_url=database_url)) as url:
+            for found in from_dict(with_ids(document, known)).get_all_operations():
                 examine(found.ok(), url)
 
 
