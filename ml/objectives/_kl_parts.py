@@ -70,16 +70,22 @@ def gaussian_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> T
 def log_weights(estimator: Estimator, batch: int, population: int) -> Tensor:
     r"""log w_ji, (batch, batch): how posterior i counts in the estimate of q(z_j).
 
-    - `minibatch`: w = 1, the study's own estimate with its constants dropped: the total correlation
-      comes out (D - 1) log B too low, for D latents and a batch of B.
-    - `mws`, minibatch weighted sampling: w = 1 / (N B) with N the population; its total correlation
-      is (D - 1) log N too high where posteriors overlap, since logarithms of B terms of N are
-      taken for those of a mean.
+    - `minibatch`: w = 1, the study's own estimate with its constants dropped: (D - 1) log B below
+      the estimate by means over the batch, for D latents and a batch of B.
+    - `mws`, minibatch weighted sampling: w = 1 / (N B) with N the population: (D - 1) log N above
+      the estimate by means over the batch.
     - `mss`, minibatch stratified sampling: with M = B - 1, row j has 1 / N at its own column,
       (N - M) / (N M) at one other and 1 / M elsewhere; rows sum to 1. Unbiased for q(z), if not for
-      its logarithm. A batch of more samples than there are images is averaged: 1 / B each.
+      its logarithm, in batches drawn without replacement (`sampling: epochs`); the
+      default draws with replacement, and the weights take no account of it. A batch of more
+      samples than there are images is averaged: 1 / B each.
 
-    Gradients of the first two are the same. The other column is the next one; any would do.
+    The estimate by means over the batch is biased itself: each latent meets its own posterior at a
+    weight of 1 / B where the population has 1 / N, the more so the narrower posteriors are. Adding
+    (D - 1) log B to `minibatch` (or taking (D - 1) log N from `mws`) therefore gives no total
+    correlation, but that estimate: 10.2 nats at B = 64 where 0.95 is true
+    (docs/studies/family.md). Gradients of the first two are the same. The other column is the next
+    one; any would do.
     """
     if estimator == "minibatch":
         return torch.zeros(batch, batch)

@@ -26,11 +26,13 @@ class BetaTCVAE(Objective):
     Choosing:
         `beta` alone is usually changed: 6 in the authors' own command for dSprites, 1, 2, 4, 6, 8,
         10 in the study. Too large, and latents switch off as in the beta-VAE. `alpha` below 1 lets
-        codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's
-        (the same gradients, other constants: their total correlations are off by (D - 1) log B and
-        (D - 1) log N). `mss` is unbiased for q(z), not for its logarithm: on small batches of many
-        images a model may train its estimate of the total correlation below zero, as measured in
-        docs/studies/family.md.
+        codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's:
+        the same gradients, and totals that differ by a constant. Neither is a total correlation,
+        nor becomes one when that constant is taken off: each latent meets its own posterior at a
+        weight of 1 / B. Compare their curves among runs of one batch size and number of latents
+        alone. `mss` is unbiased for q(z), not for its logarithm, and that in batches without
+        replacement (`sampling: epochs`; the default draws with it): on small batches of many
+        images a model may train its estimate below zero, as measured in docs/studies/family.md.
 
     Mistakes elsewhere:
         The weight matrix of stratified sampling with 1 / N in its first column in place of its

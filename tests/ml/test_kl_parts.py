@@ -59,6 +59,29 @@ def test_the_studys_estimate_is_off_by_the_logarithm_of_the_batch() -> None:
     assert found == pytest.approx(TRUE - (LATENTS - 1) * math.log(4096), abs=0.05)
 
 
+@pytest.mark.parametrize(("estimator", "constant"), [("minibatch", 32), ("mws", 1 / POPULATION)])
+def test_taking_off_its_constant_makes_no_estimate_of_the_truth(
+    estimator: Estimator, constant: float
+) -> None:
+    # Ten independent latents, whose total correlation is 0, and posteriors of variance 0.05.
+    batch, latents = 32, 10
+    draws = torch.Generator().manual_seed(0)
+    mean, noise = torch.randn(2, 20, batch, latents, generator=draws, dtype=torch.float64)
+    mean *= math.sqrt(0.95)
+    log_variance = torch.full((batch, latents), math.log(0.05), dtype=torch.float64)
+    found = [
+        kl_parts(
+            means + math.sqrt(0.05) * drawn,
+            means,
+            log_variance,
+            population=POPULATION,
+            estimator=estimator,
+        ).total_correlation.item()
+        for means, drawn in zip(mean, noise, strict=True)
+    ]
+    assert np.mean(found) + (latents - 1) * math.log(constant) > 5
+
+
 def test_independent_latents_have_no_total_correlation() -> None:
     assert float(estimated("mss", 4096, correlation=0.0).total_correlation) == pytest.approx(
         0, abs=0.02
