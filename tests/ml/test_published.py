@@ -262,3 +262,19 @@ def test_what_takes_minutes_is_our_score_and_not_computed_twice() -> None:
     )
     (found,) = published(rows, boosted)
     assert (found.codebase, found.value, found.verdict) == ("dlib", 0.125, Verdict.SAME)
+
+
+def test_sap_is_what_liblinear_has_when_it_stops() -> None:
+    draws = np.random.default_rng(0)
+    factors = np.stack([draws.integers(0, size, 2000) for size in (3, 6, 10)], 1)
+    codes = factors / (3, 6, 10) + 0.05 * draws.standard_normal((2000, 3))
+    codes = np.c_[codes, draws.standard_normal((2000, 2))]
+    small, large = (rows_of((scale * codes).astype(np.float32), factors) for scale in (1, 10_000))
+    same = _beside(small, {"name": "sap"})["dlib"]
+    assert same.verdict is Verdict.SAME and same.value is not None
+    # As scikit-learn's LinearSVC(C=0.01, class_weight="balanced") gave them when it was run.
+    assert same.value == pytest.approx(0.20133, abs=1e-5)
+    other = _beside(large, {"name": "sap"})["dlib"]
+    assert _score(large, {"name": "sap"}, "sap").value == pytest.approx(0.398, abs=1e-5)
+    assert other.value == pytest.approx(0.37, abs=5e-3) and other.value != pytest.approx(0.398)
+    assert other.verdict is Verdict.DIFFERENT and "LIBLINEAR" in other.reasons[0].why
