@@ -61,10 +61,11 @@ def score(
     `train_rows` rows (by default ceil(0.75 samples)) fit predictors and the rest test them; metrics
     without a split use all rows.
     Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
-    says otherwise. Histograms are taken in the dtype given. `code_names` are what advice calls the
-    codes, z0, z1, … by default. `posterior_sample` and `factor_sizes` are for metrics that need
-    them; none of those here does. Without `uncertainty` there is no null and no interval, which
-    takes a seventh of the fits where trees are fitted, and fewer elsewhere.
+    says otherwise; files go by another rule, that of `ml.factor_columns`. Histograms are taken in
+    the dtype given. `code_names` are what advice calls the codes, z0, z1, … by default.
+    `posterior_sample` and `factor_sizes` are for metrics that need them; none of those here does.
+    Without `uncertainty` there is no null and no interval, which takes a seventh of the fits where
+    trees are fitted, and fewer elsewhere.
 
     Raises:
         UnusableRows: wrong shapes, NaN or infinities; it names the column.

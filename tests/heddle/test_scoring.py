@@ -333,6 +333,7 @@ class Evaluating:
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         self.end: dict[str, Any] = {"state": "succeeded", "error": None}
+        self.posted: dict[str, Any] = {}
         self.score = {
             **dict.fromkeys(("error", "ci95", "null")),
             **dict.fromkeys(("metric", "name"), "mig"),
@@ -351,7 +352,8 @@ class Evaluating:
         self.requests.append(request)
         if request.method == "POST":
             request.read()
-            return httpx.Response(202, json={"id": "eva_1", "state": "queued", "error": None})
+            queued = {"id": "eva_1", "state": "queued", "error": None}
+            return httpx.Response(202, json=queued | self.posted)
         if request.url.path.endswith("/scores"):
             return httpx.Response(200, json={"items": [self.score], "next_cursor": None})
         return httpx.Response(200, json={"id": "eva_1", **self.end})
@@ -391,6 +393,22 @@ def test_a_server_is_sent_an_npz_of_a_table(
     with np.load(io.BytesIO(content[start : content.rindex(b"\r\n--")])) as sent:
         np.testing.assert_array_equal(sent["factors"][:, 1], columns["x"])
         assert sent["factor_names"].tolist() == ["size", "x"]
+
+
+def test_what_the_server_understood_is_said(evaluating: Evaluating, npz: Path) -> None:
+    factor = {"name": "size", "kind": "discrete", "values": 5}
+    evaluating.posted["understood"] = {
+        "rows": 7,
+        "codes": ["z0"],
+        "factors": [factor],
+        "left_aside": [],
+        "assumed": ["the array 'y' has the factors"],
+    }
+    shown = heddle("score", npz, *QUICK, "--server").stdout
+    assert "codes.npz: 7 rows, 1 codes z0, factors size (5 classes)" in shown
+    assert "assumed: the array 'y' has the factors" in shown
+    chosen = heddle("score", npz, *QUICK, "--server", "--codes", "z1", "--json").stdout
+    assert json.loads(chosen)["understood"]["codes"] == ["z1"]
 
 
 def test_an_evaluation_that_fails_exits_with_1(evaluating: Evaluating, npz: Path) -> None:
