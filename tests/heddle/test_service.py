@@ -63,12 +63,21 @@ def up(
 
 
 @pytest.fixture(scope="module")
-def serving(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A service that several tests look at; the last of them ends it."""
-    serving = Up(programs, tmp_path_factory.mktemp("service") / "home")
-    yield serving
-    serving.process.kill()
-    serving.process.communicate()
+def started() -> Iterator[list[Up]]:
+    """The services that tests have shared; the last of them may still be there."""
+    started: list[Up] = []
+    yield started
+    for serving in started:
+        serving.process.kill()
+        serving.process.communicate()
+
+
+@pytest.fixture
+def serving(started: list[Up], programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Up:
+    """A service that several tests look at; after one that has ended it there is another."""
+    if not started or started[-1].process.poll() is not None:
+        started.append(Up(programs, tmp_path_factory.mktemp("service") / "home"))
+    return started[-1]
 
 
 def test_the_service_is_whole_when_it_is_ready(serving: Up) -> None:
