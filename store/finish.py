@@ -26,6 +26,7 @@ from store.moves import (
 )
 from store.rows import insert_rows
 from store.states import AttemptEnd, EvaluationState, JobState
+from store.storable import storable
 from store.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
 from store.want import queue_evaluations
 
@@ -102,7 +103,7 @@ def finish_evaluation(
                     "run_id": claim.run_id,
                     "evaluation_id": evaluation_id,
                     "position": position,
-                    "document": document,
+                    "document": _kept(document),
                 }
                 for position, document in enumerate(scores)
             ),
@@ -122,6 +123,11 @@ def keep_artifacts(database: Database, claim: Claim, artifacts: Sequence[NewArti
         _add_artifacts(session, claim, artifacts)
 
 
+def _kept(score: dict[str, Any]) -> dict[str, Any]:
+    # Matrices need no look, and take long.
+    return score | {"error": storable(score["error"])} if score.get("error") else score
+
+
 def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
     """End the job with the error `{type, message, advice}` that stopped it.
 
@@ -137,7 +143,7 @@ def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
             run_id=claim.run_id,
             evaluation_id=claim.evaluation_id,
             ending="failed",
-            error=error,
+            error=storable(error),
         )
 
 
@@ -168,7 +174,7 @@ def release(
                 run_id=claim.run_id,
                 evaluation_id=claim.evaluation_id,
                 end=AttemptEnd.LOST if lost else _let_go(session, claim),
-                cause=cause,
+                cause=storable(cause),
             )
 
 

@@ -11,6 +11,7 @@ from store.claim import Claim
 from store.database import Database
 from store.errors import NotFound
 from store.rows import insert_rows
+from store.storable import storable
 from store.tables import Evaluation, LogLine, Run
 
 
@@ -44,7 +45,7 @@ def add_lines(database: Database, claim: Claim, lines: Sequence[Line]) -> None:
             # Its numbers may commit in another order, and whoever reads on would miss a line.
             key = func.hashtextextended(claim.run_id or claim.evaluates, 0)
             session.execute(select(func.pg_advisory_xact_lock(key)))
-        insert_rows(session, LogLine, (asdict(line) | subject for line in lines))
+        insert_rows(session, LogLine, (storable(asdict(line)) | subject for line in lines))
 
 
 def log_of_run(

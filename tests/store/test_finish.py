@@ -7,7 +7,8 @@ import pytest
 from store.checkpoints import checkpoints, record_checkpoint
 from store.errors import NotFound
 from store.finish import NewArtifact, fail, finish_evaluation, finish_training, release
-from store.queries import artifact, artifact_by_sha, artifacts, evaluation, run, scores
+from store.log import Line, add_lines, log_of_run
+from store.queries import artifact, artifact_by_sha, artifacts, attempts, evaluation, run, scores
 from store.states import ExperimentState, RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
 
@@ -62,6 +63,23 @@ def test_a_failure_is_recorded_with_its_cause(lab: Lab) -> None:
     lab.train()
     lab.evaluate()
     assert lab.experiment_state(id) is ExperimentState.FAILED
+
+
+def test_what_a_worker_tells_is_kept_whatever_its_letters_are(lab: Lab) -> None:
+    told, kept = "half \ud800 a letter and \0", "half \ufffd a letter and \ufffd"
+    run_id = lab.run_of(lab.post("a"))
+    taken = lab.take()
+    add_lines(lab.database, taken, [Line(0.0, "ERROR", "w", told)])
+    release(lab.database, taken, lost=True, cause={"type": told, "message": told})
+    lab.train()
+    failed = [{"name": "mig", "value": None, "error": told}]
+    finish_evaluation(lab.database, lab.take(EVALUATE), scores=failed)
+    lab.post("a", evaluation="dci")
+    fail(lab.database, lab.take(EVALUATE), {"type": told, "message": told, "advice": None})
+    assert [line.message for line in log_of_run(lab.database, run_id)] == [kept]
+    assert [one.document["error"] for one in scores(lab.database, run_id)] == [kept]
+    causes = [one.cause for one in attempts(lab.database, [run_id])[run_id]]
+    assert [cause["message"] for cause in causes if cause] == [kept, kept]
 
 
 def test_a_failed_evaluation_fails_the_run(lab: Lab) -> None:
