@@ -54,6 +54,8 @@ class Outcome:
     """None for our own definition. Where the number is ours all the same, they are not told."""
     instead: str | None = None
     """`nan`, or what it raises, where there is no value."""
+    close: float = CLOSE
+    """How near ours its value is the same number."""
 
 
 class Published(BaseModel):
@@ -147,7 +149,8 @@ def published(rows: Rows, score: Score) -> list[Published]:
 
 
 def _judged(one: _Formula, outcome: Outcome, score: Score) -> Published:
-    reasons = [] if _same(outcome.value, score.value) else list(outcome.reasons)
+    same = _same(outcome.value, score.value, outcome.close)
+    reasons = [] if same else list(outcome.reasons)
     verdicts = [reason.verdict for reason in reasons]
     return Published(
         codebase=one.codebase.name,
@@ -164,10 +167,10 @@ def _judged(one: _Formula, outcome: Outcome, score: Score) -> Published:
     )
 
 
-def _same(theirs: float | None, our: float | None) -> bool:
+def _same(theirs: float | None, our: float | None, close: float) -> bool:
     if theirs is None or our is None:
         return theirs is our
-    return math.isclose(theirs, our, rel_tol=CLOSE, abs_tol=CLOSE)
+    return math.isclose(theirs, our, rel_tol=close, abs_tol=close)
 
 
 @cache

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from ml.checked_rows import rows_of
 from ml.metric import Score
 from ml.metrics._mutual_information import Information
 from ml.published._formula import Published, Verdict, _known, published
-from ml.published.disentanglement_lib import modularity_of_training_rows
+from ml.published.disentanglement_lib import (
+    explicitness_of_a_hundred_steps,
+    modularity_of_training_rows,
+)
 from ml.published.jboilard import dcimig_as_mean_of_ratios
 from ml.published.ubisoft import disentanglement_until_a_dead_code, mig_by_code_entropy
 from ml.rows import Rows
@@ -278,3 +285,32 @@ def test_sap_is_what_liblinear_has_when_it_stops() -> None:
     assert _score(large, {"name": "sap"}, "sap").value == pytest.approx(0.398, abs=1e-5)
     assert other.value == pytest.approx(0.37, abs=5e-3) and other.value != pytest.approx(0.398)
     assert other.verdict is Verdict.DIFFERENT and "LIBLINEAR" in other.reasons[0].why
+
+
+def test_explicitness_is_what_a_hundred_steps_have() -> None:
+    draws = np.random.default_rng(1)
+    factors = np.stack([draws.integers(0, size, 400) for size in (3, 6, 20)], 1)
+    mixed = factors / (3, 6, 20) @ draws.standard_normal((3, 100))
+    codes = (mixed + 1e-4 * draws.standard_normal(mixed.shape)).astype(np.float32)
+    few, many = rows_of(codes[:, :3], factors), rows_of(codes, factors)
+    assert explicitness_of_a_hundred_steps(few) == pytest.approx(_areas(few), abs=1e-9)
+    assert explicitness_of_a_hundred_steps(many) == pytest.approx(_areas(many), abs=1e-9)
+    same = _beside(few, {"name": "explicitness"}, "explicitness_train")["dlib"]
+    assert (same.value, same.verdict) == (pytest.approx(_areas(few)[0]), Verdict.SAME)
+    other = _beside(many, {"name": "explicitness"}, "explicitness_test")["dlib"]
+    assert (other.value, other.verdict) == (pytest.approx(_areas(many)[1]), Verdict.DIFFERENT)
+    assert "100 steps" in other.reasons[0].why
+
+
+def _areas(rows: Rows) -> tuple[float, float]:
+    """What it prints, with scikit-learn's own area under a curve."""
+    train, areas = rows.train, []
+    codes = (rows.codes - rows.codes[:train].mean(0)) / rows.codes[:train].std(0)
+    for factor in rows.factors.T:
+        with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+            told = LogisticRegression().fit(codes[:train], factor[:train]).predict_proba(codes)
+        one_hot = factor[:, None] == np.unique(factor)
+        parts = slice(train), slice(train, None)
+        areas.append([roc_auc_score(one_hot[i], told[i]) for i in parts])
+    of_train, of_test = np.mean(areas, axis=0)
+    return float(of_train), float(of_test)
