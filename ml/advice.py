@@ -34,6 +34,11 @@ DEPENDENT = 0.05
 """Share of a factor's entropy that another one tells, above what chance adds."""
 BY_CHANCE = 1e-3
 """Probability below which so many classes without a training row are no chance."""
+SMALL_BULK = 1 / 3
+"""Of a code's range: if 99 % of the rows lie in less, extremes decide its bins."""
+ENOUGH_BINS = 7
+"""For those rows; a third of the bins that there are by default."""
+MOST_LISTED = 5
 LATENT = "kl_per_latent/"
 RECONSTRUCTION = "reconstruction"
 
@@ -42,7 +47,7 @@ class Advice(BaseModel):
     """One reason for odd numbers, and what to do about it."""
 
     about: str
-    """A score's name, a factor's, `rows`, or `training`."""
+    """A score's name, a factor's, `codes`, `rows`, or `training`."""
     reason: str
     """What was seen, with its numbers."""
     suggestion: str
@@ -82,6 +87,7 @@ def advise(
             *_untrained_classes(score),
             *_inside_null(score),
             *_rows_twice(score),
+            *_decided_by_extremes(score, latent_names or {}),
             *_on_perfect_codes(score),
             *_shared_factor(score, kl, latent_names or {}),
             *_without_uncertainty(score),
@@ -282,6 +288,31 @@ def _rows_twice(score: Score) -> Iterator[Advice]:
             suggestion="give each image once: what stands twice raises mutual information; nulls"
             " and intervals keep equal rows together",
         )
+
+
+def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Advice]:
+    """Codes with a few values so far out that hardly any bins are left for all others."""
+    shares, bins = score.details.get("bulk_shares", ()), score.params.get("bins")
+    if bins is None:
+        return
+    few = {
+        latent: share
+        for latent, share in enumerate(shares)
+        if share < SMALL_BULK and share * bins < ENOUGH_BINS
+    }
+    if not few:
+        return
+    told = [f"{share:.1%} of the range of {_called(score, k, names)}" for k, share in few.items()]
+    listed = ", ".join(told[:MOST_LISTED])
+    more = f" and so on, of {len(told)} codes" if len(told) > MOST_LISTED else ""
+    left = math.ceil(max(few.values()) * bins) + 1
+    yield Advice(
+        about="codes",
+        reason=f"a few extremes decide how codes are cut: 99% of the rows lie in {listed}{more},"
+        f" which leaves them no more than {left} of {bins} bins of equal width",
+        suggestion="such scores are then small whatever the codes know of the factors: set more"
+        " bins, or score codes without heavy tails, as their ranks are",
+    )
 
 
 def _as_good_as_factors(score: Score) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ml.draws import generator
 from ml.metric import ConstantFactor, Metric, Rows, UnusableRows, Value
+from ml.metrics._bulk import bulk_shares
 from ml.metrics._mutual_information import (
     Information,
     bins_between,
@@ -87,6 +88,7 @@ class InformationMetric(Metric):
             "factor_entropies": known.factors.tolist(),
             "code_entropies": known.codes.tolist(),
             "mutual_information": known.mutual.tolist(),
+            "bulk_shares": bulk_shares(rows.codes).tolist(),
         }
         return {self.name: Value(value, details)}
 

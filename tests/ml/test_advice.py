@@ -51,6 +51,15 @@ def dependent(share: float) -> np.ndarray:
     return np.c_[one, np.where(draws.random(4000) < share, one, other)]
 
 
+def noisy(
+    noise: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A code for each of two factors of five values, with such noise."""
+    draws = np.random.default_rng(0)
+    factors = draws.integers(0, 5, (4000, 2))
+    return factors + noise(draws, factors.shape), factors
+
+
 def given_twice() -> tuple[np.ndarray, np.ndarray]:
     """Codes of noise and a factor, every row of which stands twice, side by side."""
     draws = np.random.default_rng(0)
@@ -251,6 +260,30 @@ CASES: dict[str, list[Case]] = {
             ["150 of 300 rows repeat another one"],
             lambda: of_file(*(part[::2] for part in given_twice())),
             ["repeat"],
+        ),
+    ],
+    "_decided_by_extremes": [
+        Case(
+            lambda: of_file(*noisy(lambda draws, shape: draws.standard_t(2, shape))),
+            ["few extremes decide", "99% of the rows lie in ", " of the range of z0", "more bins"],
+            lambda: of_file(*noisy(lambda draws, shape: draws.standard_normal(shape))),
+            ["extremes"],
+        ),
+        Case(
+            # One value far out is enough, on few rows too.
+            lambda: of_file(np.vstack([CLEAN[::10], [1e3, 0.0, 0.0]]), np.r_[GRID[::10], GRID[:1]]),
+            ["of the range of z0, which leaves them no more than 2 of 20 bins"],
+            lambda: of_file(CLEAN[::10], GRID[::10]),
+            ["extremes"],
+        ),
+        Case(
+            lambda: of_file(*noisy(lambda draws, shape: draws.standard_t(2, shape)), "jemmig"),
+            ["few extremes decide"],
+            lambda: of_file(
+                *noisy(lambda draws, shape: draws.standard_t(2, shape)),
+                {"name": "jemmig", "bins": 1000},
+            ),
+            ["extremes"],
         ),
     ],
     "_on_perfect_codes": [
