@@ -6,7 +6,6 @@ import difflib
 import fnmatch
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,11 +32,20 @@ from ml.file_account import LeftAside
 from ml.rows import FactorKind
 
 PARQUET = (".parquet", ".pq")
-CODE = re.compile(r"(z|code|latent)[ _-]?\d+", re.IGNORECASE)
-"""What columns of codes are called where nobody says which they are."""
+_STEMS = ("z", "code", "latent", "dim", "z_dim", "latent_dim", *ALIASES["codes"])
+_PLACE = r"([ _.-]?|[\[({])(?P<number>[0-9]{1,9})[\])}]?"
+CODE = re.compile(rf"(?P<stem>{'|'.join(_STEMS)}){_PLACE}", re.IGNORECASE)
+"""What columns of codes are called where nobody says which they are: as an array of codes may be,
+with a number: z0, z_0, z[0], mu0, latent_0."""
+_SPREAD = re.compile(
+    rf"((z|latent)[ _]?)?(log[ _]?)?(var(iance)?|std|sigma)s?{_PLACE}", re.IGNORECASE
+)
+"""What columns are called that have the spread of the posterior."""
 MOST_SHOWN = 12
 _EXACT = 2**53
-_NO_NAME = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__|index")
+_NO_NAME = re.compile(
+    r"Unnamed: \d+(_level_\d+|\.\d+)?|__index_level_\d+__|level_\d+|index|idx", re.IGNORECASE
+)
 """What pandas writes, or reads, where there was no name."""
 _MISSING = pa.array(sorted(MISSING))
 
@@ -88,6 +96,12 @@ class Table:
     lists: dict[str, list[str]] = field(default_factory=dict)
     """Columns that each list column was taken apart to."""
     assumed: list[str] = field(default_factory=list)
+
+    def hold(self, name: str, column: Any) -> None:
+        """One more column. Raises `UnusableTable` if there is one of this name."""
+        if name in self.columns:
+            raise UnusableTable(f"{self.path} has two columns called {name!r}, expected one")
+        self.columns[name] = column
 
     def find(
         self,
@@ -191,14 +205,12 @@ def _parquet(path: Path) -> Table:
     # Texts as places in a list of different ones, as they are in the file.
     with pa.parquet.ParquetFile(path, read_dictionary=texts) as file:
         _check_size(path, _unpacked_bytes(about))
-        _check_twice(path, schema.names)
-        columns = dict(zip(schema.names, file.read().columns, strict=True))
+        columns = file.read().columns
     table = Table(path, {}, rows=about.num_rows, is_text=False)
     for name in _index_columns(schema):
         table.aside[name] = "the index of a pandas frame"
-    for name, column in columns.items():
+    for name, column in zip(schema.names, columns, strict=True):
         _add_column(table, name.strip(), _of_storage(column))
-    _check_twice(path, list(table.columns))
     return table
 
 
@@ -261,7 +273,7 @@ def _add_column(table: Table, name: str, column: Any) -> None:
         if not name:
             name = f"Unnamed: {len(table.columns)}"
             table.nameless.add(name)
-        table.columns[name] = column
+        table.hold(name, column)
         return
     if column.null_count:
         row = column.is_null().index(True).as_py()
@@ -278,15 +290,9 @@ def _add_column(table: Table, name: str, column: Any) -> None:
         raise UnusableTable(f"List column {name!r} has lists of lists, expected lists of numbers")
     parts = [f"{name}_{place}" for place in range(width)]
     for place, part in enumerate(parts):
-        table.columns[part] = values.take(pa.array(np.arange(place, len(values), width)))
+        table.hold(part, values.take(pa.array(np.arange(place, len(values), width))))
     table.lists[name] = parts
     table.assumed.append(f"the lists of {name!r} are the columns {parts[0]!r} to {parts[-1]!r}")
-
-
-def _check_twice(path: Path, names: Sequence[str]) -> None:
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise UnusableTable(f"{path} has {count} columns called {name!r}, expected one")
 
 
 class _Chosen:
@@ -339,26 +345,22 @@ class _Chosen:
         return chosen(self._whole(patterns), self._names, "column")
 
     def _by_pattern(self, taken: set[str]) -> list[str]:
-        """Columns that are called as codes are, each number once."""
-        families: dict[str, list[str]] = {}
-        for name in self._names:
-            if CODE.fullmatch(name) and name not in taken:
-                families.setdefault(name.rstrip("0123456789"), []).append(name)
-        if not families and (of_list := self._list_of("codes", taken)):
+        """Columns that are called as codes are, of one kind: each number once."""
+        called = {name: match for name in self._names if (match := CODE.fullmatch(name))}
+        found = [name for name in called if name not in taken]
+        if not found and (of_list := self._list_of("codes", taken)):
             return of_list
-        numbers = Counter(
-            int(name[len(family) :]) for family, names in families.items() for name in names
-        )
-        if max(numbers.values(), default=1) > 1:
-            told = " and ".join(f"{names[0]!r} (of {len(names)})" for names in families.values())
+        ways: dict[str, list[str]] = {}
+        for name in found:
+            ways.setdefault(name[: called[name].start("number")], []).append(name)
+        numbers = [int(called[name]["number"]) for name in found]
+        stems = {called[name]["stem"].lower() for name in found}
+        if len(stems) > 1 or len(set(numbers)) < len(numbers):
+            told = " and ".join(f"{names[0]!r} (of {len(names)})" for names in ways.values())
             raise UnusableTable(
                 f"{self._table.path} has codes of more than one kind, {told}; say by --codes which"
-                f" are meant, as in --codes '{next(iter(families))}*'"
+                f" are meant, as in --codes '{next(iter(ways))}*'"
             )
-        called = {name for names in families.values() for name in names}
-        found = [name for name in self._names if name in called]
-        if len(families) > 1:
-            self.assumed.append(f"columns called in {len(families)} ways are codes together")
         return found
 
     def _list_of(self, side: Side, taken: set[str]) -> list[str]:
@@ -395,6 +397,11 @@ class _Chosen:
                     f"Column {name!r} of {table.path} has no name of its own, as the index of a"
                     f" frame; leave it out by --drop {name!r}, or name the factors by --factors"
                     " (pandas writes no index with index=False)"
+                )
+            if _SPREAD.fullmatch(name):
+                raise UnusableTable(
+                    f"Column {name!r} of {table.path} is called as the spread of a code, not as a"
+                    " factor; leave such columns out by --drop, or name the factors by --factors"
                 )
         return rest
 
@@ -485,16 +492,22 @@ def _factor(table: Table, name: str, said: FactorKind | None, *, is_named: bool)
             f"Column {name!r} of factors is different in every row, as an index is; say by"
             " --factors which columns are factors"
         )
-    if not is_named and found.kind == "continuous" and _counts_rows(found.values):
+    if said is None and not is_named and _counts_rows(found.values):
         raise UnusableTable(
-            f"Column {name!r} of factors counts the rows, as an index does; say by --factors which"
-            " columns are factors"
+            f"Column {name!r} of factors counts the rows, as an index does; leave it out by"
+            f" --drop {name!r}, or say by --factors which columns are factors"
         )
     return found
 
 
 def _counts_rows(values: np.ndarray) -> bool:
-    return bool((np.diff(values) == 1).all())
+    """Whether it counts up by one, from the first value again where another shard begins.
+
+    Columns of a grid begin again, too, but more often than they have values.
+    """
+    again = np.flatnonzero(np.diff(values) != 1) + 1
+    runs = len(again) + 1
+    return bool((values[again] == values[0]).all()) and runs**2 < len(values)
 
 
 def _column(table: Table, name: str, column: Any, said: FactorKind | None) -> FactorColumn:

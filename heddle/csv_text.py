@@ -241,11 +241,15 @@ def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str
 def _name(table: TextTable) -> None:
     """Names without a leading `# `; columns without one are called as pandas calls them."""
     names = table.names
-    if names:
-        names[0] = names[0].lstrip("# \t")
+    names[:] = [name.lstrip("# \t") for name in names]
+    known = set(names)
     for place, name in enumerate(names):
         if not name:
-            names[place] = NAMELESS.format(place)
+            called = names[place] = NAMELESS.format(place)
+            again = 0
+            while names[place] in known:
+                again += 1
+                names[place] = f"{called}.{again}"
             table.nameless.add(names[place])
             if bool(pc.all(pc.equal(table.columns[place], "")).as_py() in (True, None)):
                 table.empty.append(names[place])

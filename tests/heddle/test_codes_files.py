@@ -190,6 +190,31 @@ REFUSED: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
         "'loss', 'mu' are not called as codes are .* --factors shape,scale",
         {"drop": ("loss", "mu")},
     ),
+    "an index that begins again, of another name": (
+        frame().assign(id=[*range(70), *range(50)]).to_csv(index=False),
+        "'id' of factors counts the rows, as an index does; leave it out by --drop 'id'",
+        {"drop": ("id",)},
+    ),
+    "an index that was read twice": (
+        frame().assign(**{"Unnamed: 0.1": SHAPE, "level_1": SCALE}).to_csv(index=False),
+        "'Unnamed: 0.1' .*has no name of its own",
+        {"drop": ("Unnamed*", "level_*")},
+    ),
+    "an index beside the same one read again": (
+        frame().assign(**{"Unnamed: 0": SHAPE}).to_csv(),
+        "'Unnamed: 0.1' .*has no name of its own",
+        {"drop": ("Unnamed*",)},
+    ),
+    "codes of two kinds, no number twice": (
+        csv_text(header="z0,z1,mean_2,shape,scale"),
+        r"more than one kind, 'z0' \(of 2\) and 'mean_2' \(of 1\)",
+        {"codes": ("z*", "mean_2")},
+    ),
+    "the spread of codes": (
+        frame().assign(**{f"logvar{k}": CODES[:, k] for k in range(3)}).to_csv(index=False),
+        "'logvar0' .*is called as the spread of a code",
+        {"drop": ("logvar*",)},
+    ),
     "codes twice": (
         frame().assign(**{f"code_{k}": CODES[:, k] + 1 for k in range(3)}).to_csv(index=False),
         r"more than one kind, 'z0' \(of 3\) and 'code_0' \(of 3\); say by --codes",
@@ -302,6 +327,27 @@ def test_quoted_cells_may_hold_separators_and_lines(tmp_path: Path) -> None:
     assert found.factors[:3, 0].tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize(
+    "called",
+    ["z_{}", "z[{}]", "z {}", "Z.{}", "mu{}", "mean_{}", "latent0{}", "dim_{}", "codes.{}"],
+)
+def test_codes_are_known_by_the_names_that_people_give(called: str, tmp_path: Path) -> None:
+    names = [called.format(k) for k in range(3)]
+    header = ",".join([*names, "shape", "z_position"])
+    found = is_read(
+        written(tmp_path / "codes.csv", csv_text(header=header)), names=("shape", "z_position")
+    )
+    assert found.code_names == tuple(names)
+    assert not found.assumptions()
+
+
+def test_the_last_factor_of_a_grid_is_no_index(tmp_path: Path) -> None:
+    grid = frame().assign(place=np.arange(ROWS) % 10, far=np.arange(ROWS) // 30)
+    path = written(tmp_path / "codes.csv", grid.to_csv(index=False))
+    found = read_codes(path, Choice())
+    assert found.factor_names == ("shape", "scale", "place", "far")
+
+
 def test_columns_called_as_codes_but_not_chosen_are_no_factors(tmp_path: Path) -> None:
     path = written(tmp_path / "codes.csv", csv_text())
     found = read_codes(path, Choice(codes=("z2", "z0")))
@@ -346,6 +392,16 @@ def test_lists_of_one_length_are_codes(name: str, fixed: bool, tmp_path: Path) -
     ragged = pa.table({name: [[1.0], [1.0, 2.0]], "shape": [0, 1]})
     pyarrow.parquet.write_table(ragged, path)
     with pytest.raises(SpecError, match=f"'{name}' has lists of 1, 2 numbers"):
+        read_codes(path, Choice())
+
+
+@pytest.mark.parametrize("names", [("z0", "z0"), ("z0", " z0"), ("z", "z_0"), ("", "Unnamed: 0")])
+def test_two_columns_of_one_name_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "codes.parquet"
+    first = pa.array(CODES.tolist()) if names[0] == "z" else pa.array(CODES[:, 0])
+    columns = [first, pa.array(CODES[:, 1]), pa.array(SHAPE)]
+    pyarrow.parquet.write_table(pa.table(columns, [*names, "shape"]), path)
+    with pytest.raises(SpecError, match=f"two columns called '{names[1].strip()}'"):
         read_codes(path, Choice())
 
 

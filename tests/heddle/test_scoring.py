@@ -209,7 +209,7 @@ def test_kinds_of_factors_are_by_type_unless_said(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     columns = {
         "code_0": draws.random(60),
-        "latent1": draws.random(60),
+        "code1": draws.random(60),
         "shape": [("square", "ellipse", "heart")[k % 3] for k in range(60)],
         "shown": [k % 2 == 0 for k in range(60)],
         "scale": [0.5 + 0.1 * (k % 6) for k in range(60)],
@@ -233,12 +233,12 @@ def test_kinds_of_factors_are_by_type_unless_said(tmp_path: Path) -> None:
 
 def test_columns_are_chosen_by_names_and_patterns(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
-    named = {f"mu.{k}": draws.random(40) for k in range(3)}
+    named = {f"enc.{k}": draws.random(40) for k in range(3)}
     columns = named | {"id": np.arange(40), "size": np.arange(40) % 4, "z9": np.arange(40) % 5}
     path = table_of(columns, tmp_path / "codes.parquet")
-    found = read_table(path, codes=["mu.*"], factors=["z9", "size"])
+    found = read_table(path, codes=["enc.*"], factors=["z9", "size"])
     assert found["factor_names"].tolist() == ["size", "z9"]
-    np.testing.assert_array_equal(found["codes"][:, 1], columns["mu.1"])
+    np.testing.assert_array_equal(found["codes"][:, 1], columns["enc.1"])
     # What is chosen for factors is no code, whatever it is called.
     with pytest.raises(UnusableTable, match="no columns called z0, code_0 or latent_0"):
         read_table(path, factors=["z9"])
