@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from heddle.errors import SpecError
+from ml.factor_columns import numbers_of_text
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _CANDIDATES = "\t;|, "
@@ -207,20 +210,22 @@ def _number(cell: str) -> float | None:
 def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str]) -> list[Any]:
     """The cells after the header, column by column."""
     names = [str(place) for place in range(width)]
-    body = pa.py_buffer(memoryview(data)[at:])
+    body = memoryview(data)[at:]
     if not data[at:].strip():
         return [pa.array([], pa.string()) for _ in names]
-    comments: list[str] = []
+    if separator != " " and re.search(re.escape(separator).encode() + b' +"', data):
+        body = memoryview(_without_blanks_before_quotes(data[at:].decode(), separator))
+    comments = 0
 
     def skipped(row: Any) -> str:
-        if row.text.startswith("#"):
-            comments.append(row.text)
-            return "skip"
-        return "error"
+        nonlocal comments
+        text = row.text.strip()
+        comments += text.startswith("#")
+        return "error" if text and not text.startswith("#") else "skip"
 
     try:
         table = pa.csv.read_csv(
-            pa.BufferReader(body),
+            pa.BufferReader(pa.py_buffer(body)),
             read_options=pa.csv.ReadOptions(column_names=names),
             parse_options=pa.csv.ParseOptions(
                 delimiter=separator,
@@ -233,9 +238,30 @@ def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str
         )
     except pa.ArrowException as error:
         raise SpecError(f"rows and header do not fit: {error}") from error
+    columns = [pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns]
+    # A line of as many cells may be a comment, too; but colours begin so as well.
+    marked = pc.starts_with(columns[0], "#")
+    others = pc.invert(marked)
+    rest = columns[0].filter(others)
+    if 0 < len(rest) < len(marked) and numbers_of_text(rest) is not None:
+        comments += len(marked) - len(rest)
+        columns = [column.filter(others) for column in columns]
     if comments:
-        assumed.append(f"{len(comments)} lines among the rows begin with # and are comments")
-    return [pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns]
+        assumed.append(f"{comments} lines among the rows begin with # and are comments")
+    return columns
+
+
+def _without_blanks_before_quotes(text: str, separator: str) -> bytes:
+    """The same rows; Arrow takes a quote for one only where a cell begins."""
+    rows = csv.reader(
+        io.StringIO(text, ""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    buffer = io.StringIO(newline="")
+    try:
+        csv.writer(buffer, delimiter=separator, lineterminator="\n").writerows(rows)
+    except csv.Error as error:
+        raise SpecError(f"line {rows.line_num} below the header cannot be read: {error}") from error
+    return buffer.getvalue().encode()
 
 
 def _name(table: TextTable) -> None:

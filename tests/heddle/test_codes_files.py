@@ -87,6 +87,15 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "a header as a comment": (csv_text(header="# " + ",".join(NAMES)), ""),
     "comments before": ("# by hand\n#\n" + csv_text(), "2 lines before the header begin with #"),
     "comments among rows": (csv_text() + "# the end\n", "1 lines among the rows begin with #"),
+    "comments of as many cells": (
+        csv_text().replace("\n", "\n#m,m,m,class,class\n", 1) + "#1,2,3,4,5\n",
+        "2 lines among the rows begin with #",
+    ),
+    "lines of blanks": (csv_text() + "   \n\t\n", ""),
+    "quotes behind blanks": (
+        '"' + csv_text('", "', '", "'.join(NAMES)).replace("\n", '"\n"')[:-1],
+        "",
+    ),
     "savetxt": ("# 2024\n# " + csv_text(), ""),
     "CRLF": (csv_text().replace("\n", "\r\n"), ""),
     "CR": (csv_text().replace("\n", "\r"), ""),
@@ -346,6 +355,13 @@ def test_the_last_factor_of_a_grid_is_no_index(tmp_path: Path) -> None:
     path = written(tmp_path / "codes.csv", grid.to_csv(index=False))
     found = read_codes(path, Choice())
     assert found.factor_names == ("shape", "scale", "place", "far")
+
+
+def test_colours_of_a_first_column_are_no_comments(tmp_path: Path) -> None:
+    colours = frame().assign(colour=[f"#{k % 3}f0000" for k in range(ROWS)])
+    colours = colours[["colour", *NAMES[:3]]]
+    found = read_codes(written(tmp_path / "codes.csv", colours.to_csv(index=False)), Choice())
+    assert found.factors[:4, 0].tolist() == [0, 1, 2, 0]
 
 
 def test_columns_called_as_codes_but_not_chosen_are_no_factors(tmp_path: Path) -> None:
