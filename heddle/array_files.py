@@ -146,9 +146,12 @@ def _data_set(item: Any, check: Check, name: str, *, turned: bool) -> Any:
 def _matlab(path: Path) -> Iterator[HeldArrays]:
     """Variables of MATLAB's format; 7.3 is HDF5."""
     from scipy.io import loadmat, whosmat
+    from scipy.sparse import issparse
 
     try:
-        about = whosmat(path)
+        with path.open("rb"):
+            # As it tells why a file cannot be opened; scipy looks for another one instead.
+            about = whosmat(path, appendmat=False)
     except NotImplementedError:
         with _hdf5(path, turned=True) as held:
             yield held
@@ -156,7 +159,11 @@ def _matlab(path: Path) -> Iterator[HeldArrays]:
 
     def reading(name: str) -> Callable[[Check], Any]:
         def load(check: Check) -> Any:
-            array = _text_of_cells(loadmat(path, variable_names=[name])[name])
+            array = loadmat(path, appendmat=False, variable_names=[name])[name]
+            if issparse(array):
+                check(array.shape, array.dtype)
+                array = array.toarray()
+            array = _text_of_cells(name, array)
             if array.dtype.kind == "U":
                 array = np.char.strip(array)
             if array.ndim == 2 and 1 in array.shape and array.dtype.kind == "U":
@@ -170,12 +177,13 @@ def _matlab(path: Path) -> Iterator[HeldArrays]:
     yield _Loaded({name: reading(name) for name, _, _ in about}, sizes)
 
 
-def _text_of_cells(array: Any) -> Any:
+def _text_of_cells(name: str, array: Any) -> Any:
     """Cells that each hold a text, as an array of text."""
-    if array.dtype.kind != "O":
+    if array.dtype.kind != "O" or array.dtype.names is not None:
         return array
     cells = [np.asarray(cell) for cell in array.ravel()]
     if not all(cell.dtype.kind == "U" and cell.size <= 1 for cell in cells):
-        return array
+        expected = "cells of text, or numbers in a matrix, as cell2mat makes of cells"
+        raise UnusableArrays([Fault(shown(name), "cells of other things than text", expected)])
     texts = ["".join(cell.ravel().tolist()) for cell in cells]
     return np.array(texts, dtype=str).reshape(array.shape)

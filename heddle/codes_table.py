@@ -447,6 +447,8 @@ def _code(table: Table, name: str) -> np.ndarray:
     if values is not None and np.isfinite(values).all():
         return _as_floats(values, name)
     column = _without_gaps(table, name)
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
     if not table.is_text and _is_number(column.type):
         values = _numbers(column, name)
     if values is None:

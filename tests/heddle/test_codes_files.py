@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import scipy.io
+import scipy.sparse
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -411,6 +412,21 @@ def test_lists_of_one_length_are_codes(name: str, fixed: bool, tmp_path: Path) -
         read_codes(path, Choice())
 
 
+@pytest.mark.parametrize("suffix", ["npz", "npy", "h5", "mat", "csv", "parquet"])
+def test_a_file_that_is_not_there_is_said_to_be_so(suffix: str, tmp_path: Path) -> None:
+    factors = save_npz(tmp_path / "factors.npz", factors=FACTORS)
+    with pytest.raises(SpecError, match=f"codes.{suffix}.*No such file"):
+        read_codes(tmp_path / f"codes.{suffix}", Choice(factors_file=factors))
+
+
+def test_codes_may_be_truth_values(tmp_path: Path) -> None:
+    path = tmp_path / "codes.parquet"
+    pyarrow.parquet.write_table(
+        pa.table({"z0": SHAPE > 0, "z1": CODES[:, 1], "shape": SHAPE}), path
+    )
+    assert read_codes(path, Choice()).codes[:3, 0].tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize("names", [("z0", "z0"), ("z0", " z0"), ("z", "z_0"), ("", "Unnamed: 0")])
 def test_two_columns_of_one_name_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "codes.parquet"
@@ -581,6 +597,12 @@ def test_mat_files_are_read(tmp_path: Path) -> None:
     arrays = {"z": CODES, "y": FACTORS.astype(float), "factor_names": names, "note": "hand-made"}
     scipy.io.savemat(path, arrays, do_compression=True)
     assert aside(is_read(path)) == ["note"]
+    scipy.io.savemat(path, {"codes": scipy.sparse.csc_matrix(CODES), "factors": FACTORS})
+    is_read(path, names=None)
+    cells = np.array([1.0, 2.0] * (ROWS // 2), dtype=object)
+    scipy.io.savemat(path, {"codes": CODES, "labels": cells})
+    with pytest.raises(SpecError, match=r'labels: got "cells of other things.*cell2mat'):
+        read_codes(path, Choice())
     # A list of labels becomes a row there.
     scipy.io.savemat(path, {"codes": CODES, "labels": SHAPE})
     np.testing.assert_array_equal(read_codes(path, Choice()).factors[:, 0], SHAPE)
