@@ -26,6 +26,7 @@ from ml.factor_columns import (
     column_of_labels,
     column_of_numbers,
     column_of_text,
+    counts_rows,
     numbers_of_text,
 )
 from ml.file_account import LeftAside
@@ -494,22 +495,12 @@ def _factor(table: Table, name: str, said: FactorKind | None, *, is_named: bool)
             f"Column {name!r} of factors is different in every row, as an index is; say by"
             " --factors which columns are factors"
         )
-    if said is None and not is_named and _counts_rows(found.values):
+    if said is None and not is_named and counts_rows(found.values):
         raise UnusableTable(
             f"Column {name!r} of factors counts the rows, as an index does; leave it out by"
             f" --drop {name!r}, or say by --factors which columns are factors"
         )
     return found
-
-
-def _counts_rows(values: np.ndarray) -> bool:
-    """Whether it counts up by one, from the first value again where another shard begins.
-
-    Columns of a grid begin again, too, but more often than they have values.
-    """
-    again = np.flatnonzero(np.diff(values) != 1) + 1
-    runs = len(again) + 1
-    return bool((values[again] == values[0]).all()) and runs**2 < len(values)
 
 
 def _column(table: Table, name: str, column: Any, said: FactorKind | None) -> FactorColumn:

@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from ml.factor_columns import (
+    ROWS_A_CLASS,
     FactorColumn,
     UnusableColumn,
     column_of_numbers,
     column_of_text,
+    counts_rows,
 )
 from ml.file_account import LeftAside
 from ml.npz_members import OtherSize, open_npz, read_member, unreadable
@@ -440,6 +442,8 @@ def with_kinds(
     for place, (name, kind) in enumerate(zip(arrays.called(), kinds, strict=True)):
         try:
             columns.append(_column(arrays.factors[:, place], kind))
+            if kind is None and counts_rows(columns[-1].values):
+                raise UnusableColumn("counts the rows, as an index does: leave that column out")
         except UnusableColumn as error:
             expected = "numbers, or text for classes (say which by factor_kinds, --factor-kinds)"
             faults.append(Fault("factors", f"factor {name!r} {error}", expected))
@@ -477,6 +481,10 @@ def _mismatches(arrays: dict[str, Any]) -> list[Fault]:
     if (fault := _transposed(codes.shape, factors.shape)) is not None:
         return [fault]
     faults = []
+    if _one_hot(factors):
+        expected = "a column of classes for each factor, as factors.argmax(axis=1)"
+        got = f"{factors.shape[1]} columns with a single 1 in each row, as one factor one-hot"
+        faults.append(Fault("factors", got, expected))
     if len(factors) != len(codes):
         faults.append(Fault("factors", f"{len(factors)} rows", f"{len(codes)} rows, as in codes"))
     elif len(codes) < 2:
@@ -522,6 +530,18 @@ def _transposed(codes: tuple[int, ...], factors: tuple[int, ...]) -> Fault | Non
         return None
     expected = "(samples, latents) and (samples, factors), samples first"
     return Fault("", got, f"{expected}: these look transposed; save {turned} in their place")
+
+
+def _one_hot(factors: np.ndarray) -> bool:
+    """Whether it is a single factor of three classes or more, a column a class."""
+    rows, columns = factors.shape
+    if columns < 3 or rows < ROWS_A_CLASS * columns or factors.dtype.kind == "U":
+        return False
+    # The first rows tell nearly always.
+    return all(
+        bool(((part == 0) | (part == 1)).all() and (part.sum(axis=1) == 1).all())
+        for part in (factors[:100], factors)
+    )
 
 
 def _not_finite(name: str, array: np.ndarray) -> Fault | None:

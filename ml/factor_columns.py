@@ -17,6 +17,10 @@ ROWS_A_CLASS = 4
 """Floating numbers that are integers are classes if they take at most so many values, each of them
 on so many rows in the mean."""
 
+MOST_SHARDS, LEAST_SHARD = 10, 50
+"""So many parts, of so many rows in the mean, may have an index each: the factors of a grid have
+fewer values (40 orientations in dSprites), or take them more often."""
+
 _EXACT = 2**53
 """Integers beyond are not all numbers of 64 bits."""
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -147,6 +151,17 @@ def numbers_of_text(texts: Any) -> np.ndarray | None:
     ):
         return None
     return numbers
+
+
+def counts_rows(values: np.ndarray) -> bool:
+    """Whether it counts up by one, from the first value again where another shard begins.
+
+    Columns of a grid do so as well, but begin again more often, or do not count as far.
+    """
+    again = np.flatnonzero(np.diff(values) != 1) + 1
+    shards = len(again) + 1
+    is_long = shards == 1 or (shards <= MOST_SHARDS and len(values) >= LEAST_SHARD * shards)
+    return is_long and bool((values[again] == values[0]).all())
 
 
 def _exact(values: np.ndarray) -> np.ndarray:

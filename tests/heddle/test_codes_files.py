@@ -352,7 +352,7 @@ def test_codes_are_known_by_the_names_that_people_give(called: str, tmp_path: Pa
 
 
 def test_the_last_factor_of_a_grid_is_no_index(tmp_path: Path) -> None:
-    grid = frame().assign(place=np.arange(ROWS) % 10, far=np.arange(ROWS) // 30)
+    grid = frame().assign(place=np.arange(ROWS) % 40, far=np.arange(ROWS) // 30)
     path = written(tmp_path / "codes.csv", grid.to_csv(index=False))
     found = read_codes(path, Choice())
     assert found.factor_names == ("shape", "scale", "place", "far")

@@ -144,6 +144,28 @@ def test_floating_integers_are_classes_where_they_are_few_and_that_is_said() -> 
         assert said.factor_kinds == kinds and not said.assumptions()
 
 
+def test_an_index_among_factors_is_refused_unless_its_kind_is_said() -> None:
+    codes = np.random.default_rng(0).random((180, 2))
+    for counted in ([*range(180)], [*range(7, 97)] * 2):
+        factors = np.stack([np.arange(180) % 3, counted], axis=1)
+        for dtype in (np.int64, np.float32):
+            with pytest.raises(UnusableArrays, match="'factor_1' counts the rows, as an index"):
+                read(npz(codes=codes, factors=factors.astype(dtype)))
+        kinds = ("discrete", "continuous")
+        assert read(npz(codes=codes, factors=factors), factor_kinds=kinds).factor_kinds == kinds
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float32])
+def test_classes_in_a_column_each_are_refused(dtype: Any) -> None:
+    classes = np.arange(60) % 5
+    one_hot = np.eye(5, dtype=dtype)[classes]
+    with pytest.raises(UnusableArrays, match="5 columns with a single 1 in each row"):
+        read(npz(codes=CODES, factors=one_hot))
+    # One row with two makes them attributes.
+    one_hot[-1] = 1
+    assert read(npz(codes=CODES, factors=one_hot)).factors.shape == (60, 5)
+
+
 def test_a_list_of_labels_is_one_factor() -> None:
     for labels in (FACTORS[:, 0], FACTORS[None, :, 0]):
         found = read(npz(factors=labels))
