@@ -221,14 +221,15 @@ def _locked(home: Path, url: str) -> Iterator[None]:
     """Hold the home for this process, and leave word there of who serves it where."""
     word = home / "service.json"
     lock = FileLock(home / "lock")
-    try:
-        with using(home):
+    with using(home):
+        # An error of the system's, too, as far as its class tells.
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        served = {}
-        with suppress(OSError, ValueError):
-            served = json.loads(word.read_text())
-        raise HomeServed(home, served.get("pid", "?"), served.get("url", "?")) from None
+        except Timeout:
+            served = {}
+            with suppress(OSError, ValueError):
+                served = json.loads(word.read_text())
+            raise HomeServed(home, served.get("pid", "?"), served.get("url", "?")) from None
     try:
         with using(home):
             word.write_text(json.dumps({"pid": os.getpid(), "url": url}))

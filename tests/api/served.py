@@ -21,13 +21,15 @@ def served(
     settings: Settings,
     limits: ApiSettings | None = None,
     http: type[asyncio.Protocol] | None = None,
+    *,
+    port: int = 0,
 ) -> Iterator[str]:
-    """The URL of the service, by a server as people run it."""
+    """The URL of the service, by a server as people run it; at a free port by default."""
     more: dict[str, Any] = {} if http is None else {"http": http}
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, limits=limits),
-            port=0,
+            port=port,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,

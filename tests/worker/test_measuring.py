@@ -37,8 +37,8 @@ def test_an_attempt_keeps_how_far_and_how_fast_it_trained(
     assert first.measured is not None
     stopped_at = first.measured["to_step"]
     assert first.measured["from_step"] == 1 < stopped_at < STEPS
-    # Steps are slowed down to 40 ms.
-    assert first.measured["step_seconds"] >= 0.04 * (stopped_at - 1)
+    # Each step is slowed down by 20 ms or more.
+    assert first.measured["step_seconds"] >= 0.02 * (stopped_at - 1)
     assert first.measured["energy_joules"] is None
 
     cancel.resume_run(workplace.stores.database, run_id)
