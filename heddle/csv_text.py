@@ -22,6 +22,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _CANDIDATES = "\t;|, "
 """In this order: a comma may be a decimal one where cells are separated otherwise."""
 _CALLED = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks"}
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _SAMPLED = 20
 """Lines that a separator is told by."""
 NAMELESS = "Unnamed: {}"
@@ -136,9 +137,8 @@ def _beginning(data: bytes) -> tuple[int, list[str], list[str]]:
 
 
 def _line_end(data: bytes, at: int) -> int:
-    ends = [end for mark in (b"\n", b"\r") if (end := data.find(mark, at)) >= 0]
-    end = min(ends, default=len(data) - 1) + 1
-    return end + 1 if data[end - 1 : end + 1] == b"\r\n" else end
+    found = _LINE_END.search(data, at)
+    return found.end() if found else len(data)
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -211,7 +211,7 @@ def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str
     """The cells after the header, column by column."""
     names = [str(place) for place in range(width)]
     body = memoryview(data)[at:]
-    if not data[at:].strip():
+    if not re.compile(rb"\S").search(data, at):
         return [pa.array([], pa.string()) for _ in names]
     if separator != " " and re.search(re.escape(separator).encode() + b' +"', data):
         body = memoryview(_without_blanks_before_quotes(data[at:].decode(), separator))

@@ -36,7 +36,7 @@ MOST_LATENTS = 4096
 MOST_FACTORS = 256
 LONGEST_NAME = 200
 MOST_NAMED = 100
-"""Arrays that are named as left aside."""
+"""Arrays that are named as left aside, or in an error."""
 
 CODES_ARRAYS = (
     *("codes", "z", "mu", "mean", "means", "z_mean", "codes_mean", "latent", "latents"),
@@ -313,7 +313,7 @@ def _main(
     if asked is not None:
         if asked in names:
             return asked, None
-        expected = f"one of the arrays {', '.join(map(repr, map(shown, names)))}"
+        expected = f"one of the arrays {_listed(names)}"
         return None, Fault(f"{side}_array", shown(asked), expected, nearest(asked, names))
     if usual is not None:
         return usual, None
@@ -323,9 +323,15 @@ def _main(
         return others[0], None
     if others:
         expected = f"a choice of one of them by {option}"
-        return None, Fault(side, ", ".join(others), expected)
-    there = f"; there are {', '.join(map(shown, names))}" if names else ""
+        return None, Fault(side, _listed(others), expected)
+    there = f"; there are {_listed(names)}" if names else ""
     return None, Fault(side, None, f"an array: it is required, or another by {option}{there}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of names that may be thousands."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(shown, names[:MOST_NAMED])) + more
 
 
 def _last(name: str) -> str:

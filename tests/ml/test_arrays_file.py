@@ -361,6 +361,14 @@ def test_an_unknown_array_is_told_with_the_name_that_was_probably_meant() -> Non
     assert "posterior_logvar" in faults["code"].expected
 
 
+def test_of_thousands_of_arrays_an_error_names_some() -> None:
+    held = npz(codes=None, **{f"other{k}": np.zeros(1) for k in range(300)})
+    for options in ({}, {"codes_array": "otter"}):
+        with pytest.raises(UnusableArrays, match=r"other0, .* and \d+ more") as refusal:
+            read(held, **options)
+        assert len(str(refusal.value)) < 2000
+
+
 def test_a_member_that_is_no_npy_is_refused() -> None:
     with pytest.raises(UnusableArrays, match="codes"):
         read(zipped(*good_members(), ("codes", b"")))
