@@ -487,13 +487,14 @@ def _factor(table: Table, name: str, said: FactorKind | None, *, is_named: bool)
     number = len(np.unique(found.values))
     if number == 1:
         raise UnusableTable(
-            f"Column {name!r} of factors has the single value {column[0]}; say by --factors which"
-            " columns are factors"
+            f"Column {name!r} of factors has the single value {column[0]}; leave it out by --drop"
+            f" {name!r}, or say by --factors which columns are factors"
         )
-    if number == len(found.values) and found.values.dtype.kind == "i":
+    if number == len(found.values) and found.kind == "discrete":
         raise UnusableTable(
-            f"Column {name!r} of factors is different in every row, as an index is; say by"
-            " --factors which columns are factors"
+            f"Column {name!r} of factors is different in every row, as an index is; leave it out by"
+            f" --drop {name!r}, say by --factors which columns are factors, or by --factor-kinds"
+            f" '{name}=continuous' that it measures"
         )
     if said is None and not is_named and counts_rows(found.values):
         raise UnusableTable(

@@ -174,7 +174,8 @@ def _header(
         first = [cell.strip() for cell in first]
     except (csv.Error, ValueError):
         raise SpecError(
-            "its first line has a quote without its partner; write the names on one line"
+            "its first line has a quote without its partner, or within a cell; write the names on"
+            f" one line, or say by --separator what stands between cells if not {separator!r}"
         ) from None
     if said is False:
         assumed.append("there is no header: columns are called column_0, column_1, …")

@@ -225,6 +225,21 @@ REFUSED: dict[str, tuple[str | bytes, str, dict[str, Any]]] = {
         "'logvar0' .*is called as the spread of a code",
         {"drop": ("logvar*",)},
     ),
+    "a frame of each row": (
+        frame().assign(frame=np.arange(ROWS)[::-1]).to_csv(index=False),
+        "'frame' .*different in every row.*--drop 'frame'.*--factor-kinds 'frame=continuous'",
+        {"drop": ("frame",)},
+    ),
+    "a single value": (
+        frame().assign(split="test").to_csv(index=False),
+        "'split' of factors has the single value test; leave it out by --drop 'split'",
+        {"drop": ("split",)},
+    ),
+    "a header shorter than rows, as of write.table": (
+        " ".join(f'"{name}"' for name in NAMES) + "\n" + csv_text(" ", header=None, end=" 1"),
+        "a quote without its partner, or within a cell; .*--separator",
+        {},
+    ),
     "codes twice": (
         frame().assign(**{f"code_{k}": CODES[:, k] + 1 for k in range(3)}).to_csv(index=False),
         r"more than one kind, 'z0' \(of 3\) and 'code_0' \(of 3\); say by --codes",
@@ -349,6 +364,13 @@ def test_codes_are_known_by_the_names_that_people_give(called: str, tmp_path: Pa
     )
     assert found.code_names == tuple(names)
     assert not found.assumptions()
+
+
+def test_integers_that_differ_in_every_row_may_measure(tmp_path: Path) -> None:
+    times = frame().assign(time=DRAWS.permutation(ROWS))
+    path = written(tmp_path / "codes.csv", times.to_csv(index=False))
+    found = read_codes(path, Choice(kinds="time=continuous"))
+    assert found.factor_kinds == ("discrete", "discrete", "continuous")
 
 
 def test_the_last_factor_of_a_grid_is_no_index(tmp_path: Path) -> None:
