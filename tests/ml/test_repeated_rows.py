@@ -78,6 +78,25 @@ def test_codes_of_few_values_are_no_rows_that_stand_twice(codes: np.ndarray, fac
     assert blocks(rows).tolist() == list(range(len(codes)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_differ_by_rounding_are_one_and_the_same(dtype: type) -> None:
+    codes, factors = noise(300, 2)
+    whole, rounded = blocks(rows_of(codes, factors)), np.random.default_rng(1)
+    codes = (codes * (1 + 3e-7 * rounded.standard_normal(codes.shape))).astype(dtype)
+    assert len(np.unique(codes[:, 0])) > 400
+    np.testing.assert_array_equal(blocks(rows_of(codes, factors)), whole)
+    # What is further off is another row.
+    codes += (0.01 * rounded.standard_normal(codes.shape)).astype(dtype)
+    assert len(np.unique(blocks(rows_of(codes, factors)))) == 600
+
+
+def test_codes_of_few_values_with_rounding_are_no_rows_that_stand_twice() -> None:
+    grid = np.indices((3, 6, 8)).reshape(3, -1).T.repeat(10, axis=0)
+    rounding = 1e-7 * np.random.default_rng(0).standard_normal(grid.shape)
+    rows = rows_of(grid + rounding, grid)
+    assert blocks(rows).tolist() == list(range(len(grid)))
+
+
 def test_equal_codes_of_other_factors_are_other_rows() -> None:
     codes, factors = noise(100, 2)
     factors = np.random.default_rng(5).integers(0, 1000, factors.shape)
