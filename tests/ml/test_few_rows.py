@@ -47,7 +47,13 @@ def drawn(n: int, train: int, *, factors: int = 2, latents: int = 3) -> Rows:
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("given", ASKED, ids=str)
-def test_few_rows_give_a_value_or_say_what_is_wrong(given: dict[str, Any]) -> None:
+def test_few_rows_give_a_value_or_say_what_is_wrong(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few rows have hardly more permutations than these.
+    monkeypatch.setattr("ml.uncertainty.MOST_PERMUTATIONS", 4)
+    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 50)
+    monkeypatch.setattr("ml.metrics._information_metric.REDRAWN_ENDS", 50)
     metric = metric_of(given)
     for n, train in TINY:
         for latents, factors in ((3, 2), (1, 1), (2, 0)):

@@ -50,13 +50,13 @@ def test_stratified_sampling_converges_to_the_true_total_correlation() -> None:
 
 def test_weighted_sampling_is_off_by_the_logarithm_of_the_population() -> None:
     # (D - 1) log N, as 1 / (N B) takes each sum of B terms for one of N B.
-    found = total_correlation("mws", 4096)
+    found = total_correlation("mws", 2048)
     assert found == pytest.approx(TRUE + (LATENTS - 1) * math.log(POPULATION), abs=0.05)
 
 
 def test_the_studys_estimate_is_off_by_the_logarithm_of_the_batch() -> None:
-    found = total_correlation("minibatch", 4096)
-    assert found == pytest.approx(TRUE - (LATENTS - 1) * math.log(4096), abs=0.05)
+    found = total_correlation("minibatch", 2048)
+    assert found == pytest.approx(TRUE - (LATENTS - 1) * math.log(2048), abs=0.05)
 
 
 @pytest.mark.parametrize(("estimator", "constant"), [("minibatch", 32), ("mws", 1 / POPULATION)])
@@ -83,7 +83,7 @@ def test_taking_off_its_constant_makes_no_estimate_of_the_truth(
 
 
 def test_independent_latents_have_no_total_correlation() -> None:
-    assert float(estimated("mss", 4096, correlation=0.0).total_correlation) == pytest.approx(
+    assert float(estimated("mss", 2048, correlation=0.0).total_correlation) == pytest.approx(
         0, abs=0.02
     )
 
