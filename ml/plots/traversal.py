@@ -14,7 +14,7 @@ from ml.plots._mosaic import Row, mosaic
 from ml.plots._moved import Moved, check_latent
 from ml.plots._numbers import alike
 from ml.plots._told import shares
-from ml.plots._usage import by_use, usage
+from ml.plots._usage import ACTIVE_NATS, by_use, usage
 from ml.registry import register
 from ml.traversals import by_factor, led
 
@@ -28,12 +28,14 @@ class Traversal(Moved):
 
     One row a latent, those with the largest KL first, labelled with its mean KL in nats (of an
     encoder without noise, which has none: with the deviation of its codes) and the factor it tells
-    most about, by mutual information over that factor's entropy (20 bins). Columns go through the
-    values that stand below the images; the other latents stay at the base, which stands on the
-    left, as the image that it is the code of, or else as what is decoded from it.
+    most about, by mutual information over that factor's entropy (20 bins), or "unused" where that
+    KL is below 0.01. Columns go through the values that stand below the images; the other latents
+    stay at the base, which stands on the left, as the image that it is the code of, or else as what
+    is decoded from it.
     """
 
     early: ClassVar[bool] = True
+    version: ClassVar[int] = 2
     name: Literal["traversal"] = "traversal"
     latents: (
         Annotated[
@@ -118,8 +120,16 @@ def _weight_name(material: Material) -> str:
 
 
 def _most_told(material: Material) -> list[str]:
-    """For each latent the factor it tells most about, with the share of its entropy told."""
+    """For each latent the factor it tells most about, with the share of its entropy told.
+
+    One that is not used may follow a factor by ways so small that its own noise hides them; binned
+    between its ends it would seem to know it.
+    """
     found, names = shares(material)
     if not names:
         return [""] * len(found)
-    return [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
+    told = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
+    if np.isnan(material.encoded.kl).any():
+        return told
+    used = usage(material) >= ACTIVE_NATS
+    return [text if active else "unused" for text, active in zip(told, used, strict=True)]

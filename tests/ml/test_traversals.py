@@ -221,6 +221,17 @@ def test_by_factor_the_latent_that_is_a_factor_comes_first() -> None:
     assert "a 100%" in texts and "b 100%" in texts
 
 
+@pytest.mark.parametrize(("nats", "told"), [(0.001, "unused"), (0.02, "a 100%")])
+def test_a_latent_that_is_not_used_is_not_said_to_know_a_factor(nats: float, told: str) -> None:
+    given = material(latents=4)
+    codes, kl = given.encoded.mean.copy(), given.encoded.kl.copy()
+    codes[:, 3], kl[:, 3] = 1e-3 * given.encoded.factors[:, 0], nats
+    given = replace(given, encoded=replace(given.encoded, mean=codes, kl=kl))
+    [axes] = Traversal(latents=(3,)).draw(given).axes
+    assert told in [text.get_text() for text in axes.texts]
+    assert ("unused" in [text.get_text() for text in axes.texts]) == (told == "unused")
+
+
 @pytest.mark.parametrize(
     "params",
     [
