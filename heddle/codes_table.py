@@ -19,7 +19,7 @@ import pyarrow.parquet
 from heddle.csv_text import SEPARATORS, Dialect, TextTable, read_csv
 from heddle.errors import SpecError
 from heddle.inflated import MOST_BYTES, SUFFIXES, inflated, plain_suffix
-from ml.arrays_file import ALIASES, MISSING, Found, Side
+from ml.arrays_file import ALIASES, Found, Side
 from ml.factor_columns import (
     FactorColumn,
     UnusableColumn,
@@ -27,6 +27,7 @@ from ml.factor_columns import (
     column_of_numbers,
     column_of_text,
     counts_rows,
+    is_missing,
     numbers_of_text,
 )
 from ml.file_account import LeftAside
@@ -48,7 +49,6 @@ _NO_NAME = re.compile(
     r"Unnamed: \d+(_level_\d+|\.\d+)?|__index_level_\d+__|level_\d+|index|idx", re.IGNORECASE
 )
 """What pandas writes, or reads, where there was no name."""
-_MISSING = pa.array(sorted(MISSING))
 
 _BYTES = (
     *(pa.types.is_string, pa.types.is_large_string),
@@ -534,7 +534,7 @@ def _without_gaps(table: Table, name: str) -> Any:
             raise UnusableTable(f"Column {name!r} has bytes that are no UTF-8 text") from None
     if _is_text(column.type):
         # Without blanks, and an empty cell of text is missing, as it is among numbers.
-        gaps = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), value_set=_MISSING)
+        gaps = is_missing(pc.utf8_trim_whitespace(column))
         missing = pc.or_kleene(gaps, column.is_null()) if column.null_count else gaps
     elif column.null_count:
         missing = column.is_null(nan_is_null=False)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.factor_columns import (
     ROWS_A_CLASS,
@@ -22,6 +23,7 @@ from ml.factor_columns import (
     column_of_numbers,
     column_of_text,
     counts_rows,
+    is_missing,
 )
 from ml.file_account import LeftAside
 from ml.npz_members import OtherSize, open_npz, read_member, unreadable
@@ -469,16 +471,15 @@ def with_kinds(
 def _column(values: np.ndarray, kind: FactorKind | None) -> FactorColumn:
     if values.dtype.kind != "U":
         return column_of_numbers(values, kind)
-    texts = pa.array(np.char.strip(values))
-    if missing := [row for row, text in enumerate(texts.to_pylist()) if text.lower() in MISSING]:
+    texts = pa.array(values)
+    if isinstance(texts, pa.ChunkedArray):
+        # Of long texts.
+        texts = texts.combine_chunks()
+    texts = pc.utf8_trim_whitespace(texts)
+    if bool(pc.any(is_missing(pc.unique(texts))).as_py()):
+        missing = np.flatnonzero(is_missing(texts).to_numpy(zero_copy_only=False))
         raise UnusableColumn(f"has {len(missing)} missing values, the first in row {missing[0]}")
     return column_of_text(texts, kind)
-
-
-MISSING = frozenset(
-    ("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "#n/a", "<na>", "nat", "#na")
-)
-"""Text that stands where there is no value, in small letters."""
 
 
 def _mismatches(arrays: dict[str, Any]) -> list[Fault]:

@@ -21,6 +21,12 @@ MOST_SHARDS, LEAST_SHARD = 10, 50
 """So many parts, of so many rows in the mean, may have an index each: the factors of a grid have
 fewer values (40 orientations in dSprites), or take them more often."""
 
+MISSING = frozenset(
+    ("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "#n/a", "<na>", "nat", "#na")
+)
+"""Text that stands where there is no value, in small letters."""
+_MISSING = pa.array(sorted(MISSING))
+
 _EXACT = 2**53
 """Integers beyond are not all numbers of 64 bits."""
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -83,6 +89,11 @@ def column_of_numbers(values: np.ndarray, said: FactorKind | None = None) -> Fac
     return FactorColumn(values, "continuous")
 
 
+def is_missing(texts: Any) -> Any:
+    """Which texts stand where there is no value; they have no blanks around them."""
+    return pc.is_in(pc.utf8_lower(texts), value_set=_MISSING)
+
+
 def column_of_labels(texts: Any, said: FactorKind | None = None) -> FactorColumn:
     """A factor by text, a class each, numbered in alphabetical order. `texts` has no gaps."""
     coded = texts.dictionary_encode()
@@ -103,29 +114,32 @@ def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
         UnusableColumn: some cells are numbers and some not, or they are dates, and nobody says
             that they are classes.
     """
-    numbers = numbers_of_text(texts)
+    # Labels are few where rows are many.
+    coded = texts.dictionary_encode()
+    distinct, places = coded.dictionary, coded.indices.to_numpy(zero_copy_only=False)
+    numbers = numbers_of_text(distinct)
     if numbers is not None:
-        return column_of_numbers(numbers, said)
-    if bool(pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py()):
+        return column_of_numbers(numbers[places], said)
+    if bool(pc.all(pc.match_substring_regex(distinct, _INTEGER)).as_py()):
         # Too large for 64 bits: exact in Python's integers.
         try:
-            whole = [int(text) for text in texts.to_pylist()]
+            whole = [int(text) for text in distinct.to_pylist()]
         except ValueError:
             raise UnusableColumn("has integers of more than 4,300 digits") from None
         rank = {value: place for place, value in enumerate(sorted(set(whole)))}
-        return FactorColumn(np.array([rank[value] for value in whole]), said or "discrete")
+        return FactorColumn(np.array([rank[value] for value in whole])[places], said or "discrete")
     if said != "discrete":
-        if any(_is_number(text) for text in pc.unique(texts).to_pylist()):
+        if any(_is_number(text) for text in distinct.to_pylist()):
             raise UnusableColumn(
                 f"has {_first_text(texts)} beside numbers; leave such rows out, or say that its"
                 " values are classes"
             )
-        if bool(pc.all(pc.match_substring_regex(texts, _DATE)).as_py()):
-            raise UnusableColumn(f"has dates, as {texts[0]}, expected numbers or text")
-        almost = pc.match_substring_regex(texts, _ALMOST)
+        if bool(pc.all(pc.match_substring_regex(distinct, _DATE)).as_py()):
+            raise UnusableColumn(f"has dates, as {distinct[0]}, expected numbers or text")
+        almost = pc.match_substring_regex(distinct, _ALMOST)
         if bool(pc.any(almost).as_py()):
             raise UnusableColumn(
-                f"has {texts.filter(almost)[0]}, which looks like a number but is none; write"
+                f"has {distinct.filter(almost)[0]}, which looks like a number but is none; write"
                 " numbers without marks for thousands, or say that its values are classes"
             )
     return column_of_labels(texts, said)

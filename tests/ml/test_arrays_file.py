@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.arrays_file import CodesAndFactors, UnusableArrays, read_arrays
+from ml.arrays_file import CodesAndFactors, UnusableArrays, _column, read_arrays
 from ml.encode import EncodedRows
 from tests.npz import (
     CODES,
@@ -142,6 +142,14 @@ def test_floating_integers_are_classes_where_they_are_few_and_that_is_said() -> 
         read(npz(factors=factors, factor_kinds=np.array(kinds))),
     ):
         assert said.factor_kinds == kinds and not said.assumptions()
+
+
+def test_long_labels_of_many_rows_are_classes() -> None:
+    classes = np.arange(400_000) % 3
+    labels = np.array(["a" * 200, "b" * 200, "c" * 200])[classes]
+    found = _column(labels, None)
+    assert found.kind == "discrete"
+    np.testing.assert_array_equal(found.values, classes)
 
 
 def test_an_index_among_factors_is_refused_unless_its_kind_is_said() -> None:
