@@ -34,17 +34,24 @@ def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
     return facts
 
 
-def equal_factors(rows: Rows) -> list[list[str]]:
-    """Groups of factors that tell the same of every row: equal columns, or other names of classes.
+FEWEST = 10
+ROWS_A_CLASS = 10
+"""Columns of at least so many rows a value, on average, are compared as classes."""
 
-    A factor of a single value tells nothing, and is in no group.
+
+def equal_factors(rows: Rows) -> list[list[str]]:
+    """Groups of factors that tell the same of every row, by other names or in other units.
+
+    Columns of classes are equal where one's classes are the other's, and of other numbers where
+    the rows stand in the same order by both, or in the opposite one. A factor of a single value
+    tells nothing, and is in no group; fewer than ten rows are alike by chance.
     """
     if "equal factors" not in rows.shared:
         groups: dict[bytes, list[str]] = defaultdict(list)
         for name, kind, values in zip(
             rows.factor_names, rows.factor_kinds, rows.factors.T, strict=True
         ):
-            if (values != values[0]).any():
+            if len(rows) >= FEWEST and (values != values[0]).any():
                 groups[_digest(values, kind)].append(name)
         rows.shared["equal factors"] = [names for names in groups.values() if len(names) > 1]
     found: list[list[str]] = rows.shared["equal factors"]
@@ -52,9 +59,15 @@ def equal_factors(rows: Rows) -> list[list[str]]:
 
 
 def _digest(values: np.ndarray, kind: FactorKind) -> bytes:
-    """Of a factor's classes in the order in which they come, or of its values as they are."""
-    _, first, classes = np.unique(values, return_index=True, return_inverse=True)
+    """Of a factor's classes in the order in which they come, or of its rows' order by it."""
+    _, first, places = np.unique(values, return_index=True, return_inverse=True)
     # Any two columns that differ in every row have the same classes.
-    if kind == "discrete" and len(first) < len(values):
-        values = np.argsort(np.argsort(first))[classes]
-    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float64).tobytes()).digest()
+    fewest = 1 if kind == "discrete" else ROWS_A_CLASS
+    if len(first) < len(values) and len(first) * fewest <= len(values):
+        places = np.argsort(np.argsort(first))[places]
+    else:
+        # Upwards or downwards, as the first row that is not in the middle is below or above.
+        downwards = len(first) - 1 - places
+        unlike = int(np.argmax(places != downwards))
+        places = min(places, downwards, key=lambda order: int(order[unlike]))
+    return hashlib.sha256(np.ascontiguousarray(places, dtype=np.int64).tobytes()).digest()

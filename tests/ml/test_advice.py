@@ -19,6 +19,10 @@ from ml.spec import RunSpec
 GRID = np.indices((3, 6, 8)).reshape(3, -1).T.repeat(10, axis=0)
 CLEAN = GRID + np.random.default_rng(0).normal(0, 0.05, GRID.shape)
 
+ANGLES = np.random.default_rng(3).uniform(0, 360, (500, 1))
+EIGHT = [0.3, 0.1, 0.9, 0.2, 0.4, 0.8, 0.7, 0.6]
+BOTH_KINDS: dict[str, Any] = {"factor_kinds": ["discrete", "continuous"]}
+
 
 def spec(objective: Any = "beta_vae", dataset: str = "digits", **training: Any) -> RunSpec:
     return RunSpec.parse({"dataset": dataset, "objective": objective, "training": training})
@@ -199,6 +203,26 @@ CASES: dict[str, list[Case]] = {
             ["factor_0 and factor_1 and factor_2 are one factor given 3 times"],
             # Any two columns that differ in every row would tell each other's rows.
             lambda: of_file(CLEAN[:40], np.random.default_rng(0).normal(size=(40, 2))),
+            ["one factor given"],
+        ),
+        Case(
+            # Degrees, radians, and counted the other way round.
+            lambda: of_file(ANGLES, np.c_[ANGLES, np.deg2rad(ANGLES), 360 - ANGLES]),
+            ["factor_0 and factor_1 and factor_2 are one factor given 3 times"],
+            lambda: of_file(ANGLES, np.c_[ANGLES, np.sin(np.deg2rad(ANGLES))]),
+            ["one factor given"],
+        ),
+        Case(
+            lambda: of_file(ANGLES[:12], np.c_[ANGLES, -ANGLES][:12]),
+            ["one factor given twice"],
+            # Any two rows stand in one order, or in the opposite one.
+            lambda: of_file(ANGLES[:2], np.c_[ANGLES[:2], ANGLES[2:4]]),
+            ["one factor given"],
+        ),
+        Case(
+            lambda: of_file(CLEAN, np.c_[GRID[:, 2], np.array(EIGHT)[GRID[:, 2]]], **BOTH_KINDS),
+            ["factor_0 and factor_1 are one factor given twice"],
+            lambda: of_file(CLEAN, GRID[:, 1:].astype(float), **BOTH_KINDS),
             ["one factor given"],
         ),
     ],
