@@ -14,7 +14,8 @@ def bulk_shares(columns: np.ndarray) -> np.ndarray:
     """Share of each column's range, minimum to maximum, in which 99 % of the rows lie, (columns,).
 
     Bins of equal width cut the range, so that where the share is small, as of heavy-tailed codes,
-    few of them tell rows apart. 1 for a constant column, and for fewer than 50 rows.
+    few of them tell rows apart. 1 for a column that is constant but for extremes, as one of a rare
+    class, and for fewer than 50 rows.
     """
     rows = len(columns)
     found = np.ones(columns.shape[1])
@@ -24,7 +25,7 @@ def bulk_shares(columns: np.ndarray) -> np.ndarray:
     values = np.sort(columns.astype(np.float64), axis=0)
     ranges = values[-1] - values[0]
     inner = values[rows - 1 - ends] - values[ends]
-    shares: np.ndarray = np.divide(inner, ranges, out=found, where=ranges > 0)
+    shares: np.ndarray = np.divide(inner, ranges, out=found, where=inner > 0)
     return shares
 
 

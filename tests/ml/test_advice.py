@@ -64,6 +64,11 @@ def noisy(
     return factors + noise(draws, factors.shape), factors
 
 
+def rare_class() -> np.ndarray:
+    """A code that is 0 but for five rows."""
+    return (np.arange(len(GRID)) % 300 == 0).astype(float)[:, None]
+
+
 def given_twice() -> tuple[np.ndarray, np.ndarray]:
     """Codes of noise and a factor, every row of which stands twice, side by side."""
     draws = np.random.default_rng(0)
@@ -298,6 +303,13 @@ CASES: dict[str, list[Case]] = {
             lambda: of_file(np.vstack([CLEAN[::10], [1e3, 0.0, 0.0]]), np.r_[GRID[::10], GRID[:1]]),
             ["of the range of z0, which leaves them no more than 2 of 20 bins"],
             lambda: of_file(CLEAN[::10], GRID[::10]),
+            ["extremes"],
+        ),
+        Case(
+            lambda: of_file(rare_class() + np.linspace(0, 0.01, 1440)[:, None], GRID),
+            ["of the range of z0"],
+            # A code of a rare class is cut into its two values, as it should be.
+            lambda: of_file(rare_class(), GRID),
             ["extremes"],
         ),
         Case(
