@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from heddle.array_files import ARRAYS, NPY, read_held
-from heddle.codes_table import PARQUET, chosen, is_table, open_table
+from heddle.codes_table import PARQUET, chosen, is_table, matching, open_table
 from heddle.csv_text import SEPARATORS, Dialect
 from heddle.errors import FieldError, SpecError
 from heddle.inflated import SUFFIXES
@@ -169,8 +168,8 @@ def _kept(
     if not patterns and not drop:
         return None
     wanted = chosen(patterns, names, what) if patterns else list(names)
-    dropped = [name for pattern in drop for name in names if fnmatchcase(name, pattern)]
-    return [place for place, name in enumerate(names) if name in wanted and name not in dropped]
+    left = set(wanted).difference(*(matching(pattern, names) for pattern in drop))
+    return [place for place, name in enumerate(names) if name in left]
 
 
 def factor_names(arrays: CodesAndFactors) -> list[str]:

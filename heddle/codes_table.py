@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,18 +164,23 @@ def open_table(path: Path, dialect: Dialect | None = None) -> Table:
     return _of_text(path, text, compression)
 
 
+def matching(pattern: str, names: Collection[str]) -> list[str]:
+    """The name that a pattern is, as z[0] may be, or else all that it matches."""
+    if pattern in names:
+        return [pattern]
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
 def chosen(patterns: Sequence[str], names: Sequence[str], what: str) -> list[str]:
     """The names that any of the patterns is or matches, in their own order.
 
     Raises:
         UnusableTable: a pattern matches none of them.
     """
-    known, found = set(names), set()
+    known, found = dict.fromkeys(names), set()
     for pattern in patterns:
-        matched = {pattern} & known or {
-            name for name in names if fnmatch.fnmatchcase(name, pattern)
-        }
-        found |= matched
+        matched = matching(pattern, known)
+        found.update(matched)
         if not matched:
             near = difflib.get_close_matches(pattern, names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
@@ -317,7 +322,7 @@ class _Chosen:
         patterns = self._whole(drop)
         if len(sides) < len(ALIASES):
             # What is dropped may be in the other file.
-            patterns = [pattern for pattern in patterns if fnmatch.filter(names, pattern)]
+            patterns = [pattern for pattern in patterns if matching(pattern, names)]
         dropped = set(chosen(patterns, names, "column"))
         of_factors = self._named(factors) if "factors" in sides else []
         self.codes: list[str] = []

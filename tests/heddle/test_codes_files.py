@@ -366,6 +366,16 @@ def test_codes_are_known_by_the_names_that_people_give(called: str, tmp_path: Pa
     assert not found.assumptions()
 
 
+def test_a_name_that_is_a_pattern_too_means_itself(tmp_path: Path) -> None:
+    names = ["z[0]", "z0", "z1"]
+    whole = save_npz(tmp_path / "codes.npz", codes=CODES, factors=FACTORS, code_names=names)
+    assert read_codes(whole, Choice(drop=("z[0]",))).code_names == ("z0", "z1")
+    table = written(tmp_path / "codes.csv", csv_text(header="z[0],z0,z1,shape,scale"))
+    factors = save_npz(tmp_path / "factors.npz", factors=FACTORS)
+    found = read_codes(table, Choice(codes=("z*",), drop=("z[0]",), factors_file=factors))
+    assert found.code_names == ("z0", "z1")
+
+
 def test_integers_that_differ_in_every_row_may_measure(tmp_path: Path) -> None:
     times = frame().assign(time=DRAWS.permutation(ROWS))
     path = written(tmp_path / "codes.csv", times.to_csv(index=False))
