@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from heddle.errors import SpecError
-from ml.factor_columns import numbers_of_text
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _CANDIDATES = "\t;|, "
@@ -244,12 +243,16 @@ def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str
     marked = pc.starts_with(columns[0], "#")
     others = pc.invert(marked)
     rest = columns[0].filter(others)
-    if 0 < len(rest) < len(marked) and numbers_of_text(rest) is not None:
+    if 0 < len(rest) < len(marked) and _are_numbers(rest):
         comments += len(marked) - len(rest)
         columns = [column.filter(others) for column in columns]
     if comments:
         assumed.append(f"{comments} lines among the rows begin with # and are comments")
     return columns
+
+
+def _are_numbers(texts: Any) -> bool:
+    return all(_number(text) is not None for text in pc.unique(texts).to_pylist())
 
 
 def _without_blanks_before_quotes(text: str, separator: str) -> bytes:
