@@ -616,7 +616,7 @@ def test_hdf5_is_read_and_leads_to_no_other_file(tmp_path: Path) -> None:
         read_codes(tmp_path / "link.h5", Choice())
     with h5py.File(tmp_path / "huge.h5", "w") as file:
         file["factors"] = FACTORS
-        file.create_dataset("codes", (1_000_000, 4000), chunks=True, compression="gzip")
+        file.create_dataset("codes", (1_000_000, 4000), dtype="f4", chunks=True, compression="gzip")
     with pytest.raises(SpecError, match="at most 1073741824 bytes"):
         read_codes(tmp_path / "huge.h5", Choice())
     with pytest.raises(SpecError, match="no whole HDF5 file"):

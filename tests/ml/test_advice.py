@@ -423,7 +423,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(case, id=f"{piece}-{place}")
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", list(cases()))
 def test_a_piece_of_advice_appears_where_it_must_and_not_in_a_near_case(case: Case) -> None:
     found = said(case.must())
     assert [word for word in case.words if word not in found] == [], found
