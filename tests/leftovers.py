@@ -7,6 +7,7 @@ it, and the machine's when they are over. What fixtures of the whole session hav
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ PROCESS, RUN = "TESTS_OF_PROCESS", "TESTS_OF_RUN"
 the one that people have started, which may have several others."""
 _HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
 """Python starts these once for all tests, and they end with us."""
+
+ENDING_SECONDS = 10.0
+"""For what was told to end, or killed, a moment ago."""
 
 _spared: set[psutil.Process] = set()
 
@@ -42,7 +46,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     yield
     if nextitem is None or nextitem.path != item.path:
-        left = _end([(process, test) for process, test in _started(PROCESS) if _is_left(process)])
+        left = _end(_still_there())
         if left:
             pytest.fail("Killed what these tests had left behind:\n" + "\n".join(left), False)
 
@@ -56,12 +60,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             print("Killed what the tests had left behind:", line)
 
 
+def _still_there() -> list[tuple[psutil.Process, str]]:
+    """What is left when all that is about to end has ended."""
+    give_up = time.monotonic() + ENDING_SECONDS
+    while True:
+        left = [(process, test) for process, test in _started(PROCESS) if _is_left(process)]
+        if not left or time.monotonic() > give_up:
+            return left
+        time.sleep(0.1)
+
+
 def _is_left(process: psutil.Process) -> bool:
     try:
         ancestors = [process, *process.parents()]
+        is_over = process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-    return not _helps(process) and not _spared.intersection(ancestors)
+    return not is_over and not _helps(process) and not _spared.intersection(ancestors)
 
 
 def _helps(process: psutil.Process) -> bool:

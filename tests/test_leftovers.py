@@ -41,8 +41,11 @@ def test_two():
     assert not "well"
 """
 ANOTHER = """
+import subprocess
+
 def test_three():
-    pass
+    # As what was killed, or told to end, a moment ago.
+    subprocess.Popen(["sleep", "0.5"], start_new_session=True)
 """
 
 
