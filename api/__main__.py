@@ -6,9 +6,9 @@ import argparse
 
 import uvicorn
 
-from api.connections import bounded
-from api.open_files import most_connections, raise_limit, slack
-from api.service_log import log_to_stderr
+from api.server.connections import bounded
+from api.server.open_files import most_connections, raise_limit, slack
+from api.server.service_log import log_to_stderr
 
 DRAIN_SECONDS = 3
 """An event stream would keep it from ending for ever."""
@@ -31,7 +31,7 @@ def main() -> None:
         backlog=128,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         log_config=None,
-        # `api.edge` has a line for each request.
+        # `api.server.edge` has a line for each request.
         access_log=False,
     )
 

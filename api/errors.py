@@ -11,17 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.held import TooManyHeld
-from api.keys import IDEMPOTENCY_KEY
-from api.lanes import TooBusy
-from api.negotiation import NotAcceptable
-from api.plot_params import PlotOfAnother
-from api.problems import FieldProblem, problem
-from ml.dataset import MissingFile, UnusableFile
-from ml.plot import NothingToDraw
-from ml.registry import UnknownComponent
-from ml.spec_errors import InvalidSpec, dotted, shown, value_fault
-from store.away import DATABASE_AWAY, why_away
+from api.http.keys import IDEMPOTENCY_KEY
+from api.http.negotiation import NotAcceptable
+from api.http.problems import BadRequest, FieldProblem, problem
+from api.pictures.plot_params import PlotOfAnother
+from api.state.held_open import TooManyHeld
+from api.state.lanes import TooBusy
+from ml.components.registry import UnknownComponent
+from ml.components.spec_errors import InvalidSpec, dotted, shown, value_fault
+from ml.datasets.protocol import MissingFile, UnusableFile
+from ml.plots.protocol import NothingToDraw
+from store.database.outages import DATABASE_AWAY, why_away
 from store.errors import (
     BadCursor,
     Contended,
@@ -51,16 +51,8 @@ BROKEN = (errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS, errno.ESTALE)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-class BadRequest(Exception):
-    """A request that cannot even be read; `status` is 400, 413 or 415."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
-
-
 def install(app: FastAPI) -> None:
-    """Answer every error that is expected with a problem document; `api.edge` answers others."""
+    """Answer every expected error with a problem document; `api.server.edge` answers others."""
     handlers = {
         BadRequest: _bad_request,
         InvalidSpec: _invalid_spec,
@@ -246,7 +238,7 @@ async def _storage(_: Request, error: StorageTrouble) -> Response:
 async def _system(_: Request, error: OSError) -> Response:
     # An upload comes through the folder of temporary files, which may be full as well.
     if error.errno not in NO_ROOM + BROKEN:
-        # `api.edge` answers whatever nobody expected.
+        # `api.server.edge` answers whatever nobody expected.
         raise error
     logger.error("the system refused a file: %s", error)
     return _try_later(

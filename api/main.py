@@ -15,18 +15,8 @@ import torch
 from fastapi import Depends, FastAPI
 
 from api import errors
-from api.connections import OutOfFiles
-from api.context import Context
-from api.edge import Edge
-from api.event_hub import EventHub
-from api.guard import LoopbackOnly, is_loopback
-from api.held import Held
-from api.hints import Hints
-from api.last_look import LastLook
-from api.open_files import most_held
+from api.http.query import only_known
 from api.openapi import PROBLEMS, SUMMARY, lift_definitions
-from api.queries import only_known
-from api.readiness import keep_seconds, look
 from api.routes import (
     artifacts,
     catalog,
@@ -44,11 +34,21 @@ from api.routes import (
     uses,
     workers,
 )
-from api.settings import ApiSettings
-from api.trained import TrainedModels
-from api.unread import UnreadBodies
-from store.database import Database
-from store.objects import ObjectFolder
+from api.server.connections import OutOfFiles
+from api.server.edge import Edge
+from api.server.guard import LoopbackOnly, is_loopback
+from api.server.open_files import most_held
+from api.server.unread import UnreadBodies
+from api.state.context import Context
+from api.state.event_hub import EventHub
+from api.state.held_open import Held
+from api.state.hints import Hints
+from api.state.last_look import LastLook
+from api.state.readiness import keep_seconds, look
+from api.state.settings import ApiSettings
+from api.state.trained import TrainedModels
+from store.database.connection import Database
+from store.files.objects import ObjectFolder
 from store.settings import Settings, settings
 
 

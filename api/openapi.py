@@ -5,15 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from api.documents import Experiment, Plan
-from api.keys import REPLAYED
-from api.latent_names import RunChange
-from api.problems import A_PROBLEM
-from api.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
-from ml.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
-from ml.continuation import Extension, Fork
-from ml.evaluation_spec import FileEvaluation, RunEvaluation
-from ml.experiment import ExperimentBody
+from api.documents.base import Experiment, Plan
+from api.documents.latent_names import RunChange
+from api.http.keys import REPLAYED
+from api.http.problems import A_PROBLEM
+from api.submission.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
+from ml.codes.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
+from ml.experiments.continuation import Extension, Fork
+from ml.experiments.experiment import ExperimentBody
+from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation
 
 SUMMARY = "Trains disentangling autoencoders, scores them, and keeps scores, files and pictures."
 
@@ -190,7 +190,7 @@ ANSWERS_AN_EXPERIMENT: dict[str, Any] = {
     "response_model": Experiment,
     "responses": EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
 }
-"""What routes have that `api.posting` answers."""
+"""What routes have that `api.submission.posting` answers."""
 
 USES_A_MODEL: dict[int | str, dict[str, Any]] = {
     **UNREADABLE,

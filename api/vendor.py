@@ -1,7 +1,8 @@
 """Fetches what `/docs` shows the API by: `./run vendor`, which needs npm.
 
-A page of this service is of the origin that `api.guard` trusts, so no script of it may come from
-elsewhere. The files are kept packed, as a browser takes them; the repository holds no large ones.
+A page of this service is of the origin that `api.server.guard` trusts, so no script of it may come
+from elsewhere. The files are kept packed, as a browser takes them; the repository holds no large
+ones.
 """
 
 from __future__ import annotations

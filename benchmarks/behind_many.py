@@ -27,12 +27,12 @@ from sqlalchemy import select
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.posting import database
-from ml.spec import RunSpec
-from store.database import Database, migrate
-from store.rows import insert_rows
+from ml.spec.run_spec import RunSpec
+from store.database.connection import Database, migrate
+from store.database.rows import insert_rows
+from store.database.tables import Evaluation, Score
 from store.settings import Settings
 from store.states import EvaluationState, RunState
-from store.tables import Evaluation, Score
 from tests.api.served import served
 from tests.api.service import scores
 from tests.store.crowd import Place, crowd

@@ -20,8 +20,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from heddle.client import Client, connect
-from heddle.work import Run
+from heddle.client.client import Client, connect
+from heddle.client.resources import Run
 
 PORT = 8917
 ROUNDS = 3

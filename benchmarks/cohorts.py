@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from ml.dataset import Dataset, dataset
-from ml.environment import default_device, environment
+from ml.datasets.protocol import Dataset, dataset
 from ml.recorder import Progress, Silent, Wish
-from ml.train import train_cohort
+from ml.reproducibility.environment import default_device, environment
+from ml.training.loop import train_cohort
 
 WARM = 0.25
 """Share of the steps that is not timed."""

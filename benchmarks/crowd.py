@@ -26,9 +26,9 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from heddle.children import Command, end, start
-from heddle.client import connect
-from heddle.serving import serving
+from heddle.client.client import connect
+from heddle.service.children import Command, end, start
+from heddle.service.serving import serving
 
 HOST = "127.0.0.1"
 SPEC: dict[str, Any] = {

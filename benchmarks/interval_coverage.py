@@ -20,10 +20,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.checked_rows import rows_of
-from ml.metrics import _information_metric
-from ml.null_test import is_clear, null_of
-from ml.score import metric_of
+from ml.codes.checked_rows import rows_of
+from ml.evaluation.score import metric_of
+from ml.metrics.information import information_metric as _information_metric
+from ml.metrics.null_test import is_clear, null_of
 
 REPLICATES = 200
 METRICS: dict[str, dict[str, str]] = {

@@ -21,8 +21,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from heddle.client import Client, connect
-from heddle.serving import serving
+from heddle.client.client import Client, connect
+from heddle.service.serving import serving
 
 
 def spec(steps: int, seed: int) -> dict[str, Any]:

@@ -30,10 +30,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from heddle import embedded_redis
-from heddle.children import Command, end, start
-from store.database import Database, migrate
-from store.tables import Experiment, ExperimentRun, Job, Run
+from heddle.service import broker as embedded_redis
+from heddle.service.children import Command, end, start
+from store.database.connection import Database, migrate
+from store.database.tables import Experiment, ExperimentRun, Job, Run
 
 READY_SECONDS = 60.0
 

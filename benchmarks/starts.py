@@ -20,8 +20,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from heddle.client import Client
-from heddle.serving import serving
+from heddle.client.client import Client
+from heddle.service.serving import serving
 
 LENGTHS = (400, 900, 300, 700, 500, 1000, 600, 800)
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from heddle.service import KEEP_FREED
+from heddle.service.service import KEEP_FREED
 
 PRECISIONS = ("float32", "bfloat16")
 BATCHES = (64, 256)

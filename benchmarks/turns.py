@@ -14,7 +14,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from store.database import migrate
+from store.database.connection import migrate
 from tests.store.simulation import server
 
 HOURS = 8

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import cast
 
-from ml.component import Component
-from ml.metric import Metric
-from ml.objective import Objective
-from ml.plot import Plot
-from ml.registry import components
+from ml.components.component import Component
+from ml.components.registry import components
+from ml.metrics.protocol import Metric
+from ml.objectives.protocol import Objective
+from ml.plots.protocol import Plot
 
 FOLDER = Path(__file__).parent
 MATH = re.compile(r"^\.\. math::(.*(?:\n(?:[ \t]+\S.*)?)*)", re.MULTILINE)

@@ -5,9 +5,9 @@ import heddle
 experiment = heddle.connect().submit("sweep.yaml").wait()
 """
 
-from heddle.client import Client, connect
+from heddle.client.client import Client, connect
+from heddle.client.resources import Experiment, ExperimentFailed, Run
 from heddle.errors import HeddleError, ServerUnreachable
-from heddle.work import Experiment, ExperimentFailed, Run
 
 __all__ = [
     "Client",

@@ -1,5 +1,5 @@
 """`python -m heddle`: the command line."""
 
-from heddle.cli import main
+from heddle.cli.main import main
 
 main()

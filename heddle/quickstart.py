@@ -15,14 +15,14 @@ from types import FrameType
 
 import click
 
-from heddle.client import Client, connect
+from heddle.cli.output.live import LiveProgress
+from heddle.cli.output.terminal import without_orders
+from heddle.cli.output.work import advice_list, console, score_table
+from heddle.client.client import Client, connect
+from heddle.client.resources import Experiment
 from heddle.errors import HeddleError
-from heddle.live import LiveProgress
-from heddle.service import DEFAULT_PORT, how_to_end
-from heddle.serving import serving
-from heddle.tables import advice_list, console, score_table
-from heddle.terminal import without_orders
-from heddle.work import Experiment
+from heddle.service.service import DEFAULT_PORT, how_to_end
+from heddle.service.serving import serving
 
 
 @click.command()

@@ -1,10 +1,10 @@
-"""How Alembic runs here: on the connection that `store.database.migrate` has locked."""
+"""How Alembic runs here: on the connection that `store.database.connection.migrate` has locked."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from store.tables import Base
+from store.database.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

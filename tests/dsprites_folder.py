@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.dataset import dataset
+from ml.datasets.protocol import dataset
 
 
 @pytest.fixture(scope="session")

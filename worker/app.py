@@ -23,12 +23,12 @@ from celery.signals import (
 )
 from kombu.exceptions import OperationalError
 
-from store.database import check_local
+from store.database.connection import check_local
 from store.errors import BadDatabaseUrl, DatabaseOnNetwork
 from store.settings import settings
 from store.states import JobKind
-from worker import draining, parent_death
-from worker.broker import AMQP, TRANSPORT
+from worker.process import draining, parent_death
+from worker.process.broker import AMQP, TRANSPORT
 
 logger = logging.getLogger(__name__)
 
@@ -122,16 +122,16 @@ def _make_child_ready(**_: Any) -> None:
             import_module(module)
     kinds = [kind for kind in _WORK if kind in _queues]
     if kinds:
-        import_module("worker.gpus").count_as_nvml()
-        import_module("worker.job_log").begin()
+        import_module("worker.process.gpus").count_as_nvml()
+        import_module("worker.lease.job_log").begin()
         # One that does both is known by what takes longer.
-        import_module("worker.presence").begin(kinds[0])
+        import_module("worker.process.presence").begin(kinds[0])
 
 
 @worker_process_shutdown.connect
 def _say_gone(**_: Any) -> None:
     if any(kind in _queues for kind in _WORK):
-        import_module("worker.presence").end()
+        import_module("worker.process.presence").end()
 
 
 @worker_shutting_down.connect
@@ -163,7 +163,7 @@ def evaluate() -> None:
 @app.task(name="heddle.sweep")
 def sweep() -> None:
     """Take back what silent workers held, and send hints for all that waits."""
-    from worker.sweeping import sweep_now
+    from worker.reaping import sweep_now
 
     # Before the look at what waits, so that every hint for what comes after it is kept.
     _forget_messages()

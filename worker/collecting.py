@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 
-from store.collect import collect
-from worker.stores import Stores, stores
+from store.retention.collect import collect
+from worker.process.stores import Stores, stores
 
 logger = logging.getLogger(__name__)
 

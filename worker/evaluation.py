@@ -11,27 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from ml.arrays_file import read_arrays
-from ml.dataset import Dataset
-from ml.encode import EncodedRows, encode_rows, evaluation_rows
-from ml.evaluate import open_data, score_encoded, score_rows
-from ml.evaluation_spec import FileEvaluation
-from ml.model import Model
-from ml.pictures import draw_pictures
-from ml.spec import Evaluation, RunSpec
-from store.claim import Claim
-from store.curves import Curves, curves
+from ml.codes.arrays_file import read_arrays
+from ml.datasets.protocol import Dataset
+from ml.evaluation.encode import EncodedRows, encode_rows, evaluation_rows
+from ml.evaluation.evaluate import open_data, score_encoded, score_rows
+from ml.networks.model import Model
+from ml.plots.pictures import draw_pictures
+from ml.spec.evaluation_spec import FileEvaluation
+from ml.spec.run_spec import Evaluation, RunSpec
 from store.errors import DamagedObject, NotFound, ObjectGone
-from store.finish import finish_evaluation
-from store.objects import open_recorded
+from store.files.curves import Curves, curves
+from store.files.objects import open_recorded
+from store.jobs.claim import Claim
+from store.jobs.finish import finish_evaluation
 from store.queries import File, artifact, evaluation, evaluations
 from store.states import JobKind
-from worker.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, NewFile, read
-from worker.lease import Lease
-from worker.outcome import recorded
-from worker.settings import worker_settings
-from worker.storage import claim_if_able
-from worker.stores import Stores, stores
+from worker.lease.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, NewFile, read
+from worker.lease.lease import Lease
+from worker.lease.outcome import recorded
+from worker.process.settings import worker_settings
+from worker.process.storage import claim_if_able
+from worker.process.stores import Stores, stores
 
 logger = logging.getLogger(__name__)
 

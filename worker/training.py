@@ -12,29 +12,29 @@ from typing import Any, NoReturn
 
 import torch
 
-from ml.encode import EncodedRows, encode_rows
-from ml.environment import default_device, environment, library_versions
-from ml.identity import cohort_key, course_id, train_id
-from ml.model import Model
-from ml.packing import WIDEST, is_out_of_memory, ran_out, widest
+from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
-from ml.spec import Evaluation, RunSpec
-from ml.train import train_cohort
-from store.away import DATABASE_AWAY
-from store.checkpoints import unbind_width
-from store.claim import Claim, claim_beside, count_beside
-from store.curves import CURVES, Curves, to_bytes
-from store.finish import NewArtifact, finish_training
+from ml.reproducibility.environment import default_device, environment, library_versions
+from ml.spec.identity import cohort_key, course_id, train_id
+from ml.spec.run_spec import Evaluation, RunSpec
+from ml.training.loop import train_cohort
+from ml.training.packing import WIDEST, is_out_of_memory, ran_out, widest
+from store.database.outages import DATABASE_AWAY
+from store.files.curves import CURVES, Curves, to_bytes
+from store.jobs.checkpoints import unbind_width
+from store.jobs.claim import Claim, claim_beside, count_beside
+from store.jobs.finish import NewArtifact, finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
-from worker import gpus
-from worker.commit import commit
-from worker.files import CODES, JSON, NPZ, TENSORS, WEIGHTS, NewFile
-from worker.lease import Lease
-from worker.outcome import MayBeAnother, recorded
-from worker.settings import worker_settings
-from worker.storage import claim_if_able
-from worker.stores import Stores, stores, worker_name
+from worker.lease.files import CODES, JSON, NPZ, TENSORS, WEIGHTS, NewFile
+from worker.lease.lease import Lease
+from worker.lease.outcome import MayBeAnother, recorded
+from worker.process import gpus
+from worker.process.commit import commit
+from worker.process.settings import worker_settings
+from worker.process.storage import claim_if_able
+from worker.process.stores import Stores, stores, worker_name
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.context import Here
-from api.files import ARTIFACTS, file_route, serve_file
+from api.answers.files import ARTIFACTS, file_route, serve_file
+from api.state.context import Here
 from store import queries
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])

@@ -6,21 +6,11 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from api.documents import Document
-from ml.plot import Plot
-from ml.registry import components
+from api.documents.base import Document
+from ml.components.registry import components, kinds
+from ml.plots.protocol import Plot
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
-
-KINDS = {
-    "objectives": "objective",
-    "metrics": "metric",
-    "datasets": "dataset",
-    "models": "model",
-    "optimizers": "optimizer",
-    "schedules": "schedule",
-    "plots": "plot",
-}
 
 
 class Entry(Document):
@@ -43,7 +33,7 @@ class Entry(Document):
 @router.get("", operation_id="get_catalog")
 def catalog() -> dict[str, list[Entry]]:
     """Objectives, metrics, data sets, models, optimizers, schedules and plots."""
-    return {plural: _entries(kind) for plural, kind in KINDS.items()}
+    return {plural: _entries(kind) for plural, kind in kinds().items()}
 
 
 def _entries(kind: str) -> list[Entry]:

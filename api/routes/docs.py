@@ -11,8 +11,8 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.files import matches
-from api.negotiation import takes_gzip
+from api.answers.files import matches
+from api.http.negotiation import takes_gzip
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,26 +7,26 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
-from api.advising import advised_evaluation
-from api.context import Context, Here
-from api.documents import AdvisedScores, EvaluationDocument, Page, evaluation_document
-from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
-from api.long_poll import until_evaluation_ended
+from api.answers.advice import advised_evaluation
+from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
+from api.answers.long_poll import until_evaluation_ended
+from api.documents.base import AdvisedScores, EvaluationDocument, Page, evaluation_document
+from api.http.query import Cursor, Limit, link_next
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
-from api.owner import Owner
-from api.queries import Cursor, Limit, link_next
-from api.uploads import CheckedUpload
+from api.state.context import Context, Here
+from api.submission.owner import Owner
+from api.submission.uploads import CheckedUpload
 from store import queries
-from store.delete import delete_evaluation
-from store.evaluations import (
+from store.experiments.evaluations import (
     Asked,
     NewFile,
     cancel_evaluation,
     evaluate_file,
     resume_evaluation,
 )
-from store.folders import check_mark
-from store.log import log_of_evaluation
+from store.files.folders import check_mark
+from store.jobs.log import log_of_evaluation
+from store.retention.delete import delete_evaluation
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 

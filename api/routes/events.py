@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from api.context import Context, Here
-from api.documents import Document, moment
+from api.documents.base import Document, moment
+from api.state.context import Context, Here
 from store import queries
-from store.away import DATABASE_AWAY
+from store.database.outages import DATABASE_AWAY
 from store.errors import NotFound
 
 router = APIRouter(prefix="/v1/events", tags=["events"])

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.body import JsonBody
-from api.context import Here
-from api.continuing import experiment_work
-from api.documents import Experiment, Page, experiment_document
-from api.long_poll import until_experiment_ended
+from api.answers.long_poll import until_experiment_ended
+from api.answers.whole_experiment import whole_experiment
+from api.documents.base import Experiment, Page, experiment_document
+from api.http.body import JsonBody
+from api.http.query import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
 from api.openapi import (
     ANSWERS_AN_EXPERIMENT,
     CLONE_BODY,
@@ -21,14 +21,15 @@ from api.openapi import (
     FORK_BODY,
     UNREADABLE,
 )
-from api.planning import plan
-from api.posting import Joining, MaybeForced
-from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
-from api.whole_experiment import whole_experiment
-from ml.experiment import Label
-from store import cancel, queries
-from store.delete import delete_experiment, pin_experiment
-from store.label import label_experiment
+from api.state.context import Here
+from api.submission.continuing import experiment_work
+from api.submission.planning import plan
+from api.submission.posting import Joining, MaybeForced
+from ml.experiments.experiment import Label
+from store import queries
+from store.experiments import cancel
+from store.experiments.label import label_experiment
+from store.retention.delete import delete_experiment, pin_experiment
 from store.states import ExperimentState
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])

@@ -6,16 +6,16 @@ import hashlib
 
 from fastapi import APIRouter, Request, Response
 
-from api.context import Context, Here
-from api.documents import score_documents
-from api.files import ZIP, file_route, matches
-from api.trained import CODES, WEIGHTS, Trained
-from api.turns import TrainedInTurn
-from api.zip_file import zip_file
-from ml.run_folder import PICTURE, TrainedRun, run_folder
+from api.answers.files import ZIP, file_route, matches
+from api.documents.base import score_documents
+from api.http.zip_file import zip_file
+from api.state.context import Context, Here
+from api.state.trained import CODES, WEIGHTS, Trained
+from api.state.turns import TrainedInTurn
+from ml.export.run_folder import PICTURE, TrainedRun, run_folder
 from store import queries
-from store.curves import curves
-from store.objects import open_recorded
+from store.files.curves import curves
+from store.files.objects import open_recorded
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 

@@ -8,9 +8,9 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.context import Here
-from api.documents import Document
-from api.readiness import Readiness
+from api.documents.base import Document
+from api.state.context import Here
+from api.state.readiness import Readiness
 
 router = APIRouter(tags=["health"])
 

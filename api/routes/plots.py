@@ -9,11 +9,20 @@ from typing import Any, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
-from api.context import Context, Here
-from api.drawing import MEDIA_TYPES, Drawing, Format, answer, drawn, of_dataset, of_run, of_study
-from api.files import file_route, serve_file
-from api.plot_params import dataset_plot, run_plot, study_plot
-from api.queries import WholeQuery
+from api.answers.files import file_route, serve_file
+from api.http.query import WholeQuery
+from api.pictures.drawing import (
+    MEDIA_TYPES,
+    Drawing,
+    Format,
+    answer,
+    drawn,
+    of_dataset,
+    of_run,
+    of_study,
+)
+from api.pictures.plot_params import dataset_plot, run_plot, study_plot
+from api.state.context import Context, Here
 from store import queries
 from store.errors import NotFound
 

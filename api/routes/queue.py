@@ -7,13 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.context import Here
-from api.documents import Document, moment
-from api.queries import Limit, link_next
-from api.waiting import queue_of, reason
-from store.queue import OwnerStanding, Place
+from api.answers.waiting import queue_of, reason
+from api.documents.base import Document, moment
+from api.http.query import Limit, link_next
+from api.state.context import Here
+from store.scheduling.queue import OwnerStanding, Place
 from store.states import JobKind
-from store.troubles import troubles
+from store.workers.troubles import troubles
 
 router = APIRouter(prefix="/v1/queue", tags=["queue"])
 

@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from api.context import Context, Here
-from api.report import Picture, data_url, report_page, to_html
-from api.report_numbers import best_of_settings
-from api.studies import study_of
-from api.thumbnails import thumbnail
-from api.turns import drawing_turn
-from api.udr import udr_of
-from api.whole_experiment import whole_experiment
-from ml.study import Study
-from ml.study_summary import summarise
+from api.answers.whole_experiment import whole_experiment
+from api.pictures.thumbnails import thumbnail
+from api.state.context import Context, Here
+from api.state.turns import drawing_turn
+from api.studies.report import Picture, data_url, report_page, to_html
+from api.studies.report_numbers import best_of_settings
+from api.studies.studies import study_of
+from api.studies.udr import udr_of
+from ml.studies.study import Study
+from ml.studies.summary import summarise
 from store import queries
 from store.errors import DamagedObject, NotFound, ObjectGone
-from store.objects import open_recorded
+from store.files.objects import open_recorded
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 

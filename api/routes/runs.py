@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.advising import advised_run
-from api.body import JsonBody
-from api.context import Context, Here
-from api.continuing import run_work
-from api.documents import (
+from api.answers.advice import advised_run
+from api.answers.files import NPZ, file_route, serve_file
+from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
+from api.answers.long_poll import until_run_ended
+from api.answers.waiting import waiting
+from api.documents.base import (
     AdvisedScores,
     Artifact,
     EvaluationDocument,
@@ -24,10 +25,10 @@ from api.documents import (
     evaluation_document,
     run_document,
 )
-from api.files import NPZ, file_route, serve_file
-from api.latent_names import asked_names
-from api.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
-from api.long_poll import until_run_ended
+from api.documents.latent_names import asked_names
+from api.documents.record import full_record
+from api.http.body import JsonBody
+from api.http.query import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
 from api.openapi import (
     ANSWERS_AN_EXPERIMENT,
     CLONE_BODY,
@@ -37,21 +38,21 @@ from api.openapi import (
     RUN_EVALUATION_BODY,
     UNREADABLE,
 )
-from api.owner import Owner
-from api.planning import plan_evaluation
-from api.posting import Joining, MaybeForced
-from api.queries import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
-from api.record import full_record
 from api.routes.evaluations import asked_document
-from api.waiting import waiting
-from store import cancel, queries
-from store.curves import Curves, curves
-from store.delete import pin_run
-from store.evaluations import evaluate_run
-from store.label import name_latents
-from store.log import log_of_run
+from api.state.context import Context, Here
+from api.submission.continuing import run_work
+from api.submission.owner import Owner
+from api.submission.planning import plan_evaluation
+from api.submission.posting import Joining, MaybeForced
+from store import queries
+from store.experiments import cancel
+from store.experiments.evaluations import evaluate_run
+from store.experiments.label import name_latents
+from store.files.curves import Curves, curves
+from store.jobs.log import log_of_run
+from store.retention.delete import pin_run
 from store.states import RunState
-from store.troubles import troubles
+from store.workers.troubles import troubles
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 

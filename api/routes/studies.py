@@ -8,19 +8,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.context import Here
-from api.documents import Page
-from api.negotiation import best_match
+from api.documents.base import Page
+from api.http.negotiation import best_match
 from api.openapi import USES_A_MODEL
-from api.result_files import MEDIA_TYPES, Format, to_file
-from api.studies import study_of
-from api.turns import studies_turn
-from api.udr import udr_of
-from ml.leaderboard import Table, leaderboard
-from ml.metric import Score
-from ml.registry import components, nearest
-from ml.spec_errors import Fault, InvalidSpec, shown
-from ml.study_summary import StudySummary, summarise
+from api.state.context import Here
+from api.state.turns import studies_turn
+from api.studies.result_files import MEDIA_TYPES, Format, to_file
+from api.studies.studies import study_of
+from api.studies.udr import udr_of
+from ml.components.registry import components, nearest
+from ml.components.spec_errors import Fault, InvalidSpec, shown
+from ml.metrics.protocol import Score
+from ml.studies.leaderboard import Table, leaderboard
+from ml.studies.summary import StudySummary, summarise
 from store import queries
 
 router = APIRouter(prefix="/v1", tags=["studies"])

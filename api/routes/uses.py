@@ -8,24 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from api.body import JsonBody, read_json
-from api.image_answers import (
-    FILM,
-    NUMBERS,
-    PICTURE,
-    TYPES,
-    Kind,
-    answer,
-    check_size,
-    npz,
-    numbers,
-)
-from api.images import PART, SPEC, Sent, SentImages, SentWithSpec, below
-from api.negotiation import best_match
-from api.openapi import USES_A_MODEL
-from api.trained import Trained
-from api.turns import TrainedInTurn
-from api.use_bodies import (
+from api.http.body import JsonBody, read_json
+from api.http.negotiation import best_match
+from api.inference.bodies import (
     IMAGES_BODY,
     NEIGHBOURS_BODY,
     Decoding,
@@ -40,17 +25,32 @@ from api.use_bodies import (
     exactly_one,
     request_body,
 )
-from ml.anomaly import judge, percentiles, reference
-from ml.encode_images import encode_images
-from ml.generation import generated
-from ml.interpolation import interpolate as way_between
-from ml.latent_swap import most_telling, swapped
-from ml.neighbours import deviations, nearest_rows
-from ml.neighbours import distances as distances_between
-from ml.registry import nearest
-from ml.rows import ConstantFactor
-from ml.spec_errors import Fault, InvalidSpec, parsed
-from ml.unit_range import in_unit_range
+from api.inference.image_answers import (
+    FILM,
+    NUMBERS,
+    PICTURE,
+    TYPES,
+    Kind,
+    answer,
+    check_size,
+    npz,
+    numbers,
+)
+from api.inference.images import PART, SPEC, Sent, SentImages, SentWithSpec, below
+from api.openapi import USES_A_MODEL
+from api.state.trained import Trained
+from api.state.turns import TrainedInTurn
+from ml.codes.rows import ConstantFactor
+from ml.components.registry import nearest
+from ml.components.spec_errors import Fault, InvalidSpec, parsed
+from ml.datasets.unit_range import in_unit_range
+from ml.evaluation.encode_images import encode_images
+from ml.inference.anomaly import judge, percentiles, reference
+from ml.inference.generation import generated
+from ml.inference.interpolation import interpolate as way_between
+from ml.inference.latent_swap import most_telling, swapped
+from ml.inference.neighbours import deviations, nearest_rows
+from ml.inference.neighbours import distances as distances_between
 
 router = APIRouter(prefix="/v1/runs", tags=["uses"])
 

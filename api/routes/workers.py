@@ -7,10 +7,10 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from api.context import Here
-from api.documents import Document, Page, moment
-from store.presence import PresentWorker, present
+from api.documents.base import Document, Page, moment
+from api.state.context import Here
 from store.states import JobKind
+from store.workers.presence import PresentWorker, present
 
 router = APIRouter(prefix="/v1/workers", tags=["queue"])
 

@@ -23,12 +23,12 @@ import numpy as np
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from heddle.client import Client, connect
+from heddle.cli.output.live import LiveProgress
+from heddle.cli.output.work import console
+from heddle.client.client import Client, connect
+from heddle.client.resources import Experiment, Run
 from heddle.errors import HeddleError
-from heddle.live import LiveProgress
-from heddle.serving import serving
-from heddle.tables import console
-from heddle.work import Experiment, Run
+from heddle.service.serving import serving
 from ml import dataset
 
 HERE = Path(__file__).parent

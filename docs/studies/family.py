@@ -18,11 +18,11 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
-from heddle.client import connect
-from heddle.live import LiveProgress
-from heddle.serving import serving
-from heddle.tables import console
-from heddle.work import Run
+from heddle.cli.output.live import LiveProgress
+from heddle.cli.output.work import console
+from heddle.client.client import connect
+from heddle.client.resources import Run
+from heddle.service.serving import serving
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

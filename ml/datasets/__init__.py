@@ -1,1 +1,1 @@
-"""Datasets: one file each, opened by name with `ml.dataset.dataset`."""
+"""Datasets: one file each, opened by name with `ml.datasets.protocol.dataset`."""

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from ml.dataset import UnusableFile
+from ml.datasets.protocol import UnusableFile
 
 _HEADER_BYTES_AT_MOST = 10_000
 _DEFLATE_RATIO_AT_MOST = 1032

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from ml.dataset import Progress
+from ml.datasets.protocol import Progress
 
 _DIGEST_BYTES = 32
 _known_whole: set[tuple[Path, int, int, int, str | None]] = set()

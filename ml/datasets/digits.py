@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.dataset import Dataset, DatasetComponent, Progress
-from ml.registry import register
+from ml.components.registry import register
+from ml.datasets.protocol import Dataset, DatasetComponent, Progress
 
 SIDE = 8
 INK_MAX = 16

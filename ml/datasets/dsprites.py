@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from ml.dataset import (
+from ml.components.registry import register
+from ml.datasets import _dsprites_geometry as geometry
+from ml.datasets._dsprites_geometry import FACTOR_NAMES, FACTOR_SIZES, IMAGE_BYTES, SIDE
+from ml.datasets._npz import array_stream
+from ml.datasets._prepared import prepared
+from ml.datasets.protocol import (
     Dataset,
     DatasetComponent,
     MissingFile,
@@ -23,11 +28,6 @@ from ml.dataset import (
     data_folder,
     operator_file,
 )
-from ml.datasets import _dsprites_geometry as geometry
-from ml.datasets._dsprites_geometry import FACTOR_NAMES, FACTOR_SIZES, IMAGE_BYTES, SIDE
-from ml.datasets._npz import array_stream
-from ml.datasets._prepared import prepared
-from ml.registry import register
 
 RENDERED_SHA256 = "3a228f4037ef3d42a42588e0e01f1078aa2df13cfa17584e88c95ed9fb5672da"
 """Of all rendered images, packed, in order. As bytes 0 and 1 their digest is 2c612e5234d2..."""

@@ -10,12 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ml.metric import Metric, Number, Rows, Value
-from ml.metrics import _importance
-from ml.metrics._classes import classes, number_of_classes, training_part, untrained_classes
-from ml.metrics._importance import Prediction
-from ml.metrics._unused_params import refuse_unused
-from ml.registry import register
+from ml.components.registry import register
+from ml.components.unused_params import refuse_unused
+from ml.metrics.predictors import importance as _importance
+from ml.metrics.predictors.classes import (
+    classes,
+    number_of_classes,
+    training_part,
+    untrained_classes,
+)
+from ml.metrics.predictors.importance import Prediction
+from ml.metrics.protocol import Metric, Number, Rows, Value
 
 STRUCTURE = (Number("disentanglement"), Number("completeness"))
 CLASSIFIED = (

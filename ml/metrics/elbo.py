@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ml.likelihood import likelihood_of
-from ml.metric import Metric, Number, Rows, UnusableRows, Value
-from ml.registry import register
-from ml.uncertainty import Numbers, subsample_errors
+from ml.codes.uncertainty import Numbers, subsample_errors
+from ml.components.registry import register
+from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
+from ml.objectives.likelihood import likelihood_of
 
 SUBSAMPLES = 200
 """Subsamples that an interval is made of."""

@@ -8,12 +8,20 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ml.metric import Metric, Number, Rows, UnusableRows, Value
-from ml.metrics._classes import classes, number_of_classes, training_part, untrained_classes
-from ml.metrics._logistic_regression import fit_logistic_regression, one_vs_rest_probabilities
-from ml.metrics._ranking import areas_under_curves
-from ml.metrics._scaling import standardised, unit_interval
-from ml.registry import register
+from ml.codes.scaling import standardised, unit_interval
+from ml.components.registry import register
+from ml.metrics.predictors.classes import (
+    classes,
+    number_of_classes,
+    training_part,
+    untrained_classes,
+)
+from ml.metrics.predictors.logistic_regression import (
+    fit_logistic_regression,
+    one_vs_rest_probabilities,
+)
+from ml.metrics.predictors.ranking import areas_under_curves
+from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
 
 # Not 1 on a perfect code: a line does not single out a class between others, however the models are
 # combined (0.977 on codes that are dSprites' factors, 0.989 one against the rest on golden p01).

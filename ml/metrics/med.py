@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ml.metric import Number, Rows, UnusableRows
-from ml.metrics._information_metric import InformationMetric
-from ml.metrics._mutual_information import Information
+from ml.components.registry import register
 from ml.metrics.dci import disentanglement, disentanglement_per_code
-from ml.registry import register
+from ml.metrics.information.information_metric import InformationMetric
+from ml.metrics.information.mutual_information import Information
+from ml.metrics.protocol import Number, Rows, UnusableRows
 
 
 @register

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ml.metric import Number, Rows, UnusableRows
-from ml.metrics._information_metric import InformationMetric
-from ml.metrics._mutual_information import Information
-from ml.registry import register
+from ml.components.registry import register
+from ml.metrics.information.information_metric import InformationMetric
+from ml.metrics.information.mutual_information import Information
+from ml.metrics.protocol import Number, Rows, UnusableRows
 
 
 def modularity(mutual: np.ndarray) -> np.ndarray:

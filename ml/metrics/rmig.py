@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ml.metric import Number
-from ml.metrics._gaps import best_and_second
-from ml.metrics._information_metric import InformationMetric
-from ml.metrics._mutual_information import Information
-from ml.registry import register
+from ml.components.registry import register
+from ml.metrics.information.gaps import best_and_second
+from ml.metrics.information.information_metric import InformationMetric
+from ml.metrics.information.mutual_information import Information
+from ml.metrics.protocol import Number
 
 
 @register

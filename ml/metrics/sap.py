@@ -8,20 +8,21 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ml.metric import Metric, Number, Rows, UnusableRows, Value
-from ml.metrics import _decision_tree, _linear_svm
-from ml.metrics._classes import (
+from ml.codes.scaling import standardised, unit_interval
+from ml.components.registry import register
+from ml.components.unused_params import refuse_unused
+from ml.metrics.information.gaps import best_and_second
+from ml.metrics.predictors import decision_tree as _decision_tree
+from ml.metrics.predictors import linear_svm as _linear_svm
+from ml.metrics.predictors.classes import (
     classes,
     factor_values,
     number_of_classes,
     training_part,
     untrained_classes,
 )
-from ml.metrics._gaps import best_and_second
-from ml.metrics._logistic_regression import fit_logistic_regression
-from ml.metrics._scaling import standardised, unit_interval
-from ml.metrics._unused_params import refuse_unused
-from ml.registry import register
+from ml.metrics.predictors.logistic_regression import fit_logistic_regression
+from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
 
 LEAST_VARIANCE = 1e-12
 CLASSIFIERS = ("linear_svm", "logistic_regression", "decision_tree")

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import nn
 
-from ml.architecture import Architecture, ImageShape
-from ml.registry import register
+from ml.components.registry import register
+from ml.models.protocol import Architecture, ImageShape
 
 
 @register

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
-from ml.architecture import Architecture, ImageShape, UnfitImages
+from ml.components.registry import register
 from ml.models._activations import Activation, activated
-from ml.registry import register
+from ml.models.protocol import Architecture, ImageShape, UnfitImages
 
 CHANNELS_A_GROUP = 8
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from ml.architecture import Architecture, ImageShape
+from ml.components.registry import register
 from ml.models._activations import Activation, activated
-from ml.registry import register
+from ml.models.protocol import Architecture, ImageShape
 
 
 @register

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ml.objective import Loss, Needs, Networks, Objective, Step
-from ml.posterior import Posterior
-from ml.posteriors.point import Point
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.posteriors.point import Point
+from ml.objectives.posteriors.protocol import Posterior
+from ml.objectives.protocol import Loss, Needs, Networks, Objective, Step
 
 
 @register

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from ml.objective import KLWeight, Loss, Networks, Objective, Step
-from ml.objectives._evidence import evidence
-from ml.objectives._weight import Weight
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step
+from ml.objectives.terms.evidence import evidence
+from ml.objectives.terms.weight import Weight
 
 
 @register

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ml.objective import KLWeight, Loss, Networks, Objective, Step
-from ml.objectives._evidence import evidence
-from ml.objectives._kl_parts import Estimator, kl_parts
-from ml.objectives._weight import Weight
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step
+from ml.objectives.terms.evidence import evidence
+from ml.objectives.terms.kl_parts import Estimator, kl_parts
+from ml.objectives.terms.weight import Weight
 
 
 @register

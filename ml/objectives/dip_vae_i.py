@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ml.objective import KLWeight
-from ml.objectives._covariance import covariance
-from ml.objectives._dip_vae import DIPVAE
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.protocol import KLWeight
+from ml.objectives.terms.covariance import covariance
+from ml.objectives.terms.dip_vae import DIPVAE
 
 
 @register

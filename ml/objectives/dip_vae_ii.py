@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ml.objectives._covariance import covariance
-from ml.objectives._dip_vae import DIPVAE
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.terms.covariance import covariance
+from ml.objectives.terms.dip_vae import DIPVAE
 
 
 @register

@@ -11,12 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from ml.objective import Draw, KLWeight, Loss, Needs, Networks, Objective, Step, Update
-from ml.objectives._evidence import evidence
-from ml.objectives._weight import Weight
-from ml.optimizer import Optimizer
+from ml.components.registry import register
+from ml.objectives.protocol import Draw, KLWeight, Loss, Needs, Networks, Objective, Step, Update
+from ml.objectives.terms.evidence import evidence
+from ml.objectives.terms.weight import Weight
 from ml.optimizers.adam import Adam
-from ml.registry import register
+from ml.optimizers.protocol import Optimizer
 
 DISCRIMINATOR = "discriminator"
 WIDTH, DEPTH, SLOPE = 1000, 6, 0.2

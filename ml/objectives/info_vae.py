@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ml.objective import Draw, KLWeight, Loss, Needs, Networks, Objective, Step
-from ml.objectives._discrepancy import Kernel, squared_discrepancy
-from ml.objectives._evidence import evidence
-from ml.objectives._weight import Weight
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.protocol import Draw, KLWeight, Loss, Needs, Networks, Objective, Step
+from ml.objectives.terms.discrepancy import Kernel, squared_discrepancy
+from ml.objectives.terms.evidence import evidence
+from ml.objectives.terms.weight import Weight
 
 
 @register

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ml.objective import Loss, Networks, Objective, Step
-from ml.objectives._evidence import evidence
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.protocol import Loss, Networks, Objective, Step
+from ml.objectives.terms.evidence import evidence
 
 
 @register

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ml.objective import Draw, Loss, Needs, Networks, Objective, Step
-from ml.objectives._discrepancy import Kernel, squared_discrepancy
-from ml.objectives._weight import Weight
-from ml.posterior import Posterior
-from ml.posteriors.point import Point
-from ml.registry import register
+from ml.components.registry import register
+from ml.objectives.posteriors.point import Point
+from ml.objectives.posteriors.protocol import Posterior
+from ml.objectives.protocol import Draw, Loss, Needs, Networks, Objective, Step
+from ml.objectives.terms.discrepancy import Kernel, squared_discrepancy
+from ml.objectives.terms.weight import Weight
 
 
 @register

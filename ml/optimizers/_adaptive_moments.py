@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from ml.optimizer import Optimizer
+from ml.optimizers.protocol import Optimizer
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
+from ml.components.registry import register
 from ml.optimizers._adaptive_moments import AdaptiveMoments
-from ml.registry import register
 
 
 @register

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ml.optimizer import Optimizer
-from ml.registry import register
+from ml.components.registry import register
+from ml.optimizers.protocol import Optimizer
 
 
 @register

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ml.registry import register
-from ml.schedule import Schedule
+from ml.components.registry import register
+from ml.schedules.protocol import Schedule
 
 
 @register

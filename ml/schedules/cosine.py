@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ml.registry import register
-from ml.schedule import Schedule
+from ml.components.registry import register
+from ml.schedules.protocol import Schedule
 
 
 @register

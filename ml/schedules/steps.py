@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ml.registry import register
-from ml.schedule import Schedule
+from ml.components.registry import register
+from ml.schedules.protocol import Schedule
 
 At = Annotated[int, Field(ge=1, le=10_000_000)]
 

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store import tables
-from store.database import Database
+from store.database import tables
+from store.database.connection import Database
 from store.errors import NotFound
-from store.events import POSITIONS
+from store.jobs.events import POSITIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from store import tables
-from store.cursors import Page, cut, decode
-from store.database import Database
+from store.database import tables
+from store.database.connection import Database
+from store.database.pages import Page, cut, decode
 from store.errors import NotFound
 from store.queries.json_columns import has_swept, has_tag
 from store.states import (

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from store import tables
+from store.database import tables
 
 
 def has_tag(session: Session, tag: str) -> ColumnElement[bool]:

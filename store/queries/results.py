@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store import tables
-from store.cursors import Page, cut, decode
-from store.database import Database
+from store.database import tables
+from store.database.connection import Database
+from store.database.pages import Page, cut, decode
 from store.errors import NotFound
 from store.states import EvaluationState
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from store import tables
-from store.cursors import Page, cut, decode
-from store.database import Database
+from store.database import tables
+from store.database.batches import parts
+from store.database.connection import Database
+from store.database.pages import Page, cut, decode
 from store.errors import NotFound
-from store.parts import parts
 from store.queries.json_columns import has_swept, has_tag
 from store.states import (
     AttemptEnd,

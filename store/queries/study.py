@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store import tables
-from store.database import Database
+from store.database import tables
+from store.database.batches import parts
+from store.database.connection import Database
 from store.errors import NotFound
-from store.parts import parts
 from store.queries.json_columns import without_key
 from store.states import EvaluationState, RunState, linked_state
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Subquery, func, select
 
-from store.database import Database
-from store.tables import Artifact, Checkpoint, ExperimentRun
+from store.database.connection import Database
+from store.database.tables import Artifact, Checkpoint, ExperimentRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api import readiness
+from api.state import readiness
 from tests.api.service import Service, serving
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from api.main import create_app
-from api.settings import ApiSettings
+from api.state.settings import ApiSettings
 from store.settings import Settings
 
 

@@ -15,15 +15,15 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from api.main import create_app
-from api.settings import ApiSettings
-from ml.metric import Score
-from ml.score import score
-from store.beat import beat
-from store.checkpoints import CheckpointFolder, record_checkpoint
-from store.claim import Claim, claim
-from store.database import Database
-from store.finish import NewArtifact, fail, finish_evaluation, finish_training
-from store.objects import ObjectFolder
+from api.state.settings import ApiSettings
+from ml.evaluation.score import score
+from ml.metrics.protocol import Score
+from store.database.connection import Database
+from store.files.objects import ObjectFolder
+from store.jobs.checkpoints import CheckpointFolder, record_checkpoint
+from store.jobs.claim import Claim, claim
+from store.jobs.finish import NewArtifact, fail, finish_evaluation, finish_training
+from store.jobs.heartbeat import beat
 from store.queries import run
 from store.settings import Settings
 from store.states import JobKind

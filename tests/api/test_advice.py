@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from store import queries
-from store.beat import beat
-from store.finish import finish_training
+from store.jobs.finish import finish_training
+from store.jobs.heartbeat import beat
 from tests.api.service import RECORD, SPEC, Service
 
 

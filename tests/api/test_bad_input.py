@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from api import body
-from api.planning import changes_of
-from ml.spec_errors import InvalidSpec
+from api.http import body
+from api.submission.planning import changes_of
+from ml.components.spec_errors import InvalidSpec
 from tests.api.service import SPEC, Service, problem
 
 DEEP = 100_000

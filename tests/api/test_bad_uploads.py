@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.settings import ApiSettings
+from api.state.settings import ApiSettings
 from tests.api.service import Service, problem, serving
 from tests.ml.test_arrays_file import WRONG
 from tests.npz import npz

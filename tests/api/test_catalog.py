@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
-from ml.registry import components
+from ml.components.registry import components
 from tests.api.service import SPEC, Service
 
 KINDS = {

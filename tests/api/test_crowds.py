@@ -17,10 +17,11 @@ import httpx
 import pytest
 from anyio import to_thread
 
-from api import drawing, event_hub, lanes
-from api.lanes import Lane, Lanes, TooBusy
-from api.last_look import LastLook
-from api.settings import ApiSettings
+from api.pictures import drawing
+from api.state import event_hub, lanes
+from api.state.lanes import Lane, Lanes, TooBusy
+from api.state.last_look import LastLook
+from api.state.settings import ApiSettings
 from store.settings import Settings
 from tests.api.served import served
 from tests.api.service import Service, problem
@@ -100,7 +101,7 @@ def test_all_who_wait_are_looked_for_together(
         asked.append(len(what))
         return under_way(database, what)
 
-    monkeypatch.setattr("api.event_hub.under_way", counted)
+    monkeypatch.setattr("api.state.event_hub.under_way", counted)
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda _: service.get(f"/v1/runs/{id}?wait=1.5"), range(40)))
     assert {one.json()["state"] for one in answers} == {"queued"}
@@ -264,7 +265,7 @@ def test_those_who_ask_at_the_same_time_share_a_look() -> None:
 def test_whether_it_can_work_is_told_again_for_a_moment(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.readiness.TROUBLE_SECONDS", 60.0)
+    monkeypatch.setattr("api.state.readiness.TROUBLE_SECONDS", 60.0)
     written: list[int] = []
     random = os.urandom
 
@@ -272,7 +273,7 @@ def test_whether_it_can_work_is_told_again_for_a_moment(
         written.append(size)
         return bytes(random(size))
 
-    monkeypatch.setattr("store.folders.os.urandom", counted)
+    monkeypatch.setattr("store.files.folders.os.urandom", counted)
     assert service.json("/readyz") == service.json("/readyz")
     # Without a broker there is trouble; the folder takes files.
     assert service.json("/readyz")["storage"] == "ok"

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api import connections, open_files
-from api.connections import OutOfFiles, bounded
-from api.service_log import LONGEST_MESSAGE, Lines, log_to_stderr, request_id
+from api.server import connections, open_files
+from api.server.connections import OutOfFiles, bounded
+from api.server.service_log import LONGEST_MESSAGE, Lines, log_to_stderr, request_id
 from store.settings import Settings
 from tests.api.served import served
 from tests.api.service import Service, problem
@@ -90,7 +90,7 @@ def test_the_end_of_the_service_is_no_fault_of_its_streams(
 def test_a_request_is_a_line_of_the_log_and_not_a_long_one(
     shared: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "api.edge"):
+    with caplog.at_level(logging.INFO, "api.server.edge"):
         for path in ("/healthz", "/readyz", "/v1/runs?limit=2", f"/v1/runs?tag={'x' * 5000}"):
             shared.get(path)
     # Those who ask whether it lives do so all the time.

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ml.metric import Score
-from ml.spec import Evaluation
-from store.finish import fail, finish_evaluation
+from ml.metrics.protocol import Score
+from ml.spec.run_spec import Evaluation
+from store.jobs.finish import fail, finish_evaluation
 from store.states import JobKind
 from tests.api.service import Service, problem, scores
 from tests.npz import CODES, FACTORS, npz

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api import event_hub
-from store.cancel import cancel_experiment
-from store.database import Database
-from store.delete import delete_experiment
-from store.events import emit
+from api.state import event_hub
+from store.database.connection import Database
+from store.experiments.cancel import cancel_experiment
+from store.jobs.events import emit
+from store.retention.delete import delete_experiment
 from store.settings import Settings
 from tests.api.served import served
 from tests.api.service import SPEC, Service, problem

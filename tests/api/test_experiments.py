@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from store.beat import beat
-from store.claim import claim
+from store.jobs.claim import claim
+from store.jobs.heartbeat import beat
 from store.states import JobKind
 from tests.api.service import SPEC, Service, problem
 

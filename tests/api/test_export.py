@@ -11,12 +11,12 @@ from functools import cache
 
 import numpy as np
 
-from ml.encode import encode_rows
-from ml.model import Model
-from ml.networks import build, initial_parameters
-from ml.spec import RunSpec
+from ml.evaluation.encode import encode_rows
+from ml.networks.model import Model
+from ml.networks.networks import build, initial_parameters
+from ml.spec.run_spec import RunSpec
 from store import queries
-from store.finish import NewArtifact, finish_training
+from store.jobs.finish import NewArtifact, finish_training
 from tests.api.service import PICTURE, RECORD, Service, problem
 
 SPEC = {

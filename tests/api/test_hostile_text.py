@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pyarrow.csv
 import pytest
 
-from api.result_files import to_file
-from ml.plain_text import plain_text
-from store.beat import beat
-from store.finish import finish_training
+from api.studies.result_files import to_file
+from ml.components.plain_text import plain_text
+from store.jobs.finish import finish_training
+from store.jobs.heartbeat import beat
 from tests.api.service import RECORD, SPEC, Service
 from tests.api.trained_run import trained
 from tests.hostile import OBEYED, TEXTS

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.planning import plan
-from heddle.client import Client
-from ml.spec_errors import Fault, InvalidSpec
+from api.submission.planning import plan
+from heddle.client.client import Client
+from ml.components.spec_errors import Fault, InvalidSpec
 from tests.api.service import SPEC, Service, problem
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -142,7 +142,7 @@ class LosingAnswers(httpx.BaseTransport):
 def test_a_client_whose_answers_were_lost_has_made_one_experiment(
     service_on_each: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heddle.work.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("heddle.client.connection.POLL_SECONDS", 0.01)
     with Client("http://127.0.0.1", transport=LosingAnswers(service_on_each, lost=2)) as client:
         first, second = client.submit(SWEEP), client.submit(SWEEP)
     assert experiments(service_on_each) == [second.id, first.id]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.logs import prefers_json
-from store.log import Line, add_lines
+from api.answers.logs import prefers_json
+from store.jobs.log import Line, add_lines
 from store.states import JobKind
 from tests.api.service import Service, problem
 

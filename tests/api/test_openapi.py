@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from api.documents import EvaluationDocument
-from ml.arrays_file import KNOWN
-from ml.evaluation_spec import FileEvaluation, RunEvaluation
-from ml.registry import components
-from ml.spec import Evaluation
+from api.documents.base import EvaluationDocument
+from ml.codes.arrays_file import KNOWN
+from ml.components.registry import components
+from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation
+from ml.spec.run_spec import Evaluation
 from tests.api.service import SPEC, Service
 from tests.npz import npz
 

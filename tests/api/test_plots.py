@@ -13,12 +13,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from api import drawing
-from api.kept_pictures import KeptPictures
-from ml.dataset import MissingFile
+from api.pictures import drawing
+from api.state.pictures import KeptPictures
+from ml.components.registry import components
 from ml.datasets.digits import Digits
-from ml.model import Model
-from ml.registry import components
+from ml.datasets.protocol import MissingFile
+from ml.networks.model import Model
 from store.queries import artifact
 from tests.api.service import PICTURE, Service, problem
 from tests.api.trained_run import SPEC, files_of, trained

@@ -8,14 +8,14 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from api.main import create_app
-from store.beat import beat
-from store.claim import claim
-from store.database import migrate
-from store.finish import release
-from store.presence import Presence, say_gone, say_present
+from store.database.connection import migrate
+from store.database.tables import Worker
+from store.jobs.claim import claim
+from store.jobs.finish import release
+from store.jobs.heartbeat import beat
 from store.settings import Settings
 from store.states import JobKind
-from store.tables import Worker
+from store.workers.presence import Presence, say_gone, say_present
 from tests.api.service import SPEC, Service, problem, serving
 
 

@@ -16,18 +16,18 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from api import report as report_module
-from api.documents import Experiment, Usage
-from api.report import Page, Picture, report_page, to_html
-from api.report_numbers import Answer, best_of_settings, correlation_rows, setting_table
-from api.report_numbers import answers as answers_of
-from api.thumbnails import WIDTH, thumbnail
-from ml.metric import NullDistribution, Score
-from ml.plot import NothingToDraw, StudyPlot
-from ml.registry import components
-from ml.study import RunResult, Study, study
-from ml.study_summary import summarise
-from ml.udr import RunUdr
+from api.documents.base import Experiment, Usage
+from api.pictures.thumbnails import WIDTH, thumbnail
+from api.studies import report as report_module
+from api.studies.report import Page, Picture, report_page, to_html
+from api.studies.report_numbers import Answer, best_of_settings, correlation_rows, setting_table
+from api.studies.report_numbers import answers as answers_of
+from ml.components.registry import components
+from ml.metrics.protocol import NullDistribution, Score
+from ml.plots.protocol import NothingToDraw, StudyPlot
+from ml.studies.study import RunResult, Study, study
+from ml.studies.summary import summarise
+from ml.studies.udr import RunUdr
 from store.states import ExperimentState
 
 SERVER = "http://heddle.test:8000"

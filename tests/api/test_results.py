@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from api.result_files import to_file
+from api.studies.result_files import to_file
 from tests.api.service import RECORD, SPEC, Service, problem
 
 SWEEP = {**SPEC, "name": "a sweep", "sweep": {"objective.beta": [1, 4.5], "seed": [0, 1]}}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from store import queries
-from store.finish import fail, finish_evaluation, finish_training
+from store.jobs.finish import fail, finish_evaluation, finish_training
 from store.states import JobKind
 from tests.api.service import RECORD, SPEC, Service, problem, scores
 

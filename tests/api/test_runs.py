@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from ml.metric import Score
-from store.beat import beat
-from store.curves import CURVES
-from store.finish import NewArtifact, finish_training
+from ml.metrics.protocol import Score
+from store.files.curves import CURVES
+from store.jobs.finish import NewArtifact, finish_training
+from store.jobs.heartbeat import beat
 from store.states import RunState
 from tests.api.service import PICTURE, RECORD, SPEC, Service, problem, scores
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from store.beat import beat
-from store.database import Database
-from store.finish import acknowledge_cancel
+from store.database.connection import Database
+from store.jobs.finish import acknowledge_cancel
+from store.jobs.heartbeat import beat
 from store.states import JobKind
-from store.troubles import end_trouble, tell_trouble
+from store.workers.troubles import end_trouble, tell_trouble
 from tests.api.service import PICTURE, SPEC, Service, problem
 from tests.npz import CODES, npz
 
@@ -74,7 +74,7 @@ def test_a_full_folder_of_temporary_files_is_no_fault_of_the_service(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/upload")
 
-    monkeypatch.setattr("api.uploads.read_arrays", full)
+    monkeypatch.setattr("api.submission.uploads.read_arrays", full)
     assert "/tmp/upload" in problem(service.upload(npz()), 507)["detail"]
 
 

@@ -7,9 +7,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from api import udr as of_api
-from api.context import Context
-from ml.encode import EncodedRows
+from api.state.context import Context
+from api.studies import udr as of_api
+from ml.evaluation.encode import EncodedRows
 from tests.ml.studies import a_sweep
 
 ROWS, LATENTS = 200, 4

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api import unread
+from api.server import unread
 from store.settings import Settings
 from tests.api.served import served
 from tests.api.service import Service

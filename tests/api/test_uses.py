@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api import image_answers, images
-from ml.encode_images import encode_images
+from api.inference import image_answers, images
+from ml.evaluation.encode_images import encode_images
 from tests.api.service import Service, problem
 from tests.api.test_fuzz import any_json, any_text
 from tests.api.trained_run import SPEC, files_of, model_of, trained
@@ -330,8 +330,8 @@ def test_a_file_that_is_no_image_is_named(run: Run, file: bytes, use: str, query
 
 
 def test_a_zero_and_one_mistaken_for_bytes_is_told() -> None:
-    from ml.arrays_file import UnusableArrays
-    from ml.image_arrays import as_unit_range
+    from ml.codes.arrays_file import UnusableArrays
+    from ml.inference.image_arrays import as_unit_range
 
     ones = np.ones((1, 4, 4, 1), dtype=np.uint8)
     with pytest.raises(UnusableArrays, match="multiply by 255"):

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ml.encode import encode_rows
-from ml.model import Model
+from ml.evaluation.encode import encode_rows
+from ml.networks.model import Model
 from ml.recorder import Silent
-from ml.spec import RunSpec
-from ml.train import train
-from store.finish import NewArtifact, finish_training
+from ml.spec.run_spec import RunSpec
+from ml.training.loop import train
+from store.jobs.finish import NewArtifact, finish_training
 from tests.api.service import RECORD, Service
 
 SPEC: dict[str, Any] = {

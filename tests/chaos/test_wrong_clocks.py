@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from heddle.client import connect
-from store.database import Database
+from heddle.client.client import connect
+from store.database.connection import Database
+from store.database.tables import Job
 from store.states import JobState
-from store.tables import Job
 from tests.chaos.programs import Programs, serving
 from tests.heddle.fake_programs import until
 from tests.service.home import spec

@@ -55,8 +55,8 @@ def train_run(spec: dict[str, Any], name: str, again: bool) -> None:
 @app.task(name="textbook.evaluate")
 def evaluate_run(name: str, again: bool = False) -> None:
     from ml import evaluate
-    from ml.model import Model
-    from ml.spec import Evaluation
+    from ml.networks.model import Model
+    from ml.spec.run_spec import Evaluation
     from tests.chaos.work import AGAIN
 
     model = Model.from_bytes(_results().joinpath(f"{name}.model").read_bytes())
@@ -73,9 +73,9 @@ def evaluate_run(name: str, again: bool = False) -> None:
 
 @app.task(name="textbook.evaluate_file")
 def evaluate_file(path: str, name: str) -> None:
-    from ml.arrays_file import read_arrays
-    from ml.evaluate import score_rows
-    from ml.evaluation_spec import FileEvaluation
+    from ml.codes.arrays_file import read_arrays
+    from ml.evaluation.evaluate import score_rows
+    from ml.spec.evaluation_spec import FileEvaluation
     from tests.chaos.work import OF_FILE
 
     spec = FileEvaluation.parse(OF_FILE)

@@ -15,21 +15,21 @@ from typing import Any
 import torch
 from sqlalchemy import func, select
 
-from ml import tensor_file
-from ml.arrays_file import read_arrays
-from ml.encode import encode_rows
-from ml.evaluate import score_encoded, score_rows
-from ml.evaluation_spec import FileEvaluation
-from ml.identity import cohort_key
-from ml.model import Model
-from ml.spec import RunSpec
-from ml.train import train_cohort
+from ml.codes.arrays_file import read_arrays
+from ml.evaluation.encode import encode_rows
+from ml.evaluation.evaluate import score_encoded, score_rows
+from ml.networks import tensor_file
+from ml.networks.model import Model
+from ml.spec.evaluation_spec import FileEvaluation
+from ml.spec.identity import cohort_key
+from ml.spec.run_spec import RunSpec
+from ml.training.loop import train_cohort
 from store import queries
-from store.curves import curves
-from store.database import Database
-from store.objects import ObjectFolder
+from store.database.connection import Database
+from store.database.tables import Artifact, Job, Run, Score
+from store.files.curves import curves
+from store.files.objects import ObjectFolder
 from store.states import EvaluationState, JobState
-from store.tables import Artifact, Job, Run, Score
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, left_by
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from heddle import work
-from heddle.client import Client
+from heddle.client import connection
+from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer
 
 
@@ -17,5 +17,5 @@ def server() -> FakeServer:
 
 @pytest.fixture
 def client(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
     return Client("http://heddle.test", transport=httpx.MockTransport(server.answer))

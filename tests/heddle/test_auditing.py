@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from heddle import cli
-from heddle.audit_table import audit_table
-from ml.audit import audit, metrics_of
-from ml.checked_rows import rows_of
+from heddle.cli import main as cli
+from heddle.cli.output.audit import audit_table
+from ml.codes.checked_rows import rows_of
+from ml.codes.rows import Rows
+from ml.evaluation.audit import audit, metrics_of
+from ml.evaluation.score import score
 from ml.recorder import Progress, Silent, Stopped, Wish
-from ml.rows import Rows
-from ml.score import score
 from tests.ml.golden import FOLDER, PROBLEMS, arrays
 
 FILE = FOLDER / "p09_tiny.npz"

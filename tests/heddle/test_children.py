@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from heddle.children import Children, Command, end, start
 from heddle.errors import ChildFailed
+from heddle.service.children import Children, Command, end, start
 from tests.heddle.fake_programs import PATIENCE
 
 
@@ -60,7 +60,7 @@ def numbers(path: Path) -> list[int]:
 PARENT = """
 import sys, time
 from pathlib import Path
-from heddle.children import Children, Command
+from heddle.service.children import Children, Command
 children = Children(print)
 script = "sleep 600 & echo $$ $! > pids; wait"
 children.add(Command("child", ["sh", "-c", script], Path("child.log")))
@@ -83,7 +83,7 @@ def test_children_and_their_children_die_with_a_parent_that_is_killed(tmp_path: 
 ALONE = """
 import os, time
 from pathlib import Path
-from heddle.children import Command, start
+from heddle.service.children import Command, start
 child = start(Command("child", ["sleep", "600"], Path("child.log")))
 Path("pids").write_text(f"{child.pid}\\n")
 time.sleep(600)

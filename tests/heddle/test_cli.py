@@ -9,9 +9,11 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli, cli_control, work
-from heddle.client import Client
-from heddle.live import told
+from heddle.cli import control as cli_control
+from heddle.cli import main as cli
+from heddle.cli.output.live import told
+from heddle.client import connection
+from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 
 PROGRESS = {
@@ -26,7 +28,7 @@ PROGRESS = {
 
 @pytest.fixture(autouse=True)
 def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
     for module in (cli, cli_control):
         monkeypatch.setattr(
             module,

@@ -11,10 +11,11 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli, cli_export
-from heddle.client import Client
+from heddle.cli import export as cli_export
+from heddle.cli import main as cli
+from heddle.client.client import Client
+from heddle.client.download import unpack
 from heddle.errors import HeddleError
-from heddle.unpack import unpack
 from tests.heddle.fake_server import FakeServer, problem
 
 

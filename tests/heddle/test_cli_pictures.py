@@ -10,8 +10,9 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli, cli_pictures
-from heddle.client import Client
+from heddle.cli import main as cli
+from heddle.cli import pictures as cli_pictures
+from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 
 

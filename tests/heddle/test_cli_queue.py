@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli
-from heddle.client import Client
-from store import cancel, finish
-from store.finish import finish_training
-from store.log import Line, add_lines
-from store.presence import Presence, say_present
+from heddle.cli import main as cli
+from heddle.client.client import Client
+from store.experiments import cancel
+from store.jobs import finish
+from store.jobs.finish import finish_training
+from store.jobs.log import Line, add_lines
 from store.settings import Settings
 from store.states import JobKind
+from store.workers.presence import Presence, say_present
 from tests.api.conftest import service  # noqa: F401
 from tests.api.service import SPEC, Service
 from tests.api.test_events import served
@@ -67,7 +68,7 @@ def test_a_log_is_followed_until_the_work_has_ended(
             cancel.cancel_run(service.database, run_id)
             finish.acknowledge_cancel(service.database, taken)
 
-    monkeypatch.setattr("heddle.cli_queue.sleep", meanwhile)
+    monkeypatch.setattr("heddle.cli.queue.sleep", meanwhile)
     shown = heddle(url, "log", run_id, "--follow").output
     assert shown == service.get(f"/v1/runs/{run_id}/log").text
     assert shown.splitlines()[3:6] == [

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle import cli
+from heddle.cli import main as cli
 from store.settings import Settings
 from tests.api.conftest import service  # noqa: F401
 from tests.api.service import Service

@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from heddle import cli
-from heddle.client import Client
+from heddle.cli import main as cli
+from heddle.client.client import Client
+from heddle.client.resources import Run
 from heddle.errors import HeddleError, SpecError
-from heddle.work import Run
 from store.settings import Settings
 from tests.api.service import SPEC, serving
 from tests.api.test_events import served

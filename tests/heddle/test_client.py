@@ -11,10 +11,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from heddle import work
-from heddle.client import Client, connect
+from heddle.client import connection
+from heddle.client.client import Client, connect
+from heddle.client.resources import EvaluationFailed, Experiment, ExperimentFailed
 from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable, SpecError
-from heddle.work import EvaluationFailed, ExperimentFailed
 from tests.heddle.fake_server import Answer, Broken, FakeServer, listed, problem, sha256
 
 ERROR = {"type": "LossNotFinite", "message": "step 12: loss is nan", "advice": "lower the rate"}
@@ -71,7 +71,7 @@ def test_wait_looks_until_all_has_ended(client: Client, server: FakeServer) -> N
     states = ["queued", "running", "running", "succeeded"]
     seen = []
 
-    def progress(experiment: work.Experiment) -> None:
+    def progress(experiment: Experiment) -> None:
         seen.append(experiment.state)
         server.state = states[min(len(seen), 3)]
 
@@ -208,7 +208,7 @@ def test_every_submission_has_a_key_of_its_own_or_the_one_it_is_given(
 def test_a_submission_is_not_sent_for_ever(
     client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.05)
     server.instead = [LOST] * 1000
     with pytest.raises(ServerUnreachable, match="connection reset"):
         client.submit({})

@@ -23,12 +23,13 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heddle import cli, inflated
-from heddle.codes_file import Choice, read_codes
-from heddle.csv_text import Dialect
+from heddle.cli import main as cli
 from heddle.errors import SpecError
+from heddle.local import inflated
+from heddle.local.codes_file import Choice, read_codes
+from heddle.local.csv_text import Dialect
 from ml import score
-from ml.arrays_file import CodesAndFactors
+from ml.codes.arrays_file import CodesAndFactors
 
 ROWS = 120
 DRAWS = np.random.default_rng(0)

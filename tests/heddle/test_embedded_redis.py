@@ -13,10 +13,10 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from heddle import embedded_redis
-from heddle.children import Command, end, start
-from heddle.embedded_redis import Broker, choose
 from heddle.errors import ServiceError
+from heddle.service import broker as embedded_redis
+from heddle.service.broker import Broker, choose
+from heddle.service.children import Command, end, start
 from tests.heddle.fake_programs import PATIENCE
 
 APPLICATION = """

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from heddle.cli import main
+from heddle.cli.main import main
 from heddle.errors import HomeUnusable
-from heddle.home import private_home
+from heddle.service.home import private_home
 
 
 def modes(home: Path) -> dict[str, int]:

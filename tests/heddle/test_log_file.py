@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from heddle import children, log_file
-from heddle.children import Children, Command
+from heddle.service import children, log_file
+from heddle.service.children import Children, Command
 
 
 def test_a_long_log_is_put_aside_and_its_writer_goes_on(tmp_path: Path) -> None:

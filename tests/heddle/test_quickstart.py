@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from heddle.spec import read_spec
+from heddle.client.spec import read_spec
 from tests.heddle.fake_programs import (
     PATIENCE,
     clean_environment,

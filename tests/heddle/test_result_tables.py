@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console, RenderableType
 
-from heddle.result_tables import leaderboard_tables, summary_tables
-from ml.leaderboard import leaderboard
-from ml.spec import RunSpec
-from ml.study_summary import summarise
-from ml.udr import RunUdr
+from heddle.cli.output.results import leaderboard_tables, summary_tables
+from ml.spec.run_spec import RunSpec
+from ml.studies.leaderboard import leaderboard
+from ml.studies.summary import summarise
+from ml.studies.udr import RunUdr
 from tests.ml.studies import a_score, a_sweep
 
 

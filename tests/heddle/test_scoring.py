@@ -19,13 +19,15 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from heddle import cli, cli_files, work
-from heddle.client import Client
-from heddle.codes_file import Choice, read_codes, write_npz
-from heddle.codes_table import UnusableTable, read_table
+from heddle.cli import files as cli_files
+from heddle.cli import main as cli
+from heddle.cli.output.work import file_score_table
+from heddle.cli.scoring import parse_metrics
+from heddle.client import connection
+from heddle.client.client import Client
 from heddle.errors import SpecError
-from heddle.scoring import parse_metrics
-from heddle.tables import file_score_table
+from heddle.local.codes_file import Choice, read_codes, write_npz
+from heddle.local.codes_table import UnusableTable, read_table
 from ml import score
 
 QUICK = ("--quick", "--metrics", "mig")
@@ -362,7 +364,7 @@ class Evaluating:
 @pytest.fixture
 def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
     found = Evaluating()
-    monkeypatch.setattr(work, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(
         cli_files,
         "connect",
@@ -421,7 +423,7 @@ def test_an_evaluation_that_fails_exits_with_1(evaluating: Evaluating, npz: Path
 
 def test_other_commands_do_not_wait_for_torch() -> None:
     program = (
-        "import sys, heddle.cli; sys.exit(bool({'torch', 'pyarrow', 'ml'} & set(sys.modules)))"
+        "import sys, heddle.cli.main; sys.exit(bool({'torch', 'pyarrow', 'ml'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from heddle.client import served_url
-from heddle.service import _signals
+from heddle.client.client import served_url
+from heddle.service.service import _signals
 from tests.heddle.fake_programs import PATIENCE, free_port, processes, until, write_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -118,7 +118,7 @@ def test_workers_consume_again_after_redis_was_killed(serving: Up) -> None:
     (redis,) = [
         process_id
         for process_id, command in processes(serving.home).items()
-        if "redis-server" in command or "heddle.fake_redis" in command
+        if "redis-server" in command or "heddle.service.fake_redis" in command
     ]
     os.kill(redis, signal.SIGKILL)
     before = serving.ticks()

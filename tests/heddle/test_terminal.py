@@ -12,10 +12,13 @@ from rich.progress import Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from heddle import cli, cli_control, cli_pictures, cli_queue
-from heddle.client import Client
-from heddle.tables import advice_list, experiment_table
-from heddle.terminal import Terminal, without_orders
+from heddle.cli import control as cli_control
+from heddle.cli import main as cli
+from heddle.cli import pictures as cli_pictures
+from heddle.cli import queue as cli_queue
+from heddle.cli.output.terminal import Terminal, without_orders
+from heddle.cli.output.work import advice_list, experiment_table
+from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 from tests.hostile import OBEYED, TEXTS
 

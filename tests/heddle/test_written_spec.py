@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from heddle.client.spec import override, read_spec
 from heddle.errors import SpecError
-from heddle.spec import override, read_spec
 
 
 def test_yaml_is_read_by_the_1_2_rules() -> None:

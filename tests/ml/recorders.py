@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ml import tensor_file
+from ml.networks import tensor_file
 from ml.recorder import Checkpoint, Progress, Wish
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ml.metric import NullDistribution, Score
-from ml.study import RunResult, Study, study
+from ml.metrics.protocol import NullDistribution, Score
+from ml.studies.study import RunResult, Study, study
 
 BETTER = {"reconstruction": False, "loss": False, "kl": None}
 """Whether higher is, where it is not."""

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from ml import advice, score
-from ml.advice import Advice, advise
-from ml.metric import NullDistribution, Score
-from ml.objective import Objective
-from ml.registry import components
-from ml.spec import RunSpec
+from ml import score
+from ml.components.registry import components
+from ml.evaluation import advice
+from ml.evaluation.advice import Advice, advise
+from ml.metrics.protocol import NullDistribution, Score
+from ml.objectives.protocol import Objective
+from ml.spec.run_spec import RunSpec
 
 GRID = np.indices((3, 6, 8)).reshape(3, -1).T.repeat(10, axis=0)
 CLEAN = GRID + np.random.default_rng(0).normal(0, 0.05, GRID.shape)
@@ -27,8 +28,8 @@ BOTH_KINDS: dict[str, Any] = {"factor_kinds": ["discrete", "continuous"]}
 @pytest.fixture(autouse=True)
 def few_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for a null to be told from what is clear of it."""
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 300)
-    monkeypatch.setattr("ml.metrics._information_metric.REDRAWN_ENDS", 50)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 300)
+    monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
 
 
 def spec(objective: Any = "beta_vae", dataset: str = "digits", **training: Any) -> RunSpec:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.arrays_file import CodesAndFactors, UnusableArrays, _column, read_arrays
-from ml.encode import EncodedRows
+from ml.codes.arrays_file import CodesAndFactors, UnusableArrays, _column, read_arrays
+from ml.evaluation.encode import EncodedRows
 from tests.npz import (
     CODES,
     FACTORS,

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from ml import tensor_file
-from ml.dataset import dataset
-from ml.feed import Feed, Inputs
-from ml.identity import cohort_key
-from ml.model import Model
-from ml.networks import build
-from ml.objective import checked_updates
+from ml.components.registry import components
+from ml.datasets.protocol import dataset
+from ml.networks import tensor_file
+from ml.networks.model import Model
+from ml.networks.networks import build
 from ml.objectives import factor_vae
+from ml.objectives.protocol import checked_updates
 from ml.recorder import Checkpoint, Progress, Stopped, Wish
-from ml.registry import components
-from ml.spec import RunSpec
-from ml.train import NonFiniteLoss, UnlikeRuns, train, train_cohort
-from ml.training_state import TrainingState
+from ml.spec.identity import cohort_key
+from ml.spec.run_spec import RunSpec
+from ml.training.feed import Feed, Inputs
+from ml.training.loop import NonFiniteLoss, UnlikeRuns, train, train_cohort
+from ml.training.state import TrainingState
 from tests.ml.recorders import Kept
 from tests.ml.test_objectives import VARIED
 

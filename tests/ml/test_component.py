@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, PrivateAttr
 
-from ml.component import Component
-from ml.registry import components
+from ml.components.component import Component
+from ml.components.registry import components
 
 KINDS = ("objective", "optimizer", "schedule")
 

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from ml.dataset import Dataset, NotAGrid, OperatorPath, data_folder, dataset, operator_file
-from ml.registry import UnknownComponent
+from ml.components.registry import UnknownComponent
+from ml.datasets.protocol import (
+    Dataset,
+    NotAGrid,
+    OperatorPath,
+    data_folder,
+    dataset,
+    operator_file,
+)
 
 
 def small(**changes: Any) -> Dataset:

@@ -6,14 +6,14 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from ml import score
-from ml.metric import Score, UnusableRows
-from ml.metrics._random_forest import _forest, _grow
 from ml.metrics.dci import (
     completeness,
     completeness_per_factor,
     disentanglement,
     disentanglement_per_code,
 )
+from ml.metrics.predictors.random_forest import _forest, _grow
+from ml.metrics.protocol import Score, UnusableRows
 
 TEN = np.diag(np.ones(10))
 FIVE = np.diag(np.ones(5))

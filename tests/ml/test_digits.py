@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ml.dataset import dataset
 from ml.datasets.digits import enlarged
+from ml.datasets.protocol import dataset
 
 
 @pytest.mark.parametrize("size", [32, 64])

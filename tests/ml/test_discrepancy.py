@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ml.objectives._covariance import covariance, penalties
-from ml.objectives._discrepancy import SCALES, Kernel, kernel_matrix, squared_discrepancy
+from ml.objectives.terms.covariance import covariance, penalties
+from ml.objectives.terms.discrepancy import SCALES, Kernel, kernel_matrix, squared_discrepancy
 
 
 def normal(

@@ -1,7 +1,7 @@
 import numpy as np
 
-from ml.draws import BLOCK, Stream, generator
-from ml.objective import Draw
+from ml.objectives.protocol import Draw
+from ml.reproducibility.draws import BLOCK, Stream, generator
 
 
 def stream(seed: int = 0, purpose: str = "noise") -> Stream[np.ndarray]:

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ml.dataset import Dataset, MissingFile, UnusableFile, dataset
 from ml.datasets import _dsprites_geometry as geometry
 from ml.datasets import _npz, dsprites
 from ml.datasets.dsprites import DSprites
+from ml.datasets.protocol import Dataset, MissingFile, UnusableFile, dataset
 
 FRAMES = json.loads((Path(__file__).parent / "data" / "dsprites_frames.json").read_text())["frames"]
 

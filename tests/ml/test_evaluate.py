@@ -8,15 +8,15 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from ml import evaluate, score, train
-from ml.dataset import Dataset, dataset
-from ml.encode import EncodedRows, draw_rows, encode_rows, evaluation_rows
-from ml.model import Model
-from ml.pictures import draw_pictures
-from ml.plot import RunPlot
+from ml.components.registry import components
+from ml.datasets.protocol import Dataset, dataset
+from ml.datasets.resident import ResidentImages
+from ml.evaluation.encode import EncodedRows, draw_rows, encode_rows, evaluation_rows
+from ml.networks.model import Model
+from ml.plots.pictures import draw_pictures
+from ml.plots.protocol import RunPlot
 from ml.recorder import Progress, Silent, Stopped, Wish
-from ml.registry import components
-from ml.resident import ResidentImages
-from ml.spec import Evaluation
+from ml.spec.run_spec import Evaluation
 
 DIGITS = dataset("digits")
 
@@ -249,7 +249,7 @@ def test_a_plot_that_fails_takes_no_other_with_it(
     def fail(*_: object) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("ml.plots.curves.Curves.draw", fail)
+    monkeypatch.setattr("ml.plots.of_training.curves.Curves.draw", fail)
     encoded = encode_rows(model, DIGITS, model.spec.evaluation)
     drawn = set(draw_pictures(model, DIGITS, encoded, {}))
     early = {

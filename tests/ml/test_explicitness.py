@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from ml import score
-from ml.metric import Score, UnusableRows
-from ml.metrics._ranking import areas_under_curves
+from ml.metrics.predictors.ranking import areas_under_curves
+from ml.metrics.protocol import Score, UnusableRows
 
 
 def explicitness_of(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ml.dataset import Dataset
-from ml.plot import DatasetPlot, to_file
-from ml.plots.factor_grid import FactorGrid, through
-from ml.registry import components
-from ml.spec_errors import InvalidSpec
+from ml.components.registry import components
+from ml.components.spec_errors import InvalidSpec
+from ml.datasets.protocol import Dataset
+from ml.plots.of_datasets.factor_grid import FactorGrid, through
+from ml.plots.protocol import DatasetPlot, to_file
 
 SIDE = 8
 

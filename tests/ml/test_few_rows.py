@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from ml.audit import CHEAP, FITTED, SLOW
-from ml.evaluate import score_rows
-from ml.metric import Metric, Number, Rows, Value
-from ml.metrics._information_metric import InformationMetric
-from ml.registry import components
-from ml.score import metric_of
+from ml.components.registry import components
+from ml.evaluation.audit import CHEAP, FITTED, SLOW
+from ml.evaluation.evaluate import score_rows
+from ml.evaluation.score import metric_of
+from ml.metrics.information.information_metric import InformationMetric
+from ml.metrics.protocol import Metric, Number, Rows, Value
 
 TINY = [(n, train) for n in (1, 2, 3, 5) for train in sorted({1, n // 2, n - 1, n} - {0})]
 
@@ -51,9 +51,9 @@ def test_few_rows_give_a_value_or_say_what_is_wrong(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So few rows have hardly more permutations than these.
-    monkeypatch.setattr("ml.uncertainty.MOST_PERMUTATIONS", 4)
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 50)
-    monkeypatch.setattr("ml.metrics._information_metric.REDRAWN_ENDS", 50)
+    monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 4)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 50)
+    monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
     metric = metric_of(given)
     for n, train in TINY:
         for latents, factors in ((3, 2), (1, 1), (2, 0)):

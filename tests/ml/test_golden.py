@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ml import score
-from ml.metric import ConstantFactor
-from ml.metrics._mutual_information import equal_width_bins, information
+from ml.metrics.information.mutual_information import equal_width_bins, information
+from ml.metrics.protocol import ConstantFactor
 from tests.ml.golden import CASES, FOLDER, Case, arrays
 
 MATRICES = json.loads((FOLDER / "mutual_information.json").read_text())["problems"]

@@ -13,11 +13,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ml.figure_text import powers
-from ml.plain_text import plain_text
-from ml.plot import NothingToDraw, RunPlot, StudyPlot, to_file
-from ml.registry import components
-from ml.run_readme import _table, _text
+from ml.components.plain_text import plain_text
+from ml.components.registry import components
+from ml.export.run_readme import _table, _text
+from ml.plots.figure_text import powers
+from ml.plots.protocol import NothingToDraw, RunPlot, StudyPlot, to_file
 from tests.hostile import OBEYED, TEXTS
 from tests.ml.studies import a_sweep, like_beta
 from tests.ml.test_run_plots import entangled

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from ml.canonical_json import canonical_json
-from ml.evaluation_spec import FileEvaluation
-from ml.identity import evaluation_key, train_id
-from ml.registry import find
-from ml.spec import RunSpec
+from ml.components.registry import find
+from ml.reproducibility.canonical_json import canonical_json
+from ml.spec.evaluation_spec import FileEvaluation
+from ml.spec.identity import evaluation_key, train_id
+from ml.spec.run_spec import RunSpec
 
 BASE: dict[str, Any] = {"dataset": "digits", "objective": {"name": "beta_vae", "beta": 4}}
 
@@ -79,7 +79,7 @@ def test_scores_of_rows_that_were_drawn_otherwise_are_others(
     run, file, trained = evaluation_key(spec()), FileEvaluation().key(), train_id(spec())
     # As they were when rows were drawn with replacement.
     assert not run.startswith("06edce5b") and not file.startswith("85ae9832")
-    monkeypatch.setattr("ml.identity.SCORING", 3)
-    monkeypatch.setattr("ml.evaluation_spec.SCORING", 3)
+    monkeypatch.setattr("ml.spec.identity.SCORING", 3)
+    monkeypatch.setattr("ml.spec.evaluation_spec.SCORING", 3)
     assert evaluation_key(spec()) != run and FileEvaluation().key() != file
     assert train_id(spec()) == trained

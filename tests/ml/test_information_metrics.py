@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ml import score
-from ml.metric import UnusableRows
-from ml.metrics._information_metric import InformationMetric, _number
-from ml.metrics._mutual_information import Information, equal_width_bins, information
+from ml.evaluation.score import metric_of
+from ml.metrics.information.information_metric import InformationMetric, _number
+from ml.metrics.information.mutual_information import Information, equal_width_bins, information
 from ml.metrics.modularity import modularity
-from ml.score import metric_of
+from ml.metrics.protocol import UnusableRows
 
 LN2, LN4 = np.log(2), np.log(4)
 
@@ -171,8 +171,8 @@ def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyP
         counted += 1
         return information(codes, factors)
 
-    monkeypatch.setattr("ml.metrics._information_metric.information", counting)
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
+    monkeypatch.setattr("ml.metrics.information.information_metric.information", counting)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 40)
     draws = np.random.default_rng(0)
     codes, factors = draws.normal(size=(100, 3)), draws.integers(0, 3, (100, 2))
     names = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ml.objectives._kl_parts import (
+from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.objectives.terms.kl_parts import (
     Estimator,
     KLParts,
     gaussian_log_density,
     kl_parts,
     log_weights,
 )
-from ml.posteriors.diagonal_gaussian import DiagonalGaussian
 from tests.ml.golden import FOLDER, PROBLEMS
 
 POPULATION, LATENTS, CORRELATION = 20_000, 2, 0.72

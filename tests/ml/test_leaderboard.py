@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml.leaderboard import leaderboard
-from ml.metric import NullDistribution, Score
-from ml.spec import RunSpec
+from ml.metrics.protocol import NullDistribution, Score
+from ml.spec.run_spec import RunSpec
+from ml.studies.leaderboard import leaderboard
 
 
 def score(value: float | None, **changes: Any) -> Score:

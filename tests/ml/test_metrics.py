@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml import score
-from ml.checked_rows import rows_of
-from ml.metric import ConstantFactor, Metric, Rows, Score, UnfitFactor, UnusableRows
-from ml.metrics._information_metric import InformationMetric
-from ml.registry import components
-from ml.score import metric_of, scores_of
-from ml.uncertainty import null_draws
+from ml.codes.checked_rows import rows_of
+from ml.codes.uncertainty import null_draws
+from ml.components.registry import components
+from ml.evaluation.score import metric_of, scores_of
+from ml.metrics.information.information_metric import InformationMetric
+from ml.metrics.protocol import ConstantFactor, Metric, Rows, Score, UnfitFactor, UnusableRows
 
 #: Params beside the defaults that make a metric another one.
 VARIANTS: Mapping[str, list[dict[str, Any]]] = {
@@ -136,9 +136,9 @@ def test_a_score_repeats_lies_in_its_interval_and_can_be_cited(
     metric: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A few permutations show it as well as many do.
-    monkeypatch.setattr("ml.uncertainty.MOST_PERMUTATIONS", 4)
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 50)
-    monkeypatch.setattr("ml.metrics._information_metric.REDRAWN_ENDS", 50)
+    monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 4)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 50)
+    monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
     codes, factors = mixed(200)
     first, again = (score(codes, factors, [metric], seed=3) for _ in range(2))
     other = score(codes, factors, [metric], seed=4)
@@ -255,8 +255,8 @@ def test_awkward_rows_give_a_number_or_a_named_error(
 def test_intervals_hold_the_expected_score_nineteen_times_in_twenty(
     metrics: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
-    monkeypatch.setattr("ml.metrics._information_metric.REDRAWN_ENDS", 40)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 40)
+    monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 40)
     draws, number, asked = np.random.default_rng(11), 300, [metric_of(one) for one in metrics]
     fresh: list[dict[str, float]] = []
     held: list[dict[str, bool]] = []

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from ml.architecture import Architecture, ImageShape, UnfitImages
-from ml.networks import build, initial_parameters
-from ml.registry import components, find
-from ml.spec import RunSpec
-from ml.spec_errors import InvalidSpec
+from ml.components.registry import components, find
+from ml.components.spec_errors import InvalidSpec
+from ml.models.protocol import Architecture, ImageShape, UnfitImages
+from ml.networks.networks import build, initial_parameters
+from ml.spec.run_spec import RunSpec
 
 EVERY: list[dict[str, Any]] = [
     *({"name": name} for name in components("model")),

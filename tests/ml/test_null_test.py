@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.checked_rows import rows_of
-from ml.metric import NullDistribution
-from ml.null_test import LEVEL, is_clear, not_clear, null_of
-from ml.score import metric_of, score
+from ml.codes.checked_rows import rows_of
+from ml.evaluation.score import metric_of, score
+from ml.metrics.null_test import LEVEL, is_clear, not_clear, null_of
+from ml.metrics.protocol import NullDistribution
 
 
 def false_alarms(draw: Any, replicates: int, *, higher_is_better: bool = True) -> float:
@@ -119,7 +119,7 @@ def test_quick_fits_have_many_permutations(
     given = rows_of(draws.normal(size=(rows, 10)), draws.integers(0, 12, (rows, 5)))
     found: list[int] = []
     monkeypatch.setattr(
-        "ml.metric.null_draws", lambda _compute, _rows, number: found.append(number)
+        "ml.metrics.protocol.null_draws", lambda _compute, _rows, number: found.append(number)
     )
     asked.null(given)
     assert found == [replicates]

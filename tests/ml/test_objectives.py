@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from ml.likelihood import negative_log_likelihood
-from ml.objective import Loss, Objective, Step
+from ml.components.registry import components, find
 from ml.objectives import factor_vae
-from ml.objectives._discrepancy import squared_discrepancy
+from ml.objectives.likelihood import negative_log_likelihood
+from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.objectives.posteriors.point import Point
+from ml.objectives.protocol import Loss, Objective, Step
+from ml.objectives.terms.discrepancy import squared_discrepancy
 from ml.optimizers.adam import Adam
-from ml.posteriors.diagonal_gaussian import DiagonalGaussian
-from ml.posteriors.point import Point
-from ml.registry import components, find
 
 LATENTS, SAMPLES, PIXELS, POPULATION = 3, 5, 16, 100
 

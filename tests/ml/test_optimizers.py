@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ml.optimizer import Optimizer
+from ml.components.registry import components, find
 from ml.optimizers.adam import Adam
-from ml.registry import components, find
+from ml.optimizers.protocol import Optimizer
 
 NUMBERS = 18
 

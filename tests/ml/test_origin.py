@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from ml import train
-from ml.dataset import dataset
-from ml.dotted_paths import value_at
-from ml.experiment import parse_experiment
-from ml.identity import course_id, train_id
-from ml.model import Model
-from ml.spec import MAX_ORIGINS, RunSpec
-from ml.spec_errors import InvalidSpec
-from ml.training_state import ForeignCheckpoint, OriginNotKept
+from ml.components.dotted_paths import value_at
+from ml.components.spec_errors import InvalidSpec
+from ml.datasets.protocol import dataset
+from ml.experiments.experiment import parse_experiment
+from ml.networks.model import Model
+from ml.spec.identity import course_id, train_id
+from ml.spec.run_spec import MAX_ORIGINS, RunSpec
+from ml.training.state import ForeignCheckpoint, OriginNotKept
 from tests.ml.recorders import Kept
 
 DIGITS = dataset("digits")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from ml import packing
-from ml.packing import Memory, is_out_of_memory, power_of_two, ran_out, widest
-from ml.spec import RunSpec
+from ml.spec.run_spec import RunSpec
+from ml.training import packing
+from ml.training.packing import Memory, is_out_of_memory, power_of_two, ran_out, widest
 
 CPU = torch.device("cpu")
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.encode import EncodedRows
-from ml.plot import Material, NothingToDraw, RunPlot, png
-from ml.plots.objective_terms import ObjectiveTerms
-from ml.plots.traversal import Traversal
-from ml.posteriors.diagonal_gaussian import DiagonalGaussian
-from ml.registry import components
-from ml.traversals import most_typical
+from ml.components.registry import components
+from ml.evaluation.encode import EncodedRows
+from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.objectives.posteriors.traversals import most_typical
+from ml.plots.of_models.traversal import Traversal
+from ml.plots.of_training.objective_terms import ObjectiveTerms
+from ml.plots.protocol import Material, NothingToDraw, RunPlot, png
 
 
 def material(*, latents: int = 3, factors: int = 2, rows: int = 40, channels: int = 1) -> Material:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.metric import ConstantFactor, Rows, UnfitFactor, UnusableRows
-from ml.score import metric_of
-from ml.spec_errors import InvalidSpec
+from ml.components.spec_errors import InvalidSpec
+from ml.evaluation.score import metric_of
+from ml.metrics.protocol import ConstantFactor, Rows, UnfitFactor, UnusableRows
 
 STRUCTURE = {"disentanglement", "completeness"}
 

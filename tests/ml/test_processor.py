@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ml.environment import environment
-from ml.processor import SETTINGS, processor_of, settings
+from ml.reproducibility.environment import environment
+from ml.reproducibility.processor import SETTINGS, processor_of, settings
 from tests.ml.recorders import Kept
 from tests.ml.test_train import paused, spec
 

@@ -12,18 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from ml.checked_rows import rows_of
-from ml.metric import Score
-from ml.metrics._mutual_information import Information
-from ml.published._formula import Published, Verdict, _known, published
-from ml.published.disentanglement_lib import (
+from ml.codes.checked_rows import rows_of
+from ml.codes.rows import Rows
+from ml.evaluation.published._formula import Published, Verdict, _known, published
+from ml.evaluation.published.disentanglement_lib import (
     explicitness_of_a_hundred_steps,
     modularity_of_training_rows,
 )
-from ml.published.jboilard import dcimig_as_mean_of_ratios
-from ml.published.ubisoft import disentanglement_until_a_dead_code, mig_by_code_entropy
-from ml.rows import Rows
-from ml.score import metric_of, scores_of
+from ml.evaluation.published.jboilard import dcimig_as_mean_of_ratios
+from ml.evaluation.published.ubisoft import disentanglement_until_a_dead_code, mig_by_code_entropy
+from ml.evaluation.score import metric_of, scores_of
+from ml.metrics.information.mutual_information import Information
+from ml.metrics.protocol import Score
 from tests.ml.golden import PROBLEMS, WITHOUT_CONSTANT, arrays
 
 #: Golden key: codebase, how it is called, our metric, and our number by theirs.

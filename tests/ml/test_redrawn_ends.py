@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ml.checked_rows import rows_of
-from ml.metrics._mutual_information import bins_between, equal_width_bins
-from ml.metrics._redrawn_ends import redrawn_ends
-from ml.score import metric_of
+from ml.codes.checked_rows import rows_of
+from ml.evaluation.score import metric_of
+from ml.metrics.information.mutual_information import bins_between, equal_width_bins
+from ml.metrics.information.redrawn_ends import redrawn_ends
 
 
 def t(degrees: float) -> object:
@@ -80,14 +80,14 @@ def held(degrees: float | None, number: int) -> tuple[float, float]:
 def test_intervals_of_heavy_tailed_codes_hold_the_expected_score(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 40)
     share, _ = held(2, 40)
     # Of subsamples alone 0.78.
     assert share >= 0.9
 
 
 def test_intervals_of_normal_codes_are_not_widened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml.metrics._information_metric.MOST_REPLICATES", 40)
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 40)
     _, width = held(None, 15)
     # Of subsamples alone 2.3.
     assert width < 2.6

@@ -2,17 +2,18 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from ml.registry import (
+from ml.components.registry import (
     DuplicateComponent,
     UnknownComponent,
     components,
     find,
+    kinds,
     nearest,
     register,
 )
-from ml.schedule import Schedule
+from ml.schedules.protocol import Schedule
 
-KINDS = ("dataset", "model", "objective", "optimizer", "schedule", "metric", "plot")
+KINDS = tuple(kinds().values())
 ALL = [(kind, name) for kind in KINDS for name in components(kind)]
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ml import score
-from ml.advice import advise
-from ml.checked_rows import rows_of
-from ml.metric import Score
-from ml.null_test import is_clear
-from ml.repeated_rows import blocks, trained_on
-from ml.rows import Rows
-from ml.uncertainty import permutations, subsamples, without_groups
+from ml.codes.checked_rows import rows_of
+from ml.codes.repeated_rows import blocks, trained_on
+from ml.codes.rows import Rows
+from ml.codes.uncertainty import permutations, subsamples, without_groups
+from ml.evaluation.advice import advise
+from ml.metrics.null_test import is_clear
+from ml.metrics.protocol import Score
 
 
 def noise(rows: int, times: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

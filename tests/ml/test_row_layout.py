@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ml.memory_layout import ALIGNMENT, with_channels_last
-from ml.row_layout import RowLayout
+from ml.networks.memory_layout import ALIGNMENT, with_channels_last
+from ml.networks.row_layout import RowLayout
 
 SHAPES = {"kernel": (3, 2, 4, 4), "bias": (5,), "dense": (7, 3)}
 

@@ -19,18 +19,18 @@ import torch
 from safetensors.torch import load
 from torch import nn
 
-from ml.dataset import Dataset, dataset
-from ml.encode import EncodedRows, encode_rows
-from ml.metric import Score
-from ml.model import Model
-from ml.networks import build, initial_parameters
-from ml.plain_loader import NotPlain, plain_loader
-from ml.posterior import Posterior
-from ml.references import Reference, cited, references
-from ml.registry import components
-from ml.run_folder import TrainedRun, run_folder
-from ml.score import score
-from ml.spec import RunSpec
+from ml.components.references import Reference, cited, references
+from ml.components.registry import components
+from ml.datasets.protocol import Dataset, dataset
+from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.evaluation.score import score
+from ml.export.plain_loader import NotPlain, plain_loader
+from ml.export.run_folder import TrainedRun, run_folder
+from ml.metrics.protocol import Score
+from ml.networks.model import Model
+from ml.networks.networks import build, initial_parameters
+from ml.objectives.posteriors.protocol import Posterior
+from ml.spec.run_spec import RunSpec
 
 FILES = {
     "README.md",

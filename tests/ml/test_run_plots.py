@@ -11,21 +11,21 @@ from matplotlib.patches import Rectangle
 from pydantic import ValidationError
 from sklearn.decomposition import PCA
 
-from ml.encode import EncodedRows
-from ml.metric import NullDistribution, Score
-from ml.plot import Material, NothingToDraw, Snapshot, to_file
-from ml.plots._colours import GREY
-from ml.plots._direct_labels import spread
-from ml.plots._tiles import tiles
-from ml.plots.codes_map import CodesMap, principal_plane
-from ml.plots.dci_predictors import DCIPredictors
-from ml.plots.factor_latent_matrix import FactorLatentMatrix
-from ml.plots.interventional_effects import InterventionalEffects, conditional
-from ml.plots.kl_over_training import KLOverTraining
-from ml.plots.prior_samples import PriorSamples, like, truncated
-from ml.posteriors.diagonal_gaussian import DiagonalGaussian
-from ml.score import score
-from ml.spec_errors import InvalidSpec
+from ml.components.spec_errors import InvalidSpec
+from ml.evaluation.encode import EncodedRows
+from ml.evaluation.score import score
+from ml.metrics.protocol import NullDistribution, Score
+from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.plots.drawing.colours import GREY
+from ml.plots.drawing.direct_labels import spread
+from ml.plots.drawing.tiles import tiles
+from ml.plots.of_models.codes_map import CodesMap, principal_plane
+from ml.plots.of_models.dci_predictors import DCIPredictors
+from ml.plots.of_models.factor_latent_matrix import FactorLatentMatrix
+from ml.plots.of_models.interventional_effects import InterventionalEffects, conditional
+from ml.plots.of_models.prior_samples import PriorSamples, like, truncated
+from ml.plots.of_training.kl_over_training import KLOverTraining
+from ml.plots.protocol import Material, NothingToDraw, Snapshot, to_file
 
 
 def material(codes: np.ndarray, factors: np.ndarray, **changed: Any) -> Material:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.sampling import Sampling, indices
+from ml.spec.choices import Sampling
+from ml.training.sampling import indices
 
 
 def drawn(sampling: Sampling, steps: range, *, seed: int = 0, batch: int = 4) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ml.registry import components, find
-from ml.schedule import Schedule
+from ml.components.registry import components, find
+from ml.schedules.protocol import Schedule
 
 STEPS = 100
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
 from ml import score
-from ml.arrays_file import CodesAndFactors
-from ml.checked_rows import rows_of
-from ml.evaluation_spec import FileEvaluation
-from ml.metric import ConstantFactor, Score, UnfitFactor, UnusableRows
-from ml.metrics._mutual_information import equal_width_bins, information
+from ml.codes.arrays_file import CodesAndFactors
+from ml.codes.checked_rows import rows_of
+from ml.components.registry import UnknownComponent
+from ml.components.spec_errors import InvalidSpec
+from ml.metrics.information.mutual_information import equal_width_bins, information
 from ml.metrics.mig import gaps
-from ml.registry import UnknownComponent
-from ml.spec_errors import InvalidSpec
+from ml.metrics.protocol import ConstantFactor, Score, UnfitFactor, UnusableRows
+from ml.spec.evaluation_spec import FileEvaluation
 
 
 def mig_of(codes: np.ndarray, factors: np.ndarray, **params: int) -> Score:
@@ -81,7 +81,7 @@ def test_counting_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     draws = np.random.default_rng(3)
     codes, factors = draws.integers(0, 9, (100, 7)), draws.integers(0, 4, (100, 3))
     whole = information(codes, factors)
-    monkeypatch.setattr("ml.metrics._mutual_information.MOST_CELLS", 600)
+    monkeypatch.setattr("ml.metrics.information.mutual_information.MOST_CELLS", 600)
     parts = information(codes, factors)
     np.testing.assert_array_equal(parts.mutual, whole.mutual)
     np.testing.assert_array_equal(parts.codes, whole.codes)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.model import Model
-from ml.snapshots import snapshot_steps
-from ml.train import train
+from ml.networks.model import Model
+from ml.training.loop import train
+from ml.training.snapshots import snapshot_steps
 from tests.ml.recorders import Kept
 
 SPEC = {

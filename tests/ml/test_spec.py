@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from ml.dotted_paths import with_values
-from ml.experiment import parse_experiment
-from ml.spec import RunSpec
-from ml.spec_errors import Fault, InvalidSpec
+from ml.components.dotted_paths import with_values
+from ml.components.spec_errors import Fault, InvalidSpec
+from ml.experiments.experiment import parse_experiment
+from ml.spec.run_spec import RunSpec
 
 LEAST = {"dataset": "digits", "objective": "beta_vae"}
 

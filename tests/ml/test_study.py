@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.metric import NullDistribution, Score
-from ml.study import RunResult, StudyRun, study
+from ml.metrics.protocol import NullDistribution, Score
+from ml.studies.study import RunResult, StudyRun, study
 from tests.ml.studies import SPEC, a_run, a_score, a_sweep
 
 PLAIN = st.sampled_from([None, False, True, 0, 1, 1.0, 0.5, 20, "lasso", "linear"])

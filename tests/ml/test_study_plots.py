@@ -25,18 +25,18 @@ from pydantic import ValidationError
 from scipy import stats
 from scipy.stats import spearmanr
 
-from ml.metric import NullDistribution
-from ml.plot import NothingToDraw, StudyPlot, to_file
-from ml.plots._colours import GREY
-from ml.plots._matrix import hundredths
-from ml.plots._sheet import PAGE
-from ml.plots.metric_against_metric import MetricAgainstMetric
-from ml.plots.score_against import ScoreAgainst
-from ml.plots.score_by_objective import ScoreByObjective, beside
-from ml.plots.score_map import ScoreMap
-from ml.registry import components
-from ml.spec_errors import InvalidSpec
-from ml.study import Study, StudyRun, study
+from ml.components.registry import components
+from ml.components.spec_errors import InvalidSpec
+from ml.metrics.protocol import NullDistribution
+from ml.plots.drawing.colours import GREY
+from ml.plots.drawing.matrix import hundredths
+from ml.plots.drawing.sheet import PAGE
+from ml.plots.of_studies.metric_against_metric import MetricAgainstMetric
+from ml.plots.of_studies.score_against import ScoreAgainst
+from ml.plots.of_studies.score_by_objective import ScoreByObjective, beside
+from ml.plots.of_studies.score_map import ScoreMap
+from ml.plots.protocol import NothingToDraw, StudyPlot, to_file
+from ml.studies.study import Study, StudyRun, study
 from tests.ml.studies import PIXELS, a_run, a_score, a_sweep, like_beta
 
 STUDY_PLOTS = [name for name, plot in components("plot").items() if issubclass(plot, StudyPlot)]

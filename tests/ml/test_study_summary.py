@@ -14,9 +14,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.metric import NullDistribution
-from ml.study import Column, RunResult, Study, StudyRun, study
-from ml.study_summary import (
+from ml.metrics.protocol import NullDistribution
+from ml.studies.study import Column, RunResult, Study, StudyRun, study
+from ml.studies.summary import (
     BestSetting,
     Description,
     StudySummary,
@@ -26,8 +26,8 @@ from ml.study_summary import (
     spearman,
     summarise,
 )
-from ml.study_values import median, pooled_null, setting_name
-from ml.udr import RunUdr
+from ml.studies.udr import RunUdr
+from ml.studies.values import median, pooled_null, setting_name
 from tests.ml.studies import SPEC, a_run, a_score, a_sweep, like_beta
 
 BETA = "objective.beta"

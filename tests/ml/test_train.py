@@ -10,18 +10,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from ml import evaluate, registry, tensor_file, train
-from ml.dataset import dataset
-from ml.model import Model
+from ml import evaluate, train
+from ml.components import registry
+from ml.components.registry import components
+from ml.datasets.protocol import dataset
+from ml.datasets.resident import ResidentImages
+from ml.networks import tensor_file
+from ml.networks.model import Model
 from ml.recorder import Checkpoint, Progress, Stopped, Wish
-from ml.registry import components
-from ml.resident import ResidentImages
-from ml.train import NonFiniteLoss
-from ml.training_state import ForeignCheckpoint
+from ml.training.loop import NonFiniteLoss
+from ml.training.state import ForeignCheckpoint
 from tests.ml.recorders import Kept
 
 #: The name in `ml` is the function.
-training = import_module("ml.train")
+training = import_module("ml.training.loop")
 DIGITS = dataset("digits")
 
 
@@ -93,7 +95,7 @@ def test_the_bits_are_the_same_wherever_a_block_of_draws_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     block = 8
-    monkeypatch.setattr("ml.draws.BLOCK", block)
+    monkeypatch.setattr("ml.reproducibility.draws.BLOCK", block)
     steps = block + 3
     small = spec(steps=steps, batch_size=2)
     undisturbed = paused(small, at=steps).files[-1]
@@ -288,7 +290,7 @@ def test_a_checkpoint_of_another_run_is_refused() -> None:
 
 def test_a_checkpoint_of_other_numbers_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     # As after an update of the software, of which the run's identity is part.
-    monkeypatch.setattr("ml.training_state.FORMAT", 1)
+    monkeypatch.setattr("ml.training.state.FORMAT", 1)
     old = paused(spec(), at=2)
     monkeypatch.undo()
     again = paused(spec(), at=12, start=old.files[-1])
@@ -391,7 +393,7 @@ def test_epochs_use_every_image_as_often_as_any_other() -> None:
             return super().gather(index)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.feed.ResidentImages", Watched)
+        patch.setattr("ml.training.feed.ResidentImages", Watched)
         run = spec("vae", sampling="epochs", steps=3, batch_size=len(DIGITS))
         train({**run, "model": {"name": "mlp", "hidden": [8], "latent_dim": 2}}, data=DIGITS)
     assert np.bincount(seen).tolist() == [3] * len(DIGITS)

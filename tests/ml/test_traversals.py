@@ -14,18 +14,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from pydantic import ValidationError
 
-from ml.animation import gif, there_and_back
-from ml.plot import Material, NothingToDraw, Snapshot
-from ml.plots._mosaic import Row, mosaic
-from ml.plots._numbers import alike
-from ml.plots._tiles import tiles
-from ml.plots.latent_plane import LatentPlane
-from ml.plots.training_film import TrainingFilm
-from ml.plots.traversal import Traversal
-from ml.posteriors.diagonal_gaussian import DiagonalGaussian
-from ml.posteriors.point import Point
-from ml.spec_errors import InvalidSpec
-from ml.traversals import by_factor, evenly, led, plane, spanned
+from ml.components.spec_errors import InvalidSpec
+from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
+from ml.objectives.posteriors.point import Point
+from ml.objectives.posteriors.traversals import by_factor, evenly, led, plane, spanned
+from ml.plots.animation import gif, there_and_back
+from ml.plots.drawing.mosaic import Row, mosaic
+from ml.plots.drawing.numbers import alike
+from ml.plots.drawing.tiles import tiles
+from ml.plots.of_models.latent_plane import LatentPlane
+from ml.plots.of_models.traversal import Traversal
+from ml.plots.of_training.training_film import TrainingFilm
+from ml.plots.protocol import Material, NothingToDraw, Snapshot
 from tests.ml.test_pictures import material
 
 CODES = np.array([[0.0, 10.0], [1.0, 10.0], [2.0, 10.0], [3.0, 10.0], [4.0, 30.0]])

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.linear_model import Lasso
 
-from ml.udr import UdrModel, lasso_coefficients, pair_likeness, udr
+from ml.studies.udr import UdrModel, lasso_coefficients, pair_likeness, udr
 
 ROWS = 400
 

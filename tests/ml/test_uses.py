@@ -11,22 +11,22 @@ import torch
 from PIL import Image
 from scipy.stats import ks_2samp
 
-from ml.anomaly import Judged, judge, percentiles, reference
-from ml.dataset import Dataset
-from ml.encode import EncodedRows, encode_rows
-from ml.encode_images import as_tensors, encode_images
-from ml.generation import generated
-from ml.image_files import FRAME_MILLISECONDS, gif, near_square, pixels, png, resized
-from ml.interpolation import interpolate
-from ml.latent_swap import most_telling, swapped
-from ml.model import CHUNK, Model
-from ml.neighbours import deviations, distances, nearest_rows
-from ml.plot import NothingToDraw
+from ml.codes.rows import ConstantFactor
+from ml.datasets.protocol import Dataset
+from ml.datasets.unit_range import in_unit_range
+from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.evaluation.encode_images import as_tensors, encode_images
+from ml.inference.anomaly import Judged, judge, percentiles, reference
+from ml.inference.generation import generated
+from ml.inference.image_files import FRAME_MILLISECONDS, gif, near_square, pixels, png, resized
+from ml.inference.interpolation import interpolate
+from ml.inference.latent_swap import most_telling, swapped
+from ml.inference.neighbours import deviations, distances, nearest_rows
+from ml.networks.model import CHUNK, Model
+from ml.plots.protocol import NothingToDraw
 from ml.recorder import Silent
-from ml.rows import ConstantFactor
-from ml.spec import RunSpec
-from ml.train import train
-from ml.unit_range import in_unit_range
+from ml.spec.run_spec import RunSpec
+from ml.training.loop import train
 
 
 @cache

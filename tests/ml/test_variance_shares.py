@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.variance_shares import variance_shares
+from ml.studies.variance_shares import variance_shares
 
 
 def test_unequal_groups_by_hand() -> None:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from billiard import pool
 
 from store.settings import settings
-from worker import broker
+from worker.process import broker
 
 if seconds := os.environ.get("CHEAP_HEALTH_SECONDS"):
     broker.TRANSPORT["health_check_interval"] = int(seconds)
@@ -48,6 +48,6 @@ pool.Worker.workloop = partialmethod(pool.Worker.workloop, now=_clock)
 
 # In place of the modules, which take seconds to import.
 sys.modules["worker.training"] = SimpleNamespace(train_next=_take)  # type: ignore[assignment]
-sys.modules["worker.presence"] = SimpleNamespace(  # type: ignore[assignment]
+sys.modules["worker.process.presence"] = SimpleNamespace(  # type: ignore[assignment]
     begin=lambda _: None, end=lambda: None
 )

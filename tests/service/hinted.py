@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.hints import Hints
-from heddle import embedded_redis
-from heddle.children import Command, kill_group, start
-from heddle.embedded_redis import choose
-from heddle.service import _worker
+from api.state.hints import Hints
+from heddle.service import broker as embedded_redis
+from heddle.service.broker import choose
+from heddle.service.children import Command, kill_group, start
+from heddle.service.service import _worker
 from tests.heddle.fake_programs import clean_environment
 from tests.service.wire import Wire
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heddle.client import Client, connect
-from heddle.work import Run
-from store.database import Database
+from heddle.client.client import Client, connect
+from heddle.client.resources import Run
+from store.database.connection import Database
 from tests.heddle.fake_programs import PATIENCE, clean_environment, content, free_port, processes
 
 #: Impatient, as what is waited for here is a dead worker; but patient with a busy machine.

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from heddle.client import Client
-from heddle.work import ExperimentFailed, Run
-from ml.model import Model
-from store.checkpoints import checkpoints
+from heddle.client.client import Client
+from heddle.client.resources import ExperimentFailed, Run
+from ml.networks.model import Model
+from store.database.tables import Job, Worker
+from store.jobs.checkpoints import checkpoints
 from store.states import JobState
-from store.tables import Job, Worker
 from tests.heddle.fake_programs import until
 from tests.service.home import Home, libraries, spec, step_of
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database
-from store.objects import ObjectFolder
+from store.database.connection import Database
+from store.files.objects import ObjectFolder
 from tests.store.lab import Lab
 
 # Its laws are asserts, which are to say what they compared.

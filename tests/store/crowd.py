@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import insert
 
-from store.database import Database
-from store.ids import new_id
+from store.database.connection import Database
+from store.database.ids import new_id
+from store.database.tables import Evaluation, Experiment, ExperimentRun, Job, Run
+from store.jobs.demand import new_job
 from store.states import EvaluationState, JobKind, JobState, RunState
-from store.tables import Evaluation, Experiment, ExperimentRun, Job, Run
-from store.want import new_job
 
 
 class Place(NamedTuple):

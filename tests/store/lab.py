@@ -7,16 +7,16 @@ from typing import Any
 
 from sqlalchemy import text
 
-from store.claim import Claim, claim
-from store.database import Database
-from store.evaluations import Asked, NewFile, evaluate_file, evaluate_run
-from store.finish import finish_evaluation, finish_training
-from store.new_run import NewRun
+from store.database.connection import Database
+from store.experiments.evaluations import Asked, NewFile, evaluate_file, evaluate_run
+from store.experiments.new_run import NewRun
+from store.experiments.submit import submit
+from store.jobs.claim import Claim, claim
+from store.jobs.finish import finish_evaluation, finish_training
 from store.queries import ExperimentRun, evaluation, events, experiment, experiment_runs, run
-from store.queue import queue
+from store.scheduling.fair_share import Rules
+from store.scheduling.queue import queue
 from store.states import ExperimentState, JobKind, RunState
-from store.submit import submit
-from store.turns import Rules
 
 TRAIN, EVALUATE = JobKind.TRAIN, JobKind.EVALUATE
 ERROR = {"type": "ValueError", "message": "the loss is not a number", "advice": "lower the rate"}

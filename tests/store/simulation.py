@@ -15,18 +15,18 @@ from typing import Any
 
 from sqlalchemy import event, insert
 
-from store.beat import beat
-from store.checkpoints import record_checkpoint
-from store.claim import Claim, claim
-from store.database import Database
-from store.finish import finish_training, release
-from store.giving_way import ask_to_give_way
-from store.new_run import NewRun
+from store.database.connection import Database
+from store.database.tables import Worker
+from store.experiments.new_run import NewRun
+from store.experiments.submit import submit
+from store.jobs.checkpoints import record_checkpoint
+from store.jobs.claim import Claim, claim
+from store.jobs.finish import finish_training, release
+from store.jobs.heartbeat import beat
+from store.jobs.preemption import ask_to_give_way
 from store.queries import experiment_runs, run
+from store.scheduling.fair_share import Rules
 from store.states import JobKind
-from store.submit import submit
-from store.tables import Worker
-from store.turns import Rules
 
 SECONDS_A_DAY = 86_400.0
 EPOCH = 2_440_587.5

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from store import database as store_database
-from store.away import DATABASE_AWAY, why_away
-from store.database import Database
-from store.tables import Folder
+from store.database import connection as store_database
+from store.database.connection import Database
+from store.database.outages import DATABASE_AWAY, why_away
+from store.database.tables import Folder
 
 
 def mark(database: Database) -> None:

@@ -5,15 +5,15 @@ import math
 import pytest
 from sqlalchemy import func, select
 
-from store.beat import Beat, beat
-from store.cancel import cancel_run
-from store.curves import CURVES, curves, to_bytes
+from store.database.tables import Scalars
 from store.errors import NotFound
-from store.finish import NewArtifact, finish_training, release
-from store.objects import ObjectFolder
+from store.experiments.cancel import cancel_run
+from store.files.curves import CURVES, curves, to_bytes
+from store.files.objects import ObjectFolder
+from store.jobs.finish import NewArtifact, finish_training, release
+from store.jobs.heartbeat import Beat, beat
+from store.jobs.reaper import sweep
 from store.queries import run
-from store.sweep import sweep
-from store.tables import Scalars
 from tests.store.lab import Lab
 
 

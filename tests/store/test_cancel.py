@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from store.beat import beat
-from store.cancel import cancel_experiment, cancel_run, resume_experiment, resume_run
-from store.checkpoints import checkpoints, record_checkpoint
 from store.errors import NotFound, WrongState
-from store.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
+from store.experiments.cancel import cancel_experiment, cancel_run, resume_experiment, resume_run
+from store.jobs.checkpoints import checkpoints, record_checkpoint
+from store.jobs.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
+from store.jobs.heartbeat import beat
 from store.queries import run, scores
 from store.states import ExperimentState, RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab

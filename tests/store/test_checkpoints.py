@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from store.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
-from store.claim import Claim
 from store.errors import BadName
-from store.finish import release
+from store.jobs.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
+from store.jobs.claim import Claim
+from store.jobs.finish import release
 from tests.store.lab import Lab
 
 # Parameters of tests are the same in every process that collects them.

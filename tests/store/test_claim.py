@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from store.claim import _lock_next, claim
+from store.database.tables import Attempt, Job
+from store.jobs.claim import _lock_next, claim
 from store.queries import run
 from store.states import JobState, RunState
-from store.tables import Attempt, Job
 from tests.store.lab import EVALUATE, TRAIN, Lab
 
 
@@ -45,7 +45,7 @@ def test_a_claim_whose_candidates_were_all_taken_at_this_instant_is_empty(
         return candidates
 
     with monkeypatch.context() as patch:
-        patch.setattr("store.claim._lock_next", outrun)
+        patch.setattr("store.jobs.claim._lock_next", outrun)
         assert lab.take_all(TRAIN) == []
     with lab.database.read() as session:
         assert session.scalars(select(Attempt.fence)).all() == []

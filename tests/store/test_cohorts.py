@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from store.checkpoints import record_checkpoint, unbind_width
-from store.claim import Claim, claim, claim_beside, count_beside
+from store.database.tables import Job
 from store.errors import LeaseLost
-from store.finish import release
-from store.tables import Job
+from store.jobs.checkpoints import record_checkpoint, unbind_width
+from store.jobs.claim import Claim, claim, claim_beside, count_beside
+from store.jobs.finish import release
 from tests.store.lab import TRAIN, Lab, new_run
 
 HERE, ELSEWHERE = "this card", "another card"

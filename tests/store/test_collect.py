@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-import store.collect
-from store.checkpoints import CheckpointFolder, record_checkpoint
-from store.collect import Collected, collect
-from store.database import Database
-from store.delete import delete_evaluation, delete_experiment, pin_run
+import store.retention.collect
+from store.database.connection import Database
 from store.errors import StorageAway
-from store.evaluations import NewFile, evaluate_file
-from store.finish import NewArtifact, finish_training
-from store.folders import MARK
-from store.objects import ObjectFolder
-from store.whole_file import ASIDE
+from store.experiments.evaluations import NewFile, evaluate_file
+from store.files.folders import MARK
+from store.files.objects import ObjectFolder
+from store.files.whole_file import ASIDE
+from store.jobs.checkpoints import CheckpointFolder, record_checkpoint
+from store.jobs.finish import NewArtifact, finish_training
+from store.retention.collect import Collected, collect
+from store.retention.delete import delete_evaluation, delete_experiment, pin_run
 from tests.store.lab import Lab
 
 HOUR = 3600.0
@@ -118,14 +118,14 @@ def test_a_file_comes_back_when_it_cannot_be_looked_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256, _ = place.objects.put(b"orphan")
-    look, looks = store.collect._named, itertools.count()
+    look, looks = store.retention.collect._named, itertools.count()
 
     def named(database: Database, digests: Iterable[str]) -> set[str]:
         if next(looks):
             raise OSError(28, "No space left on device")
         return look(database, digests)
 
-    monkeypatch.setattr(store.collect, "_named", named)
+    monkeypatch.setattr(store.retention.collect, "_named", named)
     with pytest.raises(OSError, match="No space"):
         place.collect()
     assert place.objects.path(sha256).read_bytes() == b"orphan"
@@ -138,7 +138,7 @@ def test_a_file_put_between_look_and_removal_stays(
     sha256, size = place.objects.put(b"raced")
     place.lab.post("a")
     taken = place.lab.take()
-    look = store.collect._named
+    look = store.retention.collect._named
     looks = []
 
     def named(database: Database, digests: Iterable[str]) -> set[str]:
@@ -153,7 +153,7 @@ def test_a_file_put_between_look_and_removal_stays(
                 finish_training(place.lab.database, taken, record={}, artifacts=[file])
         return found
 
-    monkeypatch.setattr(store.collect, "_named", named)
+    monkeypatch.setattr(store.retention.collect, "_named", named)
     assert place.collect() == Collected()
     assert looks[0] == set()
     assert place.objects.path(sha256).read_bytes() == b"raced"

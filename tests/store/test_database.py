@@ -14,8 +14,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
-from store.database import Database, db_now, migrate
-from store.tables import Base, Score
+from store.database.connection import Database, db_now, migrate
+from store.database.tables import Base, Score
 
 
 def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> None:
@@ -134,7 +134,7 @@ def test_an_evaluation_is_of_a_run_or_of_a_file_and_never_of_both(database: Data
 
 def test_simultaneous_migrations_of_one_database_all_succeed(empty_database_url: str) -> None:
     # Processes, as locks within a process would hide what is to be shown.
-    code = "import sys; from store.database import migrate; print('ready', flush=True); "
+    code = "import sys; from store.database.connection import migrate; print('ready', flush=True); "
     code += f"sys.stdin.readline(); migrate({empty_database_url!r})"
     processes = [
         subprocess.Popen(
@@ -217,7 +217,7 @@ def test_writers_of_one_process_wait_for_each_other_and_not_for_the_database(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whoever looks for the lock of SQLite finds it taken, and gives up at once.
-    monkeypatch.setattr("store.database._BUSY_MILLISECONDS", 0)
+    monkeypatch.setattr("store.database.connection._BUSY_MILLISECONDS", 0)
     database = Database(database_url)
     writing, ended = threading.Event(), []
 

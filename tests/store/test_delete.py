@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from store.beat import beat
-from store.cancel import cancel_experiment
-from store.checkpoints import record_checkpoint
-from store.delete import delete_evaluation, delete_experiment, pin_experiment, pin_run
+from store.database.tables import Base
 from store.errors import NotFound, Pinned, WrongState
-from store.finish import NewArtifact, acknowledge_cancel, finish_training
+from store.experiments.cancel import cancel_experiment
+from store.jobs.checkpoints import record_checkpoint
+from store.jobs.finish import NewArtifact, acknowledge_cancel, finish_training
+from store.jobs.heartbeat import beat
 from store.queries import evaluation, experiment, run, usage
 from store.queries.usage import Usage
-from store.tables import Base
+from store.retention.delete import delete_evaluation, delete_experiment, pin_experiment, pin_run
 from tests.store.lab import EVALUATE, Lab, scans
 
 

@@ -10,15 +10,16 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-import store.evaluations as asking
-from store.beat import beat
-from store.cancel import cancel_experiment, cancel_run, resume_run
-from store.claim import Claim, claim
-from store.database import Database
-from store.delete import delete_evaluation
+import store.experiments.evaluations as asking
+from store.database.connection import Database
+from store.database.tables import Job
 from store.errors import LeaseLost, NotFound, NotTrained, WrongState
-from store.evaluations import Asked, cancel_evaluation, resume_evaluation
-from store.finish import acknowledge_cancel, fail, finish_evaluation, release
+from store.experiments.cancel import cancel_experiment, cancel_run, resume_run
+from store.experiments.evaluations import Asked, cancel_evaluation, resume_evaluation
+from store.jobs.claim import Claim, claim
+from store.jobs.finish import acknowledge_cancel, fail, finish_evaluation, release
+from store.jobs.heartbeat import beat
+from store.jobs.reaper import Swept, sweep
 from store.queries import (
     evaluation,
     evaluations,
@@ -26,9 +27,8 @@ from store.queries import (
     scores,
     scores_of_evaluation,
 )
+from store.retention.delete import delete_evaluation
 from store.states import EvaluationState, RunState
-from store.sweep import Swept, sweep
-from store.tables import Job
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
 from tests.store.test_fence import everything
 

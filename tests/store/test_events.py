@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from store.errors import NotFound
-from store.events import emit
-from store.finish import finish_training
+from store.jobs.events import emit
+from store.jobs.finish import finish_training
 from store.queries import events, experiment
 from tests.store.lab import TRAIN, Lab
 

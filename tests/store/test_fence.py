@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import inspect, text
 
-from store.beat import beat
-from store.checkpoints import record_checkpoint, unbind_width
-from store.claim import Claim
-from store.database import Database
+from store.database.connection import Database
 from store.errors import LeaseLost
-from store.finish import (
+from store.jobs.checkpoints import record_checkpoint, unbind_width
+from store.jobs.claim import Claim
+from store.jobs.finish import (
     NewArtifact,
     acknowledge_cancel,
     fail,
@@ -20,8 +19,9 @@ from store.finish import (
     finish_training,
     release,
 )
+from store.jobs.heartbeat import beat
+from store.jobs.reaper import sweep
 from store.states import JobKind
-from store.sweep import sweep
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
 
 ARTIFACT = NewArtifact("weights.safetensors", "ab" * 32, "application/octet-stream", 3)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from store.checkpoints import checkpoints, record_checkpoint
 from store.errors import NotFound
-from store.finish import NewArtifact, fail, finish_evaluation, finish_training, release
-from store.log import Line, add_lines, log_of_run
+from store.jobs.checkpoints import checkpoints, record_checkpoint
+from store.jobs.finish import NewArtifact, fail, finish_evaluation, finish_training, release
+from store.jobs.log import Line, add_lines, log_of_run
 from store.queries import artifact, artifact_by_sha, artifacts, attempts, evaluation, run, scores
 from store.states import ExperimentState, RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab

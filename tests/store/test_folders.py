@@ -12,11 +12,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from store.checkpoints import CheckpointFolder
-from store.database import Database
+from store.database.connection import Database
 from store.errors import FolderOfAnother, NotWritable, StorageAway
-from store.folders import MARK, check_mark
-from store.objects import ObjectFolder
+from store.files.folders import MARK, check_mark
+from store.files.objects import ObjectFolder
+from store.jobs.checkpoints import CheckpointFolder
 
 
 @pytest.fixture
@@ -129,8 +129,10 @@ def test_a_folder_that_cannot_be_marked_is_not_recorded(database: Database, tmp_
 
 
 def test_processes_that_ask_at_once_agree_on_one_mark(database_url: str, tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from store.database import Database; "
-    code += "from store.folders import check_mark; from store.objects import ObjectFolder; "
+    code = "import sys; from pathlib import Path; from store.database.connection import Database; "
+    code += (
+        "from store.files.folders import check_mark; from store.files.objects import ObjectFolder; "
+    )
     code += f"folder = ObjectFolder(Path({str(tmp_path / 'objects')!r})); "
     code += f"database = Database({database_url!r}); print('ready', flush=True); "
     code += "sys.stdin.readline(); check_mark(database, folder)"

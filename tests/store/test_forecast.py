@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.forecast import Ahead, Start, forecast
-from store.turns import Held, Rules, Share, Turns, Waiting
+from store.scheduling.fair_share import Held, Rules, Share, Turns, Waiting
+from store.scheduling.forecast import Ahead, Start, forecast
 from tests.store.plain import forecast as plain
 from tests.store.plain.turns import Turns as PlainTurns
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from store.ids import is_id, new_id
+from store.database.ids import is_id, new_id
 
 
 def test_ids_of_one_process_rise_strictly() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from store import tables
+from store.database import tables
 from store.errors import KeyOfAnother
-from store.keyed import KeyedRequest
+from store.experiments.idempotency import KeyedRequest
 from tests.store.lab import TRAIN, Lab
 
 FIRST = KeyedRequest("the key", "sha256 of what is asked")
@@ -61,7 +61,7 @@ def test_a_submission_that_fails_leaves_its_key_free(
         raise RuntimeError("killed in between")
 
     with monkeypatch.context() as patch:
-        patch.setattr("store.submit._add_links", fail)
+        patch.setattr("store.experiments.submit._add_links", fail)
         with pytest.raises(RuntimeError, match="in between"):
             lab.post("a", request=FIRST)
     assert count(lab, tables.Experiment) == 0

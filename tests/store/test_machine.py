@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from store.database import Database
+from store.database.connection import Database
 from tests.store.machine.machine import Machine
 
 EXAMPLES = {"sqlite": 6, "postgresql": 3}

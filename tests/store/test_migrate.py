@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from store import migrate as command
-from store.database import Database, migrate
-from store.database_url import parsed_url, sqlite_url
+from store.database.connection import Database, migrate
+from store.database.url import parsed_url, sqlite_url
 from store.errors import BadDatabaseUrl, DatabaseNewer
 from store.settings import settings
 

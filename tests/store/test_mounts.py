@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database, check_local, migrate
+from store.database.connection import Database, check_local, migrate
+from store.database.mounts import Mount, is_network, mount_of, mounts
 from store.errors import DatabaseOnNetwork
-from store.mounts import Mount, is_network, mount_of, mounts
 
 NETWORK = [
     "nfs",
@@ -93,7 +93,7 @@ def test_sqlite_on_a_network_file_system_is_refused_and_told_what_to_do(
     share.mkdir()
     elsewhere.symlink_to(share)
     table = [Mount("/", "ext4"), Mount(str(share), "nfs4")]
-    monkeypatch.setattr("store.database.mounts", lambda: table)
+    monkeypatch.setattr("store.database.connection.mounts", lambda: table)
     for folder in (share, share / "deep", elsewhere):
         path = folder / "heddle.db"
         for refused in (Database, migrate, check_local):

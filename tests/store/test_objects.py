@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from store.errors import BadName, DamagedObject, ObjectGone
-from store.objects import ObjectFolder
-from store.whole_file import write_whole
+from store.files.objects import ObjectFolder
+from store.files.whole_file import write_whole
 
 
 @pytest.fixture

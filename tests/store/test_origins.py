@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-import store.submit
-from store.cancel import cancel_run
-from store.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
-from store.claim import Claim
-from store.collect import collect
-from store.curves import CURVES
-from store.delete import delete_experiment
+import store.experiments.submit
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
-from store.finish import NewArtifact, acknowledge_cancel, finish_training
-from store.foresee import foresee
-from store.objects import ObjectFolder
-from store.origins import kept_states
+from store.experiments.cancel import cancel_run
+from store.experiments.dry_run import foresee
+from store.experiments.origins import kept_states
+from store.files.curves import CURVES
+from store.files.objects import ObjectFolder
+from store.jobs.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
+from store.jobs.claim import Claim
+from store.jobs.finish import NewArtifact, acknowledge_cancel, finish_training
 from store.queries import artifacts, run, usage
+from store.retention.collect import collect
+from store.retention.delete import delete_experiment
 from tests.store.lab import Lab, new_run
 
 HOUR = 3600.0
@@ -167,7 +167,7 @@ def test_a_fork_of_what_is_not_there_is_refused_and_nothing_is_written(place: Pl
         place.post("f", 2000, of="nobody", name=f"refused {before}")
     with pytest.raises(OriginNotKept):
         foresee(place.lab.database, [new_run("f", steps=2000, origin_id="nobody")])
-    assert place.lab.take_all(store.submit.JobKind.TRAIN) == []
+    assert place.lab.take_all(store.experiments.submit.JobKind.TRAIN) == []
 
 
 def test_whoever_keeps_no_states_is_told(place: Place) -> None:
@@ -280,7 +280,7 @@ def test_a_run_that_is_deleted_meanwhile_is_not_begun_from(
     place.train()
     place.lab.evaluate()
     looked_up, deleted = threading.Event(), threading.Event()
-    look_up = store.submit.starting_states
+    look_up = store.experiments.submit.starting_states
 
     def slow(*arguments: Any) -> Any:
         found = look_up(*arguments)
@@ -289,7 +289,7 @@ def test_a_run_that_is_deleted_meanwhile_is_not_begun_from(
             deleted.wait(0.5)
         return found
 
-    monkeypatch.setattr("store.submit.starting_states", slow)
+    monkeypatch.setattr("store.experiments.submit.starting_states", slow)
     with ThreadPoolExecutor(1) as pool:
         posted = pool.submit(place.post, "b", 2000)
         assert looked_up.wait(5)

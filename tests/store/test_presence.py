@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from store.database import Database
-from store.presence import Presence, present, processes_on, say_killed, say_present
+from store.database.connection import Database
+from store.database.tables import Worker
 from store.states import JobKind
-from store.tables import Worker
+from store.workers.presence import Presence, present, processes_on, say_killed, say_present
 from tests.store.lab import EVALUATE, Lab
 
 

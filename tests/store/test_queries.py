@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from store.beat import beat
-from store.cancel import cancel_experiment
-from store.cursors import decode
-from store.database import Database
+from store.database.connection import Database
+from store.database.pages import decode
 from store.errors import BadCursor, NotFound
+from store.experiments.cancel import cancel_experiment
+from store.jobs.heartbeat import beat
 from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
 from store.states import EvaluationState, ExperimentState, RunState
 from tests.store.crowd import Place, crowd

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from store import checkpoints, log, presence, queries, queue
-from store.finish import NewArtifact, finish_evaluation, finish_training
-from store.foresee import foresee
-from store.log import Line, add_lines
+from store import queries
+from store.experiments.dry_run import foresee
+from store.jobs import checkpoints, log
+from store.jobs.finish import NewArtifact, finish_evaluation, finish_training
+from store.jobs.log import Line, add_lines
 from store.queries import event_log, results, study
+from store.scheduling import queue
+from store.workers import presence
 from tests.store.lab import EVALUATE, TRAIN, Lab, new_run
 
 # Functions of the same names hide them.

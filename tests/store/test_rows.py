@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
 
-from store import rows
-from store.database import Database
-from store.log import add_lines, log_of_run
-from store.rows import insert_rows, update_rows
-from store.tables import Attempt, Counter, LogLine
+from store.database import rows
+from store.database.connection import Database
+from store.database.rows import insert_rows, update_rows
+from store.database.tables import Attempt, Counter, LogLine
+from store.jobs.log import add_lines, log_of_run
 from tests.store.lab import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -81,5 +81,5 @@ def lists_of_rows(path: Path) -> list[str]:
 @pytest.mark.parametrize("folder", ["api", "migrations", "store", "worker"])
 def test_every_list_of_rows_is_written_where_it_may_be_empty(folder: str) -> None:
     found = [place for path in (ROOT / folder).rglob("*.py") for place in lists_of_rows(path)]
-    assert [place for place in found if not place.startswith("store/rows.py")] == []
+    assert [place for place in found if not place.startswith("store/database/rows.py")] == []
     assert len(found) == (2 if folder == "store" else 0)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from store.database import Database, migrate
+from store.database.connection import Database, migrate
 from store.settings import Settings
 
 

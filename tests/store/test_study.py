@@ -5,7 +5,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from store.errors import NotFound
-from store.finish import finish_evaluation
+from store.jobs.finish import finish_evaluation
 from store.queries import place_results, scores_on
 from tests.store.lab import EVALUATE, Lab
 

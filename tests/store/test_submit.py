@@ -5,12 +5,12 @@ import threading
 import pytest
 from sqlalchemy import func, select, text
 
-from store import tables
-from store.beat import beat
-from store.cancel import cancel_experiment, cancel_run, resume_experiment
-from store.checkpoints import checkpoints, record_checkpoint
-from store.database import Database
-from store.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
+from store.database import tables
+from store.database.connection import Database
+from store.experiments.cancel import cancel_experiment, cancel_run, resume_experiment
+from store.jobs.checkpoints import checkpoints, record_checkpoint
+from store.jobs.finish import acknowledge_cancel, fail, finish_evaluation, finish_training
+from store.jobs.heartbeat import beat
 from store.queries import evaluation, experiment, run, scores, spec_of
 from store.states import RunState
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab, new_run, scans
@@ -257,7 +257,7 @@ def test_no_table_is_scanned_for_each_of_a_thousand_runs(lab: Lab) -> None:
 def test_more_runs_than_fit_one_statement_are_joined_cancelled_and_resumed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.parts._PART", 7)
+    monkeypatch.setattr("store.database.batches._PART", 7)
     names = [f"run {number}" for number in range(30)]
     first, second = lab.post(*names), lab.post(*names)
     assert all(link.reused for link in lab.links(second))

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from store.beat import beat
-from store.cancel import cancel_run, resume_run
-from store.finish import release
+from store.experiments.cancel import cancel_run, resume_run
+from store.jobs.finish import release
+from store.jobs.heartbeat import beat
+from store.jobs.reaper import Swept, sweep
 from store.queries import run
 from store.states import RunState
-from store.sweep import Swept, sweep
 from tests.store.lab import EVALUATE, TRAIN, Lab
 
 

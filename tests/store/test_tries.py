@@ -9,10 +9,10 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from store import tables, tries
-from store.database import Database
+from store.database import tables, tries
+from store.database.connection import Database
+from store.database.tries import Outrun, until_written
 from store.errors import Contended
-from store.tries import Outrun, until_written
 from tests.store.lab import Lab
 
 

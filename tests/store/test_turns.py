@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.turns import (
+from store.scheduling.fair_share import (
     HALF_LIFE_SECONDS,
     Held,
     Rules,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database
-from store.queue import queue
+from store.database.connection import Database
+from store.scheduling.queue import queue
 from store.states import JobKind
 from tests.store.simulation import Server, server
 

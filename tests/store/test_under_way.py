@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from store.cancel import cancel_experiment
-from store.database import Database
-from store.under_way import Work, under_way
+from store.database.connection import Database
+from store.experiments.cancel import cancel_experiment
+from store.queries.under_way import Work, under_way
 from tests.store.lab import Lab
 
 

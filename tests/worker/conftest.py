@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ml.train import train
+from ml.training.loop import train
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, Workplace, left_by, slow_down, spec
-from worker import draining
+from worker.process import draining
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,7 +20,7 @@ def one_thread() -> None:
 @pytest.fixture(autouse=True)
 def no_end_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own process works, and on a busy machine a second is not long."""
-    monkeypatch.setattr("worker.heart.LEAST_SECONDS", 60.0)
+    monkeypatch.setattr("worker.lease.heart.LEAST_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -37,14 +37,14 @@ SETTINGS = {
 WAITING = """
 import json
 from store.states import JobKind
-import worker.sweeping
+import worker.reaping
 from worker.app import app, hint, sweep
 
 def sweep_now():
     hint(JobKind.EVALUATE)
     return {JobKind.TRAIN: 16, JobKind.EVALUATE: 0}
 
-worker.sweeping.sweep_now = sweep_now
+worker.reaping.sweep_now = sweep_now
 hint(JobKind.EVALUATE)
 sweep.delay()
 for _ in range(20):
@@ -56,10 +56,10 @@ with app.connection_for_read() as connection:
 
 REFUSED = """
 import json
-import store.database
+import store.database.connection
 from celery.signals import celeryd_init
-from store.mounts import Mount
-store.database.mounts = lambda: [Mount("/", "nfs4")]
+from store.database.mounts import Mount
+store.database.connection.mounts = lambda: [Mount("/", "nfs4")]
 import worker.app
 try:
     celeryd_init.send(sender="train@here")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from kombu.exceptions import OperationalError
 
-from worker.broker import AMQP
+from worker.process.broker import AMQP
 
 
 def test_an_absent_broker_is_tried_again_every_other_second(

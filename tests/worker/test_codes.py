@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from api.planning import plan_evaluation
-from ml.encode import EncodedRows, draw_rows
-from ml.model import Encoding, Model
+from api.submission.planning import plan_evaluation
+from ml.evaluation.encode import EncodedRows, draw_rows
+from ml.networks.model import Encoding, Model
 from store import queries
-from store.cancel import resume_run
-from store.evaluations import evaluate_run
+from store.experiments.cancel import resume_run
+from store.experiments.evaluations import evaluate_run
 from store.states import RunState
 from tests.worker.workplace import Workplace, flip_a_bit, on_sqlite, spec
 from worker.evaluation import evaluate_next

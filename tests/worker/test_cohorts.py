@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from ml import packing
-from ml.encode import encode_rows
-from ml.spec import RunSpec
-from ml.train import train_cohort
+from ml.evaluation.encode import encode_rows
+from ml.spec.run_spec import RunSpec
+from ml.training import packing
+from ml.training.loop import train_cohort
 from store import queries
-from store.cancel import cancel_run, resume_run
-from store.checkpoints import checkpoints, record_checkpoint
+from store.database.tables import Job, Run
 from store.errors import LeaseLost
+from store.experiments.cancel import cancel_run, resume_run
+from store.jobs.checkpoints import checkpoints, record_checkpoint
 from store.states import JobState, RunState
-from store.tables import Job, Run
 from tests.ml.recorders import Kept
 from tests.worker.workplace import (
     PATIENCE,
@@ -32,8 +32,8 @@ from tests.worker.workplace import (
     spec,
     until,
 )
-from worker import draining
 from worker.evaluation import evaluate_next
+from worker.process import draining
 from worker.training import train_next
 
 
@@ -365,7 +365,7 @@ def test_a_checkpoint_that_was_recorded_unheard_stays(
         record_checkpoint(*arguments, **others)
         raise LeaseLost("job", 1)
 
-    monkeypatch.setattr("worker.lease.record_checkpoint", unheard)
+    monkeypatch.setattr("worker.lease.lease.record_checkpoint", unheard)
     assert train_next()
     [only] = checkpoints(workplace.stores.database, run_id)
     assert workplace.stores.checkpoints.read_whole(only) is not None
@@ -384,7 +384,7 @@ def test_an_end_that_cannot_be_recorded_is_left_to_the_sweep_and_hurts_no_other(
         raise RuntimeError("the record cannot be written")
 
     with monkeypatch.context() as broken:
-        broken.setattr("worker.outcome.fail", fails)
+        broken.setattr("worker.lease.outcome.fail", fails)
         assert train_next()
     assert workplace.run(good).state is RunState.EVALUATING
     assert workplace.run(hot).state is RunState.TRAINING

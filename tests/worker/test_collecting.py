@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from store.delete import delete_experiment
-from store.folders import MARK
+from store.files.folders import MARK
+from store.retention.delete import delete_experiment
 from tests.worker.workplace import Workplace, on_sqlite, spec
 from worker import collecting
 from worker.evaluation import evaluate_next
-from worker.sweeping import sweep_now
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 

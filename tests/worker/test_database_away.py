@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from store.beat import beat
-from store.claim import claim
-from store.finish import finish_training, release
+from store.jobs.claim import claim
+from store.jobs.finish import finish_training, release
+from store.jobs.heartbeat import beat
+from store.jobs.reaper import _take_back
 from store.states import JobKind, JobState, RunState
-from store.sweep import _take_back
 from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
-from worker.files import put
-from worker.sweeping import sweep_now
+from worker.lease.files import put
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -41,7 +41,9 @@ def away(calls: int | None, function: Callable[..., Any]) -> Callable[..., Any]:
     return refused_at_first
 
 
-@pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
+@pytest.mark.parametrize(
+    "name", ["worker.lease.lease.beat", "worker.lease.lease.record_checkpoint"]
+)
 def test_a_run_outlives_a_moment_without_the_database(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +93,7 @@ def test_files_that_may_have_grown_old_meanwhile_are_put_once_more(
         artifacts = put(here, files)
         if next(puts) == 0:
             # The folder hangs for longer than a lease lasts, and a collection comes first.
-            monkeypatch.setattr("worker.lease.time", SimpleNamespace(monotonic=later))
+            monkeypatch.setattr("worker.lease.lease.time", SimpleNamespace(monotonic=later))
             for folder in workplace.stores.objects.root.glob("??"):
                 shutil.rmtree(folder)
         return artifacts
@@ -99,15 +101,17 @@ def test_files_that_may_have_grown_old_meanwhile_are_put_once_more(
     def later() -> float:
         if threading.current_thread() is not threading.main_thread():
             return time.monotonic()  # A heart that beats meanwhile must not take it for itself.
-        monkeypatch.setattr("worker.lease.time", time)
+        monkeypatch.setattr("worker.lease.lease.time", time)
         return time.monotonic() + 1000
 
-    monkeypatch.setattr("worker.lease.put", slowly)
+    monkeypatch.setattr("worker.lease.lease.put", slowly)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
 
-@pytest.mark.parametrize("name", ["worker.lease.beat", "worker.lease.record_checkpoint"])
+@pytest.mark.parametrize(
+    "name", ["worker.lease.lease.beat", "worker.lease.lease.record_checkpoint"]
+)
 def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the_lease(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,8 +136,8 @@ def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
     workplace.configure(lease_seconds=0.3, cohort_width=2)
     runs = workplace.post_sweep({**spec(), "sweep": {"seed": [0, 1]}})
     ended: list[int] = []
-    monkeypatch.setattr("worker.heart.LEAST_SECONDS", 0.2)
-    monkeypatch.setattr("worker.heart.os._exit", ended.append)
+    monkeypatch.setattr("worker.lease.heart.LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("worker.lease.heart.os._exit", ended.append)
     since: list[float] = []
 
     def until_it_is_back(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,8 +150,8 @@ def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
         return refused
 
     with monkeypatch.context() as without:
-        without.setattr("worker.lease.beat", until_it_is_back(beat))
-        without.setattr("worker.outcome.release", until_it_is_back(release))
+        without.setattr("worker.lease.lease.beat", until_it_is_back(beat))
+        without.setattr("worker.lease.outcome.release", until_it_is_back(release))
         assert train_next()
     # A process that holds a job that nobody else can take yet is not ended by force.
     assert ended == []
@@ -158,13 +162,13 @@ def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
 def test_leases_that_ran_out_while_nobody_could_renew_them_are_spared_for_a_while(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.sweeping._spared_until", 0.0)
+    monkeypatch.setattr("worker.reaping._spared_until", 0.0)
     run_id = workplace.post()
     database = workplace.stores.database
     claim(database, JobKind.TRAIN, worker="a worker", lease_seconds=0.0)
     workplace.configure(lease_seconds=1.0)
     with monkeypatch.context() as without:
-        without.setattr("store.sweep._take_back", away(None, _take_back))
+        without.setattr("store.jobs.reaper._take_back", away(None, _take_back))
         assert sweep_now() == {}
     sweep_now()
     assert (workplace.job(run_id).state, workplace.job(run_id).losses) == (JobState.RUNNING, 0)
@@ -177,7 +181,7 @@ def test_a_worker_takes_nothing_from_a_database_that_is_away(
     work: Callable[[], bool], workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    monkeypatch.setattr("worker.storage.claim", away(None, claim))
+    monkeypatch.setattr("worker.process.storage.claim", away(None, claim))
     assert not work()
     assert workplace.job(run_id).attempts == 0
 

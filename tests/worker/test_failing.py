@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from store import queries
-from store.cancel import resume_run
+from store.experiments.cancel import resume_run
 from store.states import EvaluationState, JobState, RunState
 from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
-from worker.outcome import error_document
+from worker.lease.outcome import error_document
 from worker.training import train_next
 
 HOT = {"name": "adam", "learning_rate": 100.0}

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.score import score
-from store.evaluations import cancel_evaluation, resume_evaluation
+from ml.evaluation.score import score
+from store.experiments.evaluations import cancel_evaluation, resume_evaluation
 from store.states import EvaluationState
 from tests.npz import CODES, FACTORS, npz
 from tests.worker.workplace import PATIENCE, Workplace, flip_a_bit, meanwhile, on_sqlite, until
-from worker import draining
 from worker.evaluation import evaluate_next
+from worker.process import draining
 
 QUEUED, RUNNING = EvaluationState.QUEUED, EvaluationState.RUNNING
 SUCCEEDED, CANCELLED = EvaluationState.SUCCEEDED, EvaluationState.CANCELLED

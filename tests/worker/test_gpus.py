@@ -14,14 +14,14 @@ import psutil
 import pytest
 import torch
 
-from store.presence import Presence, present, say_gone, say_present
 from store.states import JobKind, RunState
-from store.troubles import troubles
+from store.workers.presence import Presence, present, say_gone, say_present
+from store.workers.troubles import troubles
 from tests.worker.fake_nvml import FakeGpu, FakeNvml
 from tests.worker.workplace import Workplace, on_sqlite, spec, until
-from worker import gpus, presence
 from worker.evaluation import evaluate_next
-from worker.gpus import Gpu, find_gpu, foreign_use
+from worker.process import gpus, presence
+from worker.process.gpus import Gpu, find_gpu, foreign_use
 from worker.training import train_next
 
 GIB = 1 << 30
@@ -46,9 +46,9 @@ def card(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
     """The GPU of this process."""
     card = FakeGpu()
     found = find_gpu(FakeNvml(card), {})
-    monkeypatch.setattr("worker.gpus.gpu", lambda: found)
-    monkeypatch.setattr("worker.gpus.knows_processes", lambda: True)
-    monkeypatch.setattr("worker.gpus.relatives", lambda: {os.getpid()})
+    monkeypatch.setattr("worker.process.gpus.gpu", lambda: found)
+    monkeypatch.setattr("worker.process.gpus.knows_processes", lambda: True)
+    monkeypatch.setattr("worker.process.gpus.relatives", lambda: {os.getpid()})
     return card
 
 
@@ -163,7 +163,7 @@ def test_a_foreign_process_may_be_ignored(
     if ignored == "setting":
         workplace.configure(foreign="ignore")
     else:
-        monkeypatch.setattr("worker.gpus.knows_processes", lambda: False)
+        monkeypatch.setattr("worker.process.gpus.knows_processes", lambda: False)
     workplace.post(spec(steps=2))
     card.processes = {program.pid: 3 * GIB}
     assert train_next()
@@ -216,7 +216,7 @@ def test_those_of_this_host_that_were_killed_are_forgotten(
 
 
 def test_the_memory_of_a_gpu_is_the_cards(card: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.presence.default_device", lambda: torch.device("cuda", 0))
+    monkeypatch.setattr("worker.process.presence.default_device", lambda: torch.device("cuda", 0))
     told = presence.presence(JobKind.TRAIN)
     assert (told.device, told.device_model) == ("cuda:0", "NVIDIA H100")
     assert (told.memory_bytes, told.memory_free_bytes) == (80 * GIB, 79 * GIB)

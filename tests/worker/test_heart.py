@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from worker.heart import Beating, Heart
+from worker.lease.heart import Beating, Heart
 
 BEAT_SECONDS, LEAST_SECONDS, GRACE_SECONDS = 0.1, 0.6, 2.0
 STOP_SECONDS = 0.8
@@ -45,8 +45,8 @@ class Beats:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        patch.setattr("worker.heart.time", SimpleNamespace(monotonic=lambda: self.now))
-        patch.setattr("worker.heart.os._exit", self._exit)
+        patch.setattr("worker.lease.heart.time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr("worker.lease.heart.os._exit", self._exit)
         self.heart = Heart()
         self.heart._wake = cast("object", self)  # type: ignore[assignment]
         self._until = math.inf
@@ -89,9 +89,9 @@ class Beats:
 
 @pytest.fixture
 def beats(monkeypatch: pytest.MonkeyPatch) -> Beats:
-    monkeypatch.setattr("worker.heart.LEAST_SECONDS", LEAST_SECONDS)
-    monkeypatch.setattr("worker.heart.GRACE_SECONDS", GRACE_SECONDS)
-    monkeypatch.setattr("worker.heart.STOP_SECONDS", STOP_SECONDS)
+    monkeypatch.setattr("worker.lease.heart.LEAST_SECONDS", LEAST_SECONDS)
+    monkeypatch.setattr("worker.lease.heart.GRACE_SECONDS", GRACE_SECONDS)
+    monkeypatch.setattr("worker.lease.heart.STOP_SECONDS", STOP_SECONDS)
     return Beats(monkeypatch)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from store.finish import release
-from store.log import log_of_run
+from store.jobs.finish import release
+from store.jobs.log import log_of_run
 from store.states import JobKind
 from tests.worker.workplace import STEPS, Workplace, on_sqlite, spec
-from worker import job_log
 from worker.evaluation import evaluate_next
-from worker.storage import claim_if_able
+from worker.lease import job_log
+from worker.process.storage import claim_if_able
 from worker.training import train_next
 
 
@@ -127,8 +127,8 @@ def test_each_job_hears_of_its_own_warnings(
 def test_a_long_training_leaves_few_lines(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.lease.TELL_SECONDS", 0.0)
-    monkeypatch.setattr("worker.lease.TELL_SHARE", 0.5)
+    monkeypatch.setattr("worker.lease.lease.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("worker.lease.lease.TELL_SHARE", 0.5)
     run_id = workplace.post()
     assert train_next()
     told = [line for line in lines(workplace, run_id).splitlines() if "INFO training" in line]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ml.environment import library_versions
-from store import cancel
+from ml.reproducibility.environment import library_versions
+from store.database.tables import Attempt
+from store.experiments import cancel
 from store.states import AttemptEnd, RunState
-from store.tables import Attempt
 from tests.worker.workplace import PATIENCE, STEPS, Workplace, meanwhile, on_sqlite, until
-from worker.commit import commit
-from worker.measuring import Measuring
+from worker.lease.measuring import Measuring
+from worker.process.commit import commit
 from worker.training import train_next
 
 

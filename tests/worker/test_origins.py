@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ml.spec import RunSpec
-from ml.train import train, train_cohort
-from store.checkpoints import checkpoints
+from ml.spec.run_spec import RunSpec
+from ml.training.loop import train, train_cohort
+from store.jobs.checkpoints import checkpoints
 from store.states import RunState
 from tests.ml.recorders import Kept
 from tests.worker.workplace import (
@@ -22,8 +22,8 @@ from tests.worker.workplace import (
     spec,
     until,
 )
-from worker import draining
 from worker.evaluation import evaluate_next
+from worker.process import draining
 from worker.training import train_next
 
 LONGER = 2 * STEPS

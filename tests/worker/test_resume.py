@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from store.checkpoints import checkpoints
+from store.jobs.checkpoints import checkpoints
 from store.states import JobState, RunState
 from tests.worker.workplace import PATIENCE, STEPS, Trained, Workplace, on_sqlite, spec, until
 from worker.evaluation import evaluate_next

@@ -11,19 +11,19 @@ import pytest
 import torch
 from sqlalchemy.exc import OperationalError
 
-from ml import packing
-from ml.encode import encode_rows
-from ml.identity import cohort_key
-from ml.spec import RunSpec
-from ml.train import train_cohort
+from ml.evaluation.encode import encode_rows
+from ml.spec.identity import cohort_key
+from ml.spec.run_spec import RunSpec
+from ml.training import packing
+from ml.training.loop import train_cohort
 from store.errors import LeaseLost
-from store.finish import finish_training
+from store.jobs.finish import finish_training
 from store.states import JobState, RunState
 from tests.worker.test_cohorts import alone, sweep
 from tests.worker.workplace import PATIENCE, Workplace, meanwhile, on_sqlite, spec, until
-from worker.heart import Heart
-from worker.lease import Lease
-from worker.sweeping import sweep_now
+from worker.lease.heart import Heart
+from worker.lease.lease import Lease
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 pytestmark = on_sqlite

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from ml.recorder import Checkpoint, Progress, Stopped, Wish
-from store.claim import Claim, claim
-from store.finish import finish_evaluation, finish_training
-from store.folders import check_mark
+from store.database.tables import Job
+from store.files.folders import check_mark
+from store.jobs.claim import Claim, claim
+from store.jobs.finish import finish_evaluation, finish_training
 from store.states import JobKind, JobState
-from store.tables import Job
 from tests.worker.workplace import Workplace, on_sqlite, spec
-from worker.files import NPZ, PNG, NewFile
-from worker.lease import Lease
-from worker.outcome import MayBeAnother, recorded
-from worker.stores import Stores
-from worker.sweeping import sweep_now
+from worker.lease.files import NPZ, PNG, NewFile
+from worker.lease.lease import Lease
+from worker.lease.outcome import MayBeAnother, recorded
+from worker.process.stores import Stores
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 CHECKPOINT = Checkpoint(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from store.cancel import cancel_run, resume_run
+from store.experiments.cancel import cancel_run, resume_run
 from store.states import JobState, RunState
 from tests.worker.workplace import (
     PATIENCE,
@@ -12,8 +12,8 @@ from tests.worker.workplace import (
     spec,
     until,
 )
-from worker import draining
 from worker.evaluation import evaluate_next
+from worker.process import draining
 from worker.training import train_next
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from api.documents import run_document
-from api.waiting import reason
+from api.answers.waiting import reason
+from api.documents.base import run_document
 from store import queries
-from store.cancel import cancel_run, resume_run
-from store.queue import queue
+from store.database.tables import Job, Trouble
+from store.experiments.cancel import cancel_run, resume_run
+from store.scheduling.fair_share import Rules
+from store.scheduling.queue import queue
 from store.states import JobKind, JobState, RunState
-from store.tables import Job, Trouble
-from store.troubles import tell_trouble, troubles
-from store.turns import Rules
+from store.workers.troubles import tell_trouble, troubles
 from tests.worker.workplace import (
     PATIENCE,
     STEPS,
@@ -30,9 +30,9 @@ from tests.worker.workplace import (
     spec,
     until,
 )
-from worker import draining
 from worker.evaluation import evaluate_next
-from worker.sweeping import sweep_now
+from worker.process import draining
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -43,13 +43,13 @@ FULL = errno.ENOSPC
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be kept is tried again without delay."""
-    monkeypatch.setattr("worker.lease.BEATS_BETWEEN_TRIES", 1)
+    monkeypatch.setattr("worker.lease.lease.BEATS_BETWEEN_TRIES", 1)
 
 
 @pytest.fixture
 def claims_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the folders fail only after the job was claimed."""
-    monkeypatch.setattr("worker.storage._trouble", lambda _: None)
+    monkeypatch.setattr("worker.process.storage._trouble", lambda _: None)
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def test_a_run_whose_checkpoints_have_vanished_waits_and_does_not_begin_again(
         assert not train_next()
         # And so it is where the folder vanishes between the claim and the look for checkpoints.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("worker.storage._trouble", lambda _: None)
+            patch.setattr("worker.process.storage._trouble", lambda _: None)
             assert train_next()
         job = workplace.job(run_id)
         assert (job.state, job.losses) == (JobState.QUEUED, 0)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ml.encode import EncodedRows
-from ml.model import Model
+from ml.evaluation.encode import EncodedRows
+from ml.networks.model import Model
 from store import queries
 from store.states import JobState, RunState
 from tests.worker.workplace import STEPS, Trained, Workplace, on_sqlite, spec

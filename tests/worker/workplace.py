@@ -16,25 +16,25 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from api.planning import plan
-from ml import tensor_file
-from ml.evaluation_spec import FileEvaluation
-from ml.model import Model
+from api.submission.planning import plan
+from ml.networks import tensor_file
+from ml.networks.model import Model
 from ml.recorder import Progress, Wish
+from ml.spec.evaluation_spec import FileEvaluation
 from store import queries
-from store.checkpoints import checkpoints
-from store.curves import Curves, curves
-from store.evaluations import NewFile, evaluate_file
-from store.objects import ObjectFolder
+from store.database.tables import Base, Job
+from store.experiments.evaluations import NewFile, evaluate_file
+from store.experiments.submit import submit
+from store.files.curves import Curves, curves
+from store.files.objects import ObjectFolder
+from store.jobs.checkpoints import checkpoints
 from store.settings import settings
 from store.states import JobState, RunState
-from store.submit import submit
-from store.tables import Base, Job
 from tests.ml.recorders import Kept
-from worker.lease import Lease
-from worker.settings import worker_settings
-from worker.stores import Stores, _of_process, stores
-from worker.sweeping import sweep_now
+from worker.lease.lease import Lease
+from worker.process.settings import worker_settings
+from worker.process.stores import Stores, _of_process, stores
+from worker.reaping import sweep_now
 from worker.training import train_next
 
 #: A test that need not see both databases.

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from store.collect import collect_runs
-from store.delete import delete_evaluation, delete_experiment, pin_experiment, pin_run
 from store.errors import Pinned, WrongState
+from store.retention.collect import collect_runs
+from store.retention.delete import delete_evaluation, delete_experiment, pin_experiment, pin_run
 from store.states import EVALUATION_LIVE, RUN_LIVE
 from tests.store.machine.moments import Moments, one
 from tests.store.machine.rows import counted

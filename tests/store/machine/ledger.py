@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from store.claim import Claim
+from store.jobs.claim import Claim
 
 
 @dataclass

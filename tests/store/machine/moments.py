@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from store.database import Database
+from store.database.connection import Database
 from tests.store.lab import Lab
 from tests.store.machine.changes import check_changes
 from tests.store.machine.laws import check_laws

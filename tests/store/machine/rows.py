@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select
 
-from store.database import Database
+from store.database.connection import Database
+from store.database.tables import Base
 from store.states import RunState, linked_state
-from store.tables import Base
 
 #: {table: {primary key: row}}; a key of one column stands for itself.
 Rows = dict[str, dict[Any, Row[Any]]]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from store.cancel import cancel_experiment, cancel_run, resume_experiment, resume_run
 from store.errors import NotTrained, WrongState
-from store.evaluations import cancel_evaluation, resume_evaluation
+from store.experiments.cancel import cancel_experiment, cancel_run, resume_experiment, resume_run
+from store.experiments.evaluations import cancel_evaluation, resume_evaluation
 from store.states import (
     EVALUATION_LIVE,
     EVALUATION_RESUMABLE,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from sqlalchemy import Row, update
 
-from store.beat import beat
-from store.checkpoints import record_checkpoint
-from store.claim import ALONE_AFTER_LOSSES, Claim, claim, claim_beside
+from store.database.tables import Job
 from store.errors import LeaseLost
-from store.finish import (
+from store.jobs.checkpoints import record_checkpoint
+from store.jobs.claim import ALONE_AFTER_LOSSES, Claim, claim, claim_beside
+from store.jobs.finish import (
     NewArtifact,
     acknowledge_cancel,
     fail,
@@ -22,9 +22,9 @@ from store.finish import (
     finish_training,
     release,
 )
+from store.jobs.heartbeat import beat
+from store.jobs.reaper import sweep
 from store.states import JobKind, JobState
-from store.sweep import sweep
-from store.tables import Job
 from tests.store.lab import ERROR
 from tests.store.machine.ledger import subject
 from tests.store.machine.moments import Moments, one

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from store.forecast import LOOKS_A_SLICE, MOST_EVENTS, Ahead, Start, _Worker
-from store.turns import Held, Rules, Share, Waiting, accrued, faded
+from store.scheduling.fair_share import Held, Rules, Share, Waiting, accrued, faded
+from store.scheduling.forecast import LOOKS_A_SLICE, MOST_EVENTS, Ahead, Start, _Worker
 from tests.store.plain.turns import Turns
 
 

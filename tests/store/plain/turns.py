@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from store.turns import Held, Rules, Share, Waiting, accrued, faded
+from store.scheduling.fair_share import Held, Rules, Share, Waiting, accrued, faded
 
 
 @dataclass(frozen=True)

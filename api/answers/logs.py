@@ -1,0 +1,144 @@
+"""Logs: as text, a line a moment, or as JSON in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from api.documents.base import Document, Page, moment
+from api.http.query import link_next
+from store.errors import BadCursor
+from store.jobs.log import KeptLine, Line
+
+MOST_NUMBER = 2**63 - 1
+MOST_LINES = 100_000
+JSON = "application/json"
+
+
+class LogLine(Document):
+    """What a worker logged at one moment."""
+
+    at: datetime
+    """By its worker's clock."""
+    level: str
+    """INFO, WARNING, ERROR or CRITICAL."""
+    worker: str
+    message: str
+    cursor: str
+    """Pass as `?cursor=` for what was logged after this line, also when it was the last."""
+
+
+class Asked(NamedTuple):
+    """Which part of a log, and in which form."""
+
+    tail: int | None
+    cursor: str | None
+    limit: int | None
+    as_json: bool
+
+
+async def _asked(
+    tail: Annotated[
+        int | None, Query(ge=1, le=MOST_LINES, description="Only so many lines, the last ones.")
+    ] = None,
+    cursor: Annotated[
+        str | None, Query(description="Only what follows: of a line, or `next_cursor`.")
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=500, description="Lines a page; of JSON 500 by default.")
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Asked:
+    return Asked(tail, cursor, limit, prefers_json(accept))
+
+
+AskedLog = Annotated[Asked, Depends(_asked)]
+
+LOG_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Text, or JSON where `Accept` prefers it.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def log_answer(request: Request, asked: Asked, lines: Callable[..., list[KeptLine]]) -> Response:
+    """The lines that are asked for.
+
+    As text: `2026-01-31T12:00:00.123Z INFO host:4242 message`, what follows in a message indented.
+    """
+    after = _number(asked.cursor)
+    if asked.tail is not None:
+        found, more = lines(tail=asked.tail, after=after), False
+    else:
+        limit = asked.limit or (500 if asked.as_json else None)
+        found = lines(after=after, limit=None if limit is None else limit + 1)
+        more = limit is not None and len(found) > limit
+        found = found[:limit]
+    next_cursor = str(found[-1].number) if more else None
+    if asked.as_json:
+        page = Page[LogLine](items=[_document(line) for line in found], next_cursor=next_cursor)
+        answer: Response = JSONResponse(page.model_dump(mode="json"))
+    else:
+        answer = PlainTextResponse(as_text(found))
+    answer.headers["Vary"] = "Accept"
+    link_next(request, answer, next_cursor)
+    return answer
+
+
+def as_text(lines: Iterable[Line]) -> str:
+    """A line a moment; a message of several goes on, indented."""
+    return "".join(f"{_shown(line)}\n" for line in lines)
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether an Accept header names JSON before text; one that takes anything does not."""
+    ranked: list[tuple[float, str]] = []
+    for part in accept.split(","):
+        kind, *options = (word.strip().lower() for word in part.split(";"))
+        quality = 1.0
+        for option in options:
+            if option.startswith("q="):
+                try:
+                    quality = float(option[2:])
+                except ValueError:
+                    quality = 0.0
+        if quality > 0:
+            ranked.append((quality, kind))
+    ranked.sort(key=lambda one: -one[0])
+    for _, kind in ranked:
+        if kind in (JSON, "application/*"):
+            return True
+        if kind in ("text/plain", "text/*", "*/*"):
+            return False
+    return False
+
+
+def _number(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 20):
+        raise BadCursor(cursor)
+    number = int(cursor)
+    if number > MOST_NUMBER:
+        raise BadCursor(cursor)
+    return number
+
+
+def _document(line: KeptLine) -> LogLine:
+    return LogLine(
+        at=moment(line.at),
+        level=line.level,
+        worker=line.worker,
+        message=line.message,
+        cursor=str(line.number),
+    )
+
+
+def _shown(line: Line) -> str:
+    at = moment(line.at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{at} {line.level} {line.worker} " + line.message.rstrip("\n").replace("\n", "\n    ")

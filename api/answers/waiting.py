@@ -1,0 +1,93 @@
+"""Why work waits, in which place and for how long, for whoever asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from api.documents.base import Waiting
+from api.state.context import Context
+from store import queries
+from store.scheduling.queue import Place, Queue, queue
+from store.states import JobKind, RunState
+
+FRESH_SECONDS = 2.0
+"""The queue is worked out anew no more often than this: a long one takes a second."""
+
+
+def queue_of(here: Context, kind: JobKind, *, with_run: str | None = None) -> Queue:
+    """The queue of a kind, some moments old unless it lacks the run that it is asked for."""
+    with here.seen.lock:
+        when, found = here.seen.queues.get(kind, (0.0, None))
+        lacks = found is not None and with_run is not None and with_run not in found.of_run
+        if found is None or lacks or time.monotonic() - when > FRESH_SECONDS:
+            found = queue(here.database, kind, here.store.rules)
+            here.seen.queues[kind] = (time.monotonic(), found)
+        return found
+
+
+def waiting(
+    here: Context, run: queries.Run, troubles: Mapping[JobKind, str], *, listed: bool = False
+) -> Waiting | None:
+    """Why a run waits; None when a worker has it, or nothing is left to do.
+
+    One that is `listed` among others may have been posted after its queue was worked out.
+    """
+    if run.state not in (RunState.QUEUED, RunState.EVALUATING):
+        return None
+    kind = JobKind.TRAIN if run.state is RunState.QUEUED else JobKind.EVALUATE
+    found = queue_of(here, kind, with_run=None if listed else run.id)
+    place = found.of_run.get(run.id)
+    if place is not None:
+        return Waiting(
+            reason=reason(place, found, troubles),
+            position=place.position,
+            starts_in_seconds=place.starts_in,
+        )
+    if kind is JobKind.EVALUATE:
+        return None
+    return Waiting(
+        reason="waits for a training worker, or is being taken by one",
+        position=None,
+        starts_in_seconds=None,
+    )
+
+
+def reason(place: Place, found: Queue, troubles: Mapping[JobKind, str]) -> str:
+    """Why a job waits, in a sentence."""
+    return "; ".join([_lack(place.kind, found, troubles), *_before(place, found)])
+
+
+def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
+    doing = "training" if kind is JobKind.TRAIN else "evaluating"
+    trouble = troubles.get(kind)
+    if trouble is not None:
+        # In the middle of a sentence now; an abbreviation stays.
+        first = trouble[:1] if trouble[1:2].isupper() else trouble[:1].lower()
+        return f"waits: {first}{trouble[1:].removesuffix('.')}"
+    if not found.workers:
+        return f"waits: no {doing} worker is there"
+    return f"waits for a free {doing} worker"
+
+
+def _before(place: Place, found: Queue) -> list[str]:
+    """What goes before a job, and why."""
+    if place.position == 1:
+        return ["it is next"]
+    ahead = found.places[: place.position - 1]
+    parts = [f"{len(ahead)} before it in the queue"]
+    higher = sum(other.priority > place.priority for other in ahead)
+    if higher:
+        parts.append(f"{higher} of them of a higher priority")
+    served = {one.owner: one.served for one in found.owners}
+    others = {other.owner for other in ahead if other.priority == place.priority}
+    less = sorted(name for name in others if served[name] < served[place.owner])
+    if less:
+        parts.append(f"{_names(less)} had less of the workers lately")
+    if any(one.full for one in found.owners if one.owner == place.owner):
+        parts.append(f"{place.owner} has as many runs under way as one may have")
+    return parts
+
+
+def _names(owners: list[str]) -> str:
+    return owners[0] if len(owners) == 1 else f"{len(owners)} of their owners"

@@ -1,0 +1,1 @@
+"""HTTP itself: bodies, forms, queries, media types, problems, keys."""

@@ -1,0 +1,145 @@
+"""Reading JSON bodies strictly: what Python's parser lets through and others refuse is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
+
+from api.http.negotiation import media_type
+from api.http.problems import BadRequest
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, dotted, shown
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+MAX_DIGITS = 1000
+Place = tuple[str | int, ...]
+
+JSON_TYPES = re.compile(r"application/json|.*\+json")
+CHARSETS = ("utf-8", "utf8", "us-ascii")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+async def body_bytes(request: Request) -> bytes:
+    """The bytes of a request of JSON.
+
+    Raises:
+        BadRequest: 413 over a million bytes, 415 for another media type, 400 for none at all.
+    """
+    came = media_type(request.headers, "application/json")
+    if JSON_TYPES.fullmatch(came) is None:
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body must be application/json, but is {shown(came)!r}.",
+        )
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise BadRequest(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The body may have {MAX_BYTES:,} bytes; send a sweep instead of a list of specs.",
+            )
+    if not body.strip():
+        raise BadRequest(
+            HTTPStatus.BAD_REQUEST,
+            "The body is empty; send a JSON object, for an experiment with at least dataset and"
+            " objective.",
+        )
+    return bytes(body)
+
+
+def check_charset(request: Request) -> None:
+    """Refuse a form whose text is not UTF-8, as all of it is read in the encoding that it names.
+
+    Some of those give halves of letters, and some take minutes.
+
+    Raises:
+        BadRequest: 415.
+    """
+    _, options = parse_options_header(request.headers.get("content-type"))
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The text of a form must be in UTF-8, but its charset is {shown(charset)!r}.",
+        )
+
+
+def read_json(body: bytes, what: str = "The body") -> Any:
+    """The JSON value that bytes stand for; `what` they are is told when they do not.
+
+    Raises:
+        BadRequest: 400 for what is not JSON.
+        InvalidSpec: NaN, infinities (also 1e999), and text that no database can hold.
+    """
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=without_duplicates, parse_int=_integer)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"{what} is not JSON: {error}.") from None
+    faults = list(islice(_faults(value, ()), MOST_FAULTS))
+    if faults:
+        raise InvalidSpec(faults)
+    return value
+
+
+def _json_body(body: Annotated[bytes, Depends(body_bytes)]) -> Any:
+    # Not async, so that large ones are read beside the event loop.
+    return read_json(body)
+
+
+JsonBody = Annotated[Any, Depends(_json_body)]
+
+
+def without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these names and values; a ValueError names one that stands twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the name {shown(name)!r} stands twice in one object")
+        found[name] = value
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits, and {MAX_DIGITS} are read")
+    return int(digits)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(
+        HTTPStatus.BAD_REQUEST, f"The JSON is nested too deeply: {MAX_DEPTH} levels are read."
+    )
+
+
+def _faults(value: Any, place: Place) -> Iterator[Fault]:
+    if len(place) > MAX_DEPTH:
+        raise _too_deep()
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Fault(dotted(place), shown(value), "a finite number")
+    elif isinstance(value, str) and not storable(value):
+        yield Fault(dotted(place), shown(value), "text without NUL or unpaired surrogates")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if not storable(name):
+                yield Fault(dotted(place), shown(name), "names without NUL or unpaired surrogates")
+            else:
+                yield from _faults(item, (*place, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _faults(item, (*place, index))
+
+
+def storable(text: str) -> bool:
+    """Whether every database can hold this text."""
+    return _UNSTORABLE.search(text) is None

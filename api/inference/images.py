@@ -1,0 +1,258 @@
+"""Images that clients send: PNG and JPEG files or an npz, or indices of images of the data set."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Annotated, Any, BinaryIO
+
+import numpy as np
+from fastapi import Depends, Request
+from PIL import Image, UnidentifiedImageError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from api.http.body import JSON_TYPES, MAX_BYTES, body_bytes, check_charset, read_json
+from api.http.negotiation import media_type
+from api.http.problems import BadRequest
+from api.inference.bodies import MOST_IMAGES, Images, check_indices
+from api.state.trained import Trained
+from ml.codes.arrays_file import UnusableArrays
+from ml.components.registry import nearest
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
+from ml.datasets.unit_range import in_unit_range
+from ml.inference.image_arrays import as_unit_range, read_images
+from ml.inference.image_files import MODES, pixels, resized
+
+MEDIA_TYPE = "multipart/form-data"
+PART, SPEC = "file", "spec"
+MOST_BYTES = 32 << 20
+FORMATS = ("PNG", "JPEG")
+MOST_PIXELS = 1 << 24
+"""Of one picture, as its header says."""
+MOST_NUMBERS = 3 << 26
+"""Of all images of a request, in pictures or in npz files: their pixels times their channels."""
+_NPZ = b"PK"
+
+
+@dataclass(frozen=True)
+class SentImages:
+    """What a request brings, not looked into yet: files, or the JSON of indices."""
+
+    files: list[BinaryIO] | None
+    json: bytes
+    """The body, or beside files the part spec."""
+
+    def images(self, found: Trained, *, resize: bool) -> np.ndarray:
+        """The images (samples, height, width, channels) in [0, 1], as the model takes them.
+
+        Of another size they are refused, or with `resize` brought to the model's.
+
+        Raises:
+            BadRequest: 400 for a body that is no JSON.
+            InvalidSpec: a file is no image or npz, or its images do not fit the model; an index
+                is none of the data set.
+        """
+        if self.files is None:
+            wanted = parsed(Images, read_json(self.json)).index
+            check_indices(found.data, {"index": wanted})
+            return in_unit_range(found.data, np.array(wanted))
+        parts: list[np.ndarray] = []
+        budget = _Budget()
+        for place, file in enumerate(self.files):
+            path = PART if len(self.files) == 1 else f"{PART}[{place}]"
+            parts.append(_images_of(file, path, found, budget, resize=resize))
+            if (count := sum(map(len, parts))) > MOST_IMAGES:
+                raise InvalidSpec([Fault(PART, f"{count} images", f"at most {MOST_IMAGES:,}")])
+        return np.concatenate(parts)
+
+
+@asynccontextmanager
+async def _reading(request: Request, parts: Sequence[str]) -> AsyncIterator[SentImages]:
+    """The files or the JSON of a request; a form may have these parts.
+
+    Raises:
+        BadRequest: 413 for too large a body, 415 for another media type, 400 for one that is no
+            multipart.
+        InvalidSpec: a part is missing or unknown.
+    """
+    came = media_type(request.headers, "application/json")
+    if JSON_TYPES.fullmatch(came):
+        yield SentImages(None, await body_bytes(request))
+        return
+    form = await _form(request, came)
+    try:
+        yield _parts(form, parts)
+    finally:
+        await form.close()
+
+
+async def _images(request: Request) -> AsyncGenerator[SentImages]:
+    async with _reading(request, (PART,)) as sent:
+        yield sent
+
+
+async def _images_with_spec(request: Request) -> AsyncGenerator[SentImages]:
+    async with _reading(request, (PART, SPEC)) as sent:
+        yield sent
+
+
+Sent = Annotated[SentImages, Depends(_images)]
+SentWithSpec = Annotated[SentImages, Depends(_images_with_spec)]
+"""Of files, `json` is the part spec, or an empty object."""
+
+
+async def _form(request: Request, came: str) -> FormData:
+    if came != MEDIA_TYPE:
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body must be {MEDIA_TYPE} with parts {PART}, or application/json with indices,"
+            f" but is {shown(came)!r}.",
+        )
+    check_charset(request)
+    parser = MultiPartParser(
+        request.headers, _bounded(request), max_files=MOST_IMAGES, max_fields=1, max_part_size=1000
+    )
+    try:
+        return await parser.parse()
+    except ClientDisconnect:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.") from None
+    except MultiPartException as error:
+        raise BadRequest(
+            HTTPStatus.BAD_REQUEST, f"The body is not {MEDIA_TYPE} of files: {error.message}"
+        ) from None
+
+
+async def _bounded(request: Request) -> AsyncGenerator[bytes]:
+    length = request.headers.get("content-length", "")
+    seen = int(length) if length.isdecimal() and len(length) < 20 else 0
+    if seen > MOST_BYTES:
+        raise _too_large()
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if seen > MOST_BYTES:
+            raise _too_large()
+        yield chunk
+
+
+def _too_large() -> BadRequest:
+    return BadRequest(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body may have {MOST_BYTES:,} bytes; send fewer images at once.",
+    )
+
+
+def _parts(form: FormData, known: Sequence[str]) -> SentImages:
+    given = form.multi_items()
+    expected = "images as parts file, as by curl -F file=@image.png"
+    unknown = "the part file" if len(known) == 1 else "one of the parts " + ", ".join(known)
+    faults = [
+        Fault(shown(name), None, unknown, nearest(name, known))
+        for name, _ in given
+        if name not in known
+    ]
+    faults += [
+        Fault(PART, "text that is no file", expected)
+        for name, value in given
+        if name == PART and not isinstance(value, UploadFile)
+    ]
+    counts = Counter(name for name, _ in given)
+    if counts[SPEC] > 1 and SPEC in known:
+        faults.append(Fault(SPEC, f"{counts[SPEC]} parts", "one part"))
+    files = [value.file for name, value in given if name == PART and isinstance(value, UploadFile)]
+    if not files and not faults:
+        faults.append(Fault(PART, None, expected))
+    if faults:
+        raise InvalidSpec(faults[:MOST_FAULTS])
+    spec = form.get(SPEC, "{}")
+    return SentImages(files, spec.encode() if isinstance(spec, str) else spec.file.read(MAX_BYTES))
+
+
+class _Budget:
+    """How many numbers the images of a request may still have."""
+
+    def __init__(self) -> None:
+        self._left = MOST_NUMBERS
+
+    def take(self, *shape: int) -> None:
+        """Count images of this shape, before memory and time are taken for them.
+
+        Raises:
+            InvalidSpec: there are too many in all.
+        """
+        self._left -= math.prod(shape)
+        if self._left < 0:
+            got = f"more, with images of {' x '.join(map(str, shape))}"
+            expected = f"at most {MOST_NUMBERS:,} pixels times channels in all images"
+            raise InvalidSpec([Fault(PART, got, expected)])
+
+
+def _images_of(
+    file: BinaryIO, path: str, found: Trained, budget: _Budget, *, resize: bool
+) -> np.ndarray:
+    """The images of a file as the model takes them."""
+    beginning = file.read(len(_NPZ))
+    file.seek(0)
+    if not beginning:
+        raise InvalidSpec([Fault(path, "an empty file", "a PNG or JPEG image, or an npz file")])
+    if beginning != _NPZ:
+        return _picture(file, path, found, budget, resize=resize)
+
+    def check(shape: tuple[int, ...]) -> None:
+        _check_shape(f"{path}.images", shape[1:], found, resize=resize)
+        budget.take(*shape)
+
+    try:
+        images = read_images(file, MOST_IMAGES, check=check)
+        height, width, _ = found.model.image_shape
+        return resized(as_unit_range(images, found.data.max_value), height, width)
+    except UnusableArrays as error:
+        raise InvalidSpec(below(path, error.faults)) from None
+
+
+def below(part: str, faults: Sequence[Fault]) -> list[Fault]:
+    """Faults of a part, at their paths in the whole request."""
+    return [replace(fault, path=f"{part}.{fault.path}" if fault.path else part) for fault in faults]
+
+
+def _check_shape(path: str, shape: tuple[int, ...], found: Trained, *, resize: bool) -> None:
+    height, width, channels = found.model.image_shape
+    if shape[2] != channels:
+        expected = f"{channels}, as the model's images have"
+        raise InvalidSpec([Fault(path, f"{shape[2]} channels", expected)])
+    if shape[:2] != (height, width) and not resize:
+        expected = f"{height} x {width}, the model's, or resize=true"
+        raise InvalidSpec([Fault(path, f"{shape[0]} x {shape[1]}", expected)])
+
+
+def _picture(
+    file: BinaryIO, path: str, found: Trained, budget: _Budget, *, resize: bool
+) -> np.ndarray:
+    height, width, channels = found.model.image_shape
+    if channels not in MODES:
+        expected = f"an npz file, as the model's images have {channels} channels"
+        raise InvalidSpec([Fault(path, "a picture", expected)])
+    try:
+        image: Any = Image.open(file, formats=FORMATS)
+        if image.width * image.height > MOST_PIXELS:
+            expected = f"at most {MOST_PIXELS:,} pixels"
+            raise InvalidSpec([Fault(path, f"{image.width} x {image.height} pixels", expected)])
+        _check_shape(path, (image.height, image.width, channels), found, resize=resize)
+        budget.take(image.height, image.width, channels)
+        return resized(pixels(image, channels)[None], height, width)
+    except InvalidSpec:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        expected = f"at most {MOST_PIXELS:,} pixels"
+        raise InvalidSpec([Fault(path, "an image of more pixels", expected)]) from None
+    except Exception as error:
+        # Pillow's parsers raise a dozen kinds on made-up bytes.
+        got = str(error) if not isinstance(error, UnidentifiedImageError) else "another file"
+        expected = "a whole PNG or JPEG image, or an npz file"
+        raise InvalidSpec([Fault(path, shown(got), expected)]) from None

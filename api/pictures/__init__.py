@@ -1,0 +1,1 @@
+"""Pictures over HTTP: parameters of a plot, drawing, thumbnails."""

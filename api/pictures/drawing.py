@@ -1,0 +1,140 @@
+"""Pictures that are drawn when somebody asks for them, and how they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from anyio import to_thread
+from fastapi import Request, Response
+
+from api.answers.files import matches
+from api.state.context import Context
+from api.studies.studies import study_digest, study_of
+from ml.components.registry import find
+from ml.components.spec_errors import Fault, InvalidSpec, parsed
+from ml.datasets.protocol import DatasetComponent
+from ml.plots.animation import Film
+from ml.plots.protocol import DatasetPlot, Material, Plot, RunPlot, StudyPlot, to_file
+from ml.reproducibility.canonical_json import canonical_json
+from store import queries
+
+Format = Literal["png", "svg", "gif"]
+
+MEDIA_TYPES: dict[Format, str] = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "gif": "image/gif",
+}
+NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
+"""An SVG is a page: it may bring its own styles, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture that may have been drawn before."""
+
+    key: str
+    """Changes with whatever it is drawn from."""
+    draw: Callable[[], bytes]
+
+
+def of_run(here: Context, id: str, plot: RunPlot, format: Format) -> Drawing:
+    """A picture of a trained run.
+
+    Raises:
+        NotFound: there is no such run.
+        NotTrained: it has no model yet. Drawn, also:
+        NothingToDraw, InvalidSpec: as the plot has it.
+        MissingFile, UnusableFile: its data set's file is not what it was.
+    """
+
+    def draw() -> bytes:
+        found = here.trained.of(id)
+        material = here.trained.with_all(found) if plot.needs else found.material
+        return _run_file(plot, material, format)
+
+    source = here.trained.digest_of(id)
+    if plot.needs:
+        source += repr([(one.id, one.state) for one in queries.evaluations(here.database, id)])
+        source += repr([(one.name, one.sha256) for one in queries.artifacts(here.database, id)])
+    return _drawing(source, plot, format, draw)
+
+
+def of_study(here: Context, id: str, plot: StudyPlot, format: Literal["png", "svg"]) -> Drawing:
+    """A picture of an experiment's runs, as they are by now.
+
+    Raises:
+        NotFound: there is no such experiment. Drawn, also:
+        NothingToDraw, InvalidSpec: as the plot has it.
+    """
+    source = study_digest(here, id)
+    return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
+
+
+def of_dataset(name: str, plot: DatasetPlot, format: Literal["png", "svg"]) -> Drawing:
+    """A picture of a data set with its default params.
+
+    Raises:
+        UnknownComponent: there is no data set of this name.
+        InvalidSpec: it has no default params, or, drawn, as the plot has it.
+        MissingFile, UnusableFile: its file is not there, or is not what it should be.
+    """
+    component = find("dataset", name)
+    assert issubclass(component, DatasetComponent)
+    try:
+        chosen = parsed(component, {"name": name})
+    except InvalidSpec as error:
+        missing = ", ".join(fault.path for fault in error.faults)
+        expected = f"a data set that needs no params, but {name} needs {missing}"
+        raise InvalidSpec([Fault("name", name, expected)]) from None
+    source = canonical_json(chosen.identity())
+    return _drawing(source, plot, format, lambda: to_file(plot.draw(chosen.open()), format))
+
+
+async def drawn(here: Context, drawing: Drawing) -> bytes:
+    """The picture from memory, or drawn in a turn.
+
+    Raises:
+        TooBusy: too many wait for others to have drawn.
+    """
+    content = here.pictures.get(drawing.key)
+    if content is not None:
+        return content
+    async with here.lanes.drawing.turn():
+        # Somebody may have drawn it meanwhile.
+        content = here.pictures.get(drawing.key)
+        if content is None:
+            content = await to_thread.run_sync(drawing.draw)
+            here.pictures.keep(drawing.key, content)
+        return content
+
+
+def answer(request: Request, content: bytes, format: Format, name: str) -> Response:
+    """A picture for a browser to show; its strong ETag is the SHA-256 of its content."""
+    etag = f'"{hashlib.sha256(content).hexdigest()}"'
+    headers = {
+        "ETag": etag,
+        # What it is drawn from may change.
+        "Cache-Control": "no-cache",
+        "Content-Disposition": f'inline; filename="{name}.{format}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    if format == "svg":
+        headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
+    if matches(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=MEDIA_TYPES[format], headers=headers)
+
+
+def _run_file(plot: RunPlot, material: Material, format: Format) -> bytes:
+    if format == "gif":
+        assert isinstance(plot, Film)
+        return plot.film(material)
+    return to_file(plot.draw(material), format)
+
+
+def _drawing(source: str, plot: Plot, format: Format, draw: Callable[[], bytes]) -> Drawing:
+    return Drawing(f"{source} {canonical_json(plot.identity())} {format}", draw)

@@ -1,0 +1,1 @@
+"""The server process: its edge, its guard, its connections, its open files, its log."""

@@ -1,0 +1,1 @@
+"""What the process holds between requests: stores, models, lanes, hints, event streams."""

@@ -1,0 +1,126 @@
+"""Trained models in memory, with what their runs left: a few, the least used leaves first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from api.documents.base import score_documents
+from ml.datasets.protocol import Dataset
+from ml.evaluation.encode import EncodedRows
+from ml.networks.model import Model
+from ml.plots.material import material
+from ml.plots.protocol import Material
+from store import queries
+from store.database.connection import Database
+from store.errors import NotFound, NotTrained
+from store.files.curves import curves
+from store.files.objects import ObjectFolder, open_recorded
+
+WEIGHTS = "weights.safetensors"
+CODES = "codes.npz"
+SNAPSHOTS = "snapshots/"
+MOST_LOADED = 8
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run, ready to encode, decode and draw."""
+
+    run: queries.Run
+    model: Model
+    data: Dataset
+    material: Material
+    """Without scores and snapshots, which `TrainedModels.with_all` adds."""
+    digest: str
+    """Changes when anything of it does that a picture shows."""
+
+
+class TrainedModels:
+    """Those that were asked for lately."""
+
+    def __init__(self, database: Database, objects: ObjectFolder) -> None:
+        self._database, self._objects = database, objects
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[str, Trained] = OrderedDict()
+
+    def of(self, run_id: str) -> Trained:
+        """A run with its weights, codes and curves, from memory if it was asked for lately.
+
+        Raises:
+            NotFound: if there is no such run.
+            NotTrained: if it has no weights or codes yet.
+            ObjectGone, DamagedObject, StorageAway: if its files are not what was put there.
+            MissingFile, UnusableFile: if its data set's file is not what it was.
+        """
+        run = queries.run(self._database, run_id)
+        weights, rows, digest = self._digests(run)
+        with self._lock:
+            known = self._loaded.get(run_id)
+            if known is not None and known.digest == digest:
+                self._loaded.move_to_end(run_id)
+                return replace(known, run=run)
+        found = self._load(run, weights, rows, digest)
+        with self._lock:
+            self._loaded[run_id] = found
+            self._loaded.move_to_end(run_id)
+            while len(self._loaded) > MOST_LOADED:
+                self._loaded.popitem(last=False)
+        return found
+
+    def digest_of(self, run_id: str) -> str:
+        """The digest of what `of` would answer, without a model being loaded.
+
+        Raises:
+            NotFound: if there is no such run.
+            NotTrained: if it has no weights or codes yet.
+        """
+        return self._digests(queries.run(self._database, run_id))[2]
+
+    def with_all(self, found: Trained) -> Material:
+        """Its material with the scores of all its evaluations and the snapshots of its training."""
+        kept = [
+            Model.from_bytes(self._read(artifact.sha256))
+            for artifact in queries.artifacts(self._database, found.run.id)
+            if artifact.name.startswith(SNAPSHOTS)
+        ]
+        return material(
+            found.model,
+            found.data,
+            found.material.encoded,
+            found.material.scalars,
+            latent_names=found.material.latent_names,
+            scores=score_documents(queries.scores(self._database, found.run.id)),
+            snapshots=kept,
+        )
+
+    def _load(self, run: queries.Run, weights: str, rows: str, digest: str) -> Trained:
+        model = Model.from_bytes(self._read(weights))
+        data = model.spec.dataset.open()
+        scalars = {
+            tag: [(step, value) for step, value in points if value is not None]
+            for tag, points in curves(self._database, self._objects, run.id).items()
+        }
+        encoded = EncodedRows.from_npz(self._read(rows))
+        names = {int(latent): name for latent, name in run.latent_names.items()}
+        drawn_from = material(model, data, encoded, scalars, latent_names=names)
+        return Trained(run, model, data, drawn_from, digest)
+
+    def _digests(self, run: queries.Run) -> tuple[str, str, str]:
+        """Of its weights, of its rows, and of all that a picture shows."""
+        weights, rows = self._digest(run.id, WEIGHTS), self._digest(run.id, CODES)
+        if weights is None or rows is None:
+            raise NotTrained(run.id, run.state)
+        names = ",".join(f"{latent}={name}" for latent, name in sorted(run.latent_names.items()))
+        return weights, rows, f"{weights} {rows} {names}"
+
+    def _digest(self, run_id: str, name: str) -> str | None:
+        try:
+            return queries.artifact(self._database, run_id, name).sha256
+        except NotFound:
+            return None
+
+    def _read(self, sha256: str) -> bytes:
+        with open_recorded(self._database, self._objects, sha256) as file:
+            return file.read()

@@ -1,0 +1,1 @@
+"""Tables, summaries, rankings and reports of many runs."""

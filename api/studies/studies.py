@@ -1,0 +1,87 @@
+"""Studies out of the database: an experiment's runs beside each other."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from api.state.context import Context
+from ml.metrics.protocol import Score
+from ml.reproducibility.canonical_json import canonical_json
+from ml.spec.run_spec import RunSpec
+from ml.studies.study import SEED, RunResult, Study, study
+from store import queries
+
+
+def study_of(here: Context, experiment_id: str) -> Study:
+    """The study that an experiment has become so far.
+
+    Raises:
+        NotFound: if there is no such experiment.
+    """
+    experiment = queries.experiment(here.database, experiment_id)
+    results = [_result(place) for place in queries.place_results(here.database, experiment_id)]
+    return study(experiment.name or "", results)
+
+
+def study_digest(here: Context, experiment_id: str) -> str:
+    """A text that changes whenever the study does.
+
+    Raises:
+        NotFound: if there is no such experiment.
+    """
+    found = queries.experiment(here.database, experiment_id)
+    # Every move of a run is an event; a new name is none.
+    told = (experiment_id, found.name, found.events, sorted(found.counts.items()))
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _result(place: queries.PlaceResult) -> RunResult:
+    beta, beta_norm = betas(place.spec)
+    return RunResult(
+        run_id=place.run_id,
+        state=place.state.value,
+        train_id=place.train_id,
+        spec=place.spec,
+        swept=_ordered(place.swept),
+        scores=[Score.model_validate(one) for one in place.scores],
+        final=(place.record or {}).get("final") or {},
+        error=str(place.error["message"]) if place.error else None,
+        beta=beta,
+        beta_norm=beta_norm,
+    )
+
+
+def _ordered(swept: Mapping[str, Any]) -> dict[str, Any]:
+    """By path and the seed last, as PostgreSQL does not keep the order of keys."""
+    items = sorted(swept.items(), key=lambda item: (item[0] == SEED, item[0]))
+    return {path: _name_first(value) for path, value in items}
+
+
+def _name_first(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    items = sorted(value.items(), key=lambda item: (item[0] != "name", item[0]))
+    return {key: _name_first(inner) for key, inner in items}
+
+
+def betas(spec: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """beta, and beta x latents / pixels (Higgins et al., 2017), of a resolved spec that has one."""
+    parts = {name: spec[name] for name in ("dataset", "model", "objective")}
+    return _betas(canonical_json(parts))
+
+
+@lru_cache(maxsize=10_000)
+def _betas(parts: str) -> tuple[float | None, float | None]:
+    try:
+        spec = RunSpec.model_validate_json(parts)
+    except ValueError:
+        # A component of it is no longer installed.
+        return None, None
+    pixels = math.prod(spec.dataset.image_shape())
+    latents = spec.model.latent_dim
+    beta = spec.objective.coefficients(pixels=pixels, latents=latents).get("beta")
+    return beta, None if beta is None else beta * latents / pixels

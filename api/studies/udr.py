@@ -1,0 +1,126 @@
+"""How alike the models of each setting are, for the runs of a study (UDR)."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from api.state.context import Context
+from api.state.trained import CODES
+from ml.evaluation.encode import EncodedRows
+from ml.studies.study import Study
+from ml.studies.udr import RunUdr, UdrModel, udr
+from store import queries
+from store.errors import NotFound, ObjectGone
+from store.files.objects import open_recorded
+
+ROWS = 1_000
+MOST_RUNS = 200
+MOST_MODELS = 50
+"""Of one setting, as in Duan et al."""
+MOST_KNOWN = 1_000
+
+Values = list[RunUdr | None]
+
+
+class _Known:
+    """Values of settings by their models' digests, which they follow from; the last asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: OrderedDict[tuple[str, ...], Values] = OrderedDict()
+
+    def get(self, digests: tuple[str, ...]) -> Values | None:
+        with self._lock:
+            values = self._values.get(digests)
+            if values is not None:
+                self._values.move_to_end(digests)
+            return values
+
+    def keep(self, digests: tuple[str, ...], values: Values) -> None:
+        with self._lock:
+            self._values[digests] = values
+            while len(self._values) > MOST_KNOWN:
+                self._values.popitem(last=False)
+
+
+_known = _Known()
+
+
+def udr_of(here: Context, study: Study) -> tuple[dict[str, RunUdr] | None, str | None]:
+    """UDR and active latents by run id, within each setting, or why there is none.
+
+    Raises:
+        DamagedObject, StorageAway: codes are not what was put there.
+    """
+    if len(study.runs) > MOST_RUNS:
+        return None, f"it is worked out for at most {MOST_RUNS} runs, and these are more."
+    found: dict[str, RunUdr] = {}
+    for runs in study.settings.values():
+        # A run that stands twice in a sweep is one model.
+        codes = {
+            run.run_id: digest for run in runs if (digest := _codes(here, run.run_id)) is not None
+        }
+        chosen = dict(list(codes.items())[:MOST_MODELS])
+        if len(chosen) > 1:
+            values = _udr(here, tuple(chosen.values()))
+            found |= {
+                run_id: value
+                for run_id, value in zip(chosen, values, strict=True)
+                if value is not None
+            }
+    if not found:
+        return None, (
+            "it compares models that differ in the seed alone, and no setting has two that are"
+            " trained and were encoded on the same images."
+        )
+    return found, None
+
+
+def _codes(here: Context, run_id: str) -> str | None:
+    try:
+        return queries.artifact(here.database, run_id, CODES).sha256
+    except NotFound:
+        return None
+
+
+def _udr(here: Context, digests: tuple[str, ...]) -> Values:
+    known = _known.get(digests)
+    if known is not None:
+        return known
+    read = [_read(here, digest) for digest in digests]
+    alike = _same_images([one.index if one is not None else None for one in read])
+    models = [
+        UdrModel(one.mean[:ROWS], one.kl[:ROWS])
+        for one, same in zip(read, alike, strict=True)
+        if one is not None and same
+    ]
+    found = (
+        None if value is None else RunUdr(value, int(model.active.sum()))
+        for model, value in zip(models, udr(models), strict=True)
+    )
+    values = [next(found) if same else None for same in alike]
+    if all(one is not None for one in read):
+        # A file that is gone may come back.
+        _known.keep(digests, values)
+    return values
+
+
+def _same_images(indices: Sequence[np.ndarray | None]) -> list[bool]:
+    """Which models were encoded on the images that most of them were."""
+    keys = [None if index is None else index[:ROWS].tobytes() for index in indices]
+    there = [key for key in keys if key is not None]
+    commonest = max(there, key=there.count, default=None)
+    return [key is not None and key == commonest for key in keys]
+
+
+def _read(here: Context, sha256: str) -> EncodedRows | None:
+    """The rows of a run; None where the file is gone, or holds other arrays than it would now."""
+    try:
+        with open_recorded(here.database, here.objects, sha256) as file:
+            return EncodedRows.from_npz(file.read())
+    except (KeyError, ObjectGone):
+        return None

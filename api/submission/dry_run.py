@@ -1,0 +1,86 @@
+"""What a posted spec would do, told without doing it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from api.documents.base import Plan
+from ml.networks.networks import MODEL, parameter_counts
+from ml.spec.run_spec import RunSpec
+from ml.spec.unreached import Unreached, unreached
+from store.experiments.dry_run import Foreseen
+from store.experiments.new_run import NewRun
+from store.states import JobKind
+
+BYTES_OF_A_NUMBER = 4
+SEEDS_TO_COMPARE = 5
+"""Seeds differ as much as settings do: the median over fewer tells little."""
+
+
+def plan_document(
+    specs: Sequence[RunSpec],
+    runs: Sequence[NewRun],
+    found: Foreseen,
+    troubles: Mapping[JobKind, str],
+    *,
+    made: str | None = None,
+) -> Plan:
+    """The plan as it is shown; `made` is the experiment that the request's key has made before."""
+    # Runs of one cohort have the same networks.
+    unlike = {run.cohort_key: spec for spec, run in zip(specs, runs, strict=True)}
+    counts = [_counts(spec) for spec in unlike.values()]
+    return Plan(
+        runs=len(runs),
+        reused=found.reused,
+        parameters=max(sum(networks[name] for name in MODEL) for networks, _ in counts),
+        steps=found.steps,
+        seconds=found.seconds,
+        memory_bytes=max(
+            BYTES_OF_A_NUMBER * copies * sum(networks.values()) for networks, copies in counts
+        ),
+        position=found.position,
+        starts_in_seconds=found.starts_in,
+        warnings=[*_warnings(runs, found, troubles, made), *_too_short(specs)],
+    )
+
+
+def _counts(spec: RunSpec) -> tuple[dict[str, int], int]:
+    """Weights by network, and how many numbers training holds for each of them."""
+    return parameter_counts(spec), 2 + len(spec.training.optimizer.slots)
+
+
+def _warnings(
+    runs: Sequence[NewRun], found: Foreseen, troubles: Mapping[JobKind, str], made: str | None
+) -> Iterator[str]:
+    if made is not None:
+        yield f"Experiment {made} was made by this very request, and would be the answer to it."
+    if JobKind.TRAIN in troubles and found.steps:
+        yield f"Workers take no training at the moment: {troubles[JobKind.TRAIN]}"
+    if JobKind.EVALUATE in troubles:
+        yield f"Workers take no evaluation at the moment: {troubles[JobKind.EVALUATE]}"
+    if found.again:
+        yield (
+            f"{found.again} of the runs failed or were cancelled before, and would be taken up"
+            " again from their newest checkpoint."
+        )
+    if not found.steps and not found.again:
+        yield "Nothing would be trained anew; post it with force=true to train it again."
+    seeds = {run.seed for run in runs}
+    if len(runs) > len(seeds) and len(seeds) < SEEDS_TO_COMPARE:
+        yield (
+            f"Settings are compared by {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}, and"
+            f" seeds differ as much as settings: {SEEDS_TO_COMPARE} are the least for a median."
+        )
+
+
+def _too_short(specs: Sequence[RunSpec]) -> Iterator[str]:
+    """What runs end too early for, a sentence a param, told of the first such run."""
+    by_path: dict[str, list[Unreached]] = defaultdict(list)
+    for spec in specs:
+        for one in unreached(spec):
+            by_path[one.path].append(one)
+    for several in by_path.values():
+        all_of_them = len(several) == len(specs)
+        where = "" if all_of_them else f" in {len(several)} of {len(specs)} runs"
+        yield f"Too few steps{where}: {several[0]}."

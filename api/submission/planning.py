@@ -1,0 +1,88 @@
+"""From a posted spec to what the store writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ml.components.registry import nearest
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
+from ml.experiments.experiment import Experiment, PlannedRun, parse_experiment
+from ml.spec.evaluation_spec import RunEvaluation
+from ml.spec.identity import cohort_key, course_id, evaluation_key, pace_key, train_id
+from store.experiments.new_run import NewRun
+
+
+class Planned(NamedTuple):
+    """A checked experiment, and the work that it asks for."""
+
+    experiment: Experiment
+    runs: list[NewRun]
+    #: The runs from whose ends it goes on, where it is to go on from certain ones.
+    goes_on_from: frozenset[str] = frozenset()
+
+
+def plan(data: Any) -> Planned:
+    """Check a spec that came over HTTP, and name the work it asks for.
+
+    Raises:
+        InvalidSpec: with its faults, a data set's missing or unusable file among them.
+    """
+    experiment = parse_experiment(data, remote=True)
+    return Planned(experiment, [_new_run(run) for run in experiment.runs])
+
+
+def changes_of(body: Any) -> Any:
+    """The changes that the body of a clone asks for.
+
+    Raises:
+        InvalidSpec: if it has anything else.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidSpec([Fault("", shown(body), "an object with changes")])
+    others = [name for name in body if name != "changes"][:MOST_FAULTS]
+    faults = [
+        Fault(shown(name), shown(body[name]), "changes alone", nearest(name, ["changes"]))
+        for name in others
+    ]
+    if faults:
+        raise InvalidSpec(faults)
+    return body.get("changes", {})
+
+
+def plan_evaluation(data: Any, run: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Check what came over HTTP as an evaluation of a run with this spec.
+
+    Returns:
+        `{evaluation, traversal}`, resolved, and their identity within the run.
+
+    Raises:
+        InvalidSpec: with its faults.
+    """
+    spec = RunEvaluation.parse(data).of(run)
+    return _evaluation_part(spec.document()), evaluation_key(spec)
+
+
+def _evaluation_part(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in ("evaluation", "traversal")}
+
+
+def _new_run(run: PlannedRun) -> NewRun:
+    spec = run.spec
+    document, origin = spec.document(), spec.origin_spec()
+    return NewRun(
+        spec=document,
+        train_id=train_id(spec),
+        evaluation=_evaluation_part(document),
+        evaluation_key=evaluation_key(spec),
+        swept=run.swept,
+        dataset=spec.dataset.name,
+        objective=spec.objective.name,
+        seed=spec.seed,
+        steps=spec.training.steps,
+        cohort_key=cohort_key(spec),
+        pace_key=pace_key(spec),
+        images=spec.training.steps * spec.training.batch_size,
+        course_id=course_id(spec),
+        origin_id=None if origin is None else train_id(origin),
+    )

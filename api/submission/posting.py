@@ -1,0 +1,127 @@
+"""Requests that ask for an experiment, whatever they make its spec of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import BackgroundTasks, Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from api.answers.whole_experiment import whole_experiment
+from api.documents.base import Experiment, Plan
+from api.http.keys import REPLAYED, IdempotencyKey, keyed
+from api.state.context import Context, Here
+from api.submission.dry_run import plan_document
+from api.submission.owner import Owner
+from api.submission.planning import Planned
+from store.experiments.dry_run import foresee
+from store.experiments.idempotency import KeyedRequest
+from store.experiments.submit import Submitted, submit, submitted_before
+from store.workers.troubles import troubles
+
+Force = Annotated[bool, Query(description="Train anew what exists already.")]
+Priority = Annotated[
+    int, Query(ge=-10, le=10, description="Higher goes first; 0 is what most work has.")
+]
+DryRun = Annotated[bool, Query(description="Only tell what would be done; nothing is written.")]
+
+
+@dataclass(frozen=True)
+class Posting:
+    """What a request says beside its body, and where it is answered."""
+
+    here: Context
+    owner: str
+    response: Response
+    afterwards: BackgroundTasks
+    priority: int
+    dry_run: bool
+    key: str | None
+    force: bool = False
+
+    def answer(self, asked: Any, planned: Callable[[], Planned]) -> Experiment | JSONResponse:
+        """Write the work down, or only tell what it would be.
+
+        Args:
+            asked: what tells the request from others under its key.
+            planned: makes the work of it, or raises what is wrong.
+        """
+        # As it was hashed before there were priorities, where it has none.
+        options = {"force": self.force} | ({"priority": self.priority} if self.priority else {})
+        request = None if self.key is None else keyed(self.key, asked, **options)
+        # Before the request is looked into: what it names may be gone since, and a sweep is long.
+        before = (
+            None if request is None else submitted_before(self.here.database, self.owner, request)
+        )
+        if self.dry_run:
+            return JSONResponse(self._plan(planned(), before).model_dump(mode="json"))
+        posted = before or self._submit(planned(), request)
+        self.afterwards.add_task(self.here.hints.send)
+        self.response.headers["Location"] = f"/v1/experiments/{posted.id}"
+        if posted.replayed:
+            self.response.headers[REPLAYED] = "true"
+        return whole_experiment(self.here, posted.id)
+
+    def _submit(self, planned: Planned, request: KeyedRequest | None) -> Submitted:
+        experiment, runs, before = planned
+        return submit(
+            self.here.database,
+            name=experiment.name,
+            tags=experiment.tags,
+            notes=experiment.notes,
+            owner=self.owner,
+            spec=experiment.document,
+            runs=runs,
+            priority=self.priority,
+            force=self.force,
+            request=request,
+            limits=self.here.limits,
+            prefer=before,
+        )
+
+    def _plan(self, planned: Planned, made: Submitted | None) -> Plan:
+        experiment, runs, before = planned
+        return plan_document(
+            [run.spec for run in experiment.runs],
+            runs,
+            foresee(
+                self.here.database,
+                runs,
+                owner=self.owner,
+                priority=self.priority,
+                force=self.force and made is None,
+                rules=self.here.store.rules,
+                limits=self.here.limits,
+                prefer=before,
+            ),
+            troubles(self.here.database),
+            made=None if made is None else made.id,
+        )
+
+
+async def _posting(
+    here: Here,
+    owner: Owner,
+    response: Response,
+    afterwards: BackgroundTasks,
+    priority: Priority = 0,
+    dry_run: DryRun = False,
+    key: IdempotencyKey = None,
+) -> AsyncIterator[Posting]:
+    async with here.lanes.posting.turn():
+        yield Posting(here, owner, response, afterwards, priority, dry_run, key)
+
+
+#: Of work that is joined where it exists. It is a turn, so it goes after the body among a route's
+#: parameters: a client may be slow to send that.
+Joining = Annotated[Posting, Depends(_posting, scope="function")]
+
+
+async def _maybe_forced(posting: Joining, force: Force = False) -> Posting:
+    return replace(posting, force=force)
+
+
+#: Likewise, unless it is to be trained anew.
+MaybeForced = Annotated[Posting, Depends(_maybe_forced)]

@@ -1,0 +1,248 @@
+"""Commands that judge a file of codes and factors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from heddle.cli.options import Command, url_option
+from heddle.cli.output.account import account_lines, account_title
+from heddle.cli.output.terminal import Terminal
+from heddle.cli.output.work import advice_list, console, file_score_table
+from heddle.client.client import connect
+
+if TYPE_CHECKING:
+    from heddle.local.codes_file import Choice
+
+
+def _one_character(
+    _context: click.Context, _param: click.Parameter, given: str | None
+) -> str | None:
+    if given == "\\t":
+        return "\t"
+    if given is not None and len(given) != 1:
+        raise click.BadParameter(f"got {given!r}, expected one character")
+    return given
+
+
+def _file_options(command: Command) -> Command:
+    """What `score` and `audit` ask of a file."""
+    options = [
+        click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
+        click.option(
+            "--codes",
+            metavar="NAMES",
+            default="",
+            help="Columns of codes, as in 'z*' or a,b; in an npz they are z0, z1, …",
+        ),
+        click.option(
+            "--factors",
+            metavar="NAMES",
+            default="",
+            help="Columns of factors; by default all that are no codes.",
+        ),
+        click.option(
+            "--factors-file",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Where the factors are, if not in FILE; a row for each row of codes.",
+        ),
+        click.option(
+            "--drop",
+            metavar="NAMES",
+            default="",
+            help="Columns that are neither, as in 'Unnamed: 0'.",
+        ),
+        click.option(
+            "--codes-array",
+            metavar="NAME",
+            help="Which array of an npz, HDF5 or mat has the codes.",
+        ),
+        click.option("--factors-array", metavar="NAME", help="The same of the factors."),
+        click.option(
+            "--header/--no-header",
+            default=None,
+            help="Whether a CSV begins with names; without, they are column_0, column_1, …",
+        ),
+        click.option(
+            "--separator",
+            metavar="CHARACTER",
+            callback=_one_character,
+            help="What stands between the cells of a CSV, as in ';'; by default that is found out.",
+        ),
+        click.option(
+            "--decimal",
+            type=click.Choice([".", ","]),
+            help="What stands before the fractions in a CSV; by default that is found out.",
+        ),
+        click.option(
+            "--factor-kinds",
+            metavar="KINDS",
+            help="discrete or continuous, for all, for each, or as in scale=discrete,x=continuous.",
+        ),
+        click.option(
+            "--train-rows",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="The first N rows fit predictors, the rest test them; by default three quarters.",
+        ),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
+        click.option("--json", "as_json", is_flag=True, help="Print it all as JSON."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_file_options
+@click.option(
+    "--metrics",
+    default="mig,sap,dci",
+    show_default=True,
+    metavar="NAMES",
+    help="Metrics, with params as in dci:predictor=lasso:cv=5.",
+)
+@click.option("--quick", is_flag=True, help="Values only: no nulls, no intervals.")
+@click.option("--server", is_flag=True, help="Let the server compute them; so does --url.")
+@url_option
+def score(
+    file: Path,
+    train_rows: int | None,
+    seed: int,
+    metrics: str,
+    quick: bool,
+    server: bool,
+    as_json: bool,
+    url: str | None,
+    **choice: Any,
+) -> None:
+    """Score a FILE of codes and factors that you have, here and without a server.
+
+    FILE is an npz with the arrays codes and factors, the codes.npz of a run, a CSV, TSV or
+    Parquet table with a row a sample, an HDF5 or mat file, or an npy of codes with its factors in
+    another file. What was understood of it is printed above the scores.
+
+    In place of a file, the id of a trained run has the server score it once more. (`heddle scores`
+    shows the scores that a run has.)
+
+    Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
+    """
+    # The other commands need not wait for torch.
+    from heddle.cli import scoring
+    from heddle.local.scoring import score_here
+
+    asked = scoring.parse_metrics(metrics)
+    spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
+    if file.name.startswith("run_") and not file.exists():
+        of_run = {"metrics": asked, "seed": seed, "uncertainty": not quick}
+        with connect(url) as client:
+            found = scoring.score_run(client, file.name, of_run, side_console())
+    elif server or url:
+        with connect(url) as client:
+            found = scoring.score_there(client, file, spec, _choice(**choice), side_console())
+    else:
+        found = score_here(file, spec, _choice(**choice), side_console())
+    if as_json:
+        document: dict[str, Any] = {
+            "items": found.scores,
+            "next_cursor": None,
+            "advice": found.advice,
+        }
+        if found.understood is not None:
+            document["understood"] = found.understood
+        click.echo(json.dumps(document))
+    else:
+        known = found.understood
+        title = file.name if known is None else account_title(file.name, known)
+        table = file_score_table(title, found.scores, asked, below=account_lines(known))
+        console().print(table, advice_list(found.advice))
+    if any(one["error"] for one in found.scores):
+        sys.exit(1)
+
+
+@click.command()
+@_file_options
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="No random forests, no gradient boosting; nulls and intervals where they are cheap.",
+)
+def audit(
+    file: Path,
+    train_rows: int | None,
+    seed: int,
+    quick: bool,
+    as_json: bool,
+    **choice: Any,
+) -> None:
+    """Set all scores of a FILE of codes and factors beside what public codebases print.
+
+    It says where their number is another definition or wrong, and why. FILE is as in `heddle
+    score`; no server is needed.
+
+    Example: heddle audit codes.npz --quick
+    """
+    from heddle.cli.output.audit import audit_table
+    from heddle.local import audit as auditing  # The other commands need not wait for torch.
+
+    document = auditing.audit_file(
+        file,
+        _choice(**choice),
+        side_console(),
+        seed=seed,
+        train_rows=train_rows,
+        quick=quick,
+    )
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        console().print(audit_table(document))
+    if all(item["score"]["error"] for item in document["items"]):
+        sys.exit(1)
+
+
+def _choice(
+    *,
+    codes: str,
+    factors: str,
+    factor_kinds: str | None,
+    factors_file: Path | None,
+    drop: str,
+    codes_array: str | None,
+    factors_array: str | None,
+    header: bool | None,
+    separator: str | None,
+    decimal: str | None,
+) -> Choice:
+    """What the options of `_file_options` say of a file."""
+    from heddle.local.codes_file import Choice
+    from heddle.local.csv_text import Dialect
+
+    return Choice(
+        codes=_names(codes),
+        factors=_names(factors),
+        kinds=factor_kinds,
+        drop=_names(drop),
+        factors_file=factors_file,
+        codes_array=codes_array,
+        factors_array=factors_array,
+        dialect=Dialect(separator=separator, decimal=decimal, header=header),
+    )
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
+def side_console() -> Console:
+    """For bars, beside what is printed."""
+    return Terminal(stderr=True)
+
+
+COMMANDS = (score, audit)

@@ -1,0 +1,1 @@
+"""What the command line prints: tables, live views, and text fit for a terminal."""

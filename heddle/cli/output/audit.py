@@ -1,0 +1,133 @@
+"""An audit as a table for a terminal, and the reasons below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from heddle.cli.output.account import account_lines
+
+MARKS = {"same": "=", "different definition": "≠", "wrong": "✗"}
+STYLES = {"same": "green", "different definition": "yellow", "wrong": "bold red"}
+LEGEND = "= the same number   ≠ a different definition   ✗ wrong, or no number"
+
+
+def audit_table(document: Mapping[str, Any]) -> RenderableType:
+    """One row a score, with what each codebase prints, and a line a reason below."""
+    items = document["items"]
+    title = (
+        f"{document['file']}: {document['rows']} rows ({document['train_rows']} to train on),"
+        f" {document['latents']} codes, factors {', '.join(document['factors'])}"
+    )
+    return Group(
+        Text(title, style="bold"),
+        *account_lines(document.get("understood")),
+        _table(items),
+        Text(LEGEND, style="dim"),
+        *_reasons(items),
+        *_failures(items),
+        *_codebases(items),
+    )
+
+
+def _table(items: Sequence[Mapping[str, Any]]) -> Table:
+    # 80 columns hold it as long as its cells are short.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("metric", overflow="fold")
+    for name in ("score", "95 % interval", "null", "elsewhere"):
+        table.add_column(name, no_wrap=True)
+    labels = [len(_label(one)) for item in items for one in item["published"]]
+    for asked, of_metric in groupby(items, key=lambda item: item["asked"]):
+        group = list(of_metric)
+        if len(group) > 1:
+            table.add_row(Text(_called(asked)))
+        for item in group:
+            name = f" {item['score']['name']}" if len(group) > 1 else _called(asked)
+            elsewhere = _elsewhere(item["published"], max(labels, default=0))
+            table.add_row(Text(name), *_numbers(item["score"]), elsewhere)
+    return table
+
+
+def _called(asked: Mapping[str, Any]) -> str:
+    """`dci lasso`: the metric, and what predicts."""
+    return " ".join(str(value) for key, value in asked.items() if key != "factor_bins")
+
+
+def _numbers(score: Mapping[str, Any]) -> list[Text]:
+    interval, null = score["ci95"], score["null"]
+    cells = [
+        "-" if score["value"] is None else f"{score['value']:.3f}",
+        f"{interval[0]:.3f}–{interval[1]:.3f}" if interval else "",
+        f"{null['mean']:.3f}±{null['std']:.3f}" if null else "",
+    ]
+    return [Text(cell) for cell in cells]
+
+
+def _elsewhere(published: Iterable[Mapping[str, Any]], width: int) -> Text:
+    lines = []
+    for one in published:
+        # Of `raises ValueError` the first word: the reason below tells the rest.
+        value = one["instead"].split()[0] if one["value"] is None else f"{one['value']:.3f}"
+        told = f"{value:>6} {MARKS[one['verdict']]}"
+        lines.append(Text.assemble(_label(one).ljust(width), (told, STYLES[one["verdict"]])))
+    return Text("\n").join(lines)
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    return f"{one['codebase']} {one['settings']}" if one["settings"] else str(one["codebase"])
+
+
+def _reasons(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Each reason once, with all that it is the reason for; faults first."""
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for item in items:
+        for one in item["published"]:
+            for reason in one["reasons"]:
+                key = (reason["verdict"], one["codebase"], reason["why"])
+                told.setdefault(key, []).append(_scored(item))
+    lines = Table.grid(padding=(0, 1))
+    for verdict, codebase, why in sorted(told, key=lambda key: key[0] != "wrong"):
+        scored = ", ".join(dict.fromkeys(told[verdict, codebase, why]))
+        line = Text.assemble((codebase, STYLES[verdict]), f" {scored}: {why}.")
+        lines.add_row(Text(MARKS[verdict], STYLES[verdict]), line)
+    if told:
+        yield Text()
+        yield lines
+
+
+def _failures(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Each error of ours once, with the scores that have none for it."""
+    told: dict[str, list[str]] = {}
+    for item in items:
+        if error := item["score"]["error"]:
+            told.setdefault(error, []).append(_called(item["asked"]))
+    if told:
+        yield Text()
+    for error, called in told.items():
+        yield Text.assemble(
+            (f"No score of {', '.join(dict.fromkeys(called))}: ", "bold red"), error
+        )
+
+
+def _codebases(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Which repository is meant by which name."""
+    named = {
+        f"{one['codebase']} {one['repository']}@{one['commit']}"
+        for item in items
+        for one in item["published"]
+    }
+    if named:
+        yield Text()
+    for line in sorted(named):
+        yield Text(line, style="dim")
+
+
+def _scored(item: Mapping[str, Any]) -> str:
+    name, called = item["score"]["name"], _called(item["asked"])
+    return called if called == name or "explicitness" in called else f"{called} {name}"

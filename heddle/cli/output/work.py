@@ -1,0 +1,254 @@
+"""Experiments, runs and scores as tables for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from heddle.cli.output.terminal import Terminal
+from heddle.client.resources import Experiment, Run
+
+#: Where output is no terminal there is no width to keep to, and ids must not be cut.
+PIPE_WIDTH = 200
+
+
+def console() -> Console:
+    screen = Terminal()
+    return screen if screen.is_terminal else Terminal(width=PIPE_WIDTH)
+
+
+def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table:
+    """One row a run: its state, what sets it apart, and for the `failed` why and what to do."""
+    runs = experiment.runs()
+    swept = list(dict.fromkeys(path for run in runs for path in run.swept))
+    about = [experiment.id, experiment.document.get("name") or "", experiment.state]
+    about += [size_of(experiment), "pinned" if experiment.document.get("pinned") else ""]
+    title = "  ".join(part for part in about if part)
+    table = _table(title, ["run", "state", *swept, *(["error", "advice"] if failed else [])])
+    for run in runs:
+        state = f"{run.state} (reused)" if run.document.get("reused") else run.state
+        row = [run.id, state, *(_shown(run.swept.get(path)) for path in swept)]
+        if failed:
+            row += _why(failed.get(run.id))
+        _add_row(table, row)
+    return table
+
+
+def plan_table(plan: Mapping[str, Any]) -> Table:
+    """What posting a spec would do, one row a fact."""
+    table = _table("nothing was written", ["", ""])
+    seconds, position = plan["seconds"], plan["position"]
+    facts = {
+        "runs": f"{plan['runs']}, {plan['reused']} of them reused",
+        "weights of a model": f"{plan['parameters']:,}",
+        "steps to train": f"{plan['steps']:,}",
+        "on one worker": "not known before a run of the kind has been trained"
+        if seconds is None
+        else str(timedelta(seconds=round(seconds))),
+        "memory of a run": f"{decimal(plan['memory_bytes'])} and its activations",
+        "place in the queue": "none needed" if position is None else _place(plan),
+    }
+    for name, value in facts.items():
+        _add_row(table, [name, value])
+    return table
+
+
+def _place(plan: Mapping[str, Any]) -> str:
+    seconds = plan.get("starts_in_seconds")
+    when = "" if seconds is None else f", in about {timedelta(seconds=round(seconds))}"
+    return f"{plan['position']}{when}"
+
+
+def size_of(experiment: Experiment) -> str:
+    """What its runs' files take up, for people; empty where nothing is known or there."""
+    total = sum((experiment.document.get("usage") or {}).values())
+    return decimal(total) if total else ""
+
+
+def run_table(run: Run) -> Table:
+    """One row a fact."""
+    document = run.document
+    spec = document.get("spec") or {}
+    table = _table(run.id, ["", ""])
+    facts: dict[str, Any] = {"state": run.state, "attempts": document.get("attempts")}
+    facts |= {part: _component(spec.get(part)) for part in ("dataset", "model", "objective")}
+    if origin := document.get("origin"):
+        facts["goes on from"] = f"step {origin['step']} of {origin['run']}"
+    facts |= {"seed": spec.get("seed")} | dict(document.get("waiting") or {})
+    facts |= {
+        key: value for key, value in (document.get("progress") or {}).items() if value is not None
+    }
+    error, advice = _why(run)
+    for name, value in (facts | {"error": error, "advice": advice}).items():
+        if value not in (None, ""):
+            _add_row(table, [name.replace("_", " "), _shown(value)])
+    return table
+
+
+def attempt_table(run: Run) -> list[Table]:
+    """One row a worker's work on the run; none before the first."""
+    attempts = (run.document.get("record") or {}).get("attempts") or []
+    if not isinstance(attempts, list) or not attempts:
+        return []
+    table = _table("attempts", ["kind", "worker", "began", "seconds", "end", "why"])
+    for one in attempts:
+        cause = one.get("cause") or {}
+        row = [one["kind"], one["worker"], one["began_at"][:19], one["seconds"], one["end"]]
+        _add_row(table, [*(_shown(cell) for cell in row), cause.get("message") or ""])
+    return [table]
+
+
+def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
+    """One row a score: its value, how sure it is, and what chance alone would give.
+
+    Scores of one metric are told apart by what differs in how they were asked for. Columns in
+    which nothing stands are left out.
+    """
+    names = ["metric", "name", "value", "95 % interval", "null", "error"]
+    several = list(scores)
+    rows: list[list[str]] = []
+    for score in several:
+        interval = score.get("ci95")
+        ends = f"[{_shown(interval[0])}, {_shown(interval[1])}]" if interval else ""
+        null = score.get("null")
+        chance = (
+            f"{_shown(null['mean'])} ± {null['std']:.2g} ({null['replicates']})" if null else ""
+        )
+        metric = " ".join([score["metric"], *_told_apart(score, several)])
+        row = [metric, score["name"], score.get("value"), ends, chance, score.get("error")]
+        rows.append([_shown(cell) for cell in row])
+    used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
+    table = _table(title, [names[place] for place in used])
+    for cells in rows:
+        _add_row(table, [cells[place] for place in used])
+    return table
+
+
+def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What sets a score apart from others of its metric: params, codes, definition, rows, seed."""
+    own = _asked(score)
+    others = [_asked(other) for other in scores if other["metric"] == score["metric"]]
+    return [
+        f"{name}={_shown(value)}"
+        for name, value in own.items()
+        if value is not None and any(other.get(name) != value for other in others)
+    ]
+
+
+def _asked(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **(score.get("params") or {}),
+        **{name: score.get(name) for name in ("codes", "definition", "rows", "train_rows", "seed")},
+    }
+
+
+def advice_list(advice: Iterable[Mapping[str, str]]) -> RenderableType:
+    """A line a reason behind odd scores, with what to do about it."""
+    lines = [
+        Text.assemble(("! ", "yellow"), (f"{one['reason']}.", ""), f" Advice: {one['suggestion']}.")
+        for one in advice
+    ]
+    return Group(*lines)
+
+
+def file_score_table(
+    title: str,
+    scores: Sequence[Mapping[str, Any]],
+    asked: Sequence[Mapping[str, Any]],
+    *,
+    below: Sequence[Text] = (),
+) -> RenderableType:
+    """One row a score of a file, under what defines it: value, interval, null; then the errors.
+
+    `below` the title stands what else was understood of the file.
+
+    `asked` are the metrics as they were asked for: only params that somebody chose are shown.
+    """
+    # 80 columns hold it as long as its cells are short.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("definition", overflow="fold")
+    for name in ("score", "95 % interval", "null (replicates)"):
+        table.add_column(name, no_wrap=True)
+    for (definition, metric), group in groupby(
+        scores, key=lambda score: (_definition(score, asked), score["metric"])
+    ):
+        several = list(group)
+        alone = [score["name"] for score in several] == [metric]
+        if not alone:
+            _add_row(table, [definition])
+        for score in several:
+            _add_row(table, [definition if alone else f" {score['name']}", *_numbers(score)])
+    errors = {f"{score['metric']}: {score['error']}" for score in scores if score["error"]}
+    return Group(
+        Text(title, style="bold"),
+        *below,
+        table,
+        *(Text(error, style="red") for error in sorted(errors)),
+    )
+
+
+def _numbers(score: Mapping[str, Any]) -> list[str]:
+    interval, null = score["ci95"], score["null"]
+    return [
+        "-" if score["value"] is None else f"{score['value']:.4f}",
+        f"{interval[0]:.4f}–{interval[1]:.4f}" if interval else "",
+        f"{null['mean']:.4f}±{null['std']:.4f} ({null['replicates']})" if null else "",
+    ]
+
+
+def _definition(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
+    return " ".join([score["definition"], *_chosen(score, asked)])
+
+
+def _chosen(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The params of a score that were asked for, as `predictor=lasso`."""
+    given = [
+        {k: v for k, v in one.items() if k != "name"}
+        for one in asked
+        if one["name"] == score["metric"]
+    ]
+    fitting = [params for params in given if params.items() <= score["params"].items()]
+    chosen = max(fitting, key=len, default={})
+    return [f"{key}={json.dumps(value)}".replace('"', "") for key, value in chosen.items()]
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    names = list(columns)
+    table = Table(title=Text(title), title_justify="left", show_header=any(names))
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    return table
+
+
+def _add_row(table: Table, cells: Iterable[str]) -> None:
+    # Text, as a message may hold brackets that are no markup.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _why(run: Run | None) -> list[str]:
+    error = (run.document.get("error") or {}) if run else {}
+    if not error:
+        return ["", ""]
+    return [f"{error.get('type')}: {error.get('message')}", error.get("advice") or ""]
+
+
+def _component(component: Mapping[str, Any] | None) -> str | None:
+    if not component:
+        return None
+    params = ", ".join(f"{key}={_shown(value)}" for key, value in component.items())
+    return params.removeprefix("name=")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

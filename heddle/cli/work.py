@@ -1,0 +1,98 @@
+"""What commands do with work of a server: find it by its id, show it, follow it."""
+
+from __future__ import annotations
+
+import click
+import httpx
+from rich.text import Text
+
+from heddle.cli.output.live import LiveProgress
+from heddle.cli.output.work import (
+    attempt_table,
+    console,
+    experiment_table,
+    plan_table,
+    run_table,
+    score_table,
+)
+from heddle.client.client import Client
+from heddle.client.resources import Evaluation, Experiment, ExperimentFailed, Run
+
+
+def show_plan(plan: httpx.Response, as_json: bool) -> None:
+    if as_json:
+        click.echo(plan.content)
+        return
+    document = plan.json()
+    console().print(plan_table(document))
+    for warning in document["warnings"]:
+        console().print(Text(warning))
+
+
+def watch_until_ended(client: Client, experiment: Experiment, as_json: bool) -> None:
+    try:
+        if as_json:
+            experiment.wait()
+        else:
+            with LiveProgress(client, console()) as live:
+                experiment.wait(progress=live)
+    except KeyboardInterrupt:
+        click.echo(f"{experiment.id} goes on; heddle watch {experiment.id} follows it.", err=True)
+        raise
+    except ExperimentFailed:
+        if as_json:
+            click.echo(experiment.served)
+        raise
+    if as_json:
+        click.echo(experiment.served)
+    else:
+        click.echo(f"{experiment.id} succeeded")
+
+
+def show_work(client: Client, work: Experiment | Run | Evaluation, as_json: bool) -> None:
+    if as_json:
+        click.echo(work.served)
+    elif isinstance(work, Run):
+        console().print(run_table(work), *attempt_table(work))
+    elif isinstance(work, Evaluation):
+        console().print(Text(f"{work.id}  {work.state}  {work.reason}".strip()))
+        if work.state == "succeeded":
+            console().print(score_table("", work.scores()))
+    else:
+        failed: dict[str, Run] = {}
+        if any(run.state == "failed" for run in work.runs()):
+            items = client.iterate("/v1/runs", experiment=work.id, state="failed")
+            failed = {item["id"]: Run(client, item) for item in items}
+        console().print(experiment_table(work, failed))
+
+
+def kind_of(work_id: str, expected: str = "experiment, run or evaluation") -> str:
+    kinds = {"exp": "experiment", "run": "run", "eval": "evaluation"}
+    kind = kinds.get(work_id.partition("_")[0])
+    if kind is None or kind not in expected:
+        known = " or ".join(f"{p}_…" for p, name in kinds.items() if name in expected)
+        raise click.UsageError(f"Got the id {work_id!r}, expected {known}")
+    return kind
+
+
+def find_work(client: Client, work_id: str) -> Experiment | Run | Evaluation:
+    kind = kind_of(work_id)
+    if kind == "run":
+        return client.run(work_id)
+    return client.experiment(work_id) if kind == "experiment" else client.evaluation(work_id)
+
+
+def find_trained(client: Client, work_id: str) -> Experiment | Run:
+    if kind_of(work_id, "experiment or run") == "run":
+        return client.run(work_id)
+    return client.experiment(work_id)
+
+
+def find_runs(client: Client, work_id: str) -> list[Run]:
+    if kind_of(work_id, "experiment or run") == "run":
+        return [client.run(work_id)]
+    return client.experiment(work_id).runs()
+
+
+def echo_content(response: httpx.Response) -> None:
+    click.echo(response.content)

@@ -1,0 +1,135 @@
+"""Files fetched whole: written aside, checked by their digest, then renamed into place."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import httpx
+
+from heddle.client.connection import Connection
+from heddle.client.problem import checked, pause_asked_for
+from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable
+
+#: Interruptions borne in one download without a byte coming between them.
+INTERRUPTIONS = 5
+
+
+def fetch_artifact(client: Connection, artifact: Mapping[str, Any], folder: Path) -> Path:
+    """One artifact as a file of its name in the folder, unless it is there already.
+
+    Raises:
+        DownloadDamaged: when the bytes do not have the artifact's digest.
+        HeddleError: when its name would lead out of the folder.
+    """
+    target = inside(folder, str(artifact["name"]))
+    digest = str(artifact["sha256"])
+    if target.is_file() and _sha256(target) == digest:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The digest in the name: what is left of an older version is never continued.
+    part = target.with_name(f".{target.name}.{digest[:16]}.part")
+    _stream_whole(client, f"/v1/artifacts/{digest}", part, int(artifact["bytes"]))
+    got = _sha256(part)
+    if got != digest:
+        part.unlink()
+        raise DownloadDamaged(target.name, got, digest)
+    part.replace(target)
+    return target
+
+
+def fetch_file(
+    client: Connection, path: str, target: Path, params: Mapping[str, str] | None = None
+) -> Path:
+    """Whatever a path serves now, as a file; an existing one is replaced in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    response = client.get(path, **(params or {}))
+    part.write_bytes(response.content)
+    part.replace(target)
+    return target
+
+
+def _stream_whole(client: Connection, path: str, part: Path, size: int) -> None:
+    """Bring the part to its size, from where it stands, over a few interruptions."""
+    if part.exists() and part.stat().st_size > size:
+        part.unlink()
+    part.touch()
+    fruitless = 0
+    while (have := part.stat().st_size) < size:
+        try:
+            whole = _stream_rest(client, path, part, have)
+            cause = "the server is busy"
+        except httpx.TransportError as error:
+            whole, cause = False, str(error) or type(error).__name__
+        got = part.stat().st_size
+        if whole and got != size:
+            part.unlink()
+            raise HeddleError(f"{path}: got {got} bytes, expected the {size} it is listed with")
+        if whole:
+            return
+        fruitless = 0 if got > have else fruitless + 1
+        if fruitless == INTERRUPTIONS:
+            raise ServerUnreachable(client.url, cause)
+
+
+def _stream_rest(client: Connection, path: str, part: Path, have: int) -> bool:
+    """Append what is missing; False when the server asked to come back, after that pause."""
+    # Ranges count the bytes as stored, so they must come unpacked.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with client.stream(path, headers) as response:
+        if (pause := pause_asked_for(response)) is not None:
+            time.sleep(pause)
+            return False
+        if not response.is_success:
+            response.read()
+            checked(response)
+        goes_on = response.status_code == httpx.codes.PARTIAL_CONTENT
+        with part.open("ab" if goes_on else "wb") as file:
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+    return True
+
+
+def unpack(content: bytes, folder: Path) -> list[Path]:
+    """The files of a zip file, written into the folder; existing ones are replaced, each at once.
+
+    Raises:
+        HeddleError: it is no whole zip file, or a name in it would lead out of the folder; nothing
+            is written then.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            files = {inside(folder, name): archive.read(name) for name in names}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise HeddleError(f"Got {len(content)} bytes that are no whole zip file: {error}") from None
+    for path, data in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part.write_bytes(data)
+        part.replace(path)
+    return list(files)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Where a file that the server names belongs in a folder.
+
+    Raises:
+        HeddleError: when its name would lead out of the folder.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise HeddleError(f"Got a file named {name!r}, expected a name inside its folder")
+    return folder.joinpath(*parts)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,398 @@
+"""Experiments, evaluations and runs of a server, as it last told of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import httpx
+
+from heddle.client import connection
+from heddle.client.connection import Connection
+from heddle.client.download import fetch_artifact, fetch_file, unpack
+from heddle.client.plots import fetch_plot
+from heddle.client.uses import Uses
+from heddle.errors import HeddleError, ServerUnreachable
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class ExperimentFailed(HeddleError):
+    """An experiment ended without all its runs succeeding: names the failed, why, and advice.
+
+    `experiment` is the experiment as it ended, `failed` its failed runs (the first
+    `MOST_NAMED` of them with their errors).
+    """
+
+    MOST_NAMED = 10
+
+    def __init__(self, experiment: Experiment) -> None:
+        failed = [run for run in experiment.runs() if run.state == "failed"]
+        how = "was cancelled" if experiment.state == "cancelled" else "failed"
+        lines = [f"  {run.refresh().label}: {run.reason}" for run in failed[: self.MOST_NAMED]]
+        if len(failed) > self.MOST_NAMED:
+            lines.append(f"  and {len(failed) - self.MOST_NAMED} more")
+        super().__init__("\n".join([f"Experiment {experiment.id} {how}", *lines]))
+        self.experiment = experiment
+        self.failed = failed
+
+
+class EvaluationFailed(HeddleError):
+    """An evaluation ended without scores: why, and advice. `evaluation` is as it ended."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        how = "was cancelled" if evaluation.state == "cancelled" else "failed"
+        why = f": {evaluation.reason}" if evaluation.reason else ""
+        super().__init__(f"Evaluation {evaluation.id} {how}{why}")
+        self.evaluation = evaluation
+
+
+class _Work:
+    """Something that the server works on, as it last told."""
+
+    _resource: ClassVar[str]
+
+    def __init__(self, client: Connection, document: Mapping[str, Any], served: bytes) -> None:
+        self._client = client
+        self.document: dict[str, Any] = dict(document)
+        #: The document's bytes as served.
+        self.served = served
+
+    def _take(self, response: httpx.Response) -> Self:
+        self.document = response.json()
+        self.served = response.content
+        return self
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.document["state"])
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/{self._resource}/{self.id}"
+
+    def _post(self, verb: str) -> Self:
+        return self._take(self._client.post(f"{self._path}/{verb}"))
+
+    def refresh(self) -> Self:
+        """Ask the server again, for everything; returns itself."""
+        return self._take(self._client.get(self._path))
+
+    def cancel(self) -> Self:
+        """Ask that it stops: a run for everybody, all else as far as nobody else wants it.
+
+        Returns itself.
+        """
+        return self._post("cancel")
+
+    def resume(self) -> Self:
+        """Queue again what of it failed or was cancelled, from checkpoints; returns itself."""
+        return self._post("resume")
+
+    def retry(self) -> Self:
+        """Queue again what of it failed, from checkpoints; returns itself."""
+        return self._post("retry")
+
+
+class _Trained(_Work):
+    """Work that is kept by pins, and that others are made from."""
+
+    def pin(self) -> Self:
+        """Have the deletion of an experiment refused, or a run stay without; returns itself."""
+        return self._post("pin")
+
+    def unpin(self) -> Self:
+        """Take a pin away; returns itself."""
+        return self._post("unpin")
+
+    def clone(self, changes: Mapping[str, Any], *, priority: int = 0) -> Experiment:
+        """Post its spec once more with changes, dotted path to value; returns the new one."""
+        return self.make("clone", {"changes": dict(changes)}, priority=priority)
+
+    def extend(self, steps: int, *, priority: int = 0) -> Experiment:
+        """Train it further, to so many steps in all; returns the experiment that does.
+
+        Raises:
+            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+        """
+        return self.make("extend", {"steps": steps}, priority=priority)
+
+    def fork(
+        self, steps: int, changes: Mapping[str, Any] | None = None, *, priority: int = 0
+    ) -> Experiment:
+        """Go on from where it ended to so many steps with changes, dotted path to value.
+
+        Raises:
+            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+        """
+        body = {"steps": steps, "changes": dict(changes or {})}
+        return self.make("fork", body, priority=priority)
+
+    def make(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> Experiment:
+        """An experiment of it: `clone`, `extend` or `fork`, with what the API takes for that."""
+        response = self._client.ask(f"{self._path}/{verb}", dict(body), priority=priority)
+        return Experiment(self._client, response)
+
+    def plan(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> httpx.Response:
+        """What `make` would do, without doing it; see `Client.plan`."""
+        return self._client.plan_of(f"{self._path}/{verb}", dict(body), priority=priority)
+
+
+class _Asked(_Work):
+    """Work that somebody asked the server for."""
+
+    def __init__(self, client: Connection, response: httpx.Response) -> None:
+        super().__init__(client, response.json(), response.content)
+
+    def delete(self) -> None:
+        """Delete it for good, once it has ended; what others hold of it stays.
+
+        Raises:
+            HeddleError: what the server answered, when it is not a success: 409 while it goes on
+                or is pinned.
+        """
+        self._client.delete(self._path)
+
+    def _until_ended(self, timeout: float | None, progress: Callable[[Self], None] | None) -> None:
+        start = time.monotonic()
+        while True:
+            looked = time.monotonic()
+            self._look(progress)
+            if self.state in ENDED:
+                return
+            if timeout is not None and time.monotonic() + connection.POLL_SECONDS > start + timeout:
+                raise TimeoutError(f"{self.id} is {self.state} still after {timeout:g} s")
+            # A sweep of thousands takes a while to tell: leave the server time for others.
+            time.sleep(max(connection.POLL_SECONDS, 4 * (time.monotonic() - looked)))
+
+    def _look(self, progress: Callable[[Self], None] | None) -> None:
+        give_up = time.monotonic() + connection.PATIENCE_SECONDS
+        while True:
+            try:
+                self.refresh()
+                if progress is not None:
+                    progress(self)
+                return
+            except ServerUnreachable:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(connection.POLL_SECONDS)
+
+
+class Experiment(_Asked, _Trained):
+    """A posted spec and the runs that answer it, as the server last told."""
+
+    _resource = "experiments"
+
+    def runs(self) -> list[Run]:
+        """Its runs in the order of the sweep, as its document lists them.
+
+        They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
+        """
+        return [Run(self._client, document) for document in self.document["runs"]]
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once every run has ended well; `progress` is called with every look, the last too.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            ExperimentFailed: when it ended otherwise, naming the failed runs.
+            TimeoutError: when the time is over; the experiment goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise ExperimentFailed(self)
+        return self
+
+    def results(self) -> list[dict[str, Any]]:
+        """One tidy row a run, in the order of the sweep, as `pandas.DataFrame` takes them.
+
+        Each holds run_id, state, train_id, what was swept by its path, every score (`mig`,
+        `dci.disentanglement`), where training curves ended (`final.loss`), and error.
+        """
+        rows: list[dict[str, Any]] = self._client.get(f"{self._path}/results").json()["items"]
+        return rows
+
+    def summary(self, *, udr: bool = True) -> dict[str, Any]:
+        """What the sweep came to: by setting and by value, what goes with what, what is best.
+
+        Without `udr` models are not compared, which reads their codes.
+        """
+        asked = {} if udr else {"udr": "false"}
+        summary: dict[str, Any] = self._client.get(f"{self._path}/summary", **asked).json()
+        return summary
+
+    def plot(self, name: str, path: str | Path, **params: Any) -> Path:
+        """Fetch a plot of its runs by name as a file, PNG or SVG by the suffix of the path.
+
+        `params` are what the catalogue lists for the plot, as in `x="objective.beta", log_x=True`.
+
+        Raises:
+            ValueError: the path ends otherwise.
+            HeddleError: 409 while there is nothing to draw, 422 for params that are none.
+        """
+        return fetch_plot(self._client, self._path, name, path, params)
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Fetch its report: one HTML file that asks nothing of the network."""
+        return fetch_file(self._client, f"{self._path}/report.html", Path(path))
+
+
+class Evaluation(_Asked):
+    """Scores of a file of codes or of a run, as the server last told."""
+
+    _resource = "evaluations"
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why it failed: type, message and advice; None when it did not."""
+        return self.document.get("error")
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        return _one_line(self.error)
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores, none before it has succeeded; see `Run.scores`."""
+        return list(self._client.iterate(f"{self._path}/scores"))
+
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"{self._path}/scores")
+        return list(answer.json().get("advice", ()))
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Self], None] | None = None,
+    ) -> Self:
+        """Return once its scores are there; parameters are those of `Experiment.wait`.
+
+        Raises:
+            EvaluationFailed: when it ended otherwise.
+            TimeoutError: when the time is over; the evaluation goes on.
+        """
+        self._until_ended(timeout, progress)
+        if self.state != "succeeded":
+            raise EvaluationFailed(self)
+        return self
+
+
+class Run(_Trained, Uses):
+    """One model, trained under one spec and one seed, as the server last told."""
+
+    _resource = "runs"
+
+    def __init__(
+        self, client: Connection, document: Mapping[str, Any], served: bytes = b""
+    ) -> None:
+        # Nothing was served while it is known from its experiment only.
+        super().__init__(client, document, served)
+
+    def _take(self, response: httpx.Response) -> Self:
+        # What it is within its experiment (index, swept, reused) is not in its own document.
+        self.document |= response.json()
+        self.served = response.content
+        return self
+
+    @property
+    def swept(self) -> dict[str, Any]:
+        """What sets it apart in its experiment's sweep; empty without one."""
+        return dict(self.document.get("swept") or {})
+
+    @property
+    def label(self) -> str:
+        """Its id, and the values that set it apart: `run_01 (objective.beta=4, seed=1)`."""
+        values = ", ".join(f"{path}={value}" for path, value in self.swept.items())
+        return f"{self.id} ({values})" if values else self.id
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        return _one_line(self.document.get("error"))
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores; `value` is None where there is none, and `error` says why."""
+        return list(self._client.iterate(f"/v1/runs/{self.id}/scores"))
+
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"/v1/runs/{self.id}/scores")
+        return list(answer.json().get("advice", ()))
+
+    def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
+        """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""
+        curves = self._client.get(f"/v1/runs/{self.id}/scalars", **params).json()
+        return {tag: [(step, value) for step, value in points] for tag, points in curves.items()}
+
+    def artifacts(self) -> list[dict[str, Any]]:
+        """The files it left: name, sha256, media_type, bytes."""
+        return list(self._client.iterate(f"/v1/runs/{self.id}/artifacts"))
+
+    def download(self, folder: str | Path) -> list[Path]:
+        """Fetch every artifact into a folder, whole and checked, or not at all.
+
+        A file that is there already with the right digest is kept, and a download that was
+        interrupted goes on where it stopped.
+
+        Raises:
+            DownloadDamaged: when bytes do not have the digest they are stored by.
+        """
+        return [fetch_artifact(self._client, item, Path(folder)) for item in self.artifacts()]
+
+    def export(self, folder: str | Path) -> list[Path]:
+        """Fetch it as a folder that needs no Heddle: weights, loader, codes, scores, README.
+
+        Raises:
+            HeddleError: 409 when it is not trained yet.
+        """
+        content = self._client.get(f"/v1/runs/{self.id}/folder.zip").content
+        return unpack(content, Path(folder))
+
+    def traversal(self, path: str | Path, **params: Any) -> Path:
+        """Fetch the latent traversal, a picture (`.png`, `.svg`) or a film (`.gif`) by the suffix.
+
+        `params` are those of the plot `traversal` in the catalogue, as in
+        `span="deviations", extent=3, latents=[0, 3], image=17, frames=21`.
+        """
+        return self.plot("traversal", path, **params)
+
+    def plot(self, name: str, path: str | Path, **params: Any) -> Path:
+        """Fetch a plot of it by name as a file; see `Experiment.plot`.
+
+        The traversal and the training_film come as a GIF as well.
+        """
+        return fetch_plot(self._client, self._path, name, path, params)
+
+    def name_latents(self, names: Mapping[int, str]) -> Self:
+        """Call its latents by these names, which pictures show, and the others by none.
+
+        Returns itself.
+        """
+        document = {"latent_names": {str(latent): name for latent, name in names.items()}}
+        return self._take(self._client.patch(self._path, document))
+
+    def log(self, tail: int | None = None) -> str:
+        """What workers logged of it, the last `tail` lines or all."""
+        params: dict[str, Any] = {} if tail is None else {"tail": tail}
+        return self._client.get(f"/v1/runs/{self.id}/log", **params).text
+
+
+def _one_line(error: Mapping[str, Any] | None) -> str:
+    if not error:
+        return ""
+    line = f"{error.get('type')}: {error.get('message')}"
+    return f"{line} - {error['advice']}" if error.get("advice") else line

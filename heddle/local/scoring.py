@@ -1,0 +1,60 @@
+"""`heddle score FILE`: scores of a file of codes and factors, computed here or by a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from heddle.errors import SpecError
+from heddle.local.bar import Bar
+from heddle.local.codes_file import Choice, UnusableFile, read_codes, told
+from ml.codes.arrays_file import CodesAndFactors, UnusableArrays
+from ml.codes.file_account import account_of
+from ml.codes.rows import Rows
+from ml.components.spec_errors import InvalidSpec
+from ml.evaluation.advice import advise
+from ml.evaluation.evaluate import score_rows
+from ml.spec.evaluation_spec import FileEvaluation
+
+
+def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Rows, FileEvaluation]:
+    """The rows and what to do with them, both checked. Raises `SpecError`."""
+    try:
+        evaluation = FileEvaluation.parse(spec)
+        return evaluation.rows(arrays), evaluation
+    except InvalidSpec as error:
+        raise SpecError("These scores cannot be had", errors=told(error.faults)) from error
+    except UnusableArrays as error:
+        raise UnusableFile("The file cannot be scored", errors=told(error.faults)) from error
+
+
+class Judged(NamedTuple):
+    """Scores, the plain reasons behind odd ones, and what was understood of a file."""
+
+    scores: list[dict[str, Any]]
+    advice: list[dict[str, Any]]
+    understood: dict[str, Any] | None = None
+
+
+def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Console) -> Judged:
+    """Score a file in this process; a metric that fails gives Scores with `error`."""
+    arrays = read_codes(path, choice)
+    rows, evaluation = rows_to_score(arrays, spec)
+    with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
+        scores = score_rows(
+            rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
+        )
+    return Judged(
+        [score.model_dump(mode="json") for score in scores],
+        [one.model_dump() for one in advise(scores)],
+        understood_of(rows, arrays),
+    )
+
+
+def understood_of(rows: Rows, arrays: CodesAndFactors) -> dict[str, Any]:
+    """What was understood of a file, as the service says it of one that it was sent."""
+    account = account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
+    return account.model_dump(mode="json")

@@ -1,0 +1,1 @@
+"""The embedded service: its home folder and the processes it starts and watches."""

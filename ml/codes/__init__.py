@@ -1,0 +1,1 @@
+"""Codes and factors as arrays: rows, files of them, what they hold, how uncertain they are."""

@@ -1,0 +1,205 @@
+"""One column of factors as a file holds it: its values, its kind, and what was assumed of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.codes.rows import FactorKind
+
+MOST_CLASSES = 1000
+ROWS_A_CLASS = 4
+"""Floating numbers that are integers are classes if they take at most so many values, each of them
+on so many rows in the mean."""
+
+MOST_SHARDS, LEAST_SHARD = 10, 50
+"""So many parts, of so many rows in the mean, may have an index each: the factors of a grid have
+fewer values (40 orientations in dSprites), or take them more often."""
+
+MISSING = frozenset(
+    ("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "#n/a", "<na>", "nat", "#na")
+)
+"""Text that stands where there is no value, in small letters."""
+_MISSING = pa.array(sorted(MISSING))
+
+_EXACT = 2**53
+"""Integers beyond are not all numbers of 64 bits."""
+_INTEGER = r"^[+-]?[0-9]+$"
+_DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$"
+_ALMOST = r"^[+-]?[0-9][0-9]*([.,'%][0-9]*)+$"
+
+
+class UnusableColumn(ValueError):
+    """A column of factors whose values cannot be told apart for certain; the message says why."""
+
+
+@dataclass(frozen=True)
+class FactorColumn:
+    """The values of a factor, a number a row."""
+
+    values: np.ndarray
+    """int64, or floating."""
+    kind: FactorKind
+    note: str | None = None
+    """What was assumed of its kind, where the file leaves that open."""
+
+    @property
+    def few(self) -> bool:
+        """Whether it takes so few values that they may be classes."""
+        return self.kind == "discrete" or _few(self.values)
+
+
+def column_of_numbers(values: np.ndarray, said: FactorKind | None = None) -> FactorColumn:
+    """A factor by its numbers, of the kind that is `said` or else by the rule for files.
+
+    Integers and truth values are classes. Floating numbers that are all integers are classes if
+    few. Others are continuous.
+
+    Raises:
+        UnusableColumn: they would be classes, but are so large that neighbours are one number.
+    """
+    if values.dtype.kind in "iub":
+        return FactorColumn(_exact(values), said or "discrete")
+    integral = bool((values == np.floor(values)).all())
+    number = len(np.unique(values))
+    few = _few(values, number)
+    if integral and few and said != "continuous":
+        exact = 2 ** (np.finfo(values.dtype).nmant + 1)
+        if (largest := float(np.abs(values).max())) > exact:
+            raise UnusableColumn(
+                f"has {largest:.0f} among classes in {values.dtype}, which holds integers up to"
+                f" {exact} only, so that classes may have merged; save them as integers or text"
+            )
+    if said is not None:
+        return FactorColumn(values, said)
+    if integral and few:
+        note = f"its floating numbers are integers of {number} values, taken as classes"
+        return FactorColumn(values, "discrete", note)
+    if integral:
+        note = f"its floating numbers are integers, but of {number} values: taken as continuous"
+        return FactorColumn(values, "continuous", note)
+    if few:
+        note = f"its {number} values are no integers: taken as continuous"
+        return FactorColumn(values, "continuous", note)
+    return FactorColumn(values, "continuous")
+
+
+def is_missing(texts: Any) -> Any:
+    """Which texts stand where there is no value; they have no blanks around them."""
+    return pc.is_in(pc.utf8_lower(texts), value_set=_MISSING)
+
+
+def column_of_labels(texts: Any, said: FactorKind | None = None) -> FactorColumn:
+    """A factor by text, a class each, numbered in alphabetical order. `texts` has no gaps."""
+    coded = texts.dictionary_encode()
+    places = np.argsort(np.array(coded.dictionary.to_pylist(), dtype=object), kind="stable")
+    ranks = np.empty(len(places), dtype=np.int64)
+    ranks[places] = np.arange(len(places))
+    values = ranks[coded.indices.to_numpy(zero_copy_only=False)]
+    if said == "continuous":
+        note = "its text is numbered in alphabetical order, as it is said to be continuous"
+        return FactorColumn(values, said, note)
+    return FactorColumn(values, "discrete")
+
+
+def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
+    """A factor by cells of text that may be numbers, as in CSV. `texts` has no gaps.
+
+    Raises:
+        UnusableColumn: some cells are numbers and some not, or they are dates, and nobody says
+            that they are classes.
+    """
+    # Labels are few where rows are many.
+    coded = texts.dictionary_encode()
+    distinct, places = coded.dictionary, coded.indices.to_numpy(zero_copy_only=False)
+    numbers = numbers_of_text(distinct)
+    if numbers is not None:
+        return column_of_numbers(numbers[places], said)
+    if bool(pc.all(pc.match_substring_regex(distinct, _INTEGER)).as_py()):
+        # Too large for 64 bits: exact in Python's integers.
+        try:
+            whole = [int(text) for text in distinct.to_pylist()]
+        except ValueError:
+            raise UnusableColumn("has integers of more than 4,300 digits") from None
+        rank = {value: place for place, value in enumerate(sorted(set(whole)))}
+        return FactorColumn(np.array([rank[value] for value in whole])[places], said or "discrete")
+    if said != "discrete":
+        if any(_is_number(text) for text in distinct.to_pylist()):
+            raise UnusableColumn(
+                f"has {_first_text(texts)} beside numbers; leave such rows out, or say that its"
+                " values are classes"
+            )
+        if bool(pc.all(pc.match_substring_regex(distinct, _DATE)).as_py()):
+            raise UnusableColumn(f"has dates, as {distinct[0]}, expected numbers or text")
+        almost = pc.match_substring_regex(distinct, _ALMOST)
+        if bool(pc.any(almost).as_py()):
+            raise UnusableColumn(
+                f"has {distinct.filter(almost)[0]}, which looks like a number but is none; write"
+                " numbers without marks for thousands, or say that its values are classes"
+            )
+    return column_of_labels(texts, said)
+
+
+def numbers_of_text(texts: Any) -> np.ndarray | None:
+    """Cells of text as int64 or float64, or None where one is no such number."""
+    if bool(pc.any(pc.starts_with(texts, "+")).as_py()):
+        texts = pc.replace_substring_regex(texts, r"^\+([0-9.])", r"\1")
+    # A cast that fails goes through all cells first.
+    if len(texts) and re.match(_INTEGER, texts[0].as_py()):
+        try:
+            integers: np.ndarray = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return integers
+        except pa.ArrowInvalid:
+            pass
+    try:
+        numbers: np.ndarray = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    if np.abs(numbers).max(initial=0) >= _EXACT and bool(
+        pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py()
+    ):
+        return None
+    return numbers
+
+
+def counts_rows(values: np.ndarray) -> bool:
+    """Whether it counts up by one, from the first value again where another shard begins.
+
+    Columns of a grid do so as well, but begin again more often, or do not count as far.
+    """
+    again = np.flatnonzero(np.diff(values) != 1) + 1
+    shards = len(again) + 1
+    is_long = shards == 1 or (shards <= MOST_SHARDS and len(values) >= LEAST_SHARD * shards)
+    return is_long and bool((values[again] == values[0]).all())
+
+
+def _exact(values: np.ndarray) -> np.ndarray:
+    """Integers as int64, by their ranks where beside a column of floats they would be rounded."""
+    if values.dtype.kind != "b" and (values.max() > _EXACT or values.min() < -_EXACT):
+        values = np.unique(values, return_inverse=True)[1]
+    return values.astype(np.int64)
+
+
+def _few(values: np.ndarray, number: int | None = None) -> bool:
+    number = len(np.unique(values)) if number is None else number
+    return number <= MOST_CLASSES and number * ROWS_A_CLASS <= len(values)
+
+
+def _first_text(texts: Any) -> str:
+    for row, text in enumerate(texts.to_pylist()):
+        if not _is_number(text):
+            return f"{text!r} in row {row} (rows count from 0)"
+    return "text"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

@@ -1,0 +1,61 @@
+"""What was understood of a file of codes and factors, told beside its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from ml.codes.rows import FactorKind, Rows
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FactorRead(_Part):
+    """One factor."""
+
+    name: str
+    kind: FactorKind
+    values: int
+    """How many different ones it takes."""
+
+
+class LeftAside(_Part):
+    """An array or a column that is neither a code nor a factor."""
+
+    name: str
+    why: str
+
+
+class FileAccount(_Part):
+    """What was understood of a file: the first thing to look at where a score is odd."""
+
+    rows: int
+    codes: list[str]
+    """Names of the codes; z0, z1, … where the file has none."""
+    factors: list[FactorRead]
+    left_aside: list[LeftAside]
+    assumed: list[str]
+    """What the file leaves open and was decided by a rule."""
+
+
+def account_of(
+    rows: Rows, *, left_aside: Sequence[LeftAside] = (), assumed: Sequence[str] = ()
+) -> FileAccount:
+    """The account of rows as they are scored."""
+    columns = rows.factors.T
+    return FileAccount(
+        rows=len(rows),
+        codes=list(rows.code_names or (f"z{column}" for column in range(rows.codes.shape[1]))),
+        factors=[
+            FactorRead(name=name, kind=kind, values=len(np.unique(column)))
+            for name, kind, column in zip(
+                rows.factor_names, rows.factor_kinds, columns, strict=True
+            )
+        ],
+        left_aside=list(left_aside),
+        assumed=list(assumed),
+    )

@@ -1,0 +1,165 @@
+r"""Null distributions and intervals of any metric, from a few computations on other rows.
+
+**Null.** What the metric gives for codes that know nothing of the factors: the factors' rows are
+permuted jointly, so that codes keep their dependence among themselves and so do the factors.
+
+**Interval.** How far the score would move if the evaluation's rows were drawn again, as many as
+there are: an interval for the metric's expected value at this number of rows, which includes
+whatever bias the metric has at that number (the null shows it). Rows are never drawn twice
+within a sample: duplicates bias mutual information and leak from training to test rows.
+
+- Cheap metrics: many subsamples of two thirds of the rows. With m of N rows the variance of their
+  scores is, to first order, (N - m) / m times that of the whole sample's score, here half.
+  Half samples would do to first order, too, but are too far from the whole where rows are few:
+  at 200 rows their intervals held the expected MED in 66 % of cases. Where extremes decide bins,
+  `ml.metrics.information.redrawn_ends` may tell a wider interval.
+- Metrics that fit predictors: a delete-a-group jackknife. The rows are dealt into four groups with
+  training and test rows in proportion, and the metric is computed without each of them; with
+  T_g the score without group g, the standard error is sqrt(3/4 sum (T_g - mean T)^2), with
+  Student's t for so few. It costs about three more fits. Disjoint groups would cost one,
+  but importances from a fifth of the rows vary otherwise than those from all: their intervals
+  held the expected DCI in 80 % of cases, the jackknife's in 96 %.
+
+Both are centred on the score of all rows, whatever the smaller samples' bias.
+
+References:
+    Wolter, Introduction to Variance Estimation, 2007, chapters 3 and 4;
+    Kott, The Delete-a-Group Jackknife, 2001
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from ml.codes.repeated_rows import blocks, first_rows
+from ml.codes.rows import Rows, UnusableRows
+from ml.reproducibility.draws import generator
+
+FEWEST_PERMUTATIONS = 3
+MOST_PERMUTATIONS = 50
+"""Of a null that fits take; enough for the rank of one more value (see `ml.metrics.null_test`)."""
+NULL_SECONDS = 5.0
+"""That such a null may take on one core."""
+GROUPS = 4
+SHARE = 2 / 3
+"""Of the rows, in a subsample."""
+CONFIDENCE = 0.95
+
+Numbers = Mapping[str, float]
+"""A metric's numbers by name."""
+Draws = dict[str, np.ndarray]
+"""Values of each number over replicates."""
+
+
+def affordable(seconds: float) -> int:
+    """How many permutations a null is made of whose metric takes so long to compute."""
+    return max(FEWEST_PERMUTATIONS, min(MOST_PERMUTATIONS, int(NULL_SECONDS / seconds)))
+
+
+def permutations(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
+    """Whose factors each row has: permuted, with rows that are one and the same kept together.
+
+    The same for the same seed. Where no row stands twice, these are permutations of the rows.
+    """
+    draws = generator(rows.seed, "null")
+    block = blocks(rows)
+    first = first_rows(block)
+    for _ in range(replicates):
+        rows.continue_or_stop()
+        yield first[draws.permutation(len(first))][block]
+
+
+def subsamples(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
+    """Indices of two thirds of the rows, drawn without replacement; equal rows go together."""
+    draws = generator(rows.seed, "subsamples")
+    order, begin = _by_block(blocks(rows))
+    size = _size(len(begin) - 1)
+    for _ in range(replicates):
+        rows.continue_or_stop()
+        chosen = draws.permutation(len(begin) - 1)[:size]
+        yield _members(order, begin, chosen)
+
+
+def _by_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in order of their blocks, and where each block begins, and the last one ends."""
+    order = np.argsort(block, kind="stable")
+    return order, np.r_[0, np.cumsum(np.bincount(block))]
+
+
+def _members(order: np.ndarray, begin: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The rows of these blocks."""
+    sizes = begin[chosen + 1] - begin[chosen]
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    members: np.ndarray = order[np.repeat(begin[chosen], sizes) + within]
+    return members
+
+
+def _size(rows: int) -> int:
+    if rows < 2:
+        raise UnusableRows(f"{rows} row{'' if rows == 1 else 's'} cannot be subsampled")
+    return max(1, min(rows - 1, round(SHARE * rows)))
+
+
+def without_groups(rows: Rows) -> Iterator[Rows]:
+    """The rows without each of a few groups, of training and of test rows in proportion.
+
+    Rows that are one and the same are left out together, whichever part they are in.
+    """
+    draws = generator(rows.seed, "groups")
+    block = blocks(rows)
+    first = first_rows(block)
+    in_train = np.flatnonzero(first < rows.train)
+    in_test = np.flatnonzero(first >= rows.train)
+    train, test = draws.permutation(in_train), draws.permutation(in_test)
+    order, begin = _by_block(block)
+    for group in range(GROUPS):
+        rows.continue_or_stop()
+        kept = np.concatenate([np.delete(part, np.s_[group::GROUPS]) for part in (train, test)])
+        index = _members(order, begin, kept)
+        of_train = index < rows.train
+        yield rows.take(np.concatenate([index[of_train], index[~of_train]]), int(of_train.sum()))
+
+
+def null_draws(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Draws:
+    """A metric's numbers on permuted factors."""
+    return _collected(
+        compute(rows.with_factors_of(index)) for index in permutations(rows, replicates)
+    )
+
+
+def subsample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Numbers:
+    """Half the width of each number's interval, from subsamples of rows that have no split."""
+    drawn = _collected(
+        compute(rows.take(index, len(index))) for index in subsamples(rows, replicates)
+    )
+    return {name: subsample_half_width(values, rows) for name, values in drawn.items()}
+
+
+def subsample_half_width(values: np.ndarray, rows: Rows) -> float:
+    """1.96 standard errors of the score of the rows, from the scores of their subsamples."""
+    different = int(blocks(rows).max()) + 1
+    size = _size(different)
+    return half_width(values) * math.sqrt(size / (different - size))
+
+
+def half_width(values: np.ndarray) -> float:
+    """1.96 standard deviations."""
+    return float(ndtri((1 + CONFIDENCE) / 2) * values.std(ddof=1))
+
+
+def jackknife_errors(compute: Callable[[Rows], Numbers], rows: Rows) -> Numbers:
+    """Half the width of each number's interval, from a delete-a-group jackknife."""
+    drawn = _collected(compute(kept) for kept in without_groups(rows))
+    t = stdtrit(GROUPS - 1, (1 + CONFIDENCE) / 2)
+    # The sum of squares is (GROUPS - 1) times the variance over n - 1.
+    scale = (GROUPS - 1) / np.sqrt(GROUPS)
+    return {name: float(t * scale * values.std(ddof=1)) for name, values in drawn.items()}
+
+
+def _collected(found: Iterator[Numbers]) -> Draws:
+    several = list(found)
+    return {name: np.array([one[name] for one in several]) for name in several[0]}

@@ -1,0 +1,37 @@
+"""A data set's images on the training device, gathered by index; there is no loader process."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ml.datasets.protocol import Dataset
+
+
+class ResidentImages:
+    """Images as bits or bytes where they are used.
+
+    On a CPU they stay where the data set has them (possibly a memory map shared by processes); on
+    another device they are uploaded once and gathered there.
+    """
+
+    def __init__(self, data: Dataset, device: torch.device) -> None:
+        self._data, self._device = data, device
+        self._shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
+        self._uploaded = (
+            None if device.type == "cpu" else torch.from_numpy(np.array(data.storage)).to(device)
+        )
+
+    def gather(self, index: np.ndarray) -> Tensor:
+        """Images (samples, channels, height, width), float32 in [0, 1]."""
+        if self._uploaded is None:
+            stored = torch.from_numpy(self._data.storage[index])
+        else:
+            stored = self._uploaded[torch.from_numpy(index).to(self._device)]
+        height, width, channels = self._data.image_shape
+        if self._data.packed:
+            bits = (stored.unsqueeze(-1) >> self._shifts) & 1
+            stored = bits.flatten(1)[:, : height * width * channels]
+        images = stored.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        return images.float().div_(self._data.max_value)

@@ -1,0 +1,1 @@
+"""From a trained model or arrays to scores: encoding, scoring, advice, audit."""

@@ -1,0 +1,461 @@
+"""Advice: the plain reasons behind odd scores, found in the scores and curves themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+from scipy.special import gammainc
+
+from ml.codes.latent_label import latent_label
+from ml.components.registry import components
+from ml.metrics.null_test import is_clear
+from ml.metrics.protocol import Metric, Score
+from ml.spec.run_spec import RunSpec
+from ml.spec.unreached import unreached
+
+Curves = Mapping[str, Sequence[tuple[int, float | None]]]
+"""Training curves: tag to (step, value) pairs."""
+
+UNUSED_KL = 0.01
+"""Nats; a latent with less is unused, as in UDR (Duan et al., 2020)."""
+STILL_FALLING = 0.01
+"""Share of the reconstruction by which a trained model may still improve over its last tenth."""
+FEWEST_POINTS = 20
+"""Of a curve that is to be judged."""
+KNOWN = 0.2
+"""Share of a factor's entropy, above what chance adds, from which a latent knows the factor."""
+SHORT_OF_PERFECT = 0.95
+"""If codes that are the factors themselves reach a smaller share of a metric's best, it is said."""
+DEPENDENT = 0.05
+"""Share of a factor's entropy that another one tells, above what chance adds."""
+BY_CHANCE = 1e-3
+"""Probability below which so many classes without a training row are no chance."""
+SMALL_BULK = 1 / 3
+"""Of a code's range: if 99 % of the rows lie in less, extremes decide its bins."""
+ENOUGH_BINS = 7
+"""For those rows; a third of the bins that there are by default."""
+MOST_LISTED = 5
+LATENT = "kl_per_latent/"
+RECONSTRUCTION = "reconstruction"
+
+
+class Advice(BaseModel):
+    """One reason for odd numbers, and what to do about it."""
+
+    about: str
+    """A score's name, a factor's, `codes`, `rows`, or `training`."""
+    reason: str
+    """What was seen, with its numbers."""
+    suggestion: str
+    """What to change, or what not to expect."""
+
+
+def curves_read(latents: int) -> list[str]:
+    """The tags of all curves that advice on a model with so many latents looks at."""
+    return [RECONSTRUCTION, *(f"{LATENT}{latent}" for latent in range(latents))]
+
+
+def advise(
+    scores: Sequence[Score],
+    *,
+    spec: RunSpec | None = None,
+    curves: Curves | None = None,
+    latent_names: Mapping[int, str] | None = None,
+) -> list[Advice]:
+    """What stands behind these scores: the model first, then the data, then single scores.
+
+    Without a spec nothing is said of its objective, its schedules and its data set, without curves
+    nothing of how training went. `latent_names` are what people call latents, by number; a score of
+    codes with names of their own has them in its details.
+    """
+    found: list[Advice] = []
+    if spec is not None:
+        found += _unreached(spec)
+    kl = _last_kl(curves or {})
+    found += _unused_latents(scores, kl, spec, latent_names or {})
+    if curves:
+        found += _undertrained(curves)
+    if spec is not None:
+        found += _not_recoverable(scores, spec)
+    for score in scores:
+        found += [
+            *_equal_factors(score),
+            *_untrained_classes(score),
+            *_inside_null(score),
+            *_rows_twice(score),
+            *_decided_by_extremes(score, latent_names or {}),
+            *_on_perfect_codes(score),
+            *_shared_factor(score, kl, latent_names or {}),
+            *_without_uncertainty(score),
+        ]
+    # Several numbers or evaluations may give the same reason.
+    return list({(one.about, one.reason): one for one in found}.values())
+
+
+def _unreached(spec: RunSpec) -> Iterator[Advice]:
+    for one in unreached(spec):
+        yield Advice(
+            about="training",
+            reason=f"{one}",
+            suggestion=f"lower {one.path} to what the run has steps for, or train for more steps",
+        )
+
+
+def _last_kl(curves: Curves) -> dict[int, float]:
+    """The KL of each latent at the last step that has one."""
+    last = {
+        int(tag.removeprefix(LATENT)): points[-1][1]
+        for tag, points in curves.items()
+        if tag.startswith(LATENT) and points
+    }
+    return {latent: value for latent, value in sorted(last.items()) if value is not None}
+
+
+def _unused_latents(
+    scores: Sequence[Score],
+    at_last: Mapping[int, float],
+    spec: RunSpec | None,
+    names: Mapping[int, str],
+) -> Iterator[Advice]:
+    kl, where = at_last, "at the last step"
+    if not kl:
+        known = next((score for score in scores if "kl_per_latent" in score.details), None)
+        if known is None:
+            return
+        kl, where = dict(enumerate(known.details["kl_per_latent"])), "on the rows scored"
+        called = [_called(known, latent, names) for latent in kl]
+    else:
+        called = [latent_label(latent, names) for latent in kl]
+    unused = [name for name, value in zip(called, kl.values(), strict=True) if value < UNUSED_KL]
+    if not unused:
+        return
+    if len(unused) == len(kl):
+        yield Advice(
+            about="training",
+            reason=f"all {len(kl)} latents have collapsed: each has a KL below {UNUSED_KL} nats"
+            f" {where}, so that codes say nothing of the image",
+            suggestion=f"{_more_in_latents(spec)}; no score of these codes means anything",
+        )
+    else:
+        yield Advice(
+            about="training",
+            reason=f"{len(unused)} of {len(kl)} latents are unused ({', '.join(unused)}): a KL"
+            f" below {UNUSED_KL} nats {where}",
+            suggestion="usual where there are more latents than factors; if factors are missing"
+            f" from the codes, {_more_in_latents(spec)}",
+        )
+
+
+def _more_in_latents(spec: RunSpec | None) -> str:
+    """What to change of an objective for its latents to hold more of the image."""
+    if spec is None:
+        return "train with less weight on the KL"
+    objective, scheduled = spec.objective, spec.training.coefficients
+    values = objective.coefficients(
+        pixels=math.prod(spec.dataset.image_shape()), latents=spec.model.latent_dim
+    )
+    told: dict[str, list[str]] = {"lower": [], "raise": []}
+    growing = None
+    for weight in objective.kl_weights():
+        value = getattr(objective, weight.param)
+        value = values[weight.coefficient] if value is None else value
+        if weight.turned == "lower":
+            if value <= 0:
+                continue
+            if weight.coefficient not in scheduled:
+                growing = growing or weight.coefficient
+        told[weight.turned].append(f"objective.{weight.param} ({value:g})")
+    changes = [f"{turned} {' or '.join(params)}" for turned, params in told.items() if params]
+    if growing is not None:
+        changes.append(f"let {growing} grow from zero (training.coefficients.{growing}: warm_up)")
+    if not changes:
+        return (
+            f"{objective.name} has no param that could be turned for it: take an objective that"
+            " weighs its KL, as beta_vae does with a beta below 1"
+        )
+    return ", or ".join(changes)
+
+
+def _undertrained(curves: Curves) -> Iterator[Advice]:
+    values = np.array(
+        [value for _, value in curves.get(RECONSTRUCTION, ()) if value is not None], dtype=float
+    )
+    if len(values) < FEWEST_POINTS:
+        return
+    tenth = len(values) // 10
+    last, before = values[-tenth:], values[-2 * tenth : -tenth]
+    fall = float(before.mean() - last.mean())
+    # A batch's noise: deviation of each mean, from differences of neighbours.
+    noise = float(np.diff(values[-2 * tenth :]).std() / math.sqrt(max(1, tenth)))
+    if fall > STILL_FALLING * abs(float(before.mean())) and fall > 2 * noise:
+        yield Advice(
+            about="training",
+            reason="the reconstruction was still falling when training ended: by"
+            f" {fall / abs(float(before.mean())):.1%} from the last tenth but one to the last",
+            suggestion="train for more steps before comparing scores",
+        )
+
+
+def _not_recoverable(scores: Sequence[Score], spec: RunSpec) -> Iterator[Advice]:
+    dataset = spec.dataset
+    judged = {name for score in scores for name in score.details.get("factors", ())}
+    for factor, why in dataset.not_recoverable.items():
+        if factor in judged:
+            yield Advice(
+                about=factor,
+                reason=f"{factor} of {dataset.name} cannot be told fully from an image: {why}",
+                suggestion="even a perfect encoder falls short of a perfect score on it",
+            )
+
+
+def _equal_factors(score: Score) -> Iterator[Advice]:
+    for names in score.details.get("equal_factors", ()):
+        yield Advice(
+            about=names[0],
+            reason=f"{' and '.join(names)} are one factor given {_times(len(names))}: each tells"
+            " the others of every row",
+            suggestion="leave all but one of them out; a latent that knows it is marked down for"
+            " knowing several, and in means over factors it counts as often as it is given",
+        )
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _untrained_classes(score: Score) -> Iterator[Advice]:
+    for factor, told in score.details.get("untrained_classes", {}).items():
+        yield Advice(
+            about=factor,
+            reason=f"{told['untrained']} of {told['classes']} classes of {factor} have no training"
+            f" row, so that {told['share_of_test_rows']:.0%} of the test rows of {score.metric}"
+            " cannot be predicted",
+            suggestion="shuffle the rows: they stand in an order, and the first ones are for"
+            " training"
+            if _in_order(told)
+            else "give more rows of its rare classes, or cut it into fewer (factor_bins)",
+        )
+
+
+def _in_order(untrained: Mapping[str, float]) -> bool:
+    """Whether rows in no order would hardly have left so many classes without a training row."""
+    # P(X >= n) of a Poisson distribution with this mean.
+    probability = gammainc(untrained["untrained"], max(untrained["expected"], 1e-300))
+    return bool(probability < BY_CHANCE)
+
+
+def _inside_null(score: Score) -> Iterator[Advice]:
+    # An error is 1 - accuracy, and says the same.
+    if score.value is None or score.null is None or score.name.startswith("error"):
+        return
+    null = score.null
+    if is_clear(score.value, null, higher_is_better=score.higher_is_better) is False:
+        yield Advice(
+            about=score.name,
+            reason=f"{score.name} {score.value:.4g} lies inside its null ({null.mean:.4g} ±"
+            f" {null.std:.2g}, {null.replicates} permutations)",
+            suggestion="codes that are the factors themselves get no more on these rows: this"
+            " metric can tell nothing of them here, see another"
+            if _as_good_as_factors(score)
+            else "it cannot be told from codes that know nothing of the factors",
+        )
+
+
+def _rows_twice(score: Score) -> Iterator[Advice]:
+    """Rows that are one and the same, which predictors know by heart."""
+    repeated, trained_on = (
+        score.details.get(name, 0) for name in ("repeated_rows", "test_rows_trained_on")
+    )
+    if trained_on:
+        yield Advice(
+            about="rows",
+            reason=f"{trained_on:,} of {score.details['test_rows']:,} test rows stand among the"
+            " training rows, too, with the same codes and factors, so that predictors know them"
+            " by heart",
+            suggestion="give each image once, or all rows of an image to one part: order them by"
+            " image and set train_rows to where one ends; read these scores beside their nulls,"
+            " which permute equal rows together",
+        )
+    elif repeated:
+        yield Advice(
+            about="rows",
+            reason=f"{repeated:,} of {score.rows:,} rows repeat another one, with the same codes"
+            " and factors",
+            suggestion="give each image once: what stands twice raises mutual information; nulls"
+            " and intervals keep equal rows together",
+        )
+
+
+def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Advice]:
+    """Codes with a few values so far out that hardly any bins are left for all others."""
+    shares, bins = score.details.get("bulk_shares", ()), score.params.get("bins")
+    if bins is None:
+        return
+    few = {
+        latent: share
+        for latent, share in enumerate(shares)
+        if share < SMALL_BULK and share * bins < ENOUGH_BINS
+    }
+    if not few:
+        return
+    told = [f"{share:.1%} of the range of {_called(score, k, names)}" for k, share in few.items()]
+    listed = ", ".join(told[:MOST_LISTED])
+    more = f" and so on, of {len(told)} codes" if len(told) > MOST_LISTED else ""
+    left = math.ceil(max(few.values()) * bins) + 1
+    yield Advice(
+        about="codes",
+        reason=f"a few extremes decide how codes are cut: 99% of the rows lie in {listed}{more},"
+        f" which leaves them no more than {left} of {bins} bins of equal width",
+        suggestion="such scores are then small whatever the codes know of the factors: set more"
+        " bins, or score codes without heavy tails, as their ranks are",
+    )
+
+
+def _as_good_as_factors(score: Score) -> bool:
+    """Whether the score is all that codes get which are the factors themselves."""
+    perfect = score.details.get("on_perfect_codes")
+    return (
+        perfect is not None
+        and score.value is not None
+        and (score.value >= SHORT_OF_PERFECT * perfect["value"]) is score.higher_is_better
+    )
+
+
+def _on_perfect_codes(score: Score) -> Iterator[Advice]:
+    """The ceiling that these rows put on a score, where it is well below the metric's own."""
+    perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
+    if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
+        return
+    why = [*_too_few_bins(score), *_dependent_factors(score)]
+    yield Advice(
+        about=score.name,
+        reason=f"codes that are the factors themselves get {score.name} {perfect['value']:.3g} on"
+        f" these rows{': ' if why else ''}{'; '.join(why)}",
+        suggestion=f"hold {score.name} against {perfect['value']:.3g} and not against {best:g}",
+    )
+
+
+def _too_few_bins(score: Score) -> Iterator[str]:
+    bins, entropies = score.params.get("bins"), score.details.get("factor_entropies")
+    if bins is None or entropies is None:
+        return
+    most = math.log(bins)
+    capped = [
+        f"{most / entropy:.2f} of {factor}"
+        for factor, entropy in zip(score.details["factors"], entropies, strict=True)
+        if entropy > most * 1.01
+    ]
+    if capped:
+        yield f"a code cut into {bins} bins holds at most {', '.join(capped)} (bins is a param)"
+
+
+def _dependent_factors(score: Score) -> Iterator[str]:
+    """The two factors of which one tells most of the other, in truth and by chance."""
+    matrix = score.details["on_perfect_codes"].get("mutual_information")
+    if matrix is None or len(matrix) < 2:
+        return
+    entropies = np.array(score.details["factor_entropies"])
+    classes = np.minimum(np.exp(entropies), score.params["bins"])
+    shares, chance = np.array(matrix) / entropies, _chance(score, classes)
+    for told in (shares, chance):
+        np.fill_diagonal(told, 0.0)
+    factors = score.details["factors"]
+    one, other = np.unravel_index(int((shares - chance).argmax()), shares.shape)
+    if (shares - chance)[one, other] > DEPENDENT:
+        yield (
+            f"factors depend on each other, {factors[one]} tells {shares[one, other]:.0%} of"
+            f" {factors[other]}"
+        )
+    one, other = np.unravel_index(int(chance.argmax()), chance.shape)
+    if chance[one, other] > DEPENDENT:
+        yield (
+            f"of so many values {score.rows} rows are few, by chance alone {factors[one]} tells"
+            f" {chance[one, other]:.0%} of {factors[other]}"
+        )
+
+
+def _chance(score: Score, classes: np.ndarray) -> np.ndarray:
+    """What chance adds to each share of a factor's entropy, (latents, factors)."""
+    entropies = np.array(score.details["factor_entropies"])
+    # (classes - 1)(values - 1) / 2N, with exp(H) for the number of values.
+    added = np.outer(classes - 1, np.exp(entropies) - 1) / (2 * score.rows)
+    shares: np.ndarray = np.minimum(added / entropies, 1.0)
+    return shares
+
+
+def _shared_factor(
+    score: Score, at_last: Mapping[int, float], names: Mapping[int, str]
+) -> Iterator[Advice]:
+    """Factors that a latent knows well and a second one too, or that one knows which is unused."""
+    if not _leads(score) or "mutual_information" not in score.details:
+        return
+    shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
+    above_chance = shares - _chance(score, np.full(len(shares), score.params["bins"]))
+    kl = dict(enumerate(score.details.get("kl_per_latent", ()))) or at_last
+    used = [latent for latent in range(len(shares)) if kl.get(latent, math.inf) >= UNUSED_KL]
+    for factor, column, told in zip(
+        score.details["factors"], shares.T, above_chance.T, strict=True
+    ):
+        for latent in np.flatnonzero(told > KNOWN).tolist():
+            if latent not in used:
+                yield _known_to_an_unused(score, factor, latent, column, kl, names)
+        if len(used) < 2:
+            continue
+        second, best = np.array(used)[np.argsort(column[used])[-2:]]
+        if told[best] > KNOWN and told[second] > 0.7 * told[best]:
+            one, other = (_called(score, latent, names) for latent in (best, second))
+            yield Advice(
+                about=factor,
+                reason=f"two latents know {factor}: {one} holds {column[best]:.0%} of its"
+                f" entropy and {other} {column[second]:.0%}",
+                suggestion=f"the gap that {score.name} measures is small though the codes keep the"
+                " factor; see modularity and DCI",
+            )
+
+
+def _known_to_an_unused(
+    score: Score,
+    factor: str,
+    latent: int,
+    shares: np.ndarray,
+    kl: Mapping[int, float],
+    names: Mapping[int, str],
+) -> Advice:
+    called = _called(score, latent, names)
+    return Advice(
+        about=factor,
+        reason=f"{called} is unused, with a KL of {kl[latent]:.2g} nats the decoder learns next to"
+        f" nothing from it, though its {score.codes} still follows {factor}: cut into bins of its"
+        f" own narrow range, it holds {shares[latent]:.0%} of the factor's entropy",
+        suggestion="scores count it like any other latent, as they do not depend on the scale of"
+        " codes; leave it out, or score samples, in which it is noise (codes: [sample])",
+    )
+
+
+def _leads(score: Score) -> bool:
+    component = components("metric").get(score.metric)
+    return component is not None and issubclass(component, Metric) and component.leads
+
+
+def _called(score: Score, latent: int, names: Mapping[int, str]) -> str:
+    """What a latent is called, in the file that was scored or by people."""
+    latent = int(latent)
+    named: Sequence[Any] = score.details.get("latents", ())
+    return str(named[latent]) if named else latent_label(latent, names)
+
+
+def _without_uncertainty(score: Score) -> Iterator[Advice]:
+    why = score.details.get("without_uncertainty")
+    if why:
+        in_order = any(map(_in_order, score.details.get("untrained_classes", {}).values()))
+        yield Advice(
+            about=score.metric,
+            reason=f"{score.metric} comes without all of its null and interval ({why})",
+            suggestion="its value stands; shuffled rows would give the rest"
+            if in_order
+            else "its value stands; more rows of what is rare would give the rest",
+        )

@@ -1,0 +1,152 @@
+"""Evaluation: every metric that a spec asks for, on the rows that a model encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ml.datasets.protocol import Dataset
+from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.evaluation.score import metric_of, scores_of
+from ml.metrics.protocol import FactorKind, Metric, Rows, Score
+from ml.networks.model import Model
+from ml.recorder import Progress, Recorder, Silent, continue_or_stop
+from ml.spec.run_spec import Evaluation, RunSpec
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    metrics: Sequence[str | Mapping[str, Any] | Metric],
+    *,
+    codes: Sequence[Literal["mean", "sample"]] = ("mean",),
+    rows: int = 10_000,
+    test_rows: int = 5_000,
+    seed: int = 0,
+    uncertainty: bool = True,
+    recorder: Recorder | None = None,
+) -> list[Score]:
+    """Encode rows of a data set and score the codes; parameters are those of a spec's evaluation.
+
+    A metric that cannot be computed gives Scores with `error`; the others are not touched by it.
+
+    Raises:
+        UnknownComponent, InvalidSpec: a metric's name or params are wrong.
+    """
+    given = [metric_of(metric).model_dump() for metric in metrics]
+    evaluation = Evaluation.model_validate(
+        {
+            "metrics": given,
+            "codes": list(codes),
+            "rows": rows,
+            "test_rows": test_rows,
+            "seed": seed,
+            "uncertainty": uncertainty,
+        }
+    )
+    encoded = encode_rows(model, dataset, evaluation, recorder)
+    return score_encoded(encoded, evaluation, dataset, recorder)
+
+
+def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
+    """The spec's data set, with progress while it is prepared. Raises `Stopped`."""
+    return spec.dataset.open(
+        lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total)))
+    )
+
+
+def score_encoded(
+    encoded: EncodedRows,
+    evaluation: Evaluation,
+    data: Dataset,
+    recorder: Recorder | None = None,
+) -> list[Score]:
+    """Score rows of a data set that are encoded already.
+
+    A factor that the data set has with a single value, as one of its images was chosen by may have,
+    is left out, and the Scores say so. Raises `Stopped` within and between metrics.
+    """
+    scores: list[Score] = []
+    for kind in evaluation.codes:
+        # What the posterior itself tells does not depend on which codes are scored.
+        metrics = [
+            metric
+            for metric in evaluation.metrics
+            if metric.needs == "rows" or kind == evaluation.codes[0]
+        ]
+        rows = _rows(encoded, kind, data, evaluation.seed)
+        parts = {
+            "all": rows.only(slice(0, rows.train)),
+            "split": rows,
+            "test": rows.only(slice(rows.train, len(rows))),
+        }
+        scores += _score_parts(
+            parts, metrics, kind, uncertainty=evaluation.uncertainty, recorder=recorder
+        )
+    return scores
+
+
+def score_rows(
+    rows: Rows,
+    metrics: Sequence[Metric],
+    *,
+    codes: Literal["mean", "sample"] = "mean",
+    uncertainty: bool = True,
+    recorder: Recorder | None = None,
+) -> list[Score]:
+    """Score rows that somebody else made; what goes wrong becomes a Score's `error`.
+
+    Metrics without a split take all rows. Raises `Stopped` within and between metrics.
+    """
+    parts = dict.fromkeys(("all", "split", "test"), rows)
+    return _score_parts(parts, metrics, codes, uncertainty=uncertainty, recorder=recorder)
+
+
+def _score_parts(
+    parts: Mapping[str, Rows],
+    metrics: Sequence[Metric],
+    codes: Literal["mean", "sample"],
+    *,
+    uncertainty: bool,
+    recorder: Recorder | None,
+) -> list[Score]:
+    recorder = recorder or Silent()
+    scores: list[Score] = []
+
+    def report() -> None:
+        continue_or_stop(recorder.progress(Progress("scoring", done, len(metrics))))
+
+    parts = {
+        part: replace(rows, continue_or_stop=report, threads=torch.get_num_threads())
+        for part, rows in parts.items()
+    }
+    for done, metric in enumerate(metrics):  # noqa: B007 (read by `report`)
+        report()
+        scores += scores_of(metric, parts[metric.uses], codes=codes, uncertainty=uncertainty)
+    continue_or_stop(recorder.progress(Progress("scoring", len(metrics), len(metrics))))
+    return scores
+
+
+def _rows(
+    encoded: EncodedRows,
+    kind: Literal["mean", "sample"],
+    data: Dataset,
+    seed: int,
+) -> Rows:
+    codes: np.ndarray = encoded.mean if kind == "mean" else encoded.sample
+    kinds: tuple[FactorKind, ...] = tuple("discrete" for _ in data.factor_names)
+    rows = Rows(
+        codes,
+        encoded.factors,
+        data.factor_names,
+        kinds,
+        int(encoded.train_rows),
+        seed,
+        encoded.kl,
+        encoded.reconstruction,
+    )
+    return rows.without_single_valued(data.factor_sizes)

@@ -1,0 +1,327 @@
+"""Scores of plain arrays: values, nulls and intervals of each metric."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from ml.codes.checked_rows import rows_of
+from ml.codes.repeated_rows import blocks, first_rows, trained_on
+from ml.components.registry import find
+from ml.components.spec_errors import Fault, InvalidSpec, describe
+from ml.evaluation.row_facts import row_facts
+from ml.metrics.null_test import null_of
+from ml.metrics.protocol import (
+    FactorKind,
+    Metric,
+    NullDistribution,
+    Number,
+    Rows,
+    Score,
+    UnusableRows,
+    Value,
+)
+from ml.reproducibility.environment import library_versions
+
+Asked = str | Mapping[str, Any] | Metric
+"""A metric by name, by name and params, or as it is."""
+
+ROUNDING = 1e-9
+"""By so much a value may pass the bounds of its range, and is then taken back to them."""
+
+
+PERFECT_DETAILS = ("mutual_information",)
+"""What is kept of codes that are the factors themselves: how much each tells of each."""
+
+
+def score(
+    codes: np.ndarray,
+    factors: np.ndarray,
+    metrics: Sequence[Asked] | Asked,
+    *,
+    seed: int = 0,
+    train_rows: int | None = None,
+    posterior_logvar: np.ndarray | None = None,
+    posterior_sample: np.ndarray | None = None,
+    factor_names: Sequence[str] | None = None,
+    factor_sizes: Sequence[int] | None = None,
+    factor_kinds: Sequence[FactorKind] | None = None,
+    code_names: Sequence[str] | None = None,
+    uncertainty: bool = True,
+) -> list[Score]:
+    """Score codes (samples, latents) against factors (samples, factors).
+
+    A metric is a name or `{"name": …, **params}`; a single one need not be a list. The first
+    `train_rows` rows (by default ceil(0.75 samples)) fit predictors and the rest test them; metrics
+    without a split use all rows.
+    Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
+    says otherwise; files go by another rule, that of `ml.codes.factor_columns`. Histograms are
+    taken in the dtype given. `code_names` are what advice calls the codes, z0, z1, … by default.
+    `posterior_sample` and `factor_sizes` are for metrics that need them; none of those here does.
+    Without `uncertainty` there is no null and no interval, which takes a seventh of the fits where
+    trees are fitted, and fewer elsewhere.
+
+    Raises:
+        UnusableRows: wrong shapes, NaN or infinities; it names the column.
+        ConstantFactor: a factor takes a single value.
+        UnfitFactor: a factor is continuous where the metric needs classes.
+        InvalidSpec: a metric's parameters are wrong. UnknownComponent: its name is.
+    """
+    rows = rows_of(
+        codes,
+        factors,
+        seed=seed,
+        train_rows=train_rows,
+        posterior_logvar=posterior_logvar,
+        posterior_sample=posterior_sample,
+        factor_names=factor_names,
+        factor_sizes=factor_sizes,
+        factor_kinds=factor_kinds,
+        code_names=code_names,
+    )
+    several = [metrics] if isinstance(metrics, str | Mapping | Metric) else metrics
+    return [
+        one
+        for given in several
+        for one in scores_of(
+            metric_of(given), rows, codes="mean", uncertainty=uncertainty, raising=True
+        )
+    ]
+
+
+def scores_of(
+    metric: Metric,
+    rows: Rows,
+    *,
+    codes: Literal["mean", "sample"],
+    uncertainty: bool = True,
+    raising: bool = False,
+) -> list[Score]:
+    """Every number of one metric; what goes wrong becomes the Scores' `error` unless `raising`.
+
+    What `rows.continue_or_stop` raises is the caller's, and passes through.
+    """
+    began = time.perf_counter()
+    stopped: list[Exception] = []
+    ask = rows.continue_or_stop
+
+    def continue_or_stop() -> None:
+        try:
+            ask()
+        except Exception as stop:
+            stopped.append(stop)
+            raise
+
+    rows = replace(rows, continue_or_stop=continue_or_stop)
+    values: Mapping[str, Value] = {}
+    error = None
+    nulls: Mapping[str, NullDistribution] = {}
+    widths: Mapping[str, float] = {}
+    without_interval = None
+    try:
+        if metric.needs_factors and not rows.factors.shape[1]:
+            raise UnusableRows(
+                "the data set has no factors to compare codes with"
+                + "".join(f"; {name} has a single value" for name in rows.factors_left_out)
+            )
+        values = metric.compute(rows)
+    except Exception as problem:
+        # Whatever one metric meets is its own affair, arrays that do not fit among it.
+        if raising or stopped:
+            raise
+        error = f"{type(problem).__name__}: {problem}"
+    if uncertainty and error is None:
+        nulls, widths, without_interval = _uncertainty(metric, rows, values, stopped)
+    facts = row_facts(rows, metric)
+    perfect = {} if error else _on_perfect_codes(metric, rows, stopped)
+    seconds = time.perf_counter() - began
+    return [
+        _score(
+            metric,
+            number,
+            values.get(number.name),
+            error=error,
+            null=nulls.get(number.name),
+            half_width=widths.get(number.name),
+            without_interval=without_interval,
+            facts=facts,
+            perfect=perfect.get(number.name),
+            rows=rows,
+            codes=codes,
+            seconds=seconds,
+        )
+        for number in metric.reported()
+    ]
+
+
+def _uncertainty(
+    metric: Metric, rows: Rows, values: Mapping[str, Value], stopped: Sequence[Exception]
+) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], str | None]:
+    """Null and half width of each number, and why there is none where there is none.
+
+    A part of the rows may be too few, or lack a class; the value stands all the same, whatever goes
+    wrong here. What is in `stopped` passes through.
+    """
+    nulls: Mapping[str, NullDistribution] = {}
+    widths: Mapping[str, float] = {}
+    problems = []
+    if metric.needs_factors:
+        try:
+            drawn = metric.null(rows)
+            nulls = {name: null_of(of) for name, of in drawn.items() if np.isfinite(of).all()}
+            # A number that has no value needs no null.
+            lost = [one for one in drawn if one not in nulls and math.isfinite(values[one].value)]
+            if lost:
+                problems.append(
+                    f"null: with factors permuted, {', '.join(lost)} is not always a finite number"
+                )
+        except Exception as problem:
+            if stopped:
+                raise
+            problems.append(f"null: {_told(problem)}")
+    try:
+        widths = metric.half_widths(rows)
+    except Exception as problem:
+        if stopped:
+            raise
+        problems.append(f"interval: {_told(problem)}")
+    return nulls, widths, "; ".join(problems) or None
+
+
+def _told(problem: Exception) -> str:
+    """The message of a fact that was raised, and the kind of anything else too."""
+    if isinstance(problem, ValueError | MemoryError):
+        return str(problem)
+    return f"{type(problem).__name__}: {problem}"
+
+
+def _on_perfect_codes(
+    metric: Metric, rows: Rows, stopped: Sequence[Exception]
+) -> Mapping[str, Value]:
+    """What codes get that are the factors; nothing where that cannot be told."""
+    try:
+        return metric.on_perfect_codes(rows)
+    except Exception:
+        if stopped:
+            raise
+        return {}
+
+
+def _score(
+    metric: Metric,
+    number: Number,
+    value: Value | None,
+    *,
+    error: str | None,
+    null: NullDistribution | None,
+    half_width: float | None,
+    without_interval: str | None,
+    facts: Mapping[str, Any],
+    perfect: Value | None,
+    rows: Rows,
+    codes: Literal["mean", "sample"],
+    seconds: float,
+) -> Score:
+    # What a value that cannot be told was made of is of use all the same.
+    details = dict(value.details) | _repeats(metric, rows) if value else {}
+    details |= facts
+    if value is not None:
+        value = replace(value, value=_within(value.value, number.range))
+        if (fault := _beyond(value.value, number.range)) is not None:
+            error, value = value.missing or fault, None
+    if rows.factors_left_out and metric.needs_factors:
+        details["factors_left_out"] = list(rows.factors_left_out)
+    if value and perfect is not None and math.isfinite(perfect.value):
+        details["on_perfect_codes"] = {"value": perfect.value} | {
+            name: perfect.details[name] for name in PERFECT_DETAILS if name in perfect.details
+        }
+    if without_interval:
+        details["without_uncertainty"] = without_interval
+    return Score(
+        metric=metric.name,
+        name=number.name,
+        value=value.value if value else None,
+        error=error,
+        higher_is_better=number.higher_is_better,
+        range=number.range,
+        perfect=number.perfect,
+        null=null if value else None,
+        ci95=_interval(value.value, half_width, number.range) if value else None,
+        codes=codes,
+        params=metric.model_dump(mode="json", exclude={"name"}),
+        definition=f"{metric.name}@{metric.version}",
+        rows=len(rows),
+        train_rows=rows.train if metric.fits_training_rows() else None,
+        factors=list(rows.factor_names) if metric.needs_factors else None,
+        seed=rows.seed,
+        seconds=seconds,
+        versions=library_versions(),
+        details=details,
+    )
+
+
+def _repeats(metric: Metric, rows: Rows) -> dict[str, int]:
+    """What is to be held against a score where rows stand several times."""
+    repeated = len(rows) - len(first_rows(blocks(rows)))
+    if not repeated or metric.needs == "posterior":
+        return {}
+    found = {"repeated_rows": repeated}
+    if metric.uses == "split" and (known := trained_on(rows)):
+        found |= {"test_rows": len(rows) - rows.train, "test_rows_trained_on": known}
+    return found
+
+
+def _within(value: float, bounds: tuple[float | None, float | None]) -> float:
+    """The value, taken back to a bound that it passes by rounding."""
+    low, high = bounds
+    if low is not None and low - ROUNDING <= value < low:
+        return low
+    if high is not None and high < value <= high + ROUNDING:
+        return high
+    return value
+
+
+def _beyond(value: float, bounds: tuple[float | None, float | None]) -> str | None:
+    """Why no such value can be right, if so."""
+    low, high = bounds
+    if not math.isfinite(value):
+        return f"the value is {value}"
+    if (low is not None and value < low) or (high is not None and value > high):
+        return f"the value {value} is beyond what it can be, {low} to {high}"
+    return None
+
+
+def _interval(
+    value: float, half_width: float | None, bounds: tuple[float | None, float | None]
+) -> tuple[float, float] | None:
+    """The value give or take half the width, within what the number can be at all."""
+    if half_width is None or not math.isfinite(half_width):
+        return None
+    low, high = value - half_width, value + half_width
+    if bounds[0] is not None:
+        low = min(value, max(low, bounds[0]))
+    if bounds[1] is not None:
+        high = max(value, min(high, bounds[1]))
+    return low, high
+
+
+def metric_of(given: Asked) -> Metric:
+    """A metric by name, or by name and params. Raises `UnknownComponent`, `InvalidSpec`."""
+    if isinstance(given, Metric):
+        return given
+    if not isinstance(given, str | Mapping):
+        raise InvalidSpec([Fault("metrics", given, "a metric's name, or a mapping with its name")])
+    document = {"name": given} if isinstance(given, str) else dict(given)
+    component = find("metric", str(document.get("name")))
+    try:
+        metric = TypeAdapter(component).validate_python(document)
+    except ValidationError as error:
+        raise InvalidSpec(describe(error, component, document)) from None
+    assert isinstance(metric, Metric)
+    return metric

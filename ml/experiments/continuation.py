@@ -1,0 +1,134 @@
+"""Experiments whose runs go on from where trained ones have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ml.components.dotted_paths import value_at
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
+from ml.experiments.experiment import Experiment, Label, changed
+from ml.spec.run_spec import MAX_STEPS, Part
+
+STEPS = "training.steps"
+_SWEEP = "sweep."
+_NOT_TRAINED = {*Label.model_fields, "evaluation", "traversal"}
+
+
+class Extension(Part):
+    """How far runs are to be trained that have ended."""
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    """In all, with those that they have: more than these."""
+
+
+class Fork(Extension):
+    """How runs that have ended are to go on otherwise."""
+
+    changes: Annotated[dict[str, Any], Field(max_length=16, default_factory=dict)]
+    """Dotted path to the value that it has from there on, as in `{"objective.beta": 8}`;
+    `sweep.objective.beta` to several, of each of which there is a run. Networks and the optimizer
+    stay as they are."""
+
+
+def extended(document: Mapping[str, Any], before: Experiment, wish: Extension) -> dict[str, Any]:
+    """A posted spec whose runs have more steps.
+
+    Args:
+        document: as posted.
+        before: what it comes to.
+        wish: how far.
+
+    Raises:
+        InvalidSpec: the steps are swept, are no more than one has, or a run of so many would be
+            another from its first step on.
+    """
+    _check_steps(before, wish)
+    return changed(document, {STEPS: wish.steps})
+
+
+def forked(document: Mapping[str, Any], before: Experiment, wish: Fork) -> dict[str, Any]:
+    """A posted spec whose runs go on from the ends of those before with some of it changed.
+
+    Args:
+        document: as posted.
+        before: what it comes to.
+        wish: how far, and what is changed.
+
+    Raises:
+        InvalidSpec: the steps are swept, or no more than one has; or what is changed is swept, so
+            that the runs differ in it already, or is no part of a run's training.
+    """
+    _check_steps(before, wish)
+    # Of what is not swept, every run has what the first has.
+    first = before.runs[0]
+    resolved = first.spec.document()
+    paths = {path: _in(path.removeprefix(_SWEEP), resolved) for path in wish.changes}
+    paths = {
+        path: there for path, there in paths.items() if there.partition(".")[0] not in _NOT_TRAINED
+    }
+    if faults := list(_changed_faults(wish.changes, paths, first.swept)):
+        raise InvalidSpec(faults[:MOST_FAULTS])
+    old = {path: value_at(resolved, path) for path in _topmost([STEPS, *paths.values()])}
+    if swept := next((path for path in first.swept if _related(path, "origin")), None):
+        raise InvalidSpec([_one_by_one("origin", None, swept)])
+    if first.spec.origin is not None:
+        old["origin"] = first.spec.origin
+    return changed(document, {**wish.changes, STEPS: wish.steps, "origin": old})
+
+
+def _check_steps(before: Experiment, wish: Extension) -> None:
+    swept = next((path for path in before.runs[0].swept if _related(path, STEPS)), None)
+    if swept is not None:
+        raise InvalidSpec([_one_by_one("steps", wish.steps, swept)])
+    has = before.runs[0].spec.training.steps
+    if wish.steps <= has:
+        raise InvalidSpec([Fault("steps", wish.steps, f"more than the {has} that are made")])
+
+
+def _changed_faults(
+    changes: Mapping[str, Any], paths: Mapping[str, str], swept: Mapping[str, Any]
+) -> Iterator[Fault]:
+    for path, there in paths.items():
+        at = f"changes.{shown(path)}"
+        if path == "sweep":
+            expected = "one path of it, as in sweep.objective.beta"
+            yield Fault(at, shown(changes[path]), expected)
+        elif there == STEPS or (path.startswith(_SWEEP) and _related(there, STEPS)):
+            yield Fault(at, shown(changes[path]), "steps, beside changes and not in them")
+        elif there.partition(".")[0] == "origin":
+            yield Fault(at, shown(changes[path]), "no origin, as it goes on from the run's own end")
+        elif one := next((one for one in swept if _related(one, there)), None):
+            yield _one_by_one(at, changes[path], one)
+
+
+def _one_by_one(path: str, value: object, swept: str) -> Fault:
+    expected = f"what the runs have in common, but {swept} is swept: go on from them one by one"
+    return Fault(path, shown(value), expected)
+
+
+def _related(one: str, other: str) -> bool:
+    """Whether one path is the other, leads through it, or into it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _in(path: str, document: Mapping[str, Any]) -> str:
+    """The path, or as much of it as leads to what is there."""
+    parts = path.split(".")
+    here: Any = document
+    for depth, part in enumerate(parts):
+        if not isinstance(here, Mapping) or part not in here:
+            return ".".join(parts[: max(depth, 1)])
+        here = here[part]
+    return path
+
+
+def _topmost(paths: Sequence[str]) -> list[str]:
+    """Paths without those that lie below another."""
+    return [
+        path
+        for path in dict.fromkeys(paths)
+        if not any(other != path and path.startswith(f"{other}.") for other in paths)
+    ]

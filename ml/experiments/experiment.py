@@ -1,0 +1,251 @@
+"""Experiments: a spec with a sweep, expanded into the specs of its runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ml.components.dotted_paths import with_values
+from ml.components.registry import nearest
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
+from ml.datasets.protocol import MissingFile, UnusableFile
+from ml.experiments.origin import check_state
+from ml.spec.run_spec import RunSpec
+
+MAX_RUNS = 10_000
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Label(BaseModel):
+    """What people call an experiment. No part of any identity: renaming retrains nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """By default "objective on dataset"."""
+    tags: Annotated[list[Tag], Field(max_length=32)] = []
+    """Words to find it by."""
+    notes: Annotated[str, Field(max_length=10_000)] = ""
+    """Free text."""
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """Check what came from a client.
+
+        Raises:
+            InvalidSpec: with every fault.
+        """
+        return parsed(cls, data)
+
+
+class Header(Label):
+    """What an experiment has beside the spec of a run."""
+
+    sweep: Annotated[
+        dict[str, Annotated[list[Any], Field(min_length=1)]], Field(max_length=16)
+    ] = {}
+    """Dotted path (`objective.beta`, `seed`, or a whole component) to the values it takes; the
+    product of all is run, at most 10,000."""
+
+
+ExperimentBody = create_model("ExperimentSpec", __base__=(RunSpec, Header))
+"""The body of a POST as one schema, for documentation."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of an experiment."""
+
+    swept: dict[str, Any]
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked experiment."""
+
+    name: str
+    tags: list[str]
+    notes: str
+    document: dict[str, Any]
+    """The spec as posted."""
+    runs: list[PlannedRun]
+
+
+def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
+    """Check a posted spec and expand its sweep.
+
+    Raises:
+        InvalidSpec: with every fault (at most 20 of them), paths as the client wrote them.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidSpec([Fault("", shown(data), "an object with at least dataset and objective")])
+    known = sorted(ExperimentBody.model_fields)
+    if unknown := [str(key) for key in data if key not in known][:MOST_FAULTS]:
+        expected = "one of the fields " + ", ".join(known)
+        raise InvalidSpec(
+            [Fault(shown(key), shown(data[key]), expected, nearest(key, known)) for key in unknown]
+        )
+    header_data = {key: data[key] for key in Header.model_fields if key in data}
+    base = {key: value for key, value in data.items() if key not in Header.model_fields}
+    header = Header.parse(header_data)
+    _check_sweep(header.sweep)
+    runs = _expand(base, header.sweep, remote=remote)
+    first = runs[0].spec
+    name = header.name or f"{first.objective.name} on {first.dataset.name}"
+    return Experiment(name, header.tags, header.notes, dict(data), runs)
+
+
+def changed(document: Mapping[str, Any], changes: object) -> dict[str, Any]:
+    """A posted spec with some of it changed: dotted path to the new value.
+
+    `sweep.objective.beta` sets the values of one path of the sweep, `sweep` all of it.
+
+    Raises:
+        InvalidSpec: the changes are no object, or a path leads through what is none.
+    """
+    if not isinstance(changes, Mapping):
+        expected = "an object of dotted paths and values, as {objective.beta: 8}"
+        raise InvalidSpec([Fault("changes", shown(changes), expected)])
+    paths = {path: value for path, value in changes.items() if not path.startswith("sweep.")}
+    spec = with_values(document, paths)
+    for path in changes.keys() - paths.keys():
+        sweep = spec.setdefault("sweep", {})
+        if not isinstance(sweep, dict):
+            raise InvalidSpec([Fault("sweep", shown(sweep), f"an object, as {path} is set")])
+        sweep[path.removeprefix("sweep.")] = changes[path]
+    return spec
+
+
+def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
+    total = math.prod(len(values) for values in sweep.values())
+    if total > MAX_RUNS:
+        lengths = " x ".join(str(len(values)) for values in sweep.values())
+        raise InvalidSpec([Fault("sweep", f"{lengths} = {total} runs", f"at most {MAX_RUNS} runs")])
+    known = list(RunSpec.model_fields)
+    faults = [
+        Fault(
+            f"sweep.{shown(path)}",
+            shown(path),
+            "a path into " + ", ".join(known),
+            nearest(head, known),
+        )
+        for path in sweep
+        if (head := path.partition(".")[0]) not in known
+    ]
+    if faults:
+        raise InvalidSpec(faults)
+
+
+def _expand(
+    base: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]], *, remote: bool
+) -> list[PlannedRun]:
+    faults = _Faults(sweep)
+    # Each part of the spec is checked once for each value that it takes, however many runs have it.
+    fields = {
+        field: [path for path in sweep if path.partition(".")[0] == field]
+        for field in RunSpec.model_fields
+    }
+    parts: dict[tuple[str, tuple[int, ...]], Any] = {}
+    for field, paths in fields.items():
+        given = {field: base[field]} if field in base else {}
+        for place in _places(sweep, paths):
+            with faults.at(place):
+                data = with_values(given, {path: sweep[path][at] for path, at in place.items()})
+                parts[field, tuple(place.values())] = RunSpec.part(field, data, remote=remote)
+    faults.tell()
+    runs: list[PlannedRun] = []
+    fits: set[tuple[str, str]] = set()
+    for place in _places(sweep, sweep):
+        with faults.at(place):
+            spec = RunSpec.of_parts(
+                {
+                    field: parts[field, tuple(place[path] for path in paths)]
+                    for field, paths in fields.items()
+                },
+                remote=remote,
+            )
+            _check_files(spec)
+            check_state(spec, fits)
+            runs.append(PlannedRun({path: sweep[path][at] for path, at in place.items()}, spec))
+    faults.tell()
+    return runs
+
+
+def _places(sweep: Mapping[str, Sequence[Any]], paths: Iterable[str]) -> Iterator[dict[str, int]]:
+    """Every place that these paths of a sweep lead to: path to the number of its value."""
+    numbers = {path: range(len(sweep[path])) for path in paths}
+    for places in itertools.product(*numbers.values()):
+        yield dict(zip(numbers, places, strict=True))
+
+
+class _Faults:
+    """What is found wrong at the places of a sweep, each fault told once."""
+
+    def __init__(self, sweep: Mapping[str, Sequence[Any]]) -> None:
+        self._sweep = sweep
+        self._found: dict[str, Fault] = {}
+        self._places = 0
+
+    @contextmanager
+    def at(self, place: Mapping[str, int]) -> Iterator[None]:
+        """Note what is wrong at a place; when there is enough to tell, it is told.
+
+        Raises:
+            InvalidSpec: with what was found.
+        """
+        try:
+            yield
+        except InvalidSpec as error:
+            values = {path: self._sweep[path][at] for path, at in place.items()}
+            for fault in _at_sweep(error.faults, place, values):
+                self._found.setdefault(fault.path, fault)
+            # The same fault may be found at each of ten thousand places, and is told once.
+            self._places += 1
+            if max(self._places, len(self._found)) >= MOST_FAULTS:
+                self.tell()
+
+    def tell(self) -> None:
+        """Raise `InvalidSpec` if something is wrong."""
+        if self._found:
+            raise InvalidSpec(list(self._found.values())[:MOST_FAULTS])
+
+
+def _check_files(spec: RunSpec) -> None:
+    """Look at the data of a run, and of those that it goes on from, whose identity they are of."""
+    at: str = "dataset.path"
+    here: RunSpec | None = spec
+    while here is not None:
+        try:
+            here.dataset.identity()
+        except (OSError, UnusableFile) as error:
+            reason = str(error) if isinstance(error, MissingFile | UnusableFile) else error.strerror
+            given = here.dataset.model_dump().get("path")
+            raise InvalidSpec(
+                [Fault(at, shown(given), f"a file that can be read, but {reason}")]
+            ) from None
+        at, here = f"origin.{at}", here.origin_spec()
+
+
+def _at_sweep(
+    faults: Sequence[Fault], place: Mapping[str, int], values: Mapping[str, Any]
+) -> Iterator[Fault]:
+    """Faults moved to the swept value that caused them."""
+    for fault in faults:
+        path, got = fault.path, fault.got
+        for swept in sorted(place, key=len, reverse=True):
+            if path == swept or path.startswith((f"{swept}.", f"{swept}[")):
+                path = f"sweep.{swept}[{place[swept]}]{path[len(swept) :]}"
+                break
+        else:
+            # What the fields of an object are together is the doing of the one that is swept.
+            below = [swept for swept in place if swept.startswith(f"{path}.")]
+            if len(below) == 1 and isinstance(got, Mapping):
+                path, got = f"sweep.{below[0]}[{place[below[0]]}]", shown(values[below[0]])
+        yield Fault(path, got, fault.expected, fault.nearest)

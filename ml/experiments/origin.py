@@ -1,0 +1,60 @@
+"""Whether a run can go on from the state that another ended with."""
+
+from __future__ import annotations
+
+from ml.components.spec_errors import Fault, InvalidSpec
+from ml.networks.networks import build, groups_of
+from ml.spec.identity import cohort_key
+from ml.spec.run_spec import RunSpec
+from ml.training.state import optimizer_of
+
+Layout = dict[str, tuple[int, ...]]
+"""Path of a tensor of a checkpoint to its shape."""
+
+
+def check_state(spec: RunSpec, known: set[tuple[str, str]] | None = None) -> None:
+    """Make sure that the state of a run's origin has the run's own tensors.
+
+    Both may differ in numbers, batches, objective and data, but not in networks nor in what the
+    optimizer keeps. Pairs that are `known` to fit are passed over, and new ones added.
+
+    Raises:
+        InvalidSpec: a tensor is missing, is left over, or has another shape.
+    """
+    origin = spec.origin_spec()
+    if origin is None:
+        return
+    pair = cohort_key(origin), cohort_key(spec)
+    if known is not None and pair in known:
+        return
+    came, wanted = layout(origin), layout(spec)
+    for path in sorted(came.keys() | wanted.keys()):
+        if came.get(path) != wanted.get(path):
+            raise InvalidSpec(
+                [
+                    Fault(
+                        "origin",
+                        _shown(path, came),
+                        f"{_shown(path, wanted)}, as training goes on with what the run before"
+                        " ended with: the same networks and optimizer",
+                    )
+                ]
+            )
+    if known is not None:
+        known.add(pair)
+
+
+def layout(spec: RunSpec) -> Layout:
+    """The tensors of a run's checkpoint."""
+    modules = build(spec, spec.dataset.image_shape())
+    return {
+        f"{group}/{kind}/{network}/{name}": tuple(parameter.shape)
+        for group, networks in groups_of(modules).items()
+        for kind in ("parameters", *optimizer_of(group, spec).slots)
+        for network in networks
+        for name, parameter in modules[network].named_parameters()
+    }
+
+
+def _shown(path: str, found: Layout) -> str:
+    return f"{path} of shape {found[path]}" if path in found else f"no {path}"

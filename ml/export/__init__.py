@@ -1,0 +1,1 @@
+"""A run as a folder that needs no Heddle."""

@@ -1,5 +1,0 @@
-"""Gradient boosting, exactly as in scikit-learn and about thirty times faster."""
-
-from ml.gradient_boosting.classifier import GradientBoosting, SingleClass, fit
-
-__all__ = ["GradientBoosting", "SingleClass", "fit"]

@@ -1,0 +1,40 @@
+"""One factor of two images exchanged, through the latent that tells about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.codes.rows import ConstantFactor
+from ml.metrics.information.mutual_information import equal_width_bins, information
+
+BINS = 20
+
+
+def swapped(a: np.ndarray, b: np.ndarray, latents: Sequence[int]) -> np.ndarray:
+    """Codes (4, latents): a, b, a with these latents of b, b with these latents of a."""
+    found = np.stack([a, b, a, b])
+    chosen = list(latents)
+    found[2, chosen], found[3, chosen] = b[chosen], a[chosen]
+    return found
+
+
+def most_telling(codes: np.ndarray, factor: np.ndarray, name: str) -> tuple[int, float]:
+    r"""The latent that tells most about a factor, and the share of the factor's entropy it tells.
+
+    .. math:: \max_d I(z_d; v) / H(v)
+
+    in [0, 1], of codes (samples, latents) in 20 bins of equal width and a factor's values
+    (samples,); of latents that tell as much the first.
+
+    Raises:
+        ConstantFactor: the factor takes a single value.
+    """
+    values, classes = np.unique(factor, return_inverse=True)
+    if len(values) < 2:
+        raise ConstantFactor(name, 0, values[0].item())
+    known = information(equal_width_bins(codes, BINS), classes[:, None])
+    shares = known.mutual[:, 0] / known.factors[0]
+    best = int(shares.argmax())
+    return best, float(shares[best])

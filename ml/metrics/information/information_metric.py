@@ -1,0 +1,200 @@
+"""What information metrics share: bins, one matrix for all, its null and its subsamples."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Annotated, NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from ml.codes.repeated_rows import blocks, first_rows
+from ml.codes.uncertainty import (
+    Draws,
+    Numbers,
+    half_width,
+    permutations,
+    subsample_half_width,
+    subsamples,
+)
+from ml.metrics.information.bulk import bulk_shares
+from ml.metrics.information.mutual_information import (
+    Information,
+    bins_between,
+    equal_width_bins,
+    factor_classes,
+    information,
+)
+from ml.metrics.information.redrawn_ends import redrawn_ends
+from ml.metrics.protocol import ConstantFactor, Metric, Rows, UnusableRows, Value
+from ml.reproducibility.draws import generator
+
+_T = TypeVar("_T")
+
+MOST_REPLICATES = 1000
+FEWEST_REPLICATES = 30
+MOST_COUNTS = 2_000_000_000
+"""Counts made and cells summed over all replicates: more of them each time, fewer replicates."""
+MOST_PERFECT = 64
+"""Factors of which each is counted against each."""
+REDRAWN_ENDS = 200
+MOST_CONSTANT = 0.05
+"""Share of subsamples in which a factor may be constant; they are left out."""
+
+
+class Binning(NamedTuple):
+    """How codes and factors become classes."""
+
+    bins: int
+    factor_bins: int | None
+    scaled: bool
+
+
+class InformationMetric(Metric):
+    """A metric that is a function of the mutual information of binned codes with factors.
+
+    All metrics of one binning share one matrix, one null of up to a thousand joint permutations,
+    and as many subsamples; fewer of both where rows x latents x factors, or the cells of the
+    table, are above two million.
+    """
+
+    bins: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Bins of equal width that a code is cut into."""
+    factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Bins that every factor is cut into; null keeps the values of discrete factors and cuts
+    continuous ones into as many bins as codes."""
+    scaled: bool = False
+    """Scale columns to [0, 1] before cutting them, as Carbonneau et al. do; only values on an edge
+    up to rounding can change their bin."""
+
+    @abstractmethod
+    def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
+        """The score, and the parts it is made of, per factor or per code."""
+
+    def check(self, rows: Rows) -> None:
+        """Raise what a matrix of this shape cannot be scored for."""
+
+    def compute(self, rows: Rows) -> dict[str, Value]:
+        self.check(rows)
+        known = _known(rows, self._binning)
+        for column in np.flatnonzero(known.factors == 0):
+            name = rows.factor_names[column]
+            raise ConstantFactor(name, int(column), rows.factors[0, column].item())
+        value, parts = self.aggregate(known)
+        details = {
+            "factors": list(rows.factor_names),
+            **{name: part.tolist() for name, part in parts.items()},
+            "factor_entropies": known.factors.tolist(),
+            "code_entropies": known.codes.tolist(),
+            "mutual_information": known.mutual.tolist(),
+            "bulk_shares": bulk_shares(rows.codes).tolist(),
+        }
+        return {self.name: Value(value, details)}
+
+    def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:
+        if rows.factors.shape[1] > MOST_PERFECT:
+            return {}
+        return self.compute(_once(rows, "perfect codes", rows.with_perfect_codes))
+
+    def null(self, rows: Rows) -> Draws:
+        return {self.name: self._over(_null(rows, self._binning))}
+
+    def half_widths(self, rows: Rows) -> Numbers:
+        subsampled = subsample_half_width(self._over(_subsampled(rows, self._binning)), rows)
+        # Where tails are heavy the bins move further than subsamples tell, and else less.
+        moved = half_width(self._over(_between_redrawn_ends(rows, self._binning)))
+        return {self.name: max(subsampled, moved)}
+
+    @property
+    def _binning(self) -> Binning:
+        return Binning(self.bins, self.factor_bins, self.scaled)
+
+    def _over(self, several: Iterable[Information]) -> np.ndarray:
+        return np.array([self.aggregate(known)[0] for known in several])
+
+
+def _known(rows: Rows, binning: Binning) -> Information:
+    return _once(rows, ("information", binning), lambda: information(*_classes(rows, binning)))
+
+
+def _null(rows: Rows, binning: Binning) -> list[Information]:
+    def compute() -> list[Information]:
+        codes, factors = _classes(rows, binning)
+        replicates = _number(codes, factors)
+        return [information(codes, factors[index]) for index in permutations(rows, replicates)]
+
+    return _once(rows, ("information under the null", binning), compute)
+
+
+def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
+    def compute() -> list[Information]:
+        replicates = _number(*_classes(rows, binning))
+        # A fresh sample would be cut between its own minimum and maximum.
+        found = [
+            information(*_classes(rows.take(index, len(index)), binning))
+            for index in subsamples(rows, replicates)
+        ]
+        varying = [known for known in found if (known.factors > 0).all()]
+        if len(varying) < (1 - MOST_CONSTANT) * replicates:
+            raise UnusableRows(
+                f"a factor is constant in {replicates - len(varying)} of {replicates} subsamples"
+            )
+        return varying
+
+    return _once(rows, ("information of subsamples", binning), compute)
+
+
+def _between_redrawn_ends(rows: Rows, binning: Binning) -> list[Information]:
+    """The same rows, with all that is cut into bins cut between the ends of other draws."""
+
+    def compute() -> list[Information]:
+        codes, factors = _classes(rows, binning)
+        number = min(REDRAWN_ENDS, _number(codes, factors))
+        bins = binning.factor_bins or binning.bins
+        cut = [
+            column
+            for column, kind in enumerate(rows.factor_kinds)
+            if kind == "continuous" or binning.factor_bins is not None
+        ]
+        # Of rows that stand several times, one.
+        first = first_rows(blocks(rows))
+        draws = generator(rows.seed, "ends")
+        of_codes = redrawn_ends(rows.codes[first], number, draws)
+        of_factors = redrawn_ends(rows.factors[first][:, cut], number, draws) if cut else None
+        found = []
+        for k in range(number):
+            rows.continue_or_stop()
+            codes = bins_between(rows.codes, binning.bins, of_codes[0][k], of_codes[1][k])
+            if of_factors is not None:
+                factors[:, cut] = bins_between(
+                    rows.factors[:, cut], bins, of_factors[0][k], of_factors[1][k]
+                )
+            found.append(information(codes, factors))
+        return [known for known in found if (known.factors > 0).all()]
+
+    return _once(rows, ("information between redrawn ends", binning), compute)
+
+
+def _once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:
+    if key not in rows.shared:
+        rows.shared[key] = compute()
+    found: _T = rows.shared[key]
+    return found
+
+
+def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
+    bins, factor_bins, scaled = binning
+    return (
+        equal_width_bins(rows.codes, bins, scaled=scaled),
+        factor_classes(
+            rows, factor_bins or bins, all_factors=factor_bins is not None, scaled=scaled
+        ),
+    )
+
+
+def _number(codes: np.ndarray, factors: np.ndarray) -> int:
+    """How many replicates these classes, (samples, latents) and (samples, factors), can afford."""
+    cells = codes.shape[1] * (int(codes.max()) + 1) * int((factors.max(0) + 1).sum())
+    cost: int = max(codes.size * factors.shape[1], cells)
+    return max(FEWEST_REPLICATES, min(MOST_REPLICATES, MOST_COUNTS // cost))

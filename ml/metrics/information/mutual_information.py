@@ -1,0 +1,150 @@
+"""Mutual information between binned codes and classes of factors, by counting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.codes.rows import Rows, UnusableRows
+from ml.codes.scaling import above_least
+
+MOST_CELLS = 2**24
+"""Cells that are counted at once: 128 MB an array."""
+
+
+@dataclass(frozen=True)
+class Information:
+    """What is known from one table of counts, in nats."""
+
+    mutual: np.ndarray
+    """Of every code with every factor, (latents, factors)."""
+    codes: np.ndarray
+    """Entropies of the binned codes, (latents,)."""
+    factors: np.ndarray
+    """Entropies of the factors, (factors,)."""
+
+
+def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -> np.ndarray:
+    """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
+
+    The edges are numpy.histogram's in the dtype of `values`, the bin is
+    `digitize(x, edges[:-1]) - 1`, so that the maximum falls into the last bin; a constant column
+    falls into one bin. This is the protocol's discretiser (disentanglement_lib). Unlike numpy's
+    own, it also cuts a column whose values differ in their last places only, as those
+    of a collapsed encoder do; some of its bins are then empty.
+
+    `scaled` takes columns to [0, 1] first, as the metrics of Carbonneau and Zaidi do: the same
+    bins, but for values that lie on an edge up to rounding.
+    """
+    binned = np.empty(values.shape, dtype=np.int64)
+    for column, data in enumerate(values.T):
+        data = data.astype(np.uint8) if data.dtype == bool else data
+        if data.dtype.kind in "iu" and max(int(data.max()), -int(data.min())) > 2**53:
+            # Edges are float64, which does not tell such integers apart; their differences it may.
+            data = above_least(data)
+        if scaled:
+            low, high = float(data.min()), float(data.max())
+            data = (data.astype(np.float64) - low) / ((high - low) or 1.0)
+            edges = np.linspace(0.0, 1.0, n_bins + 1)
+        else:
+            edges = _edges(data, n_bins)
+        binned[:, column] = np.digitize(data, edges[:-1]) - 1
+    return binned
+
+
+def bins_between(
+    values: np.ndarray, n_bins: int, lowest: np.ndarray, highest: np.ndarray
+) -> np.ndarray:
+    """Bin indices of each column, of equal width between the ends given for it, (columns,).
+
+    What lies beyond falls into the first or the last bin.
+    """
+    widths = highest - lowest
+    places = (values.astype(np.float64) - lowest) / np.where(widths > 0, widths, 1.0)
+    binned: np.ndarray = (places * n_bins).clip(0, n_bins - 1).astype(np.int64)
+    return binned
+
+
+def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
+    low, high = data.min(), data.max()
+    with np.errstate(over="ignore"):
+        if data.dtype.kind == "f" and not np.isfinite(high - low):
+            # Only float64 is wide enough for the difference.
+            low, high, data = np.float64(low), np.float64(high), data[:1].astype(np.float64)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    dtype = np.result_type(low, high, data)
+    return np.linspace(low, high, n_bins + 1, dtype=dtype if dtype.kind == "f" else np.float64)
+
+
+def factor_classes(rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool) -> np.ndarray:
+    """Class indices of each factor: of its values where it is discrete, else of its bins.
+
+    `all_factors` cuts discrete factors into bins, too.
+    """
+    classes = np.empty(rows.factors.shape, dtype=np.int64)
+    for column, kind in enumerate(rows.factor_kinds):
+        values = rows.factors[:, column]
+        if kind == "discrete" and not all_factors:
+            classes[:, column] = np.unique(values, return_inverse=True)[1]
+        else:
+            classes[:, column] = equal_width_bins(values[:, None], n_bins, scaled=scaled)[:, 0]
+    return classes
+
+
+def information(codes: np.ndarray, factors: np.ndarray) -> Information:
+    """Mutual information of every code with every factor, and their entropies.
+
+    Both are class indices from 0, (samples, latents) and (samples, factors). All pairs are counted
+    by one bincount, or by one for as many latents as fit into memory. From counts n of N rows
+
+    .. math:: N H = N \\log N - \\sum n \\log n, \\qquad I = H(z) + H(v) - H(z, v)
+
+    and what is below rounding is zero: the smallest information that counts can have is
+    about 1 / (2 N^2).
+
+    Raises:
+        UnusableRows: factors with so many values that the table of one latent does not fit.
+    """
+    samples, latents = codes.shape
+    n_factors = factors.shape[1]
+    n_bins, sizes = int(codes.max()) + 1, factors.max(0) + 1
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    starts, width = offsets[:-1], int(offsets[-1])
+    # Rows last: numpy adds and counts along memory.
+    shifted = np.ascontiguousarray((factors + starts).T)
+    # n log n for every count that can occur.
+    n_log_n = np.arange(samples + 1, dtype=np.float64)
+    n_log_n[1:] *= np.log(n_log_n[1:])
+    whole = n_log_n[samples]
+
+    of_factors = np.add.reduceat(n_log_n[np.bincount(shifted.ravel(), minlength=width)], starts)
+    mutual, of_codes = np.empty((latents, n_factors)), np.empty(latents)
+    if n_bins * width > MOST_CELLS:
+        raise UnusableRows(
+            f"a table of {n_bins} bins and {width} values of factors does not fit into memory:"
+            f" column {int(sizes.argmax())} of factors has {int(sizes.max())}; call it continuous,"
+            " or set factor_bins"
+        )
+    latents_at_once = max(1, MOST_CELLS // max(samples * n_factors, n_bins * width))
+    rows_at_once = max(1, MOST_CELLS // (latents_at_once * n_factors))
+    for first in range(0, latents, latents_at_once):
+        part = codes[:, first : first + latents_at_once]
+        rows = np.ascontiguousarray((part + n_bins * np.arange(part.shape[1])).T) * width
+        counts = np.zeros(part.shape[1] * n_bins * width, dtype=np.int64)
+        for start in range(0, samples, rows_at_once):
+            some = slice(start, start + rows_at_once)
+            cells = rows[:, None, some] + shifted[None, :, some]
+            counts += np.bincount(cells.ravel(), minlength=len(counts))
+        counts = counts.reshape(part.shape[1], n_bins, width)
+        joint = np.add.reduceat(n_log_n[counts].sum(1), starts, axis=1)
+        # Each row of a factor's table sums to the bin's count, whichever factor.
+        binned = n_log_n[counts[:, :, : sizes[0]].sum(2)].sum(1)
+        mutual[first : first + latents_at_once] = joint - binned[:, None] - of_factors + whole
+        of_codes[first : first + latents_at_once] = whole - binned
+    mutual /= samples
+    mutual[mutual < 1e-13] = 0.0
+    return Information(
+        mutual, (of_codes / samples).clip(min=0.0), ((whole - of_factors) / samples).clip(min=0.0)
+    )

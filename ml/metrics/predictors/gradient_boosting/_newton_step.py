@@ -1,0 +1,115 @@
+r"""What a tree's leaves predict: one Newton step of the log loss in each.
+
+.. math:: \frac{K-1}{K} \frac{\sum_i g_i}{\sum_i p_i (1 - p_i)}, \qquad g_i = y_i - p_i
+
+over the leaf's rows, with g the negative gradient, y whether the row is of the tree's class, p its
+probability so far, and K classes; the factor is left out with two classes, which share one tree.
+
+References:
+    Friedman, Greedy function approximation: a gradient boosting machine, 2001, section 4.6,
+    https://doi.org/10.1214/aos/1013203451;
+    scikit-learn 1.9.1, ensemble/_gb.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ml.metrics.predictors.gradient_boosting._nodes import LEAF
+
+_SMALLEST = 1e-150
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def step(targets, labels, label, factor, learning_rate, work, nodes, raw):
+    """Set the values of a grown tree's leaves, and add them to its class's `raw` predictions.
+
+    `targets` are the negative gradients, (samples,), that the tree was grown on; `labels` the
+    rows' classes, and `label` the class that counts as 1.
+    """
+    samples = len(targets)
+    # Leaves lie one after another in the work arrays, rows in their original order.
+    cursor = np.zeros(len(nodes), np.int64)
+    filled = 0
+    for node in range(len(nodes)):
+        if nodes[node].samples and nodes[node].left == LEAF:
+            cursor[node] = filled
+            filled += nodes[node].samples
+    gradients, hessians = work.centred, work.weights
+    for row in range(samples):
+        leaf = work.leaf_of[row]
+        place = cursor[leaf]
+        cursor[leaf] += 1
+        gradients[place] = targets[row]
+        probability = np.float64(labels[row] == label) - targets[row]
+        hessians[place] = probability * (1 - probability)
+    for node in range(len(nodes)):
+        if nodes[node].samples and nodes[node].left == LEAF:
+            size = nodes[node].samples
+            start = cursor[node] - size
+            gradient = pairwise_sum(gradients, start, size) / size * factor
+            hessian = pairwise_sum(hessians, start, size) / size
+            nodes[node].value = gradient / hessian if abs(hessian) >= _SMALLEST else 0.0
+    for row in range(samples):
+        raw[row] += learning_rate * nodes[work.leaf_of[row]].value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def pairwise_sum(values, start, size):
+    """The sum of `size` values from `start`, added in the order in which numpy's `sum` does.
+
+    More than 128 values are halved, the first half to a multiple of eight, and the halves' sums
+    added. Not recursive, as numba crashes on recursive functions that come from its cache:
+    https://github.com/numba/numba/issues/6061.
+
+    References:
+        numpy 2.4, _core/src/umath/loops_utils.h.src; Higham, The accuracy of floating point
+        summation, 1993, https://doi.org/10.1137/0914050
+    """
+    # Second halves that wait, innermost last, and the sums of their first halves once known.
+    starts, sizes = np.empty(64, np.int64), np.empty(64, np.int64)
+    firsts, known = np.empty(64), np.zeros(64, np.bool_)
+    waiting = 0
+    while True:
+        while size > 128:
+            half = size // 2
+            half -= half % 8
+            starts[waiting], sizes[waiting] = start + half, size - half
+            known[waiting] = False
+            waiting += 1
+            size = half
+        total = _sum_of_few(values, start, size)
+        while waiting and known[waiting - 1]:
+            waiting -= 1
+            total = firsts[waiting] + total
+        if not waiting:
+            return total
+        firsts[waiting - 1], known[waiting - 1] = total, True
+        start, size = starts[waiting - 1], sizes[waiting - 1]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sum_of_few(values, start, size):
+    """Eight sums side by side, then what is left; below eight values, one after another."""
+    if size < 8:
+        total = 0.0
+        for i in range(start, start + size):
+            total += values[i]
+        return total
+    a, b, c, d = values[start], values[start + 1], values[start + 2], values[start + 3]
+    e, f, g, h = values[start + 4], values[start + 5], values[start + 6], values[start + 7]
+    whole = start + size // 8 * 8
+    for i in range(start + 8, whole, 8):
+        a += values[i]
+        b += values[i + 1]
+        c += values[i + 2]
+        d += values[i + 3]
+        e += values[i + 4]
+        f += values[i + 5]
+        g += values[i + 6]
+        h += values[i + 7]
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for i in range(whole, start + size):
+        total += values[i]
+    return total

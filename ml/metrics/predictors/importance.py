@@ -1,0 +1,161 @@
+"""How much each code matters to the prediction of each factor, by several predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ml.codes.rows import Rows, UnusableRows
+from ml.codes.scaling import standardised, unit_interval
+from ml.metrics.predictors.classes import Classes, factor_values
+from ml.metrics.predictors.logistic_regression import fit_logistic_regression
+from ml.metrics.predictors.random_forest import fit_random_forest
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Codes to classes."""
+ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0)
+SEEDS = 2**32
+"""What scikit-learn takes for a seed is below this; of a larger one the low 32 bits count."""
+LARGEST = 2.0**100
+"""Codes beyond this are scaled down for trees, which compare in float32."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predictor of all factors tells."""
+
+    importance: np.ndarray
+    """Of each code for each factor, not negative, (latents, factors)."""
+    informativeness: Mapping[str, np.ndarray]
+    """How well each factor is predicted, in [0, 1], (factors,), by the name of the number."""
+
+
+def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> Prediction:
+    """Shares of the impurity decrease, adding up to one over the codes."""
+    # Not above: a process that trains has no use for what takes so long to import.
+    from ml.metrics.predictors.gradient_boosting import fit as fit_boosting
+
+    codes = _within_float32(rows.codes)
+
+    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
+        model = fit_boosting(
+            train,
+            classes,
+            random_state=seed % SEEDS,
+            threads=rows.threads,
+            continue_or_stop=rows.continue_or_stop,
+        )
+        predict = partial(model.predict, continue_or_stop=rows.continue_or_stop)
+        return predict, model.feature_importances_
+
+    return _classified(rows, codes, factors, fit)
+
+
+def by_logistic_regression(rows: Rows, factors: Sequence[Classes], c: float) -> Prediction:
+    """Absolute coefficients on standardised codes, averaged over the classes."""
+    codes = standardised(rows.codes, rows.train)
+
+    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
+        model = fit_logistic_regression(train, classes, c)
+        return model.predict, np.abs(model.coef_).mean(0)
+
+    return _classified(rows, codes, factors, fit)
+
+
+def by_lasso(rows: Rows, folds: int) -> Prediction:
+    """Absolute coefficients on codes and factors stretched onto [0, 1].
+
+    The penalty is chosen among `ALPHAS` by the mean squared error over unshuffled folds.
+    """
+    from sklearn.linear_model import Lasso, LassoCV
+    from sklearn.model_selection import KFold
+
+    def fit(codes: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # Each penalty starts where the last one ended, and with the usual tolerance stays there.
+        search = LassoCV(alphas=ALPHAS, cv=KFold(folds), max_iter=5000, tol=1e-8)
+        model = Lasso(alpha=search.fit(codes, factor).alpha_).fit(codes, factor)
+        return np.abs(model.coef_), model.predict(codes)
+
+    return _regressed(rows, folds, fit)
+
+
+def by_random_forest(rows: Rows, folds: int, seed: int) -> Prediction:
+    """Shares of the variance decrease, on codes and factors stretched onto [0, 1]."""
+
+    def fit(codes: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        model = fit_random_forest(
+            codes,
+            factor,
+            folds=folds,
+            random_state=seed % SEEDS,
+            threads=rows.threads,
+            continue_or_stop=rows.continue_or_stop,
+        )
+        return model.feature_importances_, model.predict(codes.astype(np.float32))
+
+    return _regressed(rows, folds, fit)
+
+
+def by_linear_regression(rows: Rows) -> Prediction:
+    """Absolute least-squares coefficients on codes and factors stretched onto [0, 1].
+
+    Of equally good coefficients the shortest: a dead code has none, equal codes share theirs.
+    """
+    factors = unit_interval(factor_values(rows, len(rows)))
+    codes = unit_interval(rows.codes)
+    centred, targets = codes - codes.mean(0), factors - factors.mean(0)
+    coefficients = np.linalg.lstsq(centred, targets)[0]
+    left = ((targets - centred @ coefficients) ** 2).mean(0) / targets.var(0)
+    return Prediction(np.abs(coefficients), {"informativeness": (1 - left).clip(0.0, 1.0)})
+
+
+def _classified(
+    rows: Rows,
+    codes: np.ndarray,
+    factors: Sequence[Classes],
+    fit: Callable[[np.ndarray, np.ndarray], tuple[Predict, np.ndarray]],
+) -> Prediction:
+    train, test = codes[: rows.train], codes[rows.train :]
+    importance, of_train, of_test = [], [], []
+    for factor in factors:
+        rows.continue_or_stop()
+        predict, important = fit(train, factor.fit)
+        importance.append(important)
+        of_train.append((predict(train) == factor.fit).mean())
+        of_test.append((predict(test) == factor.test).mean())
+    return Prediction(
+        np.stack(importance, axis=1),
+        {
+            "informativeness_train": np.array(of_train),
+            "informativeness_test": np.array(of_test),
+        },
+    )
+
+
+def _regressed(
+    rows: Rows, folds: int, fit: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+) -> Prediction:
+    factors = unit_interval(factor_values(rows, len(rows)))
+    if len(rows) < folds:
+        raise UnusableRows(f"{len(rows)} rows cannot be dealt into {folds} folds; lower cv")
+    codes = unit_interval(rows.codes)
+    importance, informativeness = [], []
+    for factor in factors.T:
+        rows.continue_or_stop()
+        important, predicted = fit(codes, factor)
+        importance.append(important)
+        # 12 = 1 / variance of the uniform distribution on [0, 1].
+        informativeness.append(max(0.0, 1 - 12 * ((predicted - factor) ** 2).mean()))
+    return Prediction(np.stack(importance, axis=1), {"informativeness": np.array(informativeness)})
+
+
+def _within_float32(codes: np.ndarray) -> np.ndarray:
+    """Codes of which no column is beyond what float32 holds; the others as they are."""
+    largest = np.abs(codes.astype(np.float64)).max(0)
+    if (largest <= LARGEST).all():
+        return codes
+    scaled: np.ndarray = codes / np.where(largest > LARGEST, largest, 1.0)
+    return scaled

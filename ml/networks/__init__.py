@@ -1,0 +1,1 @@
+"""The networks of a run as functions of stacked weights, and a trained model."""

@@ -1,0 +1,184 @@
+"""A run's networks: how they are made, initialised, and called with parameters from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ml.models.protocol import ImageShape
+from ml.objectives.likelihood import negative_log_likelihood
+from ml.reproducibility.draws import generator
+from ml.spec.choices import Precision
+from ml.spec.run_spec import RunSpec
+
+Parameters = dict[str, dict[str, Tensor]]
+"""Network name to parameter name to tensor."""
+
+MODEL = ("encoder", "decoder")
+"""The networks of the group "model"; every other group is one network of the same name."""
+
+
+def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
+    """The networks without their weights: modules on torch's `meta` device."""
+    # On CUDA, cuDNN would otherwise compute float32 convolutions with the 10-bit mantissas of TF32,
+    # and choose kernels that add in any order. Wherever networks are called, they were built.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    latents = spec.model.latent_dim
+    with torch.device("meta"):
+        return {
+            "encoder": spec.model.encoder(
+                image_shape, spec.objective.posterior.numbers_per_latent * latents
+            ),
+            "decoder": spec.model.decoder(image_shape),
+            # A cohort's networks are one for all: none may be shaped by a run's own numbers.
+            **spec.objective.without_numbers().extra_networks(latents),
+        }
+
+
+def parameter_counts(spec: RunSpec) -> dict[str, int]:
+    """How many weights each network of a run has, by its name; no data set is opened."""
+    modules = build(spec, spec.dataset.image_shape())
+    return {
+        name: sum(parameter.numel() for parameter in module.parameters())
+        for name, module in modules.items()
+    }
+
+
+def groups_of(modules: Mapping[str, nn.Module]) -> dict[str, tuple[str, ...]]:
+    """The groups of parameters that are moved together, each with its networks."""
+    return {"model": MODEL, **{name: (name,) for name in modules if name not in MODEL}}
+
+
+def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameters:
+    """Weights before the first step: Glorot-uniform kernels and zero biases.
+
+    Limits are sqrt(6 / (fan_in + fan_out)), the default of the TensorFlow layers in which the
+    protocol was written. Drawn from (seed, network) alone, in the order of the parameters.
+    Parameters with one axis that are no bias (scales of a normalisation) are ones.
+    """
+    parameters: Parameters = {}
+    for network, module in modules.items():
+        draws = generator(seed, f"initial weights of {network}")
+        parameters[network] = {}
+        for name, parameter in module.named_parameters():
+            shape = tuple(parameter.shape)
+            if len(shape) > 1:
+                receptive = int(np.prod(shape[2:]))
+                limit = np.sqrt(6 / ((shape[0] + shape[1]) * receptive))
+                values = draws.uniform(-limit, limit, size=shape).astype(np.float32)
+            else:
+                values = np.full(shape, float(not name.endswith("bias")), dtype=np.float32)
+            parameters[network][name] = torch.from_numpy(values)
+    return parameters
+
+
+class BoundNetworks:
+    """Networks of one model with parameters bound (`ml.objectives.protocol.Networks`)."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        modules: Mapping[str, nn.Module],
+        parameters: Mapping[str, Mapping[str, Tensor]],
+        precision: Precision = "float32",
+    ) -> None:
+        self._modules, self._parameters, self._precision = modules, parameters, precision
+        self._likelihood = spec.training.likelihood
+        self._deviation = spec.training.pixel_deviation or 1.0
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.call("encoder", images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.call("decoder", latents)
+
+    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+        return self._cost(self.decode(latents), images)
+
+    def call(self, network: str, inputs: Tensor) -> Tensor:
+        return self._called(network, self._parameters[network], inputs)
+
+    def _cost(self, logits: Tensor, images: Tensor) -> Tensor:
+        return negative_log_likelihood(logits, images, self._likelihood, self._deviation)
+
+    def _called(self, network: str, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        with torch.autocast(
+            inputs.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
+        ):
+            outputs = functional_call(self._modules[network], dict(parameters), (inputs,))
+        assert isinstance(outputs, Tensor)
+        return outputs.float()
+
+
+class StackedNetworks(BoundNetworks):
+    """Networks of several models at once, for a loss that `vmap` runs over the models.
+
+    Parameters are (places, *shape). The loss is vmapped and the networks are not: a call leaves the
+    vmap with the inputs of all models, (places, samples, ...), and comes back with their outputs.
+    Memory layouts and fused kernels, which vmap does not let one choose, are chosen here, and a
+    stack of one costs what one model costs.
+    """
+
+    def call(self, network: str, inputs: Tensor) -> Tensor:
+        return _on_the_stack(partial(self._of_all, network), inputs)
+
+    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+        return _on_the_stack(self._reconstruction_of_all, latents, images)
+
+    def _of_all(self, network: str, inputs: Tensor) -> Tensor:
+        parameters = self._parameters[network]
+        if len(inputs) == 1:
+            alone = {name: tensor.squeeze(0) for name, tensor in parameters.items()}
+            return self._called(network, alone, inputs.squeeze(0)).unsqueeze(0)
+        return vmap(partial(self._called, network))(dict(parameters), inputs)
+
+    def _reconstruction_of_all(self, latents: Tensor, images: Tensor) -> Tensor:
+        logits = self._of_all("decoder", latents)
+        costs = self._cost(logits.flatten(0, 1), images.flatten(0, 1))
+        return costs.view(latents.shape[:2])
+
+
+def _on_the_stack(of_all: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    outputs = _OnTheStack.apply(of_all, *inputs)  # type: ignore[no-untyped-call]
+    assert isinstance(outputs, Tensor)
+    return outputs
+
+
+class _OnTheStack(torch.autograd.Function):
+    """Calls a function of all models from a loss that is vmapped over them.
+
+    `vmap` hands the rule below the tensors behind the one model that the loss sees. What
+    the rule computes is ordinary differentiable torch, so there is no backward to write.
+    """
+
+    @staticmethod
+    def forward(_of_all: Callable[..., Tensor], *_inputs: Tensor) -> Tensor:
+        raise TypeError(NOT_ITS_OWN)
+
+    @staticmethod
+    def setup_context(_ctx: Any, _inputs: Any, _output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(
+        _info: Any, in_dims: tuple[int | None, ...], of_all: Callable[..., Tensor], *inputs: Tensor
+    ) -> tuple[Tensor, int]:
+        stacked = []
+        for dimension, tensor in zip(in_dims[1:], inputs, strict=True):
+            if dimension is None:
+                raise TypeError(NOT_ITS_OWN)
+            stacked.append(tensor.movedim(dimension, 0))
+        return of_all(*stacked), 0
+
+
+NOT_ITS_OWN = (
+    "a loss called a network on a tensor that is the same for all runs; networks are called on"
+    " what is made of images, draws or coefficients"
+)

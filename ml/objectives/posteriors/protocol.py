@@ -1,0 +1,65 @@
+"""What an encoder's numbers mean: the posterior family of an objective."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from ml.objectives.posteriors.traversals import Span, evenly, spanned
+
+
+class Posterior(ABC):
+    """A family of distributions q(z|x), one factor a latent.
+
+    The family owns the encoder's head (how many numbers it has for each latent), how a sample is
+    made from noise, the KL divergence to the prior, and the values through which a latent is
+    led when it is traversed. Functions are pure and take the head as the encoder gave it,
+    `(samples, numbers_per_latent * latents)`.
+    """
+
+    numbers_per_latent: ClassVar[int]
+
+    @abstractmethod
+    def mean(self, head: Tensor) -> Tensor:
+        """The codes: posterior means, (samples, latents)."""
+
+    @abstractmethod
+    def log_variance(self, head: Tensor) -> Tensor:
+        """Logarithm of the posterior variances, (samples, latents)."""
+
+    @abstractmethod
+    def sample(self, head: Tensor, noise: Tensor) -> Tensor:
+        """Latents z, (samples, latents), a differentiable function of standard normal noise."""
+
+    @abstractmethod
+    def kl(self, head: Tensor) -> Tensor | None:
+        """KL(q(z_d|x) || p(z_d)) in nats, (samples, latents); None for a family without one."""
+
+    def traverse(
+        self,
+        codes: np.ndarray,
+        frames: int,
+        *,
+        span: Span = "quantiles",
+        extent: float | None = None,
+        between: tuple[float, float] | None = None,
+    ) -> np.ndarray:
+        """Values through which each latent is led, (latents, frames), rising along a row.
+
+        By default the quantiles of the codes themselves, from 1 % to 99 %: where the model really
+        lives (`ml.objectives.posteriors.traversals.spanned`). `between` two plain numbers goes
+        before the span.
+        """
+        if between is not None:
+            return evenly(*between, latents=codes.shape[1], frames=frames)
+        return spanned(codes, frames, span=span, extent=extent)
+
+    def prior(self, latents: int, noise: np.ndarray | None = None) -> np.ndarray | None:
+        """The prior's mean, or a draw of it made of standard normal noise, (latents,).
+
+        None for a family without a prior. This one is standard normal.
+        """
+        return np.zeros(latents) if noise is None else noise

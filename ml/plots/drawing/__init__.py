@@ -1,0 +1,1 @@
+"""How pictures are drawn: sheets, tiles, matrices, letters, colours, films."""

@@ -1,0 +1,47 @@
+"""The sheet that a picture is drawn on: its sizes, and a title that fits its width."""
+
+from __future__ import annotations
+
+import textwrap
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ml.plots.drawing.letters import inches
+
+TITLE, LABEL, TICK = 8.0, 8.0, 7.0
+"""Sizes of letters in points."""
+COLUMN = 3.5
+"""Width of a paper's column in inches."""
+PAGE = 7.2
+"""Width of a paper's page in inches."""
+LETTERS_AN_INCH = 18
+"""Of a title, at most; an average letter is half as wide as it is high."""
+MARGIN = 0.05
+"""Inches left and right of a title."""
+
+
+def sheet(width: float, height: float, title: str) -> Figure:
+    """An empty figure of so many inches, its title broken into as many lines as it needs."""
+    lines = _lines(title, width - 2 * MARGIN)
+    figure = Figure(figsize=(width, height + 0.13 * len(lines)), layout="constrained")
+    figure.suptitle("\n".join(lines), fontsize=TITLE)
+    return figure
+
+
+def _lines(title: str, width: float) -> list[str]:
+    """The title in lines that fit so many inches, broken between words where they do."""
+    for letters in range(int(width * LETTERS_AN_INCH), 1, -1):
+        lines = textwrap.wrap(title, letters)
+        if all(inches(line, TITLE) <= width for line in lines):
+            return lines
+    return textwrap.wrap(title, 1)
+
+
+def small_letters(axes: Axes) -> None:
+    """Ticks and labels in the sizes of a paper's column, and no frame above and to the right."""
+    axes.tick_params(labelsize=TICK, length=2.5, pad=2)
+    axes.xaxis.label.set_fontsize(LABEL)
+    axes.yaxis.label.set_fontsize(LABEL)
+    axes.title.set_fontsize(LABEL)
+    axes.spines[["top", "right"]].set_visible(False)

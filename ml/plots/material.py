@@ -1,0 +1,79 @@
+"""What there is of a run to draw from, put together from what it left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ml.datasets.protocol import Dataset
+from ml.datasets.unit_range import in_unit_range as in_unit_range
+from ml.evaluation.encode import EncodedRows
+from ml.metrics.protocol import Score
+from ml.networks.model import CHUNK, Model
+from ml.plots.protocol import Curve, Material, Snapshot
+
+
+def material(
+    model: Model,
+    data: Dataset,
+    encoded: EncodedRows,
+    scalars: Mapping[str, Curve],
+    *,
+    latent_names: Mapping[int, str] | None = None,
+    scores: Sequence[Score] = (),
+    snapshots: Sequence[Model] = (),
+) -> Material:
+    """The material of a trained model, its rows and its curves.
+
+    `snapshots` are the same run at earlier steps, in any order; the model itself ends them.
+    """
+    before = sorted(snapshots, key=lambda one: one.steps)
+    return Material(
+        title=title(model, data),
+        decode=model.decode,
+        posterior=model.spec.objective.posterior,
+        encoded=encoded,
+        factor_names=data.factor_names,
+        images=lambda index: in_unit_range(data, index),
+        scalars=scalars,
+        frames=model.spec.traversal.frames,
+        span=model.spec.traversal.span,
+        encode=lambda images: codes(model, images),
+        latent_names=latent_names or {},
+        scores=scores,
+        snapshots=[
+            Snapshot(one.steps, one.decode, lambda images, one=one: codes(one, images))  # type: ignore[misc]
+            for one in [*(one for one in before if one.steps < model.steps), model]
+        ]
+        if before
+        else [],
+    )
+
+
+def codes(model: Model, images: np.ndarray) -> np.ndarray:
+    """Posterior means (samples, latents) of images (samples, height, width, channels) in [0, 1]."""
+    tensors = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).permute(0, 3, 1, 2)
+    parts = [
+        model.encode(tensors[start : start + CHUNK]).mean for start in range(0, len(tensors), CHUNK)
+    ]
+    latents = model.spec.model.latent_dim
+    return np.concatenate(parts) if parts else np.empty((0, latents), np.float32)
+
+
+def title(model: Model, data: Dataset) -> str:
+    """What a picture is of, in a line: objective and its numbers, data, steps, seed."""
+    objective = model.spec.objective
+    numbers = ", ".join(
+        f"{name} {value:g}"
+        for name, value in objective.coefficients(
+            pixels=math.prod(data.image_shape), latents=model.spec.model.latent_dim
+        ).items()
+    )
+    source = f" ({data.source[:12]})" if data.source else ""
+    return (
+        f"{objective.name}{f' ({numbers})' if numbers else ''} on {data.name}{source},"
+        f" {model.steps:,} steps, seed {model.spec.seed}"
+    )

@@ -1,0 +1,208 @@
+"""Which latent tells about which factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pydantic import model_validator
+
+from ml.components.registry import register
+from ml.evaluation.score import score
+from ml.metrics.dci import completeness_per_factor
+from ml.metrics.protocol import Score
+from ml.plots.drawing.colours import ORANGE, VERMILION
+from ml.plots.drawing.matrix import hundredths, outline, show_matrix
+from ml.plots.drawing.sheet import COLUMN, LABEL, PAGE, TICK, sheet
+from ml.plots.of_models._dci_scores import newest_dci
+from ml.plots.of_models._factors import varying
+from ml.plots.protocol import Material, Needs, NothingToDraw, RunPlot
+from ml.plots.usage import by_use
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A matrix with what is read off it for each factor."""
+
+    title: str
+    factors: list[str]
+    values: np.ndarray
+    """(factors, latents)."""
+    ends: np.ndarray
+    """A number for each factor."""
+    ends_called: str
+    mean: float | None
+    """The score that they make."""
+    mean_called: str
+
+
+@register
+class FactorLatentMatrix(RunPlot):
+    r"""How much each latent tells about each factor, with the gap that makes the score.
+
+    A row a factor, a column a latent. With `quantity`
+
+    - `mutual_information`: :math:`I(z_d; v_k) / H(v_k)`, the share of the factor's entropy, of
+      posterior means in 20 bins of equal width. The number at the row's end is the gap between the
+      largest (framed) and the second (framed in dashes); their mean is MIG, on the rows that the
+      evaluation scores it on.
+    - `sap`: how well each single code predicts the factor, from the run's newest `sap` score,
+      else computed with a linear support vector machine. The mean gap is SAP.
+    - `importance`: the share of each code in the prediction of the factor, from the newest `dci`
+      score; of those with several predictors, the newest or the one of `predictor`. The number at
+      the row's end is that factor's completeness, and below is the score.
+
+    Factors that take a single value are left out.
+    """
+
+    needs: ClassVar[Needs] = frozenset({"scores"})
+    name: Literal["factor_latent_matrix"] = "factor_latent_matrix"
+    quantity: Literal["mutual_information", "sap", "importance"] = "mutual_information"
+    """What a cell shows."""
+    order: Literal["kl", "index", "factor"] = "kl"
+    """Latents from the left: the most used first, by number, or the best of each factor in turn."""
+    predictor: str | None = None
+    """For `importance`: the predictor of the `dci` score; null is the newest."""
+
+    @model_validator(mode="after")
+    def _no_param_is_ignored(self) -> FactorLatentMatrix:
+        if self.predictor is not None and self.quantity != "importance":
+            raise ValueError("predictor is for quantity importance")
+        return self
+
+    def draw(self, material: Material) -> Figure:
+        told = self._told(material)
+        factors, latents = told.values.shape
+        order = self._order(material, told.values)
+        values = told.values[:, order]
+        width = min(PAGE, max(COLUMN, 1.5 + 0.28 * latents))
+        figure = sheet(width, 1.0 + 0.24 * factors, material.title)
+        axes = figure.subplots()
+        labels = [material.label(int(latent)) for latent in order]
+        most = max(1.0 if self.quantity != "importance" else 0.0, float(values.max())) or 1.0
+        show_matrix(axes, values, rows=told.factors, columns=labels, most=most)
+        axes.set_title(told.title, fontsize=LABEL, loc="left", pad=14)
+        _frame_two(axes, values)
+        _row_ends(axes, told, latents)
+        return figure
+
+    def _told(self, material: Material) -> _Told:
+        if self.quantity == "importance":
+            return self._importance(material)
+        columns = varying(material, why="latents are compared with nothing")
+        names = [material.factor_names[column] for column in columns]
+        encoded, metric = material.encoded, "sap" if self.quantity == "sap" else "mig"
+        train = int(encoded.train_rows)
+        rows = len(encoded.mean) if metric == "sap" else train
+        found = _newest(material, "sap") if metric == "sap" else None
+        try:
+            [found] = (
+                [found]
+                if found
+                else score(
+                    encoded.mean[:rows],
+                    encoded.factors[:rows, columns],
+                    metric,
+                    train_rows=train,
+                    factor_names=names,
+                    uncertainty=False,
+                )
+            )
+        except ValueError as problem:
+            raise NothingToDraw(f"This cannot be computed on the run's rows: {problem}.") from None
+        details = found.details
+        if metric == "sap":
+            title, values = "score of each latent alone (SAP)", np.array(details["scores"])
+        else:
+            title = "mutual information / entropy of the factor"
+            values = np.array(details["mutual_information"]) / details["factor_entropies"]
+        return _Told(
+            title,
+            list(details["factors"]),
+            values.T,
+            np.array(details["gaps"]),
+            "gap",
+            found.value,
+            metric.upper(),
+        )
+
+    def _importance(self, material: Material) -> _Told:
+        found = newest_dci(material)
+        known = ", ".join(found)
+        if self.predictor is not None and self.predictor not in found:
+            raise NothingToDraw(
+                f"The run has no dci score with predictor {self.predictor!r}, but with {known}; ask"
+                " for an evaluation with it: POST /v1/runs/{id}/evaluations."
+            )
+        predictor = self.predictor or next(reversed(found))
+        scores = found[predictor]
+        details = scores["disentanglement"].details
+        importance = np.array(details["importance"])
+        masses = importance.sum(axis=0)
+        shares = importance / np.where(masses > 0, masses, 1.0)
+        whole = scores.get("completeness")
+        return _Told(
+            f"share of importance, predictor {predictor.replace('_', ' ')} (DCI)",
+            list(details["factors"]),
+            shares.T,
+            completeness_per_factor(importance),
+            "compl.",
+            whole.value if whole else None,
+            "C",
+        )
+
+    def _order(self, material: Material, values: np.ndarray) -> np.ndarray:
+        latents = values.shape[1]
+        if self.order == "index":
+            return np.arange(latents)
+        if self.order == "kl":
+            return by_use(material)
+        # Each factor in turn takes the best of those latents that are left.
+        left, order = list(range(latents)), []
+        for row in values[:latents]:
+            order.append(left.pop(int(np.argmax(row[left]))))
+        return np.array(order + left)
+
+
+def _newest(material: Material, metric: str) -> Score | None:
+    found = [
+        one
+        for one in material.scores
+        if one.metric == metric and one.codes == "mean" and one.value is not None
+    ]
+    return found[-1] if found else None
+
+
+def _frame_two(axes: Axes, values: np.ndarray) -> None:
+    """Frames around each row's largest and second value."""
+    for row, in_row in enumerate(values):
+        best, *others = np.argsort(-in_row, kind="stable")[:2]
+        outline(axes, row, int(best), colour=VERMILION)
+        for second in others:
+            outline(axes, row, int(second), colour=ORANGE, dashed=True)
+
+
+def _row_ends(axes: Axes, told: _Told, latents: int) -> None:
+    """Each factor's number right of its row, what it is above, and the score they make below."""
+    place = latents - 0.5
+    transform = axes.transData
+    lines = [(-0.75, told.ends_called)]
+    lines += [(float(row), hundredths(value)) for row, value in enumerate(told.ends)]
+    if told.mean is not None:
+        lines.append((len(told.ends) - 0.25, f"{told.mean_called} {told.mean:.3f}"))
+    for row, text in lines:
+        bold = row < 0 or row > len(told.ends) - 1
+        axes.annotate(
+            text,
+            (place, row),
+            (5, 0),
+            xycoords=transform,
+            textcoords="offset points",
+            va="center",
+            fontsize=TICK,
+            color=VERMILION,
+            fontweight="bold" if bold else "normal",
+        )

@@ -1,0 +1,79 @@
+"""Images that the model makes up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field
+from scipy.special import ndtr, ndtri
+
+from ml.components.registry import register
+from ml.plots.drawing.sheet import COLUMN, PAGE, sheet
+from ml.plots.drawing.tiles import show_tiles, tiles
+from ml.plots.protocol import Material, RunPlot
+from ml.reproducibility.draws import generator
+
+MAX_SEED = 2**63 - 1
+
+
+@register
+class PriorSamples(RunPlot):
+    """Images decoded from the prior, N(0, I).
+
+    Of a model that has none, which is an encoder without noise, from a Gaussian with the mean and
+    covariance of its codes, which the title says. The same seed draws the same latents on every
+    machine. With `truncation` t, each coordinate of the noise is moved to where the normal
+    distribution cut off at -t and t has the same share below it: images become more typical and
+    less diverse, and stay recognisable.
+    """
+
+    name: Literal["prior_samples"] = "prior_samples"
+    rows: Annotated[int, Field(ge=1, le=20)] = 6
+    """Of images, from top to bottom."""
+    columns: Annotated[int, Field(ge=1, le=20)] = 10
+    """Images in a row."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Which samples are drawn."""
+    truncation: Annotated[float, Field(gt=0, le=10)] | None = None
+    """The noise stays within so many deviations; null lets it go anywhere."""
+
+    def draw(self, material: Material) -> Figure:
+        latents = material.encoded.mean.shape[1]
+        noise = generator(self.seed, "prior samples").standard_normal(
+            (self.rows * self.columns, latents)
+        )
+        if self.truncation is not None:
+            noise = truncated(noise, self.truncation)
+        source = "samples of the prior N(0, I)"
+        if np.isnan(material.encoded.kl).any():
+            noise = like(material.encoded.mean, noise)
+            source = "samples of a Gaussian fitted to the codes, as this model has no prior"
+        cut = f", cut off at {self.truncation:g} deviations" if self.truncation is not None else ""
+        sheet_of_images = tiles(material.decode(noise.astype(np.float32)), self.columns)
+        height, width = sheet_of_images.shape[:2]
+        inches = min(PAGE, max(COLUMN, 0.45 * self.columns))
+        figure = sheet(inches, inches * height / width + 0.05, f"{material.title}: {source}{cut}")
+        show_tiles(figure.subplots(), sheet_of_images)
+        return figure
+
+
+def truncated(noise: np.ndarray, most: float) -> np.ndarray:
+    """Standard normal noise as noise of the normal distribution cut off at `-most` and `most`.
+
+    Each number is moved to the one that has the same share of its distribution below it.
+    """
+    low, high = ndtr([-most, most])
+    moved: np.ndarray = ndtri(low + (high - low) * ndtr(noise)).clip(-most, most)
+    return moved
+
+
+def like(codes: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Standard normal noise (samples, latents) with the mean and covariance of codes."""
+    covariance = np.atleast_2d(np.cov(codes.astype(np.float64).T, bias=True))
+    values, vectors = np.linalg.eigh(covariance)
+    # The symmetric root, which does not depend on the signs of the eigenvectors.
+    root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    moved: np.ndarray = codes.mean(axis=0) + noise @ root
+    return moved

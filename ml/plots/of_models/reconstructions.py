@@ -1,0 +1,43 @@
+"""Reconstructions beside their images."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ml.components.registry import register
+from ml.plots.drawing.mosaic import Row, mosaic
+from ml.plots.protocol import Material, RunPlot
+
+COLUMNS = 8
+
+
+@register
+class Reconstructions(RunPlot):
+    """Images of the evaluation above what the model makes of their codes.
+
+    Two bands of eight: the first images drawn, and those with the highest cost of reconstruction,
+    each labelled with that cost in nats (of one posterior sample; the picture shows the mean).
+    """
+
+    early: ClassVar[bool] = True
+    name: Literal["reconstructions"] = "reconstructions"
+
+    def draw(self, material: Material) -> Figure:
+        cost = material.encoded.reconstruction
+        first = np.arange(min(COLUMNS, len(cost)))
+        worst = np.argsort(-cost, kind="stable")[:COLUMNS]
+        chosen = np.concatenate([first, worst])
+        images = material.images(material.encoded.index[chosen])
+        decoded = material.decode(material.encoded.mean[chosen])
+        rows = []
+        for label, places in (
+            ("drawn first", slice(len(first))),
+            ("worst", slice(len(first), None)),
+        ):
+            texts = [f"{nats:.0f} nats" for nats in cost[chosen[places]]]
+            rows.append(Row(label, "", images[places], []))
+            rows.append(Row("model", "", decoded[places], texts))
+        return mosaic(material.title, rows)

@@ -1,0 +1,135 @@
+"""The latent traversal."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field, model_validator
+
+from ml.components.registry import register
+from ml.objectives.posteriors.traversals import by_factor, led
+from ml.plots.drawing.film import tiles_film
+from ml.plots.drawing.mosaic import Row, mosaic
+from ml.plots.drawing.numbers import alike
+from ml.plots.of_models._moved import Moved, check_latent
+from ml.plots.of_models._told import shares
+from ml.plots.protocol import Material
+from ml.plots.usage import ACTIVE_NATS, by_use, usage
+
+FILM_FRAMES = 16
+MOST_IN_A_PICTURE = 100
+
+
+@register
+class Traversal(Moved):
+    """Images decoded while one latent moves and the others stay.
+
+    One row a latent, those with the largest KL first, labelled with its mean KL in nats (of an
+    encoder without noise, which has none: with the deviation of its codes) and the factor it tells
+    most about, by mutual information over that factor's entropy (20 bins), or "unused" where that
+    KL is below 0.01. Columns go through the values that stand below the images; the other latents
+    stay at the base, which stands on the left, as the image that it is the code of, or else as what
+    is decoded from it.
+    """
+
+    early: ClassVar[bool] = True
+    version: ClassVar[int] = 2
+    name: Literal["traversal"] = "traversal"
+    latents: (
+        Annotated[
+            tuple[Annotated[int, Field(ge=0)], ...],
+            Field(min_length=1, max_length=MOST_IN_A_PICTURE),
+        ]
+        | None
+    ) = None
+    """Only these, in this order."""
+    order: Literal["kl", "factor", "index"] = "kl"
+    """Which latents come first: those with the largest KL; those that tell most about the first
+    factor, the second and so on; or as they are numbered."""
+    most: Annotated[int, Field(ge=1, le=MOST_IN_A_PICTURE)] = 20
+    """Latents shown at most."""
+
+    @model_validator(mode="after")
+    def _latents_are_as_given(self) -> Self:
+        if self.latents is not None and {"order", "most"} & self.model_fields_set:
+            raise ValueError("latents are shown as they are given, without order and most")
+        if self.latents is not None and len(set(self.latents)) < len(self.latents):
+            raise ValueError("latents are different ones")
+        return self
+
+    def draw(self, material: Material) -> Figure:
+        """The picture.
+
+        Raises:
+            InvalidSpec: there is no such latent or image, or no prior to start from.
+        """
+        chosen, images, values, first = self._decoded(material)
+        start = self.start(material)
+        left = first if start.image is None else start.image
+        weight, label = usage(material), _weight_name(material)
+        told = _most_told(material)
+        rows = [
+            Row(
+                f"{material.label(latent)}  {label} {weight[latent]:.2f}",
+                told[latent],
+                np.concatenate([left[None], row]),
+                ["", *alike(values[latent])],
+            )
+            for latent, row in zip(chosen, images, strict=True)
+        ]
+        return mosaic(material.title, rows, first=start.name)
+
+    def film(self, material: Material) -> bytes:
+        """All latents moving there and back in step, a tile each, as a GIF file."""
+        chosen, images, _, _ = self._decoded(material, self.frames or FILM_FRAMES)
+        weight, label = usage(material), _weight_name(material)
+        labels = [(material.label(k), f"{label} {weight[k]:.2f}") for k in chosen]
+        return tiles_film(images, labels)
+
+    def _decoded(
+        self, material: Material, frames: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Latents, their images (latents, frames, h, w, c), all values, and the base's image."""
+        chosen = self._chosen(material)
+        values = self.values(material, frames)
+        base = self.start(material).code
+        codes = led(base, chosen, values)
+        flat = np.concatenate([base[None], codes.reshape(-1, len(base))]).astype(np.float32)
+        # All at once: a call has its price.
+        decoded = material.decode(flat)
+        return chosen, decoded[1:].reshape(*codes.shape[:2], *decoded.shape[1:]), values, decoded[0]
+
+    def _chosen(self, material: Material) -> np.ndarray:
+        if self.latents is not None:
+            for place, latent in enumerate(self.latents):
+                check_latent(material, f"latents[{place}]", latent)
+            return np.array(self.latents)
+        if self.order == "index":
+            order = np.arange(material.encoded.mean.shape[1])
+        elif self.order == "factor":
+            order = by_factor(shares(material)[0], by_use(material))
+        else:
+            order = by_use(material)
+        return order[: self.most]
+
+
+def _weight_name(material: Material) -> str:
+    return "sd" if np.isnan(material.encoded.kl).any() else "KL"
+
+
+def _most_told(material: Material) -> list[str]:
+    """For each latent the factor it tells most about, with the share of its entropy told.
+
+    One that is not used may follow a factor by ways so small that its own noise hides them; binned
+    between its ends it would seem to know it.
+    """
+    found, names = shares(material)
+    if not names:
+        return [""] * len(found)
+    told = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
+    if np.isnan(material.encoded.kl).any():
+        return told
+    used = usage(material) >= ACTIVE_NATS
+    return [text if active else "unused" for text, active in zip(told, used, strict=True)]

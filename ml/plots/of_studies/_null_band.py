@@ -1,0 +1,51 @@
+"""The band in which a score says nothing: where codes that know nothing lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from ml.metrics.null_test import not_clear
+from ml.plots.drawing.colours import GREY
+from ml.studies.study import Column, StudyRun
+from ml.studies.values import pooled_null
+
+LABEL = "not clear of null"
+_STYLE: dict[str, Any] = {
+    "facecolor": GREY,
+    "alpha": 0.35,
+    "edgecolor": GREY,
+    "linewidth": 0.8,
+    "zorder": 0,
+}
+
+
+def null_band(
+    axes: Axes,
+    runs: Iterable[StudyRun],
+    column: Column,
+    *,
+    across: tuple[float, float] | None = None,
+) -> bool:
+    """Draw the runs' pooled null behind all else, across the panel or from one x to another.
+
+    What lies in it is not clear of the null (`ml.metrics.null_test`). It ends where the score's
+    range does. Returns whether there is one.
+    """
+    null = pooled_null(runs, column.name)
+    between = None if null is None else not_clear(null)
+    if between is None:
+        return False
+    low, high = between
+    lowest, highest = column.range
+    low = low if lowest is None else max(low, lowest)
+    high = high if highest is None else min(high, highest)
+    if across is None:
+        axes.axhspan(low, high, **_STYLE)
+    else:
+        left, right = across
+        axes.add_patch(Rectangle((left, low), right - left, high - low, **_STYLE))
+    return True

@@ -1,0 +1,418 @@
+"""A score over two swept values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from ml.components.registry import register
+from ml.components.spec_errors import Fault, InvalidSpec
+from ml.plots.drawing.colours import GREY
+from ml.plots.drawing.letters import inches
+from ml.plots.drawing.numbers import alike
+from ml.plots.drawing.sheet import COLUMN, LABEL, TICK, sheet, small_letters
+from ml.plots.of_studies._setting_names import short_path
+from ml.plots.of_studies._swept import (
+    Scale,
+    column_label,
+    is_number,
+    scale_of,
+    score_with_values,
+    several,
+    swept_path,
+    swept_values,
+)
+from ml.plots.protocol import NothingToDraw, StudyPlot
+from ml.studies.study import Study, StudyRun
+from ml.studies.values import counted, counted_values, median, plain
+
+BETA_NORM = "beta_norm"
+NUMBER = TICK - 1
+"""Size of the numbers in cells, in points."""
+GAP = 0.6
+"""Between cells, in points; small cells have less."""
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, in what an eye sees of them."""
+NARROWEST = 0.4
+"""Of the mean cell: numbers that would make a narrower one lie side by side instead."""
+LINE = 1.4 / 72
+"""Height of a line in inches, for each point of its letters."""
+LONGEST_TICK = 20
+"""Letters of a value on the y axis."""
+BESIDE_MAP, BELOW_MAP = 1.3, 0.6
+"""Inches that labels and the colour bar take, without the ticks of the y axis."""
+LOWEST, HIGHEST = 2.4, 6.0
+"""Inches."""
+ROWS_OF_BETA_NORM = 10
+COLOURS = {True: "YlGnBu", False: "YlGnBu_r", None: "Greys"}
+"""By whether higher is better: darker is."""
+LABELS = {BETA_NORM: "beta_norm (β × latents / pixels)"}
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two axes."""
+
+    path: str
+    scale: Scale | None
+    """None for `beta_norm`, whose values are those of the runs at hand."""
+    log: bool
+
+    def place(self, run: StudyRun) -> float:
+        if self.scale is not None:
+            return self.scale.place(run.swept[self.path])
+        assert run.beta_norm is not None
+        return run.beta_norm
+
+    def cut(self, runs: Sequence[StudyRun]) -> list[tuple[Span, list[StudyRun]]]:
+        """The runs by their place here, each with where its cells begin and end."""
+        known = () if self.scale is None else map(self.scale.place, self.scale.values)
+        found: dict[float, list[StudyRun]] = {place: [] for place in known}
+        for run in runs:
+            found.setdefault(self.place(run), []).append(run)
+        places = sorted(found)
+        edges = _edges(places, log=self.log)
+        return [((edges[k], edges[k + 1]), found[place]) for k, place in enumerate(places)]
+
+    def share(self, span: Span, whole: Span) -> float:
+        """How much of the axis it takes."""
+        low, high, start, end = (math.log(one) if self.log else one for one in (*span, *whole))
+        return (high - low) / (end - start)
+
+    def middle(self, span: Span) -> float:
+        low, high = span
+        return math.sqrt(low) * math.sqrt(high) if self.log else (low + high) / 2
+
+
+@dataclass(frozen=True)
+class _Cell:
+    x: Span
+    y: Span
+    runs: int
+    """That have the score."""
+    value: float | None
+    """Their median."""
+
+
+@register
+class ScoreMap(StudyPlot):
+    """A score over two swept values, as a heat map.
+
+    A cell is the median over all runs that succeeded with its two values, whatever else was swept;
+    cells without such a run are hatched. Darker is better; in grey, where neither is, darker is
+    more. Numbers lie where they are on a linear
+    or logarithmic axis, unless that made some cells too narrow; all other values lie side by side.
+
+    Beta over the number of latents is drawn as normalised beta, which is beta x latents / pixels
+    (figure 6 of Higgins et al., 2017), where every run has one above 0: each number of latents then
+    has cells of its own. A line shows where beta is 1.
+    """
+
+    name: Literal["score_map"] = "score_map"
+    score: str | None = None
+    """Column of the results; null is MIG, else the first that has values."""
+    x: str | None = None
+    """Swept path, or `beta_norm`; null is the first numeric one with two values or more that is not
+    y, or else the first."""
+    y: str | None = None
+    """Swept path, or `beta_norm`; null is beta where another number was swept, and `beta_norm` over
+    the number of latents, or else as for x."""
+
+    def draw(self, study: Study) -> Figure:
+        x, y = (
+            None if path is None else swept_path(study, param, path, besides=[BETA_NORM])
+            for param, path in (("x", self.x), ("y", self.y))
+        )
+        if x is not None and x == y:
+            raise InvalidSpec([Fault("y", y, "another path than that of x")])
+        score = score_with_values(study, "score", self.score)
+        x, y = _paths(study, score, x, y)
+        runs = [run for run in study.runs if _lies(run, x) and _lies(run, y)]
+        if not counted_values(runs, score):
+            raise NothingToDraw(f"No run with a value of {score} has both {x} and {y}.")
+        return _map(study, score, runs, x, y)
+
+
+def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str, str]:
+    """The axes' paths, those chosen that were not asked for."""
+    asked = [path for path in (x, y) if path is not None]
+    left = [
+        path
+        for path in several(study)
+        if path not in asked and not (BETA_NORM in asked and _is_beta(path))
+    ]
+    if len(asked) + len(left) < 2:
+        there = len(several(study))
+        raise NothingToDraw(
+            "A map needs two swept paths, the seed aside, with two values or more each, and there"
+            f" {'is' if there == 1 else 'are'} {there or 'none'}; sweep over another."
+        )
+    numeric = [path for path in left if all(map(is_number, swept_values(study.runs, path)))]
+    others = [path for path in numeric if not _is_beta(path)]
+    betas = [path for path in numeric if _is_beta(path)]
+    first = x if x is not None else [*others, *left][0]
+    second = y if y is not None else next(path for path in [*betas, *left] if path != first)
+    if y is None and _normalised(study, score, latents=first, beta=second):
+        return first, BETA_NORM
+    if x is None and _normalised(study, score, latents=second, beta=first):
+        return BETA_NORM, second
+    return first, second
+
+
+def _is_beta(path: str) -> bool:
+    return path.rpartition(".")[2] in ("beta", BETA_NORM)
+
+
+def _normalised(study: Study, score: str, *, latents: str, beta: str) -> bool:
+    """Whether it is beta over latents, and all that counts has its place on a logarithmic axis."""
+    norms = [run.beta_norm for run in study.runs if counted(run, score) is not None]
+    return (
+        latents.rpartition(".")[2] == "latent_dim"
+        and _is_beta(beta)
+        and all(norm is not None and 0 < norm < math.inf for norm in norms)
+    )
+
+
+def _lies(run: StudyRun, path: str) -> bool:
+    if path == BETA_NORM:
+        return run.beta_norm is not None and math.isfinite(run.beta_norm)
+    return path in run.swept
+
+
+def _side(runs: Sequence[StudyRun], path: str) -> _Side:
+    if path == BETA_NORM:
+        return _Side(path, None, all((run.beta_norm or 0) > 0 for run in runs))
+    values = swept_values(runs, path)
+    scale = scale_of(values, log=None)
+    side = _Side(path, scale, scale.log)
+    spans = [span for span, _ in side.cut(())]
+    shares = [side.share(span, (spans[0][0], spans[-1][1])) for span in spans]
+    if min(shares) < NARROWEST / len(shares):
+        return _Side(path, Scale(values, numeric=False, log=False), log=False)
+    return side
+
+
+def _edges(places: Sequence[float], *, log: bool) -> list[float]:
+    """Of cells around rising places: half way between them, on the axis that they lie on."""
+    at = np.log(places) if log else np.asarray(places)
+    if len(at) == 1:
+        # Nothing says how far a single cell reaches.
+        half = math.log(2) / 2 if log else abs(at[0]) / 2 or 0.5
+        edges = np.array([at[0] - half, at[0] + half])
+    else:
+        between = at[:-1] / 2 + at[1:] / 2
+        edges = np.array([2 * at[0] - between[0], *between, 2 * at[-1] - between[-1]])
+    found: list[float] = (np.exp(edges) if log else edges).tolist()
+    return found
+
+
+def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> Figure:
+    across, up = _side(runs, x), _side(runs, y)
+    cells = _cells(runs, score, across, up)
+    there = [cell for cell in cells if cell.value is not None]
+    wide = min(cell.x[0] for cell in cells), max(cell.x[1] for cell in cells)
+    high = min(cell.y[0] for cell in cells), max(cell.y[1] for cell in cells)
+    rows = len({cell.y for cell in cells}) if up.scale else ROWS_OF_BETA_NORM
+    height = min(HIGHEST, max(LOWEST, BELOW_MAP + 0.2 * rows))
+    room = COLUMN - BESIDE_MAP - _longest(up), height - BELOW_MAP
+    below = 0.0 if across.scale is None else across.scale.below(room[0])
+
+    figure = sheet(COLUMN, height + below, _title(study, score, cells, x, y))
+    axes = figure.subplots()
+    _label(axes, across, up, room)
+    axes.set_xlim(wide)
+    axes.set_ylim(high)
+    _label_few_decades(axes.xaxis, across, wide)
+    _label_few_decades(axes.yaxis, up, high)
+
+    values = np.array([cell.value for cell in there], dtype=np.float64)
+    shown = ScalarMappable(
+        _norm(values.min(), values.max()),
+        colormaps[COLOURS[study.columns[score].higher_is_better]],
+    )
+    colours = shown.to_rgba(values)
+    sizes = [
+        (across.share(cell.x, wide) * room[0], up.share(cell.y, high) * room[1]) for cell in there
+    ]
+    _draw_cells(axes, there, colours, gap=min(GAP, 6 * min(map(min, sizes))))
+    _hatch(axes, [cell for cell in cells if cell.value is None])
+    texts = alike(values)
+    if all(
+        width > inches(text, NUMBER) + 0.03 and height > LINE * NUMBER
+        for (width, height), text in zip(sizes, texts, strict=True)
+    ):
+        places = [(across.middle(cell.x), up.middle(cell.y)) for cell in there]
+        _write_numbers(axes, places, texts, colours)
+
+    _draw_unit_beta(axes, runs, across, up)
+    bar = figure.colorbar(shown, ax=axes, pad=0.03, aspect=25)
+    bar.set_label(column_label(study, score), fontsize=LABEL)
+    bar.ax.tick_params(labelsize=TICK, length=2.5, pad=2)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _norm(low: float, high: float) -> Normalize:
+    # Equal values have the colour in the middle.
+    beside = 0.0 if low < high else abs(low) / 10 or 0.1
+    return Normalize(low - beside, high + beside)
+
+
+def _cells(runs: Sequence[StudyRun], score: str, across: _Side, up: _Side) -> list[_Cell]:
+    # Where beta_norm lies along a side, its cells are those of each value on the other.
+    if across.scale is not None:
+        places = [(x, y, cell) for x, some in across.cut(runs) for y, cell in up.cut(some)]
+    else:
+        places = [(x, y, cell) for y, some in up.cut(runs) for x, cell in across.cut(some)]
+    told = [(x, y, counted_values(cell, score)) for x, y, cell in places]
+    return [_Cell(x, y, len(found), median(found) if found else None) for x, y, found in told]
+
+
+def _title(study: Study, score: str, cells: Sequence[_Cell], x: str, y: str) -> str:
+    counts = [cell.runs for cell in cells if cell.value is not None]
+    fewest, most = min(counts), max(counts)
+    told = f"{most}" if fewest == most else f"{fewest} to {most}"
+    others = [
+        short_path(path, study.paths)
+        for path in several(study)
+        if path not in (x, y) and not (BETA_NORM in (x, y) and _is_beta(path))
+    ]
+    return "".join(
+        [
+            f"{study.name}: " if study.name else "",
+            f"{score}, median of {told} run{'s' if most > 1 else ''} a cell",
+            f" (any {', '.join(others)})" if others else "",
+            "; hatched: none" if any(cell.value is None for cell in cells) else "",
+        ]
+    )
+
+
+def _longest(side: _Side) -> float:
+    """Inches that the ticks of a y axis take."""
+    if side.scale is None:
+        return inches("0.000", TICK)
+    return max(inches(_tick(value), TICK) for value in side.scale.values)
+
+
+def _tick(value: object) -> str:
+    name = plain(value)
+    return name if len(name) <= LONGEST_TICK else f"{name[: LONGEST_TICK - 1]}…"
+
+
+def _label(axes: Axes, across: _Side, up: _Side, room: tuple[float, float]) -> None:
+    wide, high = room
+    if across.log:
+        axes.set_xscale("log")
+    if up.log:
+        axes.set_yscale("log")
+    if across.scale is not None:
+        across.scale.label(axes, wide)
+    if up.scale is not None:
+        axes.yaxis.minorticks_off()
+        every = math.ceil(len(up.scale.values) * LINE * TICK / high)
+        shown = up.scale.values[::every]
+        axes.set_yticks([up.scale.place(one) for one in shown], [_tick(one) for one in shown])
+    axes.set_xlabel(LABELS.get(across.path, across.path))
+    axes.set_ylabel(LABELS.get(up.path, up.path))
+    small_letters(axes)
+
+
+def _label_few_decades(axis: Axis, side: _Side, span: Span) -> None:
+    """More ticks than powers of ten, where hardly one of these lies on a logarithmic axis."""
+    if side.scale is None and side.log and span[1] / span[0] < 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_cells(axes: Axes, cells: Sequence[_Cell], colours: np.ndarray, *, gap: float) -> None:
+    frames = PatchCollection(
+        [_frame(cell) for cell in cells], facecolors=colours, edgecolors="white", linewidths=gap
+    )
+    axes.add_collection(frames, autolim=False)
+
+
+def _hatch(axes: Axes, cells: Sequence[_Cell]) -> None:
+    for cell in cells:
+        axes.add_patch(_frame(cell, hatch="/////", facecolor="white", edgecolor=GREY, lw=0))
+
+
+def _frame(cell: _Cell, **style: Any) -> Rectangle:
+    (left, right), (bottom, top) = cell.x, cell.y
+    return Rectangle((left, bottom), right - left, top - bottom, **style)
+
+
+def _write_numbers(
+    axes: Axes, places: Sequence[tuple[float, float]], texts: Sequence[str], colours: np.ndarray
+) -> None:
+    for place, text, colour in zip(places, texts, colours, strict=True):
+        axes.text(
+            *place,
+            text,
+            ha="center",
+            va="center",
+            fontsize=NUMBER,
+            color="white" if np.dot(colour[:3], LUMINANCE) < 0.5 else "black",
+            # The line of beta 1 may run through the middle of a cell; it makes way.
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.4},
+            zorder=4,
+        )
+
+
+def _draw_unit_beta(axes: Axes, runs: Sequence[StudyRun], across: _Side, up: _Side) -> None:
+    """The line on which beta is 1, with its name at the end."""
+    level = _is_beta(up.path)
+    if not level and not _is_beta(across.path):
+        return
+    beta, other = (up, across) if level else (across, up)
+    steps = [(span, _unit_beta(beta, some)) for span, some in other.cut(runs)]
+    ends = axes.get_ylim() if level else axes.get_xlim()
+    inside = [(span, one) for span, one in steps if one is not None and ends[0] <= one <= ends[1]]
+    if not inside:
+        return
+    along = [edge for span, _ in steps for edge in span]
+    ones = [math.nan if one is None else one for _, one in steps for _ in range(2)]
+    line = (along, ones) if level else (ones, along)
+    axes.plot(*line, color="white", lw=2.2, zorder=3)
+    axes.plot(*line, color="black", lw=1.0, zorder=3)
+    (_, end), one = inside[-1]
+    axes.annotate(
+        "β = 1",
+        (end, one) if level else (one, end),
+        xytext=(3, 0) if level else (0, 3),
+        textcoords="offset points",
+        ha="left" if level else "center",
+        va="center" if level else "bottom",
+        fontsize=TICK,
+        annotation_clip=False,
+    )
+
+
+def _unit_beta(side: _Side, runs: Sequence[StudyRun]) -> float | None:
+    """Where beta is 1 on this side for these runs, if it is in one place."""
+    if side.scale is None:
+        ratios = [run.beta_norm / run.beta for run in runs if run.beta and run.beta_norm]
+        one = bool(ratios) and math.isclose(min(ratios), max(ratios))
+        return ratios[0] if one else None
+    values = side.scale.values
+    if side.path.rpartition(".")[2] != "beta" or not all(map(is_number, values)):
+        return None
+    if not values[0] <= 1 <= values[-1]:
+        return None
+    # Where numbers lie side by side, it lies between those around it.
+    return 1.0 if side.scale.numeric else float(np.interp(1, values, range(len(values))))

@@ -1,0 +1,121 @@
+"""The terms of the objective while it trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ml.components.registry import register
+from ml.plots.drawing.bounds import show_what_follows_the_start
+from ml.plots.protocol import Curve, Material, RunPlot
+
+LATENT = "kl_per_latent/"
+PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl")
+IN_OTHER_PANELS = {"loss", "elbo", "reconstruction", "kl", "capacity", *PARTS}
+MOST_IN_LEGEND = 12
+COLUMNS = 3
+
+Curves = Mapping[str, Curve]
+
+
+@register
+class ObjectiveTerms(RunPlot):
+    """What the objective's terms came to while it trained, in nats a sample.
+
+    First the negative evidence lower bound, stacked of reconstruction and KL; then the KL, stacked
+    of its latents, the largest at the end lowest, with the capacity where there is one. Then the
+    KL's parts as the objective estimates them, which may be negative, and a panel for each other
+    term that it logs: penalties, a discriminator's loss and accuracy. Axes are bounded by what
+    follows the first tenth of the points, as the first steps dwarf the rest.
+    """
+
+    early: ClassVar[bool] = True
+    name: Literal["objective_terms"] = "objective_terms"
+
+    def draw(self, material: Material) -> Figure:
+        curves = {tag: points for tag, points in material.scalars.items() if points}
+        panels = _panels(curves) or {"no curves": Axes.set_axis_off}
+        columns = min(COLUMNS, len(panels))
+        rows = math.ceil(len(panels) / columns)
+        figure = Figure(figsize=(3.6 * columns, 2.7 * rows + 0.4), layout="constrained")
+        figure.suptitle(material.title, fontsize=9)
+        grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (title, draw) in zip(grid, panels.items(), strict=False):
+            axes.set_axis_on()
+            draw(axes)
+            axes.set_title(title, fontsize=8)
+            axes.set_xlabel("step", fontsize=7)
+            axes.tick_params(labelsize=7)
+            if 1 < len(axes.get_legend_handles_labels()[0]) <= MOST_IN_LEGEND:
+                axes.legend(fontsize=6, ncols=2, loc="upper right")
+        return figure
+
+
+def _panels(curves: Curves) -> dict[str, Callable[[Axes], None]]:
+    """How each panel is drawn, by its title."""
+    panels: dict[str, Callable[[Axes], None]] = {}
+    evidence = _chosen(curves, "reconstruction", "kl")
+    if evidence:
+        title = "negative ELBO (nats)" if "KL" in evidence else "reconstruction (nats)"
+        panels[title] = partial(_stack, layers=evidence)
+    latents = _latents(curves)
+    if latents:
+        bounds = _chosen(curves, "capacity")
+        panels["KL of each latent (nats)"] = partial(_stack, layers=latents, over=bounds)
+    parts = _chosen(curves, *PARTS)
+    if parts:
+        title = "parts of the KL" if len(parts) > 1 else next(iter(parts))
+        panels[f"{title}, estimated (nats)"] = partial(_lines, curves=parts)
+    for tag, points in sorted(curves.items()):
+        known = tag in IN_OTHER_PANELS or tag.startswith(LATENT) or tag.endswith("gradient_norm")
+        if not known:
+            panels[_words(tag)] = partial(_lines, curves={tag: points})
+    return panels
+
+
+def _chosen(curves: Curves, *tags: str) -> dict[str, Curve]:
+    return {_words(tag): curves[tag] for tag in tags if tag in curves}
+
+
+def _words(tag: str) -> str:
+    return " ".join({"kl": "KL", "mmd": "MMD"}.get(word, word) for word in tag.split("_"))
+
+
+def _latents(curves: Curves) -> dict[str, Curve]:
+    """The latents' KL by name, the largest at the last point first."""
+    found = [tag for tag in curves if tag.startswith(LATENT)]
+    found.sort(key=lambda tag: -curves[tag][-1][1])
+    return {f"z{tag.removeprefix(LATENT)}": curves[tag] for tag in found}
+
+
+def _stack(axes: Axes, *, layers: Curves, over: Curves | None = None) -> None:
+    """Layers on each other, each of them at the steps of the first; curves over them.
+
+    What falls below zero, as a Gaussian's -log p(x|z) may, cannot be stacked: then they are lines.
+    """
+    steps = np.array([step for step, _ in next(iter(layers.values()))], dtype=float)
+    heights = [np.interp(steps, *np.array(points).T) for points in layers.values()]
+    if min(height.min() for height in heights) < 0:
+        _lines(axes, curves={**layers, **(over or {})})
+        return
+    axes.stackplot(steps, *heights, labels=list(layers), alpha=0.85, lw=0)
+    for label, points in (over or {}).items():
+        axes.plot(*zip(*points, strict=True), "k--", lw=1, label=label)
+    late = np.sum(heights, axis=0)[len(steps) // 10 :]
+    if late.max() > 0:
+        axes.set_ylim(0, 1.1 * late.max())
+
+
+def _lines(axes: Axes, *, curves: Curves) -> None:
+    for label, points in curves.items():
+        axes.plot(*zip(*points, strict=True), lw=1, label=label)
+    axes.grid(alpha=0.3)
+    show_what_follows_the_start(axes)

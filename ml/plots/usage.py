@@ -1,0 +1,24 @@
+"""Which latents a model uses, and how much."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml.plots.protocol import Material
+
+ACTIVE_NATS = 0.01
+"""Mean KL above which a latent counts as used."""
+
+
+def usage(material: Material) -> np.ndarray:
+    """Each latent's mean KL in nats; of an encoder that has none, its codes' deviation."""
+    kl: np.ndarray = material.encoded.kl.mean(axis=0)
+    if np.isnan(kl).any():
+        deviation: np.ndarray = material.encoded.mean.std(axis=0)
+        return deviation
+    return kl
+
+
+def by_use(material: Material) -> np.ndarray:
+    """Latents, the most used first."""
+    return np.argsort(-usage(material), kind="stable")

@@ -1,0 +1,1 @@
+"""What makes numbers the same again: draws, canonical text, and what they depend on besides."""

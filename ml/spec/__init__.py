@@ -1,0 +1,1 @@
+"""What a run is asked to be: its spec, resolved, and the identity that follows from it."""

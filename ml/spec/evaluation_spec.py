@@ -1,0 +1,134 @@
+"""Evaluations that are asked for by themselves: of a file of codes, or of a run once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field
+
+from ml.codes.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
+from ml.codes.checked_rows import rows_of
+from ml.codes.file_account import FileAccount, account_of
+from ml.codes.rows import FactorKind, Rows, UnusableRows
+from ml.components.spec_errors import Fault, InvalidSpec, parsed
+from ml.spec.identity import FORMAT, SCORING, digest
+from ml.spec.run_spec import MAX_SEED, AnyMetric, Evaluation, Part, RunSpec, Traversal
+
+READING = 2
+"""Goes up when the same arrays are understood otherwise; 2 takes few integral floats as classes."""
+
+FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+
+
+class FileEvaluation(Part):
+    """How a file of codes and factors is scored."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """What people call it. No part of its identity."""
+    metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
+        default_factory=lambda: Evaluation().metrics
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Of permutations, subsamples and predictors."""
+    train_rows: Annotated[int, Field(ge=1)] | None = None
+    """The first so many rows fit predictors and the rest test them; null: three quarters."""
+    uncertainty: bool = True
+    """Compute each score's null and interval, too."""
+    factor_names: Annotated[list[FactorName], Field(max_length=MOST_FACTORS)] | None = None
+    """One for each column of factors; goes before the names in the file."""
+    factor_kinds: Annotated[list[FactorKind], Field(max_length=MOST_FACTORS)] | None = None
+    """One for each column of factors; goes before the kinds in the file. Where nobody says a kind,
+    floating numbers are continuous, but classes where they are integers of few values."""
+    codes_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    """Which array of the file has the codes; null: `codes`, or the one that is called as one is."""
+    factors_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    """Which array of the file has the factors; null: `factors`, or the one called as one is."""
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """A checked spec with its defaults filled in. Raises `InvalidSpec`."""
+        return parsed(cls, data)
+
+    def document(self) -> dict[str, Any]:
+        """The resolved spec as JSON values."""
+        return self.model_dump(mode="json")
+
+    def key(self) -> str:
+        """The identity of the scores of a given file."""
+        document = self.model_dump(mode="json", exclude={"name"})
+        document["metrics"] = [metric.identity() for metric in self.metrics]
+        return digest(
+            {
+                "format": FORMAT,
+                "reading": READING,
+                "scoring": SCORING,
+                "file_evaluation": document,
+            }
+        )
+
+    def reading(self) -> dict[str, Any]:
+        """How the file is read: options of `ml.codes.arrays_file.read_arrays`."""
+        return self.model_dump(include={"codes_array", "factors_array", "factor_kinds"})
+
+    def account(self, arrays: CodesAndFactors) -> FileAccount:
+        """What is understood of a file. Raises as `rows` does."""
+        return account_of(
+            self.rows(arrays), left_aside=arrays.left_aside, assumed=arrays.assumptions()
+        )
+
+    def rows(self, arrays: CodesAndFactors) -> Rows:
+        """The file's rows, ready to be scored.
+
+        Factors of which the file says that they have a single value (`factor_sizes`) are left out.
+
+        Raises:
+            InvalidSpec: the spec does not fit the arrays.
+            UnusableArrays: the arrays cannot be scored.
+        """
+        columns = arrays.factors.shape[1]
+        faults = [
+            Fault(name, len(given), f"{columns}, one for each column of factors in the file")
+            for name in ("factor_names", "factor_kinds")
+            if (given := getattr(self, name)) is not None and len(given) != columns
+        ]
+        if self.train_rows is not None and self.train_rows > len(arrays.codes):
+            expected = f"at most {len(arrays.codes)}, the rows in the file"
+            faults.append(Fault("train_rows", self.train_rows, expected))
+        if faults:
+            raise InvalidSpec(faults)
+        try:
+            rows = rows_of(
+                arrays.codes,
+                arrays.factors,
+                seed=self.seed,
+                train_rows=self.train_rows,
+                posterior_logvar=arrays.posterior_logvar,
+                posterior_sample=arrays.posterior_sample,
+                factor_names=self.factor_names or arrays.factor_names,
+                factor_sizes=arrays.factor_sizes,
+                factor_kinds=self.factor_kinds or arrays.factor_kinds,
+                code_names=arrays.code_names,
+            )
+        except UnusableRows as error:
+            raise UnusableArrays([Fault("", None, f"arrays to score, but {error}")]) from None
+        return rows.without_single_valued(arrays.factor_sizes or ())
+
+
+class RunEvaluation(Evaluation):
+    """How a trained run is scored once more: an evaluation, and its pictures if they change."""
+
+    traversal: Traversal | None = None
+    """As in the run's own spec where it is null."""
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """A checked spec with its defaults filled in. Raises `InvalidSpec`."""
+        return parsed(cls, data)
+
+    def of(self, run: Mapping[str, Any]) -> RunSpec:
+        """The spec of a run with this evaluation in place of its own. Raises `InvalidSpec`."""
+        changed = {**run, "evaluation": self.model_dump(mode="json", exclude={"traversal"})}
+        if self.traversal is not None:
+            changed["traversal"] = self.traversal.model_dump(mode="json")
+        return RunSpec.parse(changed)

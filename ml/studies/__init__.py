@@ -1,0 +1,1 @@
+"""What many runs tell together: tables, summaries, rankings, UDR."""

@@ -1,0 +1,154 @@
+"""Everything that was scored on a data set, ranked: one table for each number that compares."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ml.metrics.protocol import Score
+from ml.reproducibility.canonical_json import canonical_json
+from ml.studies.chosen import chosen, deciding
+from ml.studies.chosen_data import chosen_data
+from ml.studies.comparable import Comparing, alike, depends_on
+from ml.studies.values import ENOUGH_SEEDS
+
+
+class Entry(BaseModel):
+    """A setting: runs that differ in the seed alone."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    rank: int
+    """1 is best; settings of equal medians share a rank."""
+    objective: str
+    setting: dict[str, Any]
+    """What was chosen of model, objective and training, dotted path to value: of the objective
+    everything, else what is not as by default."""
+    seeds: int
+    """Of the runs with a value."""
+    enough_seeds: bool
+    """Whether there are five or more: a median over fewer says little."""
+    median: float
+    best: float
+    worst: float
+    null_mean: float | None
+    """Mean of the runs' nulls: what such codes would score if they knew nothing."""
+    run_ids: list[str]
+    """The best first."""
+
+
+class Table(BaseModel):
+    """Settings that were scored by the same number, in the same way, on the same data."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    metric: str
+    name: str
+    """Which of the metric's numbers."""
+    definition: str
+    """Name and version of the metric; numbers of two versions do not compare."""
+    params: dict[str, Any]
+    codes: Literal["mean", "sample"]
+    rows: int
+    train_rows: int | None
+    """How many of the rows predictors were fitted on; null where all are one sample."""
+    factors: list[str] | None
+    """The factors that were judged; null where the number needs none."""
+    dataset: dict[str, Any]
+    """What was chosen of the data set; empty for all of it, as by default."""
+    depends_on: dict[str, Any]
+    """What else it is a number of, as a reconstruction is one of `likelihood` and
+    `pixel_deviation`; empty for most."""
+    higher_is_better: bool
+    entries: list[Entry]
+
+
+def leaderboard(
+    scores: Iterable[tuple[str, Score]], specs: Mapping[str, Mapping[str, Any]], *, most: int
+) -> list[Table]:
+    """Tables of the `most` best settings by the median over seeds.
+
+    `scores` are (run id, score), the oldest first: of several scores of a run that are the same
+    number the newest counts, so that asking again does not count twice. What stands in one table
+    compares (`ml.studies.comparable`). Numbers of which neither more nor less is better, such
+    as a KL, are left out.
+    """
+    values: dict[tuple[str, str, str], dict[str, Score]] = defaultdict(dict)
+    ask = {run_id: Comparing(spec) for run_id, spec in specs.items()}
+    for run_id, score in scores:
+        if score.value is not None and score.higher_is_better is not None:
+            key = score.metric, score.name, alike(ask[run_id].score(score))
+            values[key][run_id] = score
+    return [_table(values[key], specs, most) for key in sorted(values)]
+
+
+def _table(found: Mapping[str, Score], specs: Mapping[str, Mapping[str, Any]], most: int) -> Table:
+    run_id, one = next(iter(found.items()))
+    assert one.higher_is_better is not None
+    sign = -1 if one.higher_is_better else 1
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for id in found:
+        grouped[canonical_json(deciding(specs[id]))].append(id)
+    medians = {key: statistics.median(_values(found, run_ids)) for key, run_ids in grouped.items()}
+    ordered = sorted(grouped, key=lambda key: (sign * medians[key], key))[:most]
+    ranks = _ranks([medians[key] for key in ordered])
+    return Table(
+        metric=one.metric,
+        name=one.name,
+        definition=one.definition,
+        params={key: value for key, value in one.params.items() if key != "name"},
+        codes=one.codes,
+        rows=one.rows,
+        train_rows=one.train_rows,
+        factors=one.factors,
+        dataset=chosen_data(specs[run_id]["dataset"]),
+        depends_on=depends_on(one, specs[run_id]),
+        higher_is_better=one.higher_is_better,
+        entries=[
+            _entry(
+                rank, sorted(grouped[key], key=lambda id: sign * _value(found[id])), found, specs
+            )
+            for rank, key in zip(ranks, ordered, strict=True)
+        ],
+    )
+
+
+def _entry(
+    rank: int,
+    run_ids: Sequence[str],
+    found: Mapping[str, Score],
+    specs: Mapping[str, Mapping[str, Any]],
+) -> Entry:
+    values = _values(found, run_ids)
+    nulls = [null.mean for id in run_ids if (null := found[id].null) is not None]
+    spec = specs[run_ids[0]]
+    seeds = len({specs[id]["seed"] for id in run_ids})
+    return Entry(
+        rank=rank,
+        objective=str(spec["objective"]["name"]),
+        setting=chosen(spec),
+        seeds=seeds,
+        enough_seeds=seeds >= ENOUGH_SEEDS,
+        median=statistics.median(values),
+        best=values[0],
+        worst=values[-1],
+        null_mean=statistics.fmean(nulls) if nulls else None,
+        run_ids=list(run_ids),
+    )
+
+
+def _ranks(medians: Sequence[float]) -> list[int]:
+    return [medians.index(median) + 1 for median in medians]
+
+
+def _value(score: Score) -> float:
+    assert score.value is not None
+    return score.value
+
+
+def _values(found: Mapping[str, Score], run_ids: Sequence[str]) -> list[float]:
+    return [_value(found[run_id]) for run_id in run_ids]

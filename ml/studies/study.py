@@ -1,0 +1,294 @@
+"""A study: the runs of an experiment beside each other, one tidy row a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml.metrics.protocol import NullDistribution, Score
+from ml.studies.comparable import Basis, Comparing, alike, differing
+
+SEED = "seed"
+CURVES = "final"
+FINAL = {"loss": None, "reconstruction": False, "kl": None}
+"""Last points of the training curves that a row has, as columns `final.<tag>`, and whether higher
+is better."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of one place of an experiment's sweep."""
+
+    run_id: str
+    state: str
+    train_id: str
+    spec: Mapping[str, Any]
+    """Resolved."""
+    swept: Mapping[str, Any]
+    """Dotted path to the value that it has here; a whole component may be a value."""
+    scores: Sequence[Score] = ()
+    """Of the evaluation that the experiment asked for."""
+    final: Mapping[str, float] = field(default_factory=dict)
+    """The last point of each training curve, by tag."""
+    error: str | None = None
+    beta: float | None = None
+    """As its objective uses it, where it has a beta."""
+    beta_norm: float | None = None
+    """beta x latents / pixels (Higgins et al.), where its objective has a beta."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number that runs have."""
+
+    name: str
+    """`mig`, `dci.disentanglement`, `final.loss`; in brackets what tells it from its like."""
+    number: str
+    """Which of the metric's numbers, or which curve."""
+    metric: str | None
+    """The metric's component; None for the end of a training curve."""
+    definition: str | None
+    params: Mapping[str, Any]
+    higher_is_better: bool | None
+    """None where neither is: a KL, and a loss, which weighs what each objective weighs."""
+    range: tuple[float | None, float | None]
+    perfect: float | None
+
+
+class Setting(tuple[tuple[str, Any], ...]):
+    """Pairs of swept path and value; True and 1 are equal, but not the same setting."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Setting) and self._told() == other._told()
+
+    def __ne__(self, other: object) -> bool:
+        # That of tuples would find True and 1 equal.
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._told())
+
+    def _told(self) -> tuple[tuple[str, bool, Any], ...]:
+        return tuple((path, isinstance(value, bool), value) for path, value in self)
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """A row: one run with its place in the sweep and its numbers."""
+
+    run_id: str
+    state: str
+    train_id: str
+    swept: Mapping[str, Any]
+    """Dotted path to a plain value (text, number, truth value or null)."""
+    objective: str
+    """The objective's name."""
+    data: str
+    """Data set and what was chosen of it, as one text: scores on others do not compare."""
+    seed: int
+    values: Mapping[str, float | None]
+    """By the name of a column; absent or None where there is none."""
+    nulls: Mapping[str, NullDistribution]
+    """Of those scores that have one."""
+    error: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Why a score has no value, by the name of its column."""
+    beta: float | None = None
+    beta_norm: float | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """What was swept but the seed: equal for the runs that repeat each other."""
+        return Setting(item for item in self.swept.items() if item[0] != SEED)
+
+    def value(self, column: str) -> float | None:
+        return self.values.get(column)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs of an experiment, in the order of the sweep."""
+
+    name: str
+    runs: tuple[StudyRun, ...]
+    paths: tuple[str, ...]
+    """What was swept, as dotted paths to plain values."""
+    columns: Mapping[str, Column]
+    """By name, the scores in their order and then the ends of training curves."""
+
+    @property
+    def score_columns(self) -> list[str]:
+        """Columns that are scores."""
+        return [name for name, column in self.columns.items() if column.metric is not None]
+
+    def like(self, column: str) -> list[str]:
+        """The columns of the same number, this one among them: they do not compare."""
+        this = self.columns[column]
+        return [
+            name
+            for name, other in self.columns.items()
+            if (other.metric, other.number) == (this.metric, this.number)
+        ]
+
+    @property
+    def settings(self) -> dict[Setting, list[StudyRun]]:
+        """The runs by their setting, in the order of the sweep."""
+        grouped: dict[Setting, list[StudyRun]] = defaultdict(list)
+        for run in self.runs:
+            grouped[run.setting].append(run)
+        return dict(grouped)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One a run: run_id, state, train_id, what was swept, every column, and its error."""
+        return [
+            {
+                "run_id": run.run_id,
+                "state": run.state,
+                "train_id": run.train_id,
+                **{path: run.swept.get(path) for path in self.paths},
+                **{name: run.value(name) for name in self.columns},
+                "error": run.error,
+            }
+            for run in self.runs
+        ]
+
+
+def study(name: str, results: Sequence[RunResult]) -> Study:
+    """Runs beside each other: plain swept values, and columns that are the same number in all.
+
+    Columns are named `metric` where a metric has one number of its own name, else
+    `metric.number`. Where several would have one name and do not compare (DCI by two predictors,
+    scores on two data sets, reconstructions under two likelihoods: `ml.studies.comparable`) what
+    they differ in stands in brackets: `dci[predictor=lasso].disentanglement`.
+    """
+    swept = _flat([result.swept for result in results])
+    ask = [Comparing(result.spec) for result in results]
+    scores = [
+        [_told(score.metric, score.name, one.score(score)) for score in result.scores]
+        for one, result in zip(ask, results, strict=True)
+    ]
+    curves = [
+        {tag: _told(CURVES, tag, one.curve(tag)) for tag in FINAL if tag in result.final}
+        for one, result in zip(ask, results, strict=True)
+    ]
+    names = _names(
+        one for several in (*scores, *(found.values() for found in curves)) for one in several
+    )
+    columns: dict[str, Column] = {}
+    rows = []
+    for result, one, place, told, ends in zip(results, ask, swept, scores, curves, strict=True):
+        values: dict[str, float | None] = {}
+        nulls: dict[str, NullDistribution] = {}
+        missing: dict[str, str] = {}
+        for score, of in zip(result.scores, told, strict=True):
+            column = names[of.metric, of.number, of.key]
+            if column not in columns:
+                columns[column] = _column(column, score)
+            values[column] = score.value
+            if score.null is not None:
+                nulls[column] = score.null
+            if score.value is None:
+                missing[column] = score.error or "no reason was recorded"
+        for tag, end in ends.items():
+            values[names[end.metric, end.number, end.key]] = result.final[tag]
+        rows.append(
+            StudyRun(
+                run_id=result.run_id,
+                state=result.state,
+                train_id=result.train_id,
+                swept=place,
+                objective=str(result.spec["objective"]["name"]),
+                data=alike(one.data),
+                seed=int(result.spec["seed"]),
+                values=values,
+                nulls=nulls,
+                error=result.error,
+                missing=missing,
+                beta=result.beta,
+                beta_norm=result.beta_norm,
+            )
+        )
+    for tag, better in FINAL.items():
+        for end in (found[tag] for found in curves if tag in found):
+            column = names[end.metric, end.number, end.key]
+            columns.setdefault(
+                column, Column(column, tag, None, None, {}, better, (None, None), None)
+            )
+    paths = dict.fromkeys(path for place in swept for path in place)
+    return Study(name, tuple(rows), tuple(paths), columns)
+
+
+def _told(metric: str, number: str, told: Basis) -> _Told:
+    return _Told(metric, number, told, alike(told))
+
+
+def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Whole components as dotted paths to their params, where one of a path's values is one."""
+    components = {
+        path for place in places for path, value in place.items() if isinstance(value, Mapping)
+    }
+    return [
+        {
+            inner: plain
+            for path, value in place.items()
+            for inner, plain in _leaves(
+                path,
+                {"name": value} if path in components and isinstance(value, str) else value,
+            )
+        }
+        for place in places
+    ]
+
+
+def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    else:
+        # A list, of layers for instance, is told as its text.
+        yield path, str(value) if isinstance(value, list | tuple) else value
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A number of a run: what it is, and what it is a number of."""
+
+    metric: str
+    number: str
+    basis: Basis
+    key: str
+    """The basis as text."""
+
+
+def _names(numbers: Iterable[_Told]) -> dict[tuple[str, str, str], str]:
+    """The name of the column of each number: one for all that compare."""
+    found: dict[tuple[str, str], dict[str, Basis]] = defaultdict(dict)
+    for one in numbers:
+        found[one.metric, one.number].setdefault(one.key, one.basis)
+    names: dict[tuple[str, str, str], str] = {}
+    for (metric, number), bases in found.items():
+        apart = differing(bases.values())
+        for key, told in bases.items():
+            chosen = ",".join(f"{name}={_plain(told[name])}" for name in apart if name in told)
+            base = f"{metric}[{chosen}]" if chosen else metric
+            names[metric, number, key] = base if number == metric else f"{base}.{number}"
+    return names
+
+
+def _plain(value: Any) -> Any:
+    return "+".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _column(name: str, score: Score) -> Column:
+    return Column(
+        name=name,
+        number=score.name,
+        metric=score.metric,
+        definition=score.definition,
+        params={key: value for key, value in score.params.items() if key != "name"},
+        higher_is_better=score.higher_is_better,
+        range=score.range,
+        perfect=score.perfect,
+    )

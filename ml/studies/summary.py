@@ -1,0 +1,529 @@
+"""What a sweep came to: tables by setting and by value, what goes with what, and what is best."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import rankdata, t
+
+from ml.metrics.null_test import is_clear
+from ml.studies.study import SEED, Column, Setting, Study, StudyRun
+from ml.studies.udr import RunUdr
+from ml.studies.values import (
+    ENOUGH_SEEDS,
+    SUCCEEDED,
+    counted,
+    counted_values,
+    median,
+    plain,
+    pooled_null,
+    setting_name,
+)
+from ml.studies.variance_shares import VarianceShares, variance_shares
+
+FEWEST_PAIRS = 3
+"""Runs between which a correlation is told."""
+FEWEST_ACTIVE = 2
+"""Latents of a model in which anything could be entangled."""
+ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
+NOT_COMPARED = "the models' codes were not compared."
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Description(_Document):
+    """Values of runs, described."""
+
+    n: int
+    """Runs that succeeded and have the number."""
+    mean: float | None
+    median: float | None
+    std: float | None
+    """Deviation, with n - 1 below; null for fewer than two."""
+    ci95: tuple[float, float] | None
+    """95 % interval of the mean by Student's t; null for fewer than two."""
+    low: float | None
+    high: float | None
+
+
+class SettingSummary(_Document):
+    """Runs that differ in the seed alone."""
+
+    setting: dict[str, Any]
+    """Swept path to value, without the seed; empty where nothing else was swept."""
+    objective: str
+    runs: int
+    """All of them, whatever became of them."""
+    columns: dict[str, Description]
+
+
+class ValueSummary(_Document):
+    """Runs with one value at a swept path, whatever else was swept."""
+
+    path: str
+    value: Any
+    runs: int
+    columns: dict[str, Description]
+
+
+class Correlations(_Document):
+    """Spearman's rank correlations across runs."""
+
+    columns: list[str]
+    matrix: list[list[float | None]]
+    """Signs as they are; null for fewer than three runs with both, or where one is constant."""
+    pairs: list[list[int]]
+    """Runs that have both numbers."""
+    higher_is_better: list[bool | None]
+    """By column: where the two of a pair differ in it, a negative sign means that they agree. Null
+    where neither is better, as with a KL."""
+
+
+class BestSetting(_Document):
+    """The setting with the best median of a score over seeds."""
+
+    column: str
+    higher_is_better: bool
+    setting: dict[str, Any]
+    median: float
+    seeds: int
+    """Runs that it rests on."""
+    enough_seeds: bool
+    """Whether they are five or more."""
+    note: str | None
+    """What to hold against it, where they are fewer."""
+    clear_of_null: bool | None
+    """Whether the median is better than codes that know nothing are but rarely (2.3 %); null where
+    no run of the setting has a finite null, or its permutations are too few to tell."""
+    runner_up: dict[str, Any] | None
+    """The next best setting."""
+    runner_up_median: float | None
+
+
+class UdrOfRun(_Document):
+    udr: float
+    active_latents: int
+    """Latents with a mean KL above 0.01 nats, which are those that were compared."""
+
+
+class UdrOfSetting(_Document):
+    """How alike models are that differ in the seed alone."""
+
+    setting: dict[str, Any]
+    seeds: int
+    """Runs that were compared."""
+    median: float
+    active_latents: float
+    """The median over the runs. UDR does not say how many there are, and is high for models that
+    have collapsed onto the same few."""
+    runs: dict[str, UdrOfRun]
+    """By run id."""
+
+
+class BestByUdr(_Document):
+    """What is best without labels: models that are alike over seeds and use two latents or more."""
+
+    setting: dict[str, Any]
+    """With the best median UDR of those whose models use two latents or more, in the median."""
+    median: float
+    active_latents: float
+    """Latents that its models use, the median over the runs."""
+    seeds: int
+    enough_seeds: bool
+    note: str | None
+    """What to hold against it: few seeds, or that others use more latents."""
+    runner_up: dict[str, Any] | None
+    runner_up_median: float | None
+    runner_up_active_latents: float | None
+    run_id: str
+    """Of the setting's run with the highest UDR."""
+    run_udr: float
+    run_active_latents: int
+    udr: dict[str, float]
+    """By run id, of all settings."""
+
+
+class StudySummary(_Document):
+    """What a sweep came to; only runs that succeeded stand in its numbers."""
+
+    name: str
+    counts: dict[str, int]
+    """Runs by state."""
+    warnings: list[str]
+    """What a reader must know before any number, in plain sentences."""
+    best: list[BestSetting]
+    """By each score that some run has and of which more or less is better."""
+    best_by_udr: BestByUdr | None
+    udr_missing: str | None
+    """Why there is no `best_by_udr`."""
+    udr_by_setting: list[UdrOfSetting]
+    """In the order of the sweep, without those whose models were not compared."""
+    by_setting: list[SettingSummary]
+    """In the order of the sweep."""
+    by_value: list[ValueSummary]
+    """By each swept path but the seed, and each of its values."""
+    correlations: Correlations
+    variance: dict[str, VarianceShares | None]
+    """By score; null for fewer than two runs, or where all have one value."""
+
+
+def summarise(
+    study: Study, udr: Mapping[str, RunUdr] | None = None, udr_missing: str | None = None
+) -> StudySummary:
+    """The summary of a study.
+
+    `udr` is each run's likeness to the others of its setting, with the latents that it uses, by run
+    id (`ml.studies.udr`), and `udr_missing` says why there is none.
+    """
+    best = [
+        one
+        for name in study.score_columns
+        if (one := _best(study, study.columns[name])) is not None
+    ]
+    alike = _udr_by_setting(study, udr or {})
+    by_udr, against = _best_by_udr(study, alike)
+    return StudySummary(
+        name=study.name,
+        counts=dict(Counter(run.state for run in study.runs)),
+        warnings=[*_warnings(study, best), *(against if by_udr else ())],
+        best=best,
+        best_by_udr=by_udr,
+        udr_missing=None if by_udr else (" ".join(against) or udr_missing or NOT_COMPARED),
+        udr_by_setting=alike,
+        by_setting=[
+            SettingSummary(
+                setting=dict(setting),
+                objective=runs[0].objective,
+                runs=len(runs),
+                columns=_described(study, runs),
+            )
+            for setting, runs in study.settings.items()
+        ],
+        by_value=[
+            ValueSummary(path=path, value=value, runs=len(runs), columns=_described(study, runs))
+            for path in study.paths
+            if path != SEED
+            for value, runs in _by_value(study, path)
+        ],
+        correlations=correlations(study),
+        variance={name: _variance(study, name) for name in study.score_columns},
+    )
+
+
+def describe(values: Sequence[float]) -> Description:
+    """Finite values, described; a number too large for a float is null."""
+    n = len(values)
+    if n == 0:
+        return Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.asarray(values, dtype=np.float64)
+        mean, std = float(found.mean()), float(found.std(ddof=1)) if n > 1 else math.nan
+        half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan
+    ends = (mean - half, mean + half)
+    return Description(
+        n=n,
+        mean=_finite(mean),
+        median=median(values),
+        std=_finite(std),
+        ci95=ends if all(map(math.isfinite, ends)) else None,
+        low=min(values),
+        high=max(values),
+    )
+
+
+def correlations(study: Study) -> Correlations:
+    """Rank correlations between all columns, each over the runs that have both."""
+    names = list(study.columns)
+    table = np.array(
+        [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
+    ).reshape(len(study.runs), len(names))
+    there = ~np.isnan(table)
+    pairs = there.T.astype(int) @ there.astype(int)
+    matrix: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for i in range(len(names)):
+        for j in range(i, len(names)):
+            both = there[:, i] & there[:, j]
+            matrix[i][j] = matrix[j][i] = spearman(table[both, i], table[both, j])
+    return Correlations(
+        columns=names,
+        matrix=matrix,
+        pairs=pairs.tolist(),
+        higher_is_better=[study.columns[name].higher_is_better for name in names],
+    )
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
+    if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    # Rounding may pass 1 by a little.
+    return min(1.0, max(-1.0, value))
+
+
+def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]:
+    return {name: describe(counted_values(runs, name)) for name in study.columns}
+
+
+def _by_value(study: Study, path: str) -> Iterable[tuple[Any, list[StudyRun]]]:
+    """The runs by their value, numbers in rising order where all are numbers."""
+    # True and 1 are equal, but not the same value.
+    grouped: dict[tuple[bool, Any], list[StudyRun]] = {}
+    for run in study.runs:
+        if path in run.swept:
+            value = run.swept[path]
+            grouped.setdefault((isinstance(value, bool), value), []).append(run)
+    found = [(value, runs) for (_, value), runs in grouped.items()]
+    if all(isinstance(value, int | float) for value, _ in found):
+        found.sort(key=lambda one: one[0])
+    return found
+
+
+def _variance(study: Study, column: str) -> VarianceShares | None:
+    runs = [run for run in study.runs if counted(run, column) is not None]
+    return variance_shares(
+        counted_values(runs, column), [run.objective for run in runs], [run.setting for run in runs]
+    )
+
+
+def _ranked(
+    values: Mapping[Setting, Sequence[float]], *, higher_is_better: bool
+) -> list[tuple[float, Setting]]:
+    """The settings that have values with their medians, the best first."""
+    medians = [(median(found), setting) for setting, found in values.items() if found]
+    return sorted(medians, key=lambda one: one[0], reverse=higher_is_better)
+
+
+def _best(study: Study, column: Column) -> BestSetting | None:
+    if column.higher_is_better is None:
+        return None
+    values = {
+        setting: counted_values(runs, column.name) for setting, runs in study.settings.items()
+    }
+    ranked = _ranked(values, higher_is_better=column.higher_is_better)
+    if not ranked:
+        return None
+    return BestSetting(
+        column=column.name,
+        higher_is_better=column.higher_is_better,
+        clear_of_null=_clear_of_null(study, column, *ranked[0]),
+        **_winner(ranked, values),
+    )
+
+
+def _clear_of_null(study: Study, column: Column, median: float, setting: Setting) -> bool | None:
+    null = pooled_null(study.settings[setting], column.name)
+    if null is None:
+        return None
+    return is_clear(median, null, higher_is_better=column.higher_is_better)
+
+
+def _udr_by_setting(study: Study, udr: Mapping[str, RunUdr]) -> list[UdrOfSetting]:
+    found = []
+    for setting, runs in study.settings.items():
+        told = {
+            run.run_id: UdrOfRun(udr=one.value, active_latents=one.active_latents)
+            for run in runs
+            if (one := udr.get(run.run_id)) is not None and math.isfinite(one.value)
+        }
+        if told:
+            found.append(
+                UdrOfSetting(
+                    setting=dict(setting),
+                    seeds=len(told),
+                    median=median([one.udr for one in told.values()]),
+                    active_latents=median([one.active_latents for one in told.values()]),
+                    runs=told,
+                )
+            )
+    return found
+
+
+def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr | None, list[str]]:
+    """What is best without labels, and what to hold against it, or why nothing is."""
+    if not alike:
+        return None, []
+    if len({run.data for run in study.runs if any(run.run_id in one.runs for one in alike)}) > 1:
+        return None, ["models on several data sets do not compare; sum up those on one."]
+    known = {Setting(one.setting.items()): one for one in alike}
+    values = {
+        setting: [run.udr for run in one.runs.values()]
+        for setting, one in known.items()
+        if one.active_latents >= FEWEST_ACTIVE
+    }
+    if not values:
+        return None, [
+            f"the models that were compared use fewer than {FEWEST_ACTIVE} latents, in the median:"
+            " nothing in them could be entangled."
+        ]
+    ranked = _ranked(values, higher_is_better=True)
+    best = known[ranked[0][1]]
+    told = _winner(ranked, values)
+    against = _against_udr(best, alike)
+    told["note"] = " ".join([*([told["note"]] if told["note"] else []), *against]) or None
+    run_id = max(best.runs, key=lambda one: best.runs[one].udr)
+    return BestByUdr(
+        **told,
+        active_latents=best.active_latents,
+        runner_up_active_latents=known[ranked[1][1]].active_latents if len(ranked) > 1 else None,
+        run_id=run_id,
+        run_udr=best.runs[run_id].udr,
+        run_active_latents=best.runs[run_id].active_latents,
+        udr={id: run.udr for one in alike for id, run in one.runs.items()},
+    ), against
+
+
+def _against_udr(best: UdrOfSetting, alike: Sequence[UdrOfSetting]) -> list[str]:
+    """What the latents that models use hold against the best setting by UDR."""
+
+    def told(one: UdrOfSetting) -> str:
+        latents = plain(one.active_latents)
+        name = setting_name(one.setting.items())
+        return f"{name} (UDR {one.median:.3g}, {latents} active latents)"
+
+    found = []
+    collapsed = [one for one in alike if one.active_latents < FEWEST_ACTIVE]
+    if collapsed and (first := max(collapsed, key=lambda one: one.median)).median > best.median:
+        found.append(
+            f"UDR is highest for {told(first)}, which is not recommended: in models that use fewer"
+            f" than {FEWEST_ACTIVE} latents nothing could be entangled."
+        )
+    larger = [one for one in alike if one.active_latents > best.active_latents]
+    if larger:
+        found.append(
+            f"The best setting by UDR, {told(best)}, uses fewer latents than"
+            f" {told(max(larger, key=lambda one: one.median))}: UDR says whether models are alike"
+            " in the latents that they use, and not how many these are, so that a collapse scores"
+            " high."
+        )
+    return found
+
+
+def _winner(
+    ranked: Sequence[tuple[float, Setting]], values: Mapping[Setting, Sequence[float]]
+) -> dict[str, Any]:
+    best, setting = ranked[0]
+    seeds = len(values[setting])
+    runner_up = ranked[1] if len(ranked) > 1 else None
+    return {
+        "setting": dict(setting),
+        "median": best,
+        "seeds": seeds,
+        "enough_seeds": seeds >= ENOUGH_SEEDS,
+        "note": None if seeds >= ENOUGH_SEEDS else _too_few(seeds),
+        "runner_up": dict(runner_up[1]) if runner_up else None,
+        "runner_up_median": runner_up[0] if runner_up else None,
+    }
+
+
+def _too_few(seeds: int) -> str:
+    return (
+        f"It rests on {seeds} seed{'s' if seeds > 1 else ''}; at least {ENOUGH_SEEDS} are needed"
+        " before an order of settings means much."
+    )
+
+
+def _warnings(study: Study, best: Sequence[BestSetting]) -> list[str]:
+    runs = study.runs
+    going = [run for run in runs if run.state not in ENDED]
+    failed = [run for run in runs if run.state == "failed"]
+    cancelled = [run for run in runs if run.state == "cancelled"]
+    told = []
+    if going:
+        told.append(f"{_share(going, runs)} not ended yet and {_stand(going)} in no number.")
+    if failed:
+        reasons = _reasons(run.error or "no reason was recorded" for run in failed)
+        told.append(f"{_share(failed, runs)} failed and {_stand(failed)} in no number: {reasons}")
+    if cancelled:
+        told.append(
+            f"{_share(cancelled, runs)} been cancelled and {_stand(cancelled)} in no number."
+        )
+    done = [run for run in runs if run.state == SUCCEEDED]
+    if done and not study.score_columns:
+        told.append("No scores were asked for, so no setting is the best by one.")
+    for name in study.score_columns:
+        without = [run for run in done if _lacks(study, run, name)]
+        if without:
+            reasons = _reasons(
+                run.missing.get(name, "it was not asked for, or is not finite") for run in without
+            )
+            told.append(
+                f"{name} is missing from {len(without)} of the {len(done)} runs that succeeded:"
+                f" {reasons}"
+            )
+    few = _few_seeds(study)
+    if few:
+        told.append(few)
+    told += [warning for one in best if (warning := _within_null(study, one)) is not None]
+    return told
+
+
+def _lacks(study: Study, run: StudyRun, column: str) -> bool:
+    """Whether the run has no number, and none that only does not compare in place of it."""
+    if counted(run, column) is not None:
+        return False
+    return column in run.values or not any(name in run.values for name in study.like(column))
+
+
+def _share(some: Sequence[StudyRun], runs: Sequence[StudyRun]) -> str:
+    return f"{len(some)} of {len(runs)} runs {'has' if len(some) == 1 else 'have'}"
+
+
+def _stand(some: Sequence[StudyRun]) -> str:
+    return "stands" if len(some) == 1 else "stand"
+
+
+def _reasons(reasons: Iterable[str]) -> str:
+    """The commonest reason, and how many others there are, as the end of a sentence."""
+    ordered = Counter(reasons).most_common()
+    reason = ordered[0][0].strip().rstrip(".")
+    more = len(ordered) - 1
+    if not more:
+        return f"{reason}."
+    return f"{reason}; and {more} other reason{'s' if more > 1 else ''}."
+
+
+def _few_seeds(study: Study) -> str | None:
+    """Which settings have fewer seeds that succeeded than a median should rest on."""
+    seeds = [
+        count
+        for runs in study.settings.values()
+        if (count := len({run.seed for run in runs if run.state == SUCCEEDED}))
+    ]
+    few = [count for count in seeds if count < ENOUGH_SEEDS]
+    if not few:
+        return None
+    fewest, most = min(few), max(few)
+    told = str(fewest) if fewest == most else f"{fewest} to {most}"
+    return (
+        f"{len(few)} of {len(seeds)} settings {'rests' if len(few) == 1 else 'rest'} on {told}"
+        f" seed{'s' if most > 1 else ''}; at least {ENOUGH_SEEDS} are needed before an order of"
+        " settings means much."
+    )
+
+
+def _within_null(study: Study, best: BestSetting) -> str | None:
+    setting = Setting(best.setting.items())
+    null = pooled_null(study.settings[setting], best.column)
+    if null is None or best.clear_of_null is not False:
+        return None
+    return (
+        f"The best median of {best.column}, {best.median:.3g} ({setting_name(setting)}), is within"
+        f" its null ({null.mean:.3g} ± {null.std:.2g}): codes that know nothing of the factors"
+        " score as much."
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

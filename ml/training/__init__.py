@@ -1,0 +1,1 @@
+"""The training loop and what it stands on: feed, state, sampling, packing, snapshots."""

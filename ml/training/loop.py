@@ -1,0 +1,494 @@
+"""Training: the only loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from ml.datasets.protocol import Dataset
+from ml.networks.model import Model
+from ml.networks.networks import StackedNetworks, build
+from ml.objectives.protocol import Loss, LossFunction, Step, Update, checked_updates
+from ml.optimizers.protocol import Optimizer
+from ml.recorder import (
+    Checkpoint,
+    NotKept,
+    Progress,
+    Recorder,
+    Silent,
+    Wish,
+    continue_or_stop,
+)
+from ml.reproducibility.environment import default_device
+from ml.spec.identity import cohort_key
+from ml.spec.run_spec import RunSpec
+from ml.training.feed import Feed, Inputs
+from ml.training.snapshots import snapshot_steps
+from ml.training.state import Group, TrainingState, optimizer_of, usable
+
+CURVE_POINTS = 1000
+"""A run's curves have about this many points."""
+
+RETRY_SECONDS = 10.0
+"""After a checkpoint that could not be kept, the next is tried so soon."""
+
+CHECKPOINTS_REST = 2.0
+"""Training takes at least so many times as long as the checkpoints of its runs do."""
+
+MOST_REST = 5
+"""For that, a checkpoint is put off by no more than so many times the time between two."""
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A loss, its gradient, or what an update made of the weights became NaN or infinite.
+
+    An update by such a gradient did not happen.
+    """
+
+    advice = (
+        "lower training.optimizer.learning_rate, set training.gradient_clip (for instance 100),"
+        " or lower the objective's weights"
+    )
+
+    def __init__(self, step: int, terms: Mapping[str, float]) -> None:
+        self.step, self.terms = step, dict(terms)
+        bad = ", ".join(name for name, value in terms.items() if not math.isfinite(value))
+        listed = ", ".join(f"{name} {value:g}" for name, value in terms.items())
+        super().__init__(f"not finite at step {step}: {bad} (all terms: {listed})")
+
+
+class UnlikeRuns(ValueError):
+    """Runs that do not differ in numbers alone cannot be trained side by side."""
+
+
+def train(
+    run_spec: Mapping[str, Any] | RunSpec,
+    recorder: Recorder | None = None,
+    *,
+    device: torch.device | None = None,
+    data: Dataset | None = None,
+) -> Model:
+    """Train one model under one resolved spec and seed: a cohort of one.
+
+    The same spec on the same device model, library versions and threads gives the same bits,
+    however often a wish of the recorder or a kill interrupts it and a checkpoint takes it up again.
+    `data` spares opening the spec's data set again.
+
+    Raises:
+        InvalidSpec: the spec cannot be run.
+        NonFiniteLoss: a loss or gradient is NaN or infinite.
+        Stopped: the recorder wished to pause or cancel; it was given a checkpoint before.
+    """
+    [(_, outcome)] = train_cohort([run_spec], [recorder or Silent()], device=device, data=data)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def train_cohort(
+    run_specs: Sequence[Mapping[str, Any] | RunSpec],
+    recorders: Sequence[Recorder] | None = None,
+    *,
+    width: int | None = None,
+    device: torch.device | None = None,
+    data: Dataset | None = None,
+) -> Iterator[tuple[int, Model | Exception]]:
+    """Train runs that differ only in numbers side by side, in the same tensors.
+
+    Each run draws what it would draw alone and differs from it by rounding. At one `width` (places
+    in the tensors, by default as many as runs) its bits do not depend on its neighbours: a run that
+    diverges, is stopped, or ends early leaves a place that does not move. Nor do they depend on its
+    place where batch size and widths of layers are multiples of 16; with other sizes a CPU's vector
+    instructions may round the last numbers of a place otherwise. A run taken up from a checkpoint
+    therefore takes its place again where it can. It may stand at a step of its own.
+
+    Yields:
+        The index of a run as it ends, with its model, or with what ended it: `NonFiniteLoss`,
+        `Stopped`, or what its recorder raised.
+
+    Raises:
+        InvalidSpec: a spec cannot be run.
+        UnlikeRuns: the specs differ in more than numbers (`ml.spec.identity.cohort_key`), or are
+            more than there are places.
+    """
+    specs = [RunSpec.parse(spec) for spec in run_specs]
+    width = width or len(specs)
+    _check_alike(specs, width)
+    runs = [
+        _Run(index, spec, recorder)
+        for index, (spec, recorder) in enumerate(
+            zip(specs, recorders or [Silent() for _ in specs], strict=True)
+        )
+    ]
+    device = device or default_device()
+    training = specs[0].training
+
+    # The data lie on the training device; a batch is gathered there by index.
+    data = data or _open_together(runs)
+    yield from _ended(runs)
+    if data is None:
+        return
+
+    # A run goes on from its newest checkpoint, in the place where that was made.
+    for done, run in enumerate(runs):
+        if run.moves:
+            with _alone(run):
+                run.checkpoint = usable(run.recorder.restore(), run.spec)
+                if run.checkpoint is not None:
+                    # Those of many runs take their time.
+                    told = Progress("preparing", done + 1, len(runs))
+                    continue_or_stop(run.recorder.progress(told))
+    _take_places(runs, width)
+    places = [specs[0]] * width  # One without a run holds a copy of the first.
+    for run in runs:
+        places[run.place] = run.spec
+
+    # What the objective is given: networks, coefficients as tensors, batches, named draws.
+    modules = build(specs[0], data.image_shape)
+    updates = checked_updates(specs[0].objective.without_numbers())
+    feed = Feed(places, updates, data, device)
+    optimizers = {
+        update.group: optimizer_of(update.group, specs[0]).without_numbers() for update in updates
+    }
+    clips = torch.tensor(
+        [[spec.training.gradient_clip or math.inf] for spec in places], device=device
+    )
+    clipped = any(spec.training.gradient_clip is not None for spec in specs)
+
+    # Weights are drawn by the run's seed, unless they come from its checkpoint.
+    state = TrainingState(places, modules, updates, device)
+    for run in runs:
+        if run.checkpoint is not None:
+            with _alone(run):
+                state.restore(run.place, run.checkpoint)
+            run.checkpoint = None
+            with _alone(run):
+                # It may be of a version that did not look.
+                _check_finite(state, run.place)
+        state.note_environment(run.place, device)
+        run.first_step = state.steps[run.place]
+        if run.moves and run.first_step >= training.steps:
+            run.outcome = _model(run, state, data)
+    yield from _ended(runs)
+
+    curve_every = max(1, training.steps // CURVE_POINTS)
+    began = time.monotonic()
+    for run in runs:
+        run.due = began + run.between_checkpoints
+
+    while moving := [run for run in runs if run.moves]:
+        # What a step draws depends on a run's seed and step alone.
+        inputs = feed.at(state.steps, [run.place for run in moving])
+
+        # The objective's updates, in order: a loss, its gradient, an optimizer's step.
+        carry: dict[str, Tensor] = {}
+        found: dict[str, _Found] = {}
+        for update in updates:
+            group = state.groups[update.group]
+            networks, leaf = _bound(specs[0], modules, state, update)
+            loss = _losses(update.loss, networks, inputs, carry, len(data))
+            (gradients,) = torch.autograd.grad(loss.value.sum(), leaf)
+            norms = torch.linalg.vector_norm(gradients, dim=1)
+            here = _Found(loss, loss.value.tolist(), norms.tolist())
+            found[update.group] = here
+            for run in moving:
+                if run.moves and not here.is_finite(run.place):
+                    terms = _terms({update.group: here}, run.place)
+                    run.outcome = NonFiniteLoss(state.steps[run.place], terms)
+            if clipped:
+                gradients = gradients * (clips / (norms.unsqueeze(1) + 1e-6)).clamp(max=1.0)
+            still = [run.place for run in moving if run.moves]
+            _move(optimizers[update.group], group, gradients, inputs.scalars[update.group], still)
+            carry |= {name: value.detach() for name, value in loss.carry.items()}
+
+        # No step follows the last one, to find what it has made of the weights.
+        after: dict[str, _Found] = {}
+        if any(run.moves and state.steps[run.place] + 1 == training.steps for run in moving):
+            after = _losses_now(specs[0], modules, state, updates, inputs, len(data))
+
+        for run in moving:
+            if not run.moves:
+                continue
+            state.steps[run.place] += 1
+            step = state.steps[run.place]
+            with _alone(run):
+                # Once in a while: a point of the curves.
+                if step % curve_every == 0 or step in (1, training.steps):
+                    run.recorder.scalars(step, _terms(found, run.place))
+
+                if step == training.steps:
+                    for name, left in after.items():
+                        if not left.is_finite(run.place):
+                            raise NonFiniteLoss(step, _terms({name: left}, run.place))
+
+                # Along the way: the weights, for films.
+                if step in run.snapshots:
+                    _check_finite(state, run.place)
+                    run.recorder.snapshot(step, _model(run, state, data).to_bytes())
+
+                # At every step: say where we are, and hear what is wanted.
+                now = time.monotonic()
+                per_step = (now - began) / (step - run.first_step)
+                wish = run.recorder.progress(
+                    Progress(
+                        "training",
+                        step,
+                        training.steps,
+                        images_per_second=training.batch_size / per_step,
+                        eta_seconds=(training.steps - step) * per_step,
+                        loss=found["model"].losses[run.place],
+                    )
+                )
+
+                # Once in a while, at the end, and before stopping: a checkpoint.
+                if wish is not Wish.CONTINUE or now >= run.due or step == training.steps:
+                    wait = run.between_checkpoints
+                    _check_finite(state, run.place)
+                    try:
+                        run.recorder.checkpoint(state.to_checkpoint(run.place, run.spec))
+                    except NotKept:
+                        wait = min(wait, RETRY_SECONDS)
+                    else:
+                        # On slow disks, and with many runs, not all the time; but one that took
+                        # long must not leave those after it out.
+                        rest = CHECKPOINTS_REST * len(moving) * (time.monotonic() - now)
+                        wait = max(wait, min(rest, MOST_REST * wait))
+                    run.due = time.monotonic() + wait
+                    continue_or_stop(wish)
+                if step == training.steps:
+                    run.outcome = _model(run, state, data)
+            # At once: who asks for an end hears of it before the next run is looked at.
+            yield from _ended([run])
+        yield from _ended(runs)
+
+
+@dataclass
+class _Run:
+    """One run of a cohort."""
+
+    index: int
+    spec: RunSpec
+    recorder: Recorder
+    checkpoint: Checkpoint | None = None
+    """Where it goes on, until it does."""
+    place: int = -1
+    first_step: int = 0
+    due: float = 0.0
+    """When its next checkpoint is to be made."""
+    outcome: Model | Exception | None = None
+    told: bool = False
+
+    @property
+    def moves(self) -> bool:
+        return self.outcome is None
+
+    @cached_property
+    def snapshots(self) -> frozenset[int]:
+        """At which steps."""
+        return snapshot_steps(self.spec.training.steps, self.spec.training.snapshots)
+
+    @property
+    def between_checkpoints(self) -> float:
+        """In seconds."""
+        return 60 * self.spec.training.checkpoint_minutes
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one update came to, for every place."""
+
+    loss: Loss
+    losses: list[float]
+    gradient_norms: list[float] | None = None
+    """None where no gradient was asked for."""
+
+    def is_finite(self, place: int) -> bool:
+        norms = self.gradient_norms
+        return math.isfinite(self.losses[place] + (norms[place] if norms else 0.0))
+
+
+def _check_alike(specs: Sequence[RunSpec], width: int) -> None:
+    if not 1 <= len(specs) <= width:
+        raise UnlikeRuns(f"expected 1 to {width} runs for {width} places, got {len(specs)}")
+    if len({cohort_key(spec) for spec in specs}) > 1:
+        raise UnlikeRuns(
+            "the runs of a cohort may differ in numbers only (seed, coefficients, step sizes), not"
+            " in data set, architecture, objective, optimizer, steps, batch size or precision"
+        )
+    names = {
+        frozenset(spec.objective.coefficients(pixels=1, latents=spec.model.latent_dim))
+        for spec in specs
+    }
+    if len(names) > 1:
+        listed = "; ".join(", ".join(sorted(one)) for one in names)
+        raise UnlikeRuns(f"{specs[0].objective.name} has other coefficients run by run: {listed}")
+
+
+def _open_together(runs: Sequence[_Run]) -> Dataset | None:
+    """The runs' data set, or None when not one of them wanted to wait for it."""
+
+    def tell(done: int, total: int) -> None:
+        for run in runs:
+            if run.moves:
+                with _alone(run):
+                    continue_or_stop(run.recorder.progress(Progress("preparing", done, total)))
+        if not any(run.moves for run in runs):
+            raise _NobodyWaits
+
+    try:
+        return runs[0].spec.dataset.open(tell)
+    except _NobodyWaits:
+        return None
+
+
+class _NobodyWaits(Exception):
+    """Every run has left while the data were prepared."""
+
+
+def _take_places(runs: Sequence[_Run], width: int) -> None:
+    """Each run the place of its checkpoint if that is free, and the others the rest in order."""
+    free = list(range(width))
+    for run in runs:
+        made = run.checkpoint.document if run.checkpoint else {}
+        if made.get("width") == width and made["place"] in free:
+            run.place = made["place"]
+            free.remove(run.place)
+    for run in runs:
+        if run.place < 0:
+            run.place = free.pop(0)
+
+
+@contextmanager
+def _alone(run: _Run) -> Iterator[None]:
+    """What a run's recorder raises ends that run, and none of its neighbours."""
+    try:
+        yield
+    except Exception as error:
+        run.outcome = error
+
+
+def _ended(runs: Sequence[_Run]) -> Iterator[tuple[int, Model | Exception]]:
+    """Runs that have ended since this was last asked, with how."""
+    for run in runs:
+        if run.outcome is not None and not run.told:
+            run.told = True
+            yield run.index, run.outcome
+
+
+def _bound(
+    spec: RunSpec, modules: Mapping[str, nn.Module], state: TrainingState, update: Update
+) -> tuple[StackedNetworks, Tensor]:
+    """The networks with the update's own parameters as one leaf of a new graph, and this leaf."""
+    parameters = state.parameters()
+    group = state.groups[update.group]
+    leaf = group.parameters.detach().requires_grad_()
+    for path, tensor in group.layout.unpack(leaf).items():
+        network, _, name = path.partition("/")
+        parameters[network][name] = tensor
+    return StackedNetworks(spec, modules, parameters, spec.training.precision), leaf
+
+
+def _losses(
+    loss: LossFunction,
+    networks: StackedNetworks,
+    inputs: Inputs,
+    carry: Mapping[str, Tensor],
+    population: int,
+) -> Loss:
+    """The loss of every place. No run's gradient depends on another's: the sum has them all."""
+
+    def of_one(*tensors: Any) -> Loss:
+        images, draws, coefficients, done, handed_on = tensors
+        found = loss(networks, Step(images, population, draws, coefficients, done, handed_on))
+        return Loss(found.value, dict(found.terms), dict(found.carry))
+
+    given = (inputs.images, inputs.draws, inputs.coefficients, inputs.done, dict(carry))
+    found = vmap(of_one)(*given)
+    assert isinstance(found, Loss)
+    return found
+
+
+def _losses_now(
+    spec: RunSpec,
+    modules: Mapping[str, nn.Module],
+    state: TrainingState,
+    updates: Sequence[Update],
+    inputs: Inputs,
+    population: int,
+) -> dict[str, _Found]:
+    """What each update's loss is on these inputs with the weights as they are."""
+    carry: dict[str, Tensor] = {}
+    found = {}
+    with torch.no_grad():
+        for update in updates:
+            networks, _ = _bound(spec, modules, state, update)
+            loss = _losses(update.loss, networks, inputs, carry, population)
+            found[update.group] = _Found(loss, loss.value.tolist())
+            carry |= loss.carry
+    return found
+
+
+def _check_finite(state: TrainingState, place: int) -> None:
+    """Raise `NonFiniteLoss` if weights or an optimizer's state cannot be gone on from."""
+    if broken := state.not_finite(place):
+        raise NonFiniteLoss(state.steps[place], dict.fromkeys(broken, math.nan))
+
+
+def _move(
+    optimizer: Optimizer,
+    group: Group,
+    gradients: Tensor,
+    scalars: Mapping[str, Tensor],
+    places: Sequence[int],
+) -> None:
+    """One step of the optimizer in these places; the others stay as they are, bit for bit."""
+    with torch.no_grad():
+        if len(places) == len(gradients):
+            optimizer.update(group.parameters, gradients, group.moments, scalars)
+            return
+        index = torch.tensor(places, device=gradients.device, dtype=torch.int64)
+        parameters = group.parameters[index]
+        moments = {slot: matrix[index] for slot, matrix in group.moments.items()}
+        chosen = {name: values[index] for name, values in scalars.items()}
+        optimizer.update(parameters, gradients[index], moments, chosen)
+        group.parameters[index] = parameters
+        for slot, matrix in moments.items():
+            group.moments[slot][index] = matrix
+
+
+def _model(run: _Run, state: TrainingState, data: Dataset) -> Model:
+    history = state.histories[run.place]
+    record = {
+        "history": history,
+        "precision": run.spec.training.precision,
+        "width": len(state.steps),
+    }
+    return Model(
+        run.spec, data.image_shape, state.parameters_of(run.place), state.steps[run.place], record
+    )
+
+
+def _terms(found: Mapping[str, _Found], place: int) -> dict[str, float]:
+    """Every update's loss, gradient norm and terms as scalars; one tag a latent for vectors."""
+    scalars: dict[str, float] = {}
+    for group, one in found.items():
+        prefix = "" if group == "model" else f"{group}_"
+        scalars[f"{prefix}loss"] = one.losses[place]
+        if one.gradient_norms:
+            scalars[f"{prefix}gradient_norm"] = one.gradient_norms[place]
+        for name, values in one.loss.terms.items():
+            if values.dim() == 1:
+                scalars[name] = values[place].item()
+            else:
+                listed = enumerate(values[place].tolist())
+                scalars |= {f"{name}/{latent}": value for latent, value in listed}
+    return scalars

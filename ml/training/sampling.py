@@ -1,0 +1,54 @@
+"""Which images a batch has: a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ml.reproducibility.draws import Stream, generator
+from ml.spec.choices import Sampling
+
+
+class Indices(Protocol):
+    """Indices of the images of each step."""
+
+    def at(self, step: int) -> np.ndarray:
+        """(batch,) indices into the data set."""
+
+
+def indices(sampling: Sampling, *, seed: int, number: int, images: int, batch: int) -> Indices:
+    """The `number`-th independent batch of every step, from a data set of so many images."""
+    if sampling == "epochs":
+        return Epochs(seed, f"epochs {number}", images, batch)
+    return Stream(seed, f"batch {number}", lambda draws: draws.integers(0, images, size=batch))
+
+
+class Epochs:
+    """Batches that go through every image once before any comes again.
+
+    Each epoch is a permutation of its own. Batches are cut from the epochs laid end to end: none is
+    short, none left out, and one may span the end of an epoch.
+    """
+
+    def __init__(self, seed: int, purpose: str, images: int, batch: int) -> None:
+        self._seed, self._purpose, self._images, self._batch = seed, purpose, images, batch
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def at(self, step: int) -> np.ndarray:
+        position, end = step * self._batch, (step + 1) * self._batch
+        parts = []
+        while position < end:
+            epoch, start = divmod(position, self._images)
+            part = self._permutation(epoch)[start : start + end - position]
+            parts.append(part)
+            position += len(part)
+        return np.concatenate(parts)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            draws = generator(self._seed, self._purpose, epoch)
+            # Half the memory of plain integers: a wide cohort keeps one of them for each run.
+            self._order = draws.permutation(self._images).astype(np.int32)
+            self._epoch = epoch
+        return self._order

@@ -1,0 +1,217 @@
+"""Everything that training changes, for each run of a cohort, and its way into a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ml.networks.memory_layout import channels_last
+from ml.networks.networks import Parameters, groups_of, initial_parameters
+from ml.networks.row_layout import RowLayout
+from ml.objectives.protocol import Update
+from ml.optimizers.protocol import Optimizer
+from ml.recorder import Checkpoint
+from ml.reproducibility.environment import environment
+from ml.spec.identity import FORMAT, course_id, train_id
+from ml.spec.run_spec import RunSpec
+
+logger = logging.getLogger(__name__)
+
+
+class ForeignCheckpoint(ValueError):
+    """A checkpoint was written by a run of another identity."""
+
+
+class OriginNotKept(ValueError):
+    """There is no checkpoint of the run from whose end another is to go on."""
+
+    advice = "train the run that its origin describes again (force=true), then fork that one"
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(
+            f"expected a checkpoint of the run that differs by {spec.origin}, from whose end this"
+            " one goes on, got none that this version can use"
+        )
+
+
+def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
+    """The checkpoint, if a run can go on from it exactly; None if it is to begin at its weights.
+
+    It is the run's own, or of a shorter run that takes the same course
+    (`ml.spec.identity.course_id`), or the end of the run that its origin tells of. One that a
+    version of other numbers has made (`ml.spec.identity.FORMAT`) is passed over: its run begins
+    again.
+
+    Raises:
+        ForeignCheckpoint: it belongs to another run.
+        OriginNotKept: the run goes on from another's end, and that is not there.
+    """
+    if checkpoint is not None and checkpoint.document.get("format") != FORMAT:
+        logger.warning("a checkpoint at step %d is of another format", checkpoint.step)
+        checkpoint = None
+    if checkpoint is None:
+        if spec.origin is not None:
+            raise OriginNotKept(spec)
+        return None
+    if not _leads_to(checkpoint, spec):
+        raise ForeignCheckpoint(
+            f"the checkpoint at step {checkpoint.step} belongs to"
+            f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
+        )
+    return checkpoint
+
+
+def _leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
+    document, origin = checkpoint.document, spec.origin_spec()
+    if document["train_id"] == train_id(spec):
+        return True
+    if document.get("course_id") is not None and document["course_id"] == course_id(spec):
+        return checkpoint.step <= spec.training.steps
+    return (
+        origin is not None
+        and document["train_id"] == train_id(origin)
+        and checkpoint.step == origin.training.steps
+    )
+
+
+def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
+    """The objective's own optimizer for a group, else the training spec's."""
+    return spec.objective.optimizers().get(group, spec.training.optimizer)
+
+
+@dataclass
+class Group:
+    """Parameters that are moved together, a row for each place of the cohort."""
+
+    layout: RowLayout
+    parameters: Tensor
+    """(places, numbers)."""
+    moments: dict[str, Tensor]
+    """The optimizer's state, each (places, numbers)."""
+
+    def matrices(self) -> dict[str, Tensor]:
+        """Parameters and optimizer state by the names that checkpoints give them."""
+        return {"parameters": self.parameters, **self.moments}
+
+
+class TrainingState:
+    """Parameters, optimizer state, steps done and history of every place of a cohort.
+
+    A place is a row of every tensor. What happens in one row touches no other.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[RunSpec],
+        modules: Mapping[str, nn.Module],
+        updates: Sequence[Update],
+        device: torch.device,
+    ) -> None:
+        """The state before the first step, drawn from each place's seed alone."""
+        precision = places[0].training.precision
+        moved = {update.group for update in updates}
+        self.steps = [0] * len(places)
+        self.histories: list[list[dict[str, Any]]] = [[] for _ in places]
+        """The environment of each stretch of training, with the step at which it began."""
+        self.groups: dict[str, Group] = {}
+        for group, networks in groups_of(modules).items():
+            shapes = {
+                f"{network}/{name}": parameter.shape
+                for network in networks
+                for name, parameter in modules[network].named_parameters()
+            }
+            layout = RowLayout(shapes, channels_last=channels_last(device, precision))
+            rows = torch.zeros(len(places), layout.length, device=device)
+            slots = optimizer_of(group, places[0]).slots if group in moved else ()
+            self.groups[group] = Group(
+                layout, rows, {slot: torch.zeros_like(rows) for slot in slots}
+            )
+        for place, spec in enumerate(places):
+            drawn = {
+                f"{network}/{name}": tensor
+                for network, named in initial_parameters(modules, spec.seed).items()
+                for name, tensor in named.items()
+            }
+            for found in self.groups.values():
+                found.parameters[place] = found.layout.pack(drawn).to(device)
+
+    def parameters(self) -> Parameters:
+        """Every network's parameters, (places, *shape)."""
+        return _by_network(
+            named
+            for group in self.groups.values()
+            for named in group.layout.unpack(group.parameters).items()
+        )
+
+    def parameters_of(self, place: int) -> Parameters:
+        """A copy of one place's parameters."""
+        return {
+            network: {
+                name: tensor[place].clone(memory_format=torch.contiguous_format)
+                for name, tensor in named.items()
+            }
+            for network, named in self.parameters().items()
+        }
+
+    def note_environment(self, place: int, device: torch.device) -> None:
+        """Write down where training goes on, when that is not where it was before."""
+        here = {**environment(device), "width": len(self.steps), "place": place}
+        history = self.histories[place]
+        last = history[-1] if history else {}
+        if {**last, **here} != last:
+            history.append({**here, "from_step": self.steps[place]})
+
+    def not_finite(self, place: int) -> list[str]:
+        """What of a place is NaN or infinite: `model parameters`, or a slot of its optimizer."""
+        return [
+            f"{group} {kind}"
+            for group, found in self.groups.items()
+            for kind, matrix in found.matrices().items()
+            if not bool(matrix[place].isfinite().all())
+        ]
+
+    def to_checkpoint(self, place: int, spec: RunSpec) -> Checkpoint:
+        """One place as a checkpoint."""
+        tensors = {
+            f"{group}/{kind}/{name}": tensor[place]
+            for group, found in self.groups.items()
+            for kind, matrix in found.matrices().items()
+            for name, tensor in found.layout.unpack(matrix).items()
+        }
+        document = {
+            "format": FORMAT,
+            "train_id": train_id(spec),
+            "course_id": course_id(spec),
+            "step": self.steps[place],
+            "history": self.histories[place],
+            "width": len(self.steps),
+            "place": place,
+        }
+        return Checkpoint(self.steps[place], tensors, document)
+
+    def restore(self, place: int, checkpoint: Checkpoint) -> None:
+        """Put a place where a checkpoint was."""
+        for group, found in self.groups.items():
+            for kind, matrix in found.matrices().items():
+                prefix = f"{group}/{kind}/"
+                saved = {
+                    path.removeprefix(prefix): tensor
+                    for path, tensor in checkpoint.tensors.items()
+                    if path.startswith(prefix)
+                }
+                matrix[place] = found.layout.pack(saved).to(matrix.device)
+        self.steps[place] = checkpoint.step
+        self.histories[place] = [dict(stretch) for stretch in checkpoint.document["history"]]
+
+
+def _by_network(named: Iterable[tuple[str, Tensor]]) -> Parameters:
+    parameters: Parameters = {}
+    for path, tensor in named:
+        network, _, name = path.partition("/")
+        parameters.setdefault(network, {})[name] = tensor
+    return parameters

@@ -1,0 +1,1 @@
+"""The database: its URL, engine, tables, and how rows are written and paged."""

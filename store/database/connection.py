@@ -1,0 +1,274 @@
+"""Connections to SQLite or PostgreSQL, the database's clock, and the schema's upgrades."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import FunctionElement
+
+from store.database.mounts import is_network, mount_of, mounts
+from store.database.url import parsed_url
+from store.errors import DatabaseNewer, DatabaseOnNetwork
+
+# How long a SQLite writer waits for the one before it.
+_BUSY_MILLISECONDS = 30_000
+# PostgreSQL ends a writer's connection that says nothing for so long in its transaction.
+_IDLE_MILLISECONDS = 5_000
+# A host that is gone would else be waited for longer than a lease lasts: by the system's own
+# settings a connection that has fallen silent is noticed after hours.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# Any fixed number does; it only has to differ from other programs' in the same database.
+_MIGRATION_LOCK = 0x48_45_44_44_4C_45
+
+
+class _Now(FunctionElement[float]):
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Now, "postgresql")
+def _now_postgresql(*_: Any, **__: Any) -> str:
+    # now() would be the start of the transaction, which may have waited for a lock since.
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+@compiles(_Now, "sqlite")
+def _now_sqlite(*_: Any, **__: Any) -> str:
+    # unixepoch('subsec') needs SQLite 3.42; 2440587.5 is the julian day of 1970-01-01.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def db_now() -> ColumnElement[float]:
+    """Seconds since 1970 by the database's clock, as a SQL expression.
+
+    Leases are granted and judged by this one clock, so workers' clocks may differ.
+    """
+    return _Now()
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, reached through a pool that threads may share.
+
+    A process that forks must make its own in the child.
+
+    Raises:
+        BadDatabaseUrl: if the URL is not of such a database.
+        DatabaseOnNetwork: if it is a file on a network file system.
+    """
+
+    def __init__(self, url: str) -> None:
+        engine = _engine(parsed_url(url))
+        self._engine = engine
+        self._turn: AbstractContextManager[object] = nullcontext()
+        if engine.dialect.name == "sqlite":
+            # SQLite's writers wait by looking again, ever more rarely, and some look in vain for
+            # seconds. Those of one process take turns.
+            self._turn = threading.Lock()
+            self._reader: Engine = engine
+            self._writer: Engine = engine.execution_options(heddle_writes=True)
+        else:
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            self._writer = engine.execution_options(isolation_level="READ COMMITTED")
+            event.listen(self._writer, "begin", _begin_postgresql)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that sees the database as it was at its first query."""
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits at the end, or leaves no mark when an error passes through.
+
+        On SQLite it is the only writer from its first statement on, and no thread may have two of
+        them; on PostgreSQL rows that others must not change meanwhile are to be locked.
+        """
+        with (
+            self._turn,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        """Close the pool's idle connections."""
+        self._engine.dispose()
+
+
+def migrate(url: str, *, to: str = "head") -> None:
+    """Bring the schema to the newest version (or up `to` another), creating it where none is.
+
+    Safe to call from several processes at once: one works, the others wait and find it done.
+
+    Raises:
+        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
+        DatabaseOnNetwork: if it is a file on a network file system.
+        DatabaseNewer: if a newer version of Heddle has migrated it already.
+    """
+    parsed = parsed_url(url)
+    engine = _engine(parsed)
+    if _is_sqlite(parsed):
+        event.listen(engine, "connect", _let_tables_be_remade)
+    config = Config()
+    # Named and not imported, as the migrations import the tables.
+    config.set_main_option("script_location", "migrations:.")
+    # The first connection to a new SQLite file also switches its journal, which must be alone.
+    alone = FileLock(f"{parsed.database}.migrate") if _is_sqlite(parsed) else nullcontext()
+    try:
+        with alone, engine.begin() as connection:
+            if not _is_sqlite(parsed):
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            _check_known(connection, config, parsed)
+            config.attributes["connection"] = connection
+            command.upgrade(config, to)
+            if _is_sqlite(parsed):
+                _check_references(connection)
+    finally:
+        engine.dispose()
+
+
+def _check_known(connection: Connection, config: Config, url: URL) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in known:
+        newest = str(scripts.get_current_head())
+        raise DatabaseNewer(url.render_as_string(hide_password=True), found, newest)
+
+
+def _engine(url: URL) -> Engine:
+    # NaN is not JSON, and PostgreSQL would refuse what SQLite takes: refuse it on both.
+    serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
+    if _is_sqlite(url):
+        path = Path(str(url.database))
+        _check_local(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, json_serializer=serializer, pool_size=10, max_overflow=40)
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    # A connection that died with a restarted server is replaced before it is used.
+    engine = create_engine(
+        url,
+        json_serializer=serializer,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=40,
+        connect_args=_PATIENCE,
+    )
+    event.listen(engine, "connect", _open_postgresql)
+    event.listen(engine, "handle_error", _is_away, retval=True)
+    return engine
+
+
+def check_local(url: str) -> None:
+    """Make sure that a database, where it is a file, is not on a network file system.
+
+    Raises:
+        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
+        DatabaseOnNetwork: if it is.
+    """
+    parsed = parsed_url(url)
+    if _is_sqlite(parsed):
+        _check_local(Path(str(parsed.database)))
+
+
+def _check_local(path: Path) -> None:
+    mount = mount_of(path.resolve(), mounts())
+    if mount is not None and is_network(mount.file_system):
+        raise DatabaseOnNetwork(path, mount.point, mount.file_system)
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _open_postgresql(connection: Any, _: Any) -> None:
+    # PostgreSQL plans the checks of foreign keys once a connection. Planned while the tables are
+    # small they scan, and 10,000 runs posted later take 22 s instead of 3.
+    connection.execute("SET enable_seqscan = off")
+    connection.commit()
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
+    # hold its locks, and the sweep that waits for them, for as long as the system pleases. Who
+    # only reads locks nobody out, and may be slow: a busy process of many threads is.
+    connection.exec_driver_sql(
+        f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}"
+    )
+
+
+def _is_away(context: ExceptionContext) -> BaseException | None:
+    # psycopg calls both an internal error, which nobody would wait out. On SQLite the first is not.
+    error = context.original_exception
+    if isinstance(error, ReadOnlySqlTransaction | IdleInTransactionSessionTimeout):
+        return OperationalError(context.statement, context.parameters, error)
+    return None
+
+
+def _open_sqlite(connection: Any, _: Any) -> None:
+    # The driver must not begin transactions by itself: `_begin_sqlite` chooses how.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL a power cut could take back a POST that was answered. Commits are few, so the
+    # sync that FULL adds to each is cheap.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _let_tables_be_remade(connection: Any, _: Any) -> None:
+    # SQLite alters a table by making it anew, and would refuse to drop the old one while rows of
+    # others refer to it. It takes this only outside a transaction.
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
+def _check_references(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise RuntimeError(f"The migration would leave {len(broken)} references into nothing.")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("heddle_writes", False)
+    # A transaction that starts as a reader and writes later fails when another wrote between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,430 @@
+"""The tables. All times are seconds since 1970 by the database's clock, as floats."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.states import AttemptEnd, EvaluationState, JobKind, JobState, RunState
+
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# SQLite counts up by itself only in a column that is exactly INTEGER.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _enum(kind: type[StrEnum]) -> Enum:
+    # Text in the database, so that a new state needs no change of type there.
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """The metadata that the migrations must arrive at."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own name for a class attribute)
+        str: Text(),
+        float: Double(),
+        dict[str, Any]: _JSON,
+        list[str]: _JSON,
+        RunState: _enum(RunState),
+        EvaluationState: _enum(EvaluationState),
+        JobState: _enum(JobState),
+        JobKind: _enum(JobKind),
+        AttemptEnd: _enum(AttemptEnd),
+    }
+
+
+class Experiment(Base):
+    """A spec that somebody posted."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    tags: Mapped[list[str]]
+    notes: Mapped[str | None]
+    spec: Mapped[dict[str, Any]]
+    owner: Mapped[str | None]
+    priority: Mapped[int]
+    created_at: Mapped[float]
+    #: How many events there are; an event's number is taken here, under the row's lock.
+    events: Mapped[int]
+    #: What its sender called the request, and the hash of what it asked for: sent once more, it is
+    #: answered with this experiment.
+    idempotency_key: Mapped[str | None]
+    request_sha256: Mapped[str | None]
+    #: Not to be deleted.
+    pinned: Mapped[bool] = mapped_column(server_default=false())
+
+
+class Run(Base):
+    """One model, trained under one resolved spec and one seed."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        # Of the runs with one identity, the one that a new experiment joins.
+        Index(
+            "uq_runs_train_id_current",
+            "train_id",
+            unique=True,
+            sqlite_where=text("current = 1"),
+            postgresql_where=text("current"),
+        ),
+        Index(None, "state", "id"),
+        Index(None, "dataset", "id"),
+        Index(None, "objective", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    train_id: Mapped[str]
+    current: Mapped[bool]
+    state: Mapped[RunState]
+    spec: Mapped[dict[str, Any]]
+    dataset: Mapped[str]
+    objective: Mapped[str]
+    # Signed 64 bits, on both databases.
+    seed: Mapped[int] = mapped_column(BigInteger)
+    steps: Mapped[int] = mapped_column(BigInteger)
+    error: Mapped[dict[str, Any] | None]
+    #: What training noted of itself: device, versions, width, seconds.
+    record: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    #: Stays when the experiments that hold it are deleted.
+    pinned: Mapped[bool] = mapped_column(server_default=false())
+    #: Hash of what runs share that are one course of training, however far each goes.
+    course_id: Mapped[str | None] = mapped_column(index=True)
+    #: `{run, step}` from which it has gone on; that run may be gone.
+    origin: Mapped[dict[str, Any] | None]
+    #: What people call its latents, by number.
+    latent_names: Mapped[dict[str, Any] | None]
+
+
+class Evaluation(Base):
+    """Scores of one run or of one file of codes, as one evaluation spec asks for them."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        UniqueConstraint("run_id", "evaluation_key"),
+        UniqueConstraint("file_sha256", "evaluation_key"),
+        CheckConstraint("(run_id IS NULL) <> (file_sha256 IS NULL)", name="run_or_file"),
+        Index(None, "run_id", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: What it judges: a run, or else a file in the object folder.
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    file_sha256: Mapped[str | None]
+    file_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    file_name: Mapped[str | None]
+    #: What was understood of the file when it was sent: rows, codes, factors, what was assumed.
+    understood: Mapped[dict[str, Any] | None]
+    #: Whether somebody wants it by itself, and not only through an experiment.
+    wanted: Mapped[bool] = mapped_column(server_default=false())
+    #: Hash of the evaluation's part of the identity.
+    evaluation_key: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[EvaluationState]
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class ExperimentRun(Base):
+    """The place of a run in an experiment's sweep; several experiments may share a run."""
+
+    __tablename__ = "experiment_runs"
+
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), index=True)
+    #: Path in the spec to the value that it has here.
+    swept: Mapped[dict[str, Any]]
+    #: Whether the run was there already.
+    reused: Mapped[bool]
+    #: False once this experiment was cancelled before the run had ended.
+    wanted: Mapped[bool]
+
+
+class Job(Base):
+    """A unit of work. A run has one job for its training, an evaluation one for itself."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "uq_jobs_run_id_train",
+            "run_id",
+            unique=True,
+            sqlite_where=text("kind = 'train'"),
+            postgresql_where=text("kind = 'train'"),
+        ),
+        Index(None, "evaluation_id", unique=True),
+        Index(None, "run_id", "state"),
+        Index(None, "lease_until"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    #: None where a file is evaluated.
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    state: Mapped[JobState]
+    priority: Mapped[int]
+    #: Always there; only the column, which SQLite would have to make anew, allows none.
+    owner: Mapped[str] = mapped_column(nullable=True)
+    created_at: Mapped[float]
+    #: Rises with every claim and never falls; every write of a worker must name the newest.
+    fence: Mapped[int]
+    lease_until: Mapped[float | None]
+    worker: Mapped[str | None]
+    #: How often it was claimed.
+    attempts: Mapped[int]
+    #: How often it was lost since it was last asked for or came further.
+    losses: Mapped[int]
+    progress: Mapped[dict[str, Any] | None]
+    cancel_requested: Mapped[bool]
+    #: Training jobs of one key can be done side by side; None goes with no other.
+    cohort_key: Mapped[str | None]
+    #: The width of the cohort that made its newest checkpoint, and the model of its device.
+    cohort_width: Mapped[int | None]
+    cohort_device: Mapped[str | None]
+    #: Jobs of one key take about as long, a step for training and in all for an evaluation.
+    pace_key: Mapped[str | None] = mapped_column(index=True)
+    #: Whether it is so short that somebody may be waiting for it (`store.scheduling.fair_share`).
+    short: Mapped[bool] = mapped_column(server_default=false())
+    #: Since when its worker has it, or had it last.
+    claimed_at: Mapped[float | None]
+    #: How many jobs its worker does side by side, this one included.
+    together: Mapped[int] = mapped_column(server_default=text("1"))
+    #: Its worker is to stop at a checkpoint, as somebody else's turn has come.
+    give_way: Mapped[bool] = mapped_column(server_default=false())
+
+
+# In this order claims look at who waits, and then at what waits longest.
+Index(
+    "ix_jobs_in_turn",
+    Job.state,
+    Job.kind,
+    Job.priority,
+    Job.owner,
+    Job.short,
+    Job.created_at,
+    Job.id,
+)
+
+
+class Attempt(Base):
+    """What came of one claim of a job."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index(None, "run_id", "began_at"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[JobKind]
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"), index=True)
+    owner: Mapped[str | None]
+    worker: Mapped[str]
+    device_model: Mapped[str | None]
+    began_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    #: How it ended; None while it goes on.
+    end: Mapped[AttemptEnd | None]
+    #: Why, where there is more to say: the error of a failure, for instance.
+    cause: Mapped[dict[str, Any] | None]
+    #: How many jobs its worker did side by side at the end.
+    together: Mapped[int | None]
+    #: What the worker measured of itself: steps from and to, seconds of stepping, energy.
+    measured: Mapped[dict[str, Any] | None]
+
+
+class Served(Base):
+    """What workers have done for an owner's jobs of a kind, priority and length.
+
+    By it `store.scheduling.fair_share` orders the owners.
+    """
+
+    __tablename__ = "served"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    short: Mapped[bool] = mapped_column(primary_key=True)
+    #: Seconds of workers, each worth half for every half-life that had passed `at` this moment.
+    seconds: Mapped[float]
+    at: Mapped[float]
+    #: When a worker last took such a job.
+    claimed_at: Mapped[float]
+
+
+class Score(Base):
+    """One score of one evaluation, as the document that `ml` gave."""
+
+    __tablename__ = "scores"
+    __table_args__ = (UniqueConstraint("evaluation_id", "position"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
+    position: Mapped[int]
+    document: Mapped[dict[str, Any]]
+
+
+class Scalars(Base):
+    """A chunk of training curves: `points` is {tag: [[step, value], …]}."""
+
+    __tablename__ = "scalars"
+    __table_args__ = (Index(None, "run_id", "fence", "id"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    fence: Mapped[int]
+    first_step: Mapped[int] = mapped_column(BigInteger)
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    points: Mapped[dict[str, Any]]
+
+
+class Artifact(Base):
+    """A file that a run left. Of several with one name, the newest row counts."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (Index(None, "run_id", "name", "id"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"), index=True)
+    name: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    media_type: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float]
+
+
+class Checkpoint(Base):
+    """A recorded file from which training can go on exactly."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    #: Relative to the checkpoint folder. Runs that go on from one state share its file.
+    path: Mapped[str] = mapped_column(index=True)
+    sha256: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float]
+
+
+class Event(Base):
+    """Something that happened in an experiment; numbers run from 1 without gaps."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "experiment_id", "position"),)
+
+    experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: Its place among the events of all experiments, in the order of the commits.
+    position: Mapped[int] = mapped_column(BigInteger, unique=True)
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[float]
+
+
+class Counter(Base):
+    """A number that rises under its row's lock, so that what it numbers is in commit order."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogLine(Base):
+    """A line that a worker logged of a run, or of an evaluation of a file."""
+
+    __tablename__ = "log_lines"
+    __table_args__ = (Index(None, "run_id", "id"), Index(None, "evaluation_id", "id"))
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
+    evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
+    #: By the worker's clock.
+    at: Mapped[float]
+    level: Mapped[str]
+    worker: Mapped[str]
+    message: Mapped[str]
+
+
+class Worker(Base):
+    """A process that takes jobs; it says so again and again for as long as it lives."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    host: Mapped[str]
+    pid: Mapped[int]
+    device: Mapped[str]
+    device_model: Mapped[str]
+    #: Of the device, in bytes; None where it cannot be told.
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    memory_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+
+
+class Folder(Base):
+    """A folder that belongs to this database: the mark that lies in it tells it from others."""
+
+    __tablename__ = "folders"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    mark: Mapped[str]
+
+
+class Trouble(Base):
+    """Why a worker takes no jobs of a kind at the moment."""
+
+    __tablename__ = "troubles"
+
+    worker: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[JobKind]
+    message: Mapped[str]
+    #: The worker says so again and again; one that has not for a while is gone.
+    seen_at: Mapped[float]

@@ -1,0 +1,1 @@
+"""Experiments and evaluations: submit, reuse, cancel, label."""

@@ -1,0 +1,39 @@
+"""Requests that carry a key: sent once more, they are answered with what they have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.database.tables import Experiment
+from store.errors import KeyOfAnother
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """What its sender calls a request, and what it asks for."""
+
+    key: str
+    #: Hash of all that it asks for.
+    sha256: str
+
+
+def look_up(session: Session, owner: str | None, request: KeyedRequest) -> str | None:
+    """The id of the experiment that this owner's request has made, None where it is new.
+
+    Raises:
+        KeyOfAnother: if the owner has sent another request under this key.
+    """
+    found = session.execute(
+        select(Experiment.id, Experiment.request_sha256).where(
+            Experiment.owner == owner, Experiment.idempotency_key == request.key
+        )
+    ).one_or_none()
+    if found is None:
+        return None
+    if found.request_sha256 != request.sha256:
+        raise KeyOfAnother(request.key, found.id)
+    id: str = found.id
+    return id

@@ -1,0 +1,256 @@
+"""The states that trained runs have left, and which of them new runs can go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from store.database.batches import parts
+from store.database.connection import Database
+from store.database.rows import insert_rows, update_rows
+from store.database.tables import Artifact, Checkpoint, Job, Run
+from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
+from store.experiments.new_run import NewRun
+from store.files.curves import CURVES
+from store.states import JOB_RESUMABLE, JobKind, JobState, RunState
+
+#: What a run has failed with that had no state to go on from.
+NO_ORIGIN = "OriginNotKept"
+TRAINED = (RunState.EVALUATING, RunState.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptState:
+    """A checkpoint that a trained run has kept."""
+
+    run_id: str
+    train_id: str
+    course_id: str | None
+    #: How far it is trained: the run's own number of steps.
+    step: int
+    #: Relative to the checkpoint folder.
+    path: str
+    sha256: str
+    bytes: int
+    #: At which its last bits are those of the run from the beginning, on this model of device.
+    width: int | None
+    device_model: str | None
+
+
+def starting_states(
+    session: Session, runs: Iterable[NewRun], prefer: Collection[str] = ()
+) -> dict[str, KeptState]:
+    """Where new runs can begin, by their `train_id`; those that begin anew are left out.
+
+    A run begins at the end of the longest shorter one on its course, else at that of its origin.
+
+    Args:
+        session: where to look.
+        runs: that are not there yet.
+        prefer: the ids of runs to go on from rather than from others that have come as far. With
+            any, every run must go on from one.
+
+    Raises:
+        OriginNotKept: if the origin of one is not there.
+        StateNotKept: if one does not go on, and should.
+    """
+    wanting = list(runs)
+    found = _starts(session, wanting, prefer)
+    missing = [run for run in wanting if run.train_id not in found]
+    if of_others := [run.origin_id for run in missing if run.origin_id is not None]:
+        raise OriginNotKept(of_others)
+    if missing and prefer:
+        raise StateNotKept(min(prefer))
+    return found
+
+
+def states_ahead(
+    session: Session, runs: Iterable[NewRun], current: Mapping[str, str]
+) -> dict[str, KeptState]:
+    """Where runs that failed or were cancelled can go on from, by their `train_id`.
+
+    Only where that is further than their own checkpoints, or where these were of no use.
+
+    Args:
+        session: where to look.
+        runs: that are asked for again.
+        current: their ids, by `train_id`.
+    """
+    ended: dict[str, int | None] = {}
+    newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
+    for part in parts(current.values()):
+        for train_id, step, error in session.execute(
+            select(Run.train_id, newest, Run.error)
+            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+            .where(Run.id.in_(part), Job.state.in_(JOB_RESUMABLE))
+        ):
+            useless = error is not None and error["type"] == NO_ORIGIN
+            ended[train_id] = None if useless else step
+    found = _starts(session, [run for run in runs if run.train_id in ended])
+    return {
+        train_id: state
+        for train_id, state in found.items()
+        for own in [ended[train_id]]
+        if own is None or own < state.step
+    }
+
+
+def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptState]:
+    """The states of runs that are to be gone on from.
+
+    Raises:
+        NotFound: if there is no such run.
+        WrongState: if one is not trained.
+        StateNotKept: if one has none.
+    """
+    states: dict[str, RunState] = {}
+    trained: set[str] = set()
+    found: dict[str, KeptState] = {}
+    with database.read() as session:
+        for part in parts(run_ids):
+            for run_id, state, job in session.execute(
+                select(Run.id, Run.state, Job.state)
+                .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+                .where(Run.id.in_(part))
+            ):
+                states[run_id] = state
+                if job is JobState.DONE:
+                    trained.add(run_id)
+        for one in _longest_first(session, Run.id, run_ids).values():
+            found[one[0].run_id] = one[0]
+    for run_id in run_ids:
+        if run_id not in states:
+            raise NotFound("run", run_id)
+        if run_id not in trained:
+            raise WrongState("run", run_id, states[run_id], TRAINED)
+        if run_id not in found:
+            raise StateNotKept(run_id)
+    return found
+
+
+def add_states(session: Session, states: Mapping[str, KeptState], now: float | None) -> None:
+    """Let runs that wait, by their ids, begin with these states, in place of what they have.
+
+    They share the file, which stays for as long as a row names it, and the curves up to there.
+    """
+    jobs = {
+        job.run_id: job
+        for part in parts(states)
+        for job in session.execute(
+            select(Job.id, Job.run_id, Job.fence).where(
+                Job.run_id.in_(part), Job.kind == JobKind.TRAIN
+            )
+        )
+    }
+    for part in parts(states):
+        session.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(part)))
+    insert_rows(
+        session,
+        Checkpoint,
+        (
+            {
+                "run_id": run_id,
+                # Before those of every claim to come.
+                "fence": jobs[run_id].fence,
+                "step": state.step,
+                "path": state.path,
+                "sha256": state.sha256,
+                "bytes": state.bytes,
+                "created_at": now,
+            }
+            for run_id, state in states.items()
+        ),
+    )
+    update_rows(
+        session,
+        Run,
+        (
+            {"id": run_id, "origin": {"run": state.run_id, "step": state.step}}
+            for run_id, state in states.items()
+        ),
+    )
+    update_rows(
+        session,
+        Job,
+        (
+            {
+                "id": jobs[run_id].id,
+                "cohort_width": state.width,
+                "cohort_device": state.device_model,
+            }
+            for run_id, state in states.items()
+        ),
+    )
+    curves = _curves(session, {state.run_id for state in states.values()})
+    rows = (
+        {**curves[state.run_id], "run_id": run_id, "created_at": now}
+        for run_id, state in states.items()
+        if state.run_id in curves
+    )
+    insert_rows(session, Artifact, rows)
+
+
+def _starts(
+    session: Session, runs: Sequence[NewRun], prefer: Collection[str] = ()
+) -> dict[str, KeptState]:
+    on_course = _longest_first(session, Run.course_id, (run.course_id for run in runs), prefer)
+    origins = _longest_first(session, Run.train_id, (run.origin_id for run in runs), prefer)
+    found: dict[str, KeptState] = {}
+    for run in runs:
+        shorter = [one for one in on_course.get(run.course_id, ()) if one.step < run.steps]
+        if shorter:
+            found[run.train_id] = shorter[0]
+        elif run.origin_id in origins:
+            # No other has the bits of a fork, so that it need not keep to a width.
+            found[run.train_id] = replace(origins[run.origin_id][0], width=None, device_model=None)
+    return found
+
+
+def _longest_first(
+    session: Session,
+    column: Any,
+    keys: Iterable[str | None],
+    prefer: Collection[str] = (),
+) -> dict[str | None, list[KeptState]]:
+    """The states of trained runs by this column, the longest first, of equals the newest."""
+    found: dict[str | None, list[KeptState]] = {}
+    for part in parts({key for key in keys if key is not None}):
+        for key, *state in session.execute(
+            select(
+                column,
+                Run.id,
+                Run.train_id,
+                Run.course_id,
+                Checkpoint.step,
+                Checkpoint.path,
+                Checkpoint.sha256,
+                Checkpoint.bytes,
+                Job.cohort_width,
+                Job.cohort_device,
+            )
+            .join(Checkpoint, (Checkpoint.run_id == Run.id) & (Checkpoint.step == Run.steps))
+            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+            .where(column.in_(part), Job.state == JobState.DONE)
+            .order_by(Run.id.desc(), Checkpoint.fence.desc())
+        ):
+            found.setdefault(key, []).append(KeptState(*state))
+    for states in found.values():
+        states.sort(key=lambda state: (-state.step, state.run_id not in prefer))
+    return found
+
+
+def _curves(session: Session, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    columns = ("name", "sha256", "media_type", "bytes")
+    return {
+        row.run_id: {name: getattr(row, name) for name in columns}
+        for part in parts(run_ids)
+        for row in session.scalars(
+            select(Artifact)
+            .where(Artifact.run_id.in_(part), Artifact.name == CURVES)
+            .order_by(Artifact.id)
+        )
+    }

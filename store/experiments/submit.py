@@ -1,0 +1,372 @@
+"""Writing an experiment down, with new runs only where the work is not there already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store.database.batches import parts
+from store.database.connection import Database, db_now
+from store.database.ids import new_id
+from store.database.rows import insert_rows
+from store.database.tables import Evaluation, Experiment, ExperimentRun, Job, Run
+from store.database.tries import Outrun, until_written
+from store.errors import TooManyQueued
+from store.experiments.idempotency import KeyedRequest, look_up
+from store.experiments.new_run import NewRun
+from store.experiments.origins import KeptState, add_states, starting_states, states_ahead
+from store.jobs.announce import announcing
+from store.jobs.demand import LOCAL, new_job, want
+from store.scheduling.fair_share import Rules
+from store.scheduling.pace import Pace, is_short, paces
+from store.states import EvaluationState, JobKind, JobState, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The experiment that answers a request."""
+
+    id: str
+    #: Whether the request had made it before; nothing was written then.
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one owner may ask for, and what is short enough to go first."""
+
+    #: Runs of one owner that wait for training; None: no limit.
+    most_queued: int | None = None
+    short_seconds: float = Rules().short_seconds
+
+    def is_short(self, run: NewRun, known: Mapping[str, Pace], start: KeptState | None) -> bool:
+        """Whether what is to be trained of a run is expected to be."""
+        steps = steps_left(run, start)
+        images = run.images * steps // run.steps
+        return is_short(known.get(run.pace_key), steps, images, self.short_seconds)
+
+
+NO_LIMITS = Limits()
+
+
+def steps_left(run: NewRun, start: KeptState | None) -> int:
+    """The steps of a run that are still to be made."""
+    return run.steps - (0 if start is None else start.step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    experiment: dict[str, Any]
+    runs: Sequence[NewRun]
+    force: bool
+    limits: Limits
+    prefer: Collection[str]
+
+
+def submit(
+    database: Database,
+    *,
+    name: str | None,
+    tags: Sequence[str],
+    notes: str | None,
+    owner: str | None,
+    spec: dict[str, Any],
+    runs: Sequence[NewRun],
+    priority: int = 0,
+    force: bool = False,
+    request: KeyedRequest | None = None,
+    limits: Limits = NO_LIMITS,
+    prefer: Collection[str] = (),
+) -> Submitted:
+    """Write an experiment and what has to be done for it, all or nothing.
+
+    A run of the same `train_id` is joined: a finished one gives its scores, or is evaluated
+    anew where this evaluation was never asked for; one under way is waited for; a failed or
+    cancelled one is queued again and goes on from its checkpoint. Two places with one
+    `train_id` share one run. A place that causes no new training is marked `reused`. A new one
+    begins where a shorter one on its course has ended, if that has kept its state. A waiting job
+    takes the new priority where that is higher.
+
+    Args:
+        database: where to write.
+        name: what people call the experiment.
+        tags: words to find it by.
+        notes: free text.
+        owner: who posted it.
+        spec: the experiment's spec, resolved, as it is to be shown.
+        runs: the places of the sweep, in order; at least one.
+        priority: higher goes first.
+        force: train anew; later submissions join the new runs, not the old.
+        request: by which this is told from other submissions of the owner. One that was written
+            before is found and not written again, also when both come at once.
+        limits: what one owner may ask for, and what counts as short.
+        prefer: see `store.experiments.origins.starting_states`.
+
+    Raises:
+        TooManyQueued: if more of the owner's runs would wait than may.
+        ValueError: if there are no runs, or a request without an owner.
+        KeyOfAnother: if the owner has sent another request under this key.
+        OriginNotKept: if a run is to go on from the end of one whose state is not there.
+        StateNotKept: if a new run goes on from none, and some are to `prefer`.
+        Contended: if others submit the same runs again and again at this moment.
+    """
+    if not runs:
+        raise ValueError("An experiment needs at least one run, but got none.")
+    if request is not None and owner is None:
+        raise ValueError("A key tells requests of one owner apart, but got no owner.")
+    experiment = {
+        "id": new_id("exp"),
+        "name": name,
+        "tags": list(tags),
+        "notes": notes,
+        "spec": spec,
+        "owner": owner,
+        "priority": priority,
+        "events": 0,
+        "idempotency_key": request and request.key,
+        "request_sha256": request and request.sha256,
+    }
+    submission = _Submission(experiment, runs, force, limits, prefer)
+
+    def write(session: Session) -> Submitted:
+        made = None if request is None else look_up(session, owner, request)
+        if made is not None:
+            return Submitted(made, replayed=True)
+        _write(session, submission)
+        return Submitted(str(experiment["id"]), replayed=False)
+
+    # Somebody may submit the same work, or send the same request, at this moment.
+    return until_written(database, "the same runs", write)
+
+
+def submitted_before(database: Database, owner: str, request: KeyedRequest) -> Submitted | None:
+    """What `submit` gives for a request that has made its experiment, None for a new one.
+
+    Raises:
+        KeyOfAnother: if the owner has sent another request under this key.
+    """
+    with database.read() as session:
+        made = look_up(session, owner, request)
+    return None if made is None else Submitted(made, replayed=True)
+
+
+def _write(session: Session, submission: _Submission) -> None:
+    runs = submission.runs
+    train_ids = {run.train_id for run in runs}
+    current = current_runs(session, train_ids)
+    starts = _starts(session, submission, current)
+    with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
+        # Looked up before they were locked, so look again.
+        if current and current_runs(session, train_ids) != current:
+            raise Outrun
+        if starts and _starts(session, submission, current) != starts:
+            raise Outrun
+        now = session.scalar(select(db_now()))
+        if submission.force:
+            _retire(session, current.values())
+            current = {}
+        insert_rows(session, Experiment, [submission.experiment | {"created_at": now}])
+        run_of = _add_runs(session, submission, current, starts, now)
+        add_states(session, {run_of[id]: start for id, start in starts.items()}, now)
+        evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
+        _add_links(session, submission, run_of, evaluation_of, set(current))
+        joined = [run for run in runs if run.train_id in current]
+        evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
+        want(session, current.values(), evaluation_ids)
+        check_queued(session, submission.experiment["owner"], submission.limits)
+        _raise_priority(session, current.values(), submission.experiment["priority"])
+
+
+def check_queued(session: Session, owner: str | None, limits: Limits, new: int = 0) -> None:
+    """Make sure that an owner has no more runs in the queue than may be, with `new` ones on top.
+
+    Raises:
+        TooManyQueued: if there are more.
+    """
+    if limits.most_queued is None:
+        return
+    count = session.scalar(
+        select(func.count()).where(
+            Job.state == JobState.QUEUED, Job.kind == JobKind.TRAIN, Job.owner == (owner or LOCAL)
+        )
+    )
+    if (count or 0) + new > limits.most_queued:
+        raise TooManyQueued(owner or LOCAL, (count or 0) + new, limits.most_queued)
+
+
+def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
+    """The runs to join: {train_id: run id}."""
+    return {
+        train_id: run_id
+        for part in parts(train_ids)
+        for train_id, run_id in session.execute(
+            select(Run.train_id, Run.id).where(Run.train_id.in_(part), Run.current)
+        )
+    }
+
+
+def _added(submission: _Submission, current: Mapping[str, str]) -> list[NewRun]:
+    """The runs that are to be written."""
+    if submission.force:
+        # From the beginning, but for what goes on from another run's end.
+        return [replace(run, course_id=None) for run in submission.runs]
+    return [run for run in submission.runs if run.train_id not in current]
+
+
+def _starts(
+    session: Session, submission: _Submission, current: Mapping[str, str]
+) -> dict[str, KeptState]:
+    """Where runs begin that are written, or where those go on that are taken up again."""
+    starts = starting_states(session, _added(submission, current), submission.prefer)
+    if submission.force:
+        return starts
+    joined = [run for run in submission.runs if run.train_id in current]
+    return starts | states_ahead(session, joined, current)
+
+
+def _retire(session: Session, run_ids: Iterable[str]) -> None:
+    for part in parts(run_ids):
+        session.execute(update(Run).where(Run.id.in_(part)).values(current=False))
+
+
+def _add_runs(
+    session: Session,
+    submission: _Submission,
+    current: Mapping[str, str],
+    starts: Mapping[str, KeptState],
+    now: float | None,
+) -> dict[str, str]:
+    """Write the runs that are not there yet, each with its training job.
+
+    Returns:
+        {train_id: run id} of all of the submission's runs.
+    """
+    run_of = dict(current)
+    rows: list[dict[str, Any]] = []
+    new: dict[str, NewRun] = {}
+    for run in submission.runs:
+        if run.train_id in run_of:
+            continue
+        run_of[run.train_id] = new_id("run")
+        new[run_of[run.train_id]] = run
+        rows.append(
+            {
+                "id": run_of[run.train_id],
+                "train_id": run.train_id,
+                "current": True,
+                "state": RunState.QUEUED,
+                "spec": run.spec,
+                "dataset": run.dataset,
+                "objective": run.objective,
+                "seed": run.seed,
+                "steps": run.steps,
+                "created_at": now,
+                "course_id": run.course_id,
+            }
+        )
+    if rows:
+        known = paces(session, (run.pace_key for run in new.values()))
+        jobs = [
+            new_job(
+                JobKind.TRAIN,
+                run_id=row["id"],
+                evaluation_id=None,
+                priority=submission.experiment["priority"],
+                owner=submission.experiment["owner"],
+                now=now,
+                cohort_key=new[row["id"]].cohort_key,
+                pace_key=new[row["id"]].pace_key,
+                short=submission.limits.is_short(
+                    new[row["id"]], known, starts.get(row["train_id"])
+                ),
+            )
+            for row in rows
+        ]
+        # Two submissions of the same runs wait for each other at the first one, in this order,
+        # and not in a circle.
+        insert_rows(session, Run, sorted(rows, key=lambda row: str(row["train_id"])))
+        insert_rows(session, Job, jobs)
+    return run_of
+
+
+def _add_evaluations(
+    session: Session,
+    runs: Sequence[NewRun],
+    run_of: dict[str, str],
+    joined: Iterable[str],
+    now: float | None,
+) -> dict[tuple[str, str], str]:
+    """Write the evaluations that are not there yet.
+
+    Returns:
+        {(run id, evaluation key): evaluation id} of at least the submission's evaluations.
+    """
+    evaluation_of = {
+        (run_id, key): evaluation_id
+        for part in parts(joined)
+        for run_id, key, evaluation_id in session.execute(
+            select(Evaluation.run_id, Evaluation.evaluation_key, Evaluation.id).where(
+                Evaluation.run_id.in_(part)
+            )
+        )
+        if run_id is not None
+    }
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        key = _key(run, run_of)
+        if key in evaluation_of:
+            continue
+        evaluation_of[key] = new_id("eval")
+        rows.append(
+            {
+                "id": evaluation_of[key],
+                "run_id": key[0],
+                "evaluation_key": run.evaluation_key,
+                "spec": run.evaluation,
+                "state": EvaluationState.QUEUED,
+                "created_at": now,
+            }
+        )
+    insert_rows(session, Evaluation, rows)
+    return evaluation_of
+
+
+def _add_links(
+    session: Session,
+    submission: _Submission,
+    run_of: dict[str, str],
+    evaluation_of: dict[tuple[str, str], str],
+    known: set[str],
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for position, run in enumerate(submission.runs):
+        rows.append(
+            {
+                "experiment_id": submission.experiment["id"],
+                "position": position,
+                "run_id": run_of[run.train_id],
+                "evaluation_id": evaluation_of[_key(run, run_of)],
+                "swept": run.swept,
+                "reused": run.train_id in known,
+                "wanted": True,
+            }
+        )
+        known.add(run.train_id)
+    insert_rows(session, ExperimentRun, rows)
+
+
+def _raise_priority(session: Session, run_ids: Iterable[str], priority: int) -> None:
+    for part in parts(run_ids):
+        session.execute(
+            update(Job)
+            .where(Job.run_id.in_(part), Job.state == JobState.QUEUED, Job.priority < priority)
+            .values(priority=priority)
+        )
+
+
+def _key(run: NewRun, run_of: dict[str, str]) -> tuple[str, str]:
+    return run_of[run.train_id], run.evaluation_key

@@ -1,0 +1,1 @@
+"""The object folder and what lies in it: artifacts, checkpoints, curves."""

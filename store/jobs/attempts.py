@@ -1,0 +1,119 @@
+"""What came of each claim of a job, and what its owner was served by it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from store.database.connection import db_now
+from store.database.rows import insert_rows
+from store.database.tables import Attempt, Job, Served
+from store.database.upsert import insert_into
+from store.scheduling.fair_share import accrued, faded
+from store.states import AttemptEnd, JobKind
+
+MEASURED = "measured"
+"""Under this name a job's progress has what its worker measured of itself."""
+
+
+_GROUP = ("owner", "kind", "priority", "short")
+_OF_ATTEMPT = ("job_id", "fence", "kind", "run_id", "evaluation_id", "owner")
+
+
+class Taken(NamedTuple):
+    """A job as it was just claimed."""
+
+    job_id: str
+    fence: int
+    kind: JobKind
+    run_id: str | None
+    evaluation_id: str | None
+    owner: str
+    priority: int
+    short: bool
+
+
+def begin_attempts(
+    session: Session, taken: list[Taken], *, worker: str, device_model: str | None
+) -> None:
+    """Write down that these jobs were taken now; called in the claim's transaction.
+
+    There may be none: each that was to be taken was another worker's by then.
+    """
+    now = session.scalar(select(db_now()))
+    insert_rows(
+        session,
+        Attempt,
+        (
+            {
+                **{name: getattr(one, name) for name in _OF_ATTEMPT},
+                "worker": worker,
+                "device_model": device_model,
+                "began_at": now,
+            }
+            for one in taken
+        ),
+    )
+    # In one order for all, so that nobody waits in a circle.
+    groups = {(one.owner, one.kind, one.priority, one.short) for one in taken}
+    for group in sorted(groups):
+        first = dict(zip(_GROUP, group, strict=True))
+        session.execute(
+            insert_into(session, Served)
+            .values(**first, seconds=0.0, at=now, claimed_at=now)
+            .on_conflict_do_update(index_elements=_GROUP, set_={"claimed_at": now})
+        )
+
+
+def end_attempt(
+    session: Session,
+    job_id: str,
+    end: AttemptEnd,
+    cause: dict[str, Any] | None = None,
+) -> None:
+    """Write down how a job's worker has ended with it, before the job itself is changed."""
+    job = session.execute(
+        select(
+            Job.fence,
+            Job.kind,
+            Job.owner,
+            Job.priority,
+            Job.short,
+            Job.claimed_at,
+            Job.together,
+            Job.progress,
+            db_now().label("now"),
+        ).where(Job.id == job_id)
+    ).one()
+    now = job.now
+    progress = dict(job.progress or {})
+    measured = progress.pop(MEASURED, None)
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.fence == job.fence)
+        .values(
+            ended_at=now,
+            end=end,
+            cause=cause,
+            together=job.together,
+            measured=measured,
+        )
+    )
+    if measured is not None:
+        # The next attempt may end before it has measured anything.
+        session.execute(update(Job).where(Job.id == job_id).values(progress=progress))
+    this = (
+        Served.owner == job.owner,
+        Served.kind == job.kind,
+        Served.priority == job.priority,
+        Served.short == job.short,
+    )
+    before = session.execute(
+        select(Served.seconds, Served.at).where(*this).with_for_update()
+    ).one_or_none()
+    if before is not None and job.claimed_at is not None:
+        seconds = faded(before.seconds, now - before.at)
+        seconds += accrued(now - job.claimed_at) / job.together
+        session.execute(update(Served).where(*this).values(seconds=seconds, at=now))

@@ -1,0 +1,286 @@
+"""Taking jobs, and proving to hold them still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from store.database.connection import Database, db_now
+from store.database.tables import Job, Run
+from store.errors import LeaseLost
+from store.jobs.announce import announcing
+from store.jobs.attempts import Taken, begin_attempts
+from store.jobs.transitions import move_evaluations, move_jobs, move_runs
+from store.scheduling.fair_share import Rules, Waiting
+from store.scheduling.standing import turns
+from store.states import EvaluationState, JobKind, JobState, RunState
+
+ALONE_AFTER_LOSSES = 2
+"""A job that was lost so often may be the cause: it goes alone, at a width of one."""
+
+
+DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that a worker holds for as long as it renews its lease."""
+
+    job_id: str
+    kind: JobKind
+    #: None for the evaluation of a file.
+    run_id: str | None
+    #: What to evaluate; None for training.
+    evaluation_id: str | None
+    #: Higher than that of every earlier claim of this job.
+    fence: int
+    #: How often the job has been claimed, this time included.
+    attempts: int
+    #: How often it was lost since it was last asked for or came further.
+    losses: int
+    #: Training jobs of one key can be done side by side; None goes with no other.
+    cohort_key: str | None
+    #: The width at which training goes on with the same bits on this device; None if it is free.
+    cohort_width: int | None
+
+    @property
+    def trains(self) -> str:
+        """The run that is to be trained; a ValueError for an evaluation."""
+        if self.run_id is None or self.evaluation_id is not None:
+            raise ValueError(f"Job {self.job_id} is for an evaluation, not for training.")
+        return self.run_id
+
+    @property
+    def evaluates(self) -> str:
+        """The evaluation that is to be made; a ValueError for training."""
+        if self.evaluation_id is None:
+            raise ValueError(f"Job {self.job_id} is for training, not for an evaluation.")
+        return self.evaluation_id
+
+
+def claim(
+    database: Database,
+    kind: JobKind,
+    *,
+    worker: str,
+    lease_seconds: float,
+    width: int = 1,
+    device_model: str | None = None,
+    rules: Rules = DEFAULT_RULES,
+) -> list[Claim]:
+    """Take up to `width` waiting jobs of a kind, in the order of `store.scheduling.fair_share`.
+
+    Nobody else gets the same jobs until they are released or their leases run out. Fewer come
+    back when fewer wait or when others were faster; an empty list is no error.
+
+    Args:
+        database: where the jobs are.
+        kind: what the worker can do.
+        worker: a name that tells people which process on which machine it is.
+        lease_seconds: how long the worker may be silent; `beat` renews it.
+        width: how many jobs at most.
+        device_model: the device that is to train; a width binds where its checkpoint was made.
+        rules: what the order of turns depends on.
+    """
+    return _claim(database, kind, true(), width, worker, lease_seconds, device_model, rules)
+
+
+def count_beside(database: Database, held: Claim, *, device_model: str, most: int) -> int:
+    """How many waiting jobs could be trained beside one that is held; counting stops at `most`."""
+    if _goes_alone(held):
+        return 0
+    which = (Job.state == JobState.QUEUED, _beside(held, device_model))
+    with database.read() as session:
+        waiting = select(Job.id).where(*which).limit(most)
+        return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+
+
+def claim_beside(
+    database: Database,
+    held: Claim,
+    *,
+    device_model: str,
+    width: int,
+    worker: str,
+    lease_seconds: float,
+    rules: Rules = DEFAULT_RULES,
+) -> list[Claim]:
+    """Take up to `width` more jobs that can be trained beside one that is held, in their order."""
+    if width < 1 or _goes_alone(held):
+        return []
+    which = _beside(held, device_model)
+    return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds, device_model, rules)
+
+
+def _claim(
+    database: Database,
+    kind: JobKind,
+    which: ColumnElement[bool],
+    width: int,
+    worker: str,
+    lease_seconds: float,
+    device_model: str | None,
+    rules: Rules,
+) -> list[Claim]:
+    with database.write() as session:
+        candidates = _lock_next(session, kind, which, width, rules)
+        if not candidates:
+            return []
+        order = [job.id for job in candidates]
+        with announcing(session, (job.run_id for job in candidates)):
+            rows = session.execute(
+                move_jobs(JobState.RUNNING, Job.id.in_(order))
+                .values(
+                    fence=Job.fence + 1,
+                    attempts=Job.attempts + 1,
+                    lease_until=db_now() + lease_seconds,
+                    worker=worker,
+                    claimed_at=db_now(),
+                    together=1,
+                    give_way=False,
+                )
+                .returning(
+                    Job.id,
+                    Job.kind,
+                    Job.run_id,
+                    Job.evaluation_id,
+                    Job.fence,
+                    Job.attempts,
+                    Job.losses,
+                    Job.cohort_key,
+                    _width_on(device_model),
+                    Job.owner,
+                    Job.priority,
+                    Job.short,
+                )
+            ).all()
+            claims = [Claim(*row) for *row, _, _, _ in rows]
+            taken = [
+                Taken(one.job_id, one.fence, kind, one.run_id, one.evaluation_id, *group)
+                for one, (*_, owner, priority, short) in zip(claims, rows, strict=True)
+                for group in [(owner, priority, short)]
+            ]
+            begin_attempts(session, taken, worker=worker, device_model=device_model)
+            _count_together(session, worker, len(claims))
+            move_runs(
+                session,
+                (taken.trains for taken in claims if taken.evaluation_id is None),
+                RunState.TRAINING,
+            )
+            move_evaluations(
+                session,
+                (taken.evaluation_id for taken in claims if taken.evaluation_id is not None),
+                EvaluationState.RUNNING,
+            )
+    return sorted(claims, key=lambda taken: order.index(taken.job_id))
+
+
+def _width_on(device_model: str | None) -> ColumnElement[int | None]:
+    """The width that binds a job on this device, if any does."""
+    binds = and_(Job.cohort_device == device_model, Job.losses < ALONE_AFTER_LOSSES)
+    return case((binds, Job.cohort_width), else_=None)
+
+
+def _goes_alone(held: Claim) -> bool:
+    """Whether a job is to be trained without others."""
+    return held.cohort_key is None or held.losses >= ALONE_AFTER_LOSSES
+
+
+def _beside(held: Claim, device_model: str) -> ColumnElement[bool]:
+    """Jobs that can be trained beside one that is held: of its key, and bound to no other width."""
+    bound = _width_on(device_model)
+    free = bound.is_(None)
+    fits = free if held.cohort_width is None else or_(free, bound == held.cohort_width)
+    return and_(
+        Job.kind == JobKind.TRAIN,
+        Job.cohort_key == held.cohort_key,
+        Job.losses < ALONE_AFTER_LOSSES,
+        fits,
+    )
+
+
+def _count_together(session: Session, worker: str, taken: int) -> None:
+    """Let the jobs that a worker does side by side share its seconds."""
+    mine = (Job.state == JobState.RUNNING, Job.worker == worker)
+    number = session.scalar(select(func.count()).where(*mine)) or taken
+    if number > 1:
+        lock_jobs(session, *mine)
+        session.execute(update(Job).where(*mine).values(together=number))
+
+
+def lock_jobs(session: Session, *which: ColumnElement[bool]) -> None:
+    """Lock jobs that workers hold, in one order for all, so that nobody waits in a circle."""
+    session.execute(select(Job.id).where(*which).order_by(Job.id).with_for_update(key_share=True))
+
+
+def _lock_next(
+    session: Session, kind: JobKind, which: ColumnElement[bool], width: int, rules: Rules
+) -> list[Any]:
+    """The waiting jobs whose turn it is, in order: `id` and `run_id` of each."""
+    now = turns(session, kind, rules)
+    found: list[Any] = []
+    for group in now.order():
+        room = min(width - len(found), now.room(group.owner))
+        if room >= 1:
+            found += _lock_oldest(session, kind, group, which, int(room))
+    return found
+
+
+def _lock_oldest(
+    session: Session, kind: JobKind, group: Waiting, which: ColumnElement[bool], most: int
+) -> list[Any]:
+    """The oldest jobs of a group.
+
+    Jobs that another worker is taking at this moment are passed over, not waited for. A job is
+    locked through its run, as everywhere, or by itself where it has none.
+    """
+    waiting = (
+        select(Job.id, Job.run_id, Job.created_at)
+        .where(
+            Job.kind == kind,
+            Job.state == JobState.QUEUED,
+            Job.priority == group.priority,
+            Job.owner == group.owner,
+            Job.short == group.short,
+            which,
+        )
+        .order_by(Job.created_at, Job.id)
+        .limit(most)
+    )
+    queries = [
+        waiting.join(Run, Run.id == Job.run_id).with_for_update(
+            of=Run, skip_locked=True, key_share=True
+        )
+    ]
+    if kind is JobKind.EVALUATE:
+        # A join of both would leave nothing to lock where there is no run.
+        queries.append(
+            waiting.where(Job.run_id.is_(None)).with_for_update(skip_locked=True, key_share=True)
+        )
+    found = [job for query in queries for job in session.execute(query)]
+    return sorted(found, key=lambda job: (job.created_at, job.id))[:most]
+
+
+def still_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """The condition on a job's row that every write of its worker depends on."""
+    return (Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING)
+
+
+def hold(session: Session, claim: Claim) -> bool:
+    """Make sure that the job stays this worker's until the transaction ends.
+
+    Returns:
+        Whether somebody has asked for the job to be cancelled.
+
+    Raises:
+        LeaseLost: if the job has a newer fence or is no longer running.
+    """
+    cancel_requested = session.scalars(
+        select(Job.cancel_requested).where(*still_held(claim)).with_for_update(key_share=True)
+    ).one_or_none()
+    if cancel_requested is None:
+        raise LeaseLost(claim.job_id, claim.fence)
+    return cancel_requested

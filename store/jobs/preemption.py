@@ -1,0 +1,45 @@
+"""Asking workers to stop at a checkpoint, as somebody else's turn has come."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store.database.connection import Database
+from store.database.tables import Job
+from store.jobs.claim import lock_jobs
+from store.scheduling.fair_share import Rules
+from store.scheduling.standing import turns
+from store.states import JobKind, JobState
+from store.workers.workforce import idle_workers
+
+_HELD = (Job.kind == JobKind.TRAIN, Job.state == JobState.RUNNING)
+
+
+def ask_to_give_way(database: Database, rules: Rules) -> set[str]:
+    """Have workers give way that have trained for long enough, no more than others wait.
+
+    The workers hear of it with their next beat. What is not justified any more is taken back.
+
+    Returns:
+        The workers that are asked.
+    """
+    with database.read() as session:
+        asked = set(session.scalars(select(Job.worker).where(*_HELD, Job.give_way)))
+        going = _going(session, rules)
+    if asked == going:
+        return going
+    with database.write() as session:
+        going = _going(session, rules)
+        lock_jobs(session, *_HELD)
+        session.execute(
+            update(Job).where(*_HELD).values(give_way=func.coalesce(Job.worker.in_(going), False))
+        )
+    return going
+
+
+def _going(session: Session, rules: Rules) -> set[str]:
+    now = turns(session, JobKind.TRAIN, rules)
+    if not now.waiting or not now.held:
+        return set()
+    return now.giving_way(idle_workers(session, JobKind.TRAIN))

@@ -1,0 +1,125 @@
+"""Taking jobs back from workers that have fallen silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import func, select, update
+
+from store.database.connection import Database, db_now
+from store.database.tables import Job
+from store.jobs.announce import announcing
+from store.jobs.transitions import Ending, end_job, put_back
+from store.states import AttemptEnd, JobKind, JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did, and what waits for workers after it."""
+
+    requeued: int
+    failed: int
+    #: Jobs that were to be cancelled anyway.
+    cancelled: int
+    #: Waiting jobs of each kind; a hint is worth sending where there are any.
+    waiting: dict[JobKind, int]
+
+
+def sweep(database: Database, *, max_losses: int, spare: bool = False) -> Swept:
+    """Queue every job again whose lease has run out, or end it after `max_losses` of them.
+
+    A job that keeps killing its workers ends failed with the cause `WorkerLost`. Sweeps may run
+    at the same time, and beside workers. To `spare` them, as workers could not renew their leases
+    for a while, is to take none back this time.
+    """
+    expired = [] if spare else _expired(database)
+    outcomes = [_take_back(database, job, max_losses) for job in expired]
+    with database.read() as session:
+        rows = session.execute(
+            select(Job.kind, func.count()).where(Job.state == JobState.QUEUED).group_by(Job.kind)
+        )
+        waiting = dict.fromkeys(JobKind, 0)
+        for kind, count in rows:
+            waiting[kind] = count
+    return Swept(
+        requeued=outcomes.count("queued"),
+        failed=outcomes.count("failed"),
+        cancelled=outcomes.count("cancelled"),
+        waiting=waiting,
+    )
+
+
+class _Expired(NamedTuple):
+    job_id: str
+    run_id: str | None
+    evaluation_id: str | None
+    fence: int
+
+
+def _expired(database: Database) -> list[_Expired]:
+    with database.read() as session:
+        rows = session.execute(
+            select(Job.id, Job.run_id, Job.evaluation_id, Job.fence).where(
+                Job.state == JobState.RUNNING, Job.lease_until < db_now()
+            )
+        ).all()
+    return [_Expired(*row) for row in rows]
+
+
+def _take_back(
+    database: Database, job: _Expired, max_losses: int
+) -> Literal["queued", "failed", "cancelled"] | None:
+    """Take one expired job from its worker; None if it has beaten again or ended meanwhile."""
+    job_id, run_id, evaluation_id, fence = job
+    with database.write() as session, announcing(session, [run_id]):
+        found = session.execute(
+            update(Job)
+            .where(
+                Job.id == job_id,
+                Job.fence == fence,
+                Job.state == JobState.RUNNING,
+                Job.lease_until < db_now(),
+            )
+            .values(lease_until=None)
+            .returning(Job.losses, Job.cancel_requested, Job.worker, Job.progress)
+        ).one_or_none()
+        if found is None:
+            return None
+        losses, cancel_requested, worker, progress = found
+        if losses + 1 < max_losses and not cancel_requested:
+            put_back(
+                session,
+                job_id=job_id,
+                run_id=run_id,
+                evaluation_id=evaluation_id,
+                end=AttemptEnd.LOST,
+                cause={"type": "WorkerLost", "message": f"{worker} fell silent."},
+            )
+            return "queued"
+        ending: Ending = "cancelled" if cancel_requested else "failed"
+        end_job(
+            session,
+            job_id=job_id,
+            run_id=run_id,
+            evaluation_id=evaluation_id,
+            ending=ending,
+            error=None if cancel_requested else _worker_lost(losses + 1, worker, progress),
+        )
+        return ending
+
+
+def _worker_lost(
+    losses: int, worker: str | None, progress: dict[str, Any] | None
+) -> dict[str, Any]:
+    step = (progress or {}).get("step")
+    where = "" if step is None else f" The last one had come to step {step}."
+    return {
+        "type": "WorkerLost",
+        "message": f"{losses} workers fell silent while they worked on this, "
+        f"the last of them {worker}.{where}",
+        "advice": "Look for the cause in the worker's log and the machine's: most often memory ran "
+        "out and the system killed the worker, or the device failed. With too little memory, use a "
+        "smaller training.batch_size or a machine with more. Then resume it: training goes on "
+        "from its newest checkpoint.",
+    }

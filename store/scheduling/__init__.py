@@ -1,0 +1,1 @@
+"""Who goes next, and when: fair share, forecasts, the queue."""

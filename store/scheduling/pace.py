@@ -1,0 +1,96 @@
+"""How long jobs take, by what jobs of their kind took."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from store.database.batches import parts
+from store.database.tables import Attempt, Job
+from store.states import AttemptEnd, JobKind
+
+MEASURED_BY = 10
+"""Of so many jobs, the newest, the medians tell."""
+
+SHORT_IMAGES = 64_000
+"""A job whose like was never measured is short if it looks at no more images: 1,000 batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What jobs of one kind (`Job.pace_key`) took of a worker."""
+
+    #: A step, with as many jobs side by side as then; 0 for evaluations.
+    step_seconds: float
+    #: All that is not stepping: opening data, encoding, recording; all of an evaluation.
+    other_seconds: float
+    #: How many were done side by side.
+    together: int = 1
+
+    def seconds(self, steps: int) -> float:
+        """From a worker's claim to its end."""
+        return self.other_seconds + steps * self.step_seconds
+
+
+def paces(session: Session, keys: Iterable[str | None]) -> dict[str, Pace]:
+    """The paces of these keys, those left out that were never measured."""
+    number = (
+        func.row_number()
+        .over(partition_by=Job.pace_key, order_by=Attempt.ended_at.desc())
+        .label("number")
+    )
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    for part in parts(key for key in keys if key is not None):
+        attempts = (
+            select(
+                Job.pace_key,
+                Attempt.kind,
+                (Attempt.ended_at - Attempt.began_at).label("seconds"),
+                Attempt.together,
+                Attempt.measured,
+                number,
+            )
+            .join(Job, Job.id == Attempt.job_id)
+            .where(Job.pace_key.in_(part), Attempt.end == AttemptEnd.DONE)
+            .subquery()
+        )
+        for row in session.execute(select(attempts).where(attempts.c.number <= MEASURED_BY)):
+            found[row.pace_key].append(row)
+    return {key: pace for key, rows in found.items() if (pace := _pace(rows)) is not None}
+
+
+def _pace(rows: Iterable[Row[Any]]) -> Pace | None:
+    steps: list[float] = []
+    others: list[float] = []
+    together: list[int] = []
+    for row in rows:
+        if row.kind is JobKind.TRAIN:
+            measured = row.measured or {}
+            made = (measured.get("to_step") or 0) - (measured.get("from_step") or 0)
+            if made <= 0 or not measured.get("step_seconds"):
+                continue
+            steps.append(measured["step_seconds"] / made)
+            others.append(max(0.0, row.seconds - measured["step_seconds"]))
+        else:
+            others.append(row.seconds)
+        together.append(row.together or 1)
+    if not others:
+        return None
+    return Pace(
+        statistics.median(steps) if steps else 0.0,
+        statistics.median(others),
+        statistics.median_low(together),
+    )
+
+
+def is_short(pace: Pace | None, steps: int, images: int, short_seconds: float) -> bool:
+    """Whether a job goes before others: it takes few seconds, or else trains on few images."""
+    if pace is None:
+        return images <= SHORT_IMAGES
+    return pace.seconds(steps) <= short_seconds

@@ -1,0 +1,221 @@
+"""The queue as it stands: what waits, in which place, for what, and until when."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, literal, select
+from sqlalchemy.orm import Session
+
+from store.database.connection import Database, db_now
+from store.database.tables import Checkpoint, Job, Run
+from store.scheduling.fair_share import Rules, Turns
+from store.scheduling.forecast import Ahead, Start, forecast
+from store.scheduling.pace import Pace, paces
+from store.scheduling.standing import turns
+from store.states import JobKind, JobState
+from store.workers.workforce import able_workers
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A job in the queue."""
+
+    job_id: str
+    kind: JobKind
+    #: None for the evaluation of a file.
+    run_id: str | None
+    #: None for training.
+    evaluation_id: str | None
+    owner: str
+    priority: int
+    short: bool
+    posted_at: float
+    #: 1 is next.
+    position: int
+    #: Until a worker takes it; None where that is not known.
+    starts_in: float | None
+    #: That it will take of a worker; None where its like was never measured.
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerStanding:
+    """What one owner has of the workers of a kind."""
+
+    owner: str
+    kind: JobKind
+    waiting: int
+    running: int
+    #: Seconds of workers lately, by which the order among owners goes
+    #: (`store.scheduling.fair_share`).
+    served: float
+    #: Whether no more of his jobs are taken until one ends.
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for workers of one kind, in order."""
+
+    kind: JobKind
+    places: Sequence[Place]
+    owners: Sequence[OwnerStanding]
+    #: Workers that take such jobs, or are at one.
+    workers: int
+    #: The first place of each run that has one.
+    of_run: Mapping[str, Place]
+
+
+def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
+    """The queue of a kind, as it is now."""
+    with database.read() as session:
+        found = scene(session, kind, rules)
+    ahead, starts = found.ahead(), found.starts()
+    places = sorted(
+        (_place(kind, row, ahead[row.id], starts[row.id]) for row in found.waiting),
+        key=lambda place: place.position,
+    )
+    # Backwards, so that the first counts.
+    of_run = {place.run_id: place for place in reversed(places) if place.run_id is not None}
+    return Queue(kind, places, _owners(kind, found.now), len(found.able), of_run)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a forecast depends on, as it was read: it is made when the transaction has ended."""
+
+    now: Turns
+    #: The names of workers that take such jobs, or are at one.
+    able: Set[str]
+    waiting: Sequence[Any]
+    running: Sequence[Any]
+    paces: dict[str, Pace]
+
+    def ahead(self) -> dict[str, Ahead]:
+        """What waits, by id."""
+        found: dict[str, Ahead] = {}
+        for row in self.waiting:
+            pace = self.paces.get(row.pace_key)
+            found[row.id] = as_ahead(row, pace, None if pace is None else pace.seconds(row.steps))
+        return found
+
+    def starts(self, more: Iterable[Ahead] = ()) -> dict[str, Start]:
+        """When each job starts, with `more` that are not written down."""
+        held: dict[str, list[Ahead]] = defaultdict(list)
+        for row in self.running:
+            pace = self.paces.get(row.pace_key)
+            held[row.worker].append(as_ahead(row, pace, _left(row, self.paces)))
+        waiting = [*self.ahead().values(), *more]
+        return forecast(self.now, waiting, held, idle=len(self.able - held.keys()))
+
+
+def scene(session: Session, kind: JobKind, rules: Rules) -> Scene:
+    """How things stand among the jobs of a kind."""
+    now = turns(session, kind, rules)
+    able = able_workers(session, kind)
+    waiting = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
+    running = _jobs(session, kind, JobState.RUNNING)
+    known = paces(session, {row.pace_key for row in (*waiting, *running)})
+    return Scene(now, able, waiting, running, known)
+
+
+def as_ahead(row: Any, pace: Pace | None, seconds: float | None) -> Ahead:
+    """A job of which this is known, as the forecast takes it."""
+    return Ahead(
+        row.id,
+        row.owner,
+        row.priority,
+        row.short,
+        row.created_at,
+        seconds,
+        row.cohort_key,
+        1 if pace is None else pace.together,
+    )
+
+
+def _left(row: Any, known: dict[str, Pace]) -> float | None:
+    """How long a job will still take that a worker holds, by its pace, else by its own word."""
+    pace, progress = known.get(row.pace_key), row.progress or {}
+    passed = max(0.0, row.now - (row.claimed_at or row.now))
+    if pace is None:
+        eta: float | None = progress.get("eta_seconds")
+        return None if eta is None else float(eta)
+    measured = progress.get("measured") or {}
+    to_step = measured.get("to_step")
+    if to_step is None:
+        # Nothing heard yet, or an evaluation.
+        return float(max(0.0, pace.seconds(row.steps) - passed))
+    made = to_step - (measured.get("from_step") or 0)
+    step_seconds: float = measured["step_seconds"] / made if made else pace.step_seconds
+    other = max(0.0, pace.other_seconds - max(0.0, passed - (measured.get("step_seconds") or 0.0)))
+    return float(max(0, row.all_steps - to_step) * step_seconds + other)
+
+
+def _jobs(session: Session, kind: JobKind, state: JobState) -> Sequence[Any]:
+    """Jobs in a state, with the steps that are left of each by its newest checkpoint."""
+    made = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Job.run_id)
+    steps: Any = Run.steps - func.coalesce(made.scalar_subquery(), 0)
+    columns = [
+        Job.id,
+        Job.run_id,
+        Job.evaluation_id,
+        Job.owner,
+        Job.priority,
+        Job.short,
+        Job.created_at,
+        Job.worker,
+        Job.claimed_at,
+        Job.progress,
+        Job.pace_key,
+        Job.cohort_key,
+        db_now().label("now"),
+    ]
+    which = (Job.kind == kind, Job.state == state)
+    if kind is JobKind.EVALUATE:
+        nothing = literal(0)
+        return session.execute(
+            select(*columns, nothing.label("steps"), nothing.label("all_steps")).where(*which)
+        ).all()
+    return session.execute(
+        select(*columns, steps.label("steps"), Run.steps.label("all_steps"))
+        .join(Run, Run.id == Job.run_id)
+        .where(*which)
+    ).all()
+
+
+def _place(kind: JobKind, row: Any, job: Ahead, start: Start) -> Place:
+    return Place(
+        row.id,
+        kind,
+        row.run_id,
+        row.evaluation_id,
+        row.owner,
+        row.priority,
+        row.short,
+        row.created_at,
+        start.position,
+        start.seconds,
+        job.seconds,
+    )
+
+
+def _owners(kind: JobKind, now: Turns) -> list[OwnerStanding]:
+    waiting: dict[str, int] = defaultdict(int)
+    for group in now.waiting:
+        waiting[group.owner] += group.count
+    owners = {*waiting, *(one.owner for one in now.held), *(one.owner for one in now.shares)}
+    return [
+        OwnerStanding(
+            owner,
+            kind,
+            waiting[owner],
+            now.running(owner),
+            now.served(owner),
+            now.room(owner) <= 0,
+        )
+        for owner in sorted(owners, key=lambda owner: (now.served(owner), owner))
+    ]

@@ -1,0 +1,1 @@
+"""Work under a lease: its heart, its log, its files, its outcome."""

@@ -1,0 +1,115 @@
+"""The outer edge of a job: however it ends, the database hears of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ml.recorder import Stopped, Wish
+from ml.training.packing import is_out_of_memory
+from store.database.outages import DATABASE_AWAY
+from store.errors import LeaseLost, StorageTrouble
+from store.jobs.claim import Claim
+from store.jobs.finish import acknowledge_cancel, fail, release
+from worker.lease.job_log import job_log
+from worker.lease.patience import patiently
+from worker.process import draining
+from worker.process.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+
+_SMALLER = (
+    "use a smaller training.batch_size, a smaller model, or fewer rows to evaluate; where several"
+    " runs are trained side by side, HEDDLE_COHORT_WIDTH of the worker makes them fewer"
+)
+
+
+class MayBeAnother(Exception):
+    """Work that several jobs did together was stopped, and any of them may be the cause."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
+    """Record how the work inside ended, unless it recorded its own success.
+
+    A pause queues the job again, a cancellation ends it, an error fails it with its cause. A lost
+    lease leaves no mark: somebody else has the job. A folder or a database that is away is no fault
+    of the job's, which is queued again. What ends the process (a signal to all of a service's
+    processes, say) queues the job again and goes on through.
+
+    Errors are logged and go no further. Celery would hand them to its parent process, which would
+    import their classes and torch with them. What is logged meanwhile is kept as the job's.
+    """
+    own = {"job_id": claim.job_id}
+    with job_log.of(stores.database, claim):
+        try:
+            with _recorded(stores, claim):
+                yield
+        except LeaseLost as lost:
+            logger.error("%s", lost, extra=own)
+        except DATABASE_AWAY:
+            logger.exception("the database is away; job %s waits for it", claim.job_id, extra=own)
+            _give_back(stores, claim)
+
+
+@contextmanager
+def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
+    own = {"job_id": claim.job_id}
+    try:
+        yield
+    except (LeaseLost, *DATABASE_AWAY):
+        raise
+    except Stopped as stopped:
+        end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
+        how = "cancelled" if stopped.wish is Wish.CANCEL else "let go, to be taken up again"
+        logger.info("job %s is %s", claim.job_id, how, extra=own)
+        patiently(lambda: end(stores.database, claim), stores.settings)
+    except StorageTrouble as trouble:
+        logger.error("job %s is queued again: %s", claim.job_id, trouble, extra=own)
+        cause = {"type": type(trouble).__name__, "message": str(trouble)}
+        patiently(lambda: release(stores.database, claim, cause=cause), stores.settings)
+    except MayBeAnother as stopped:
+        logger.warning("job %s is tried again: %s", claim.job_id, stopped, extra=own)
+        cause = {"type": "BrokenTogether", "message": str(stopped)}
+        patiently(lambda: release(stores.database, claim, lost=True, cause=cause), stores.settings)
+    except Exception as error:
+        logger.exception("job %s failed", claim.job_id, extra=own)
+        found = error_document(error)
+        patiently(lambda: fail(stores.database, claim, found), stores.settings)
+    except (SystemExit, KeyboardInterrupt):
+        # At once: whoever ends us is not patient. What cannot be queued now, the sweep takes back.
+        with suppress(Exception):
+            release(stores.database, claim)
+        raise
+
+
+def _give_back(stores: Stores, claim: Claim) -> None:
+    """Queue a job again as soon as the database is back.
+
+    This process could do nothing else meanwhile, and the sweep would count the job as lost.
+    """
+    while not draining.under_way():
+        try:
+            release(stores.database, claim)
+        except LeaseLost as lost:
+            logger.error("%s", lost)
+        except DATABASE_AWAY:
+            time.sleep(stores.settings.beat_seconds)
+            continue
+        return
+
+
+def error_document(error: Exception) -> dict[str, Any]:
+    """What went wrong, as a run's document shows it."""
+    kind, advice = type(error).__name__, getattr(error, "advice", None)
+    if is_out_of_memory(error):
+        # Each library has a class of its own for it, or none.
+        kind, advice = "OutOfMemory", _SMALLER
+    return {"type": kind, "message": str(error)[:2000], "advice": advice}

@@ -1,0 +1,1 @@
+"""The worker process: settings, stores, devices, presence, draining."""

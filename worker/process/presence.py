@@ -1,0 +1,101 @@
+"""A thread of each worker's process that says that it is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+
+import psutil
+import torch
+
+from ml.reproducibility.environment import default_device, environment
+from store.database.connection import Database
+from store.states import JobKind
+from store.workers.presence import Presence, processes_on, say_gone, say_killed, say_present
+from worker.process import gpus
+from worker.process.stores import stores, worker_name
+
+logger = logging.getLogger(__name__)
+
+SAID_SECONDS = 10.0
+END_SECONDS = 1.0
+"""A process that ends waits so long until that is said; else its silence tells."""
+
+
+class Saying:
+    """Says that a worker is there until it is to `end`, whatever becomes of the database."""
+
+    def __init__(self, database: Database, kind: JobKind) -> None:
+        self._database, self._kind = database, kind
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._say, name="presence", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join(END_SECONDS)
+
+    def _say(self) -> None:
+        first = True
+        while True:
+            try:
+                said = presence(self._kind)
+                say_present(self._database, said, first=first)
+                first = False
+                bury(self._database, said.host)
+            except Exception as error:
+                # Of a database that is away the jobs tell as well.
+                logger.debug("nobody hears that this worker is there: %s", error)
+            if self._over.wait(SAID_SECONDS):
+                break
+        try:
+            say_gone(self._database, worker_name())
+        except Exception as error:
+            logger.debug("nobody hears that this worker ends: %s", error)
+
+
+_saying: Saying | None = None
+
+
+def begin(kind: JobKind) -> None:
+    """Say from now on, and for as long as this process lives, that it takes jobs of a kind."""
+    global _saying
+    _saying = Saying(stores().database, kind)
+
+
+def end() -> None:
+    """Say no more that this process is there; the database need not be."""
+    if _saying is not None:
+        _saying.end()
+
+
+def bury(database: Database, host: str) -> None:
+    """Forget the workers of this host that were killed: no other host can see that they are."""
+    killed = [pid for pid in processes_on(database, host) if not psutil.pid_exists(pid)]
+    if killed:
+        logger.warning("forgets the workers of %s that are gone: %s", host, killed)
+        say_killed(database, host, killed)
+
+
+def presence(kind: JobKind) -> Presence:
+    """What this process has to say of itself."""
+    device = default_device() if kind is JobKind.TRAIN else torch.device("cpu")
+    card = gpus.gpu() if device.type == "cuda" else None
+    if device.type == "cpu":
+        found = psutil.virtual_memory()
+        memory: tuple[int, int] | None = (found.total, found.available)
+    else:
+        memory = None if card is None else card.memory()
+    total, free = memory or (None, None)
+    return Presence(
+        name=worker_name(),
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        device=str(device),
+        device_model=(card and card.name) or str(environment(device)["device_model"]),
+        memory_bytes=total,
+        memory_free_bytes=free,
+    )
