@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = ("service", "worker", "ml", "store", "api")
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.parent.name
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
         return first.index(folder) if folder in first else len(first)
 
     items.sort(key=place)

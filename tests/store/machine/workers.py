@@ -25,10 +25,10 @@ from store.jobs.finish import (
 from store.jobs.heartbeat import beat
 from store.jobs.reaper import sweep
 from store.states import JobKind, JobState
+from tests.store.jobs.test_fence import WRITES
 from tests.store.lab import ERROR
 from tests.store.machine.ledger import subject
 from tests.store.machine.moments import Moments, one
-from tests.store.test_fence import WRITES
 
 LEASE = 3600.0
 """Longer than any example takes: leases run out when a rule says so."""

@@ -9,7 +9,7 @@ from ml.spec.run_spec import RunSpec
 from ml.studies.leaderboard import leaderboard
 from ml.studies.summary import summarise
 from ml.studies.udr import RunUdr
-from tests.ml.studies import a_score, a_sweep
+from tests.ml.many_runs import a_score, a_sweep
 
 
 def shown(given: RenderableType) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from api.state.settings import ApiSettings
 from tests.api.service import Service, problem, serving
-from tests.ml.test_arrays_file import WRONG
+from tests.ml.codes.test_arrays_file import WRONG
 from tests.npz import npz
 
 PATH = "/v1/evaluations"

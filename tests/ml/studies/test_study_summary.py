@@ -28,7 +28,7 @@ from ml.studies.summary import (
 )
 from ml.studies.udr import RunUdr
 from ml.studies.values import median, pooled_null, setting_name
-from tests.ml.studies import SPEC, a_run, a_score, a_sweep, like_beta
+from tests.ml.many_runs import SPEC, a_run, a_score, a_sweep, like_beta
 
 BETA = "objective.beta"
 NONE = Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 
 from heddle.cli import main as cli
 from store.settings import Settings
+from tests.api.answers.test_events import served
 from tests.api.conftest import service  # noqa: F401
 from tests.api.service import Service
-from tests.api.test_events import served
-from tests.api.test_results import swept
+from tests.api.studies.test_results import swept
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from ml.plots.of_studies.score_by_objective import ScoreByObjective, beside
 from ml.plots.of_studies.score_map import ScoreMap
 from ml.plots.protocol import NothingToDraw, StudyPlot, to_file
 from ml.studies.study import Study, StudyRun, study
-from tests.ml.studies import PIXELS, a_run, a_score, a_sweep, like_beta
+from tests.ml.many_runs import PIXELS, a_run, a_score, a_sweep, like_beta
 
 STUDY_PLOTS = [name for name, plot in components("plot").items() if issubclass(plot, StudyPlot)]
 SETTINGS: dict[str, list[Any]] = {

@@ -15,7 +15,7 @@ import torch
 from ml.reproducibility.environment import environment
 from ml.reproducibility.processor import SETTINGS, processor_of, settings
 from tests.ml.recorders import Kept
-from tests.ml.test_train import paused, spec
+from tests.ml.training.test_train import paused, spec
 
 CPUINFO = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -113,7 +113,7 @@ def test_a_run_taken_up_under_other_kernels_says_that_it_is_elsewhere(tmp_path: 
         torch.set_num_threads(threads)
     file = tmp_path / "checkpoint"
     file.write_bytes(kept.files[-1])
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     told = subprocess.run(
         [sys.executable, "-c", GO_ON, json.dumps(spec()), str(file)],
         env={**os.environ, "ONEDNN_MAX_CPU_ISA": "SSE41", "PYTHONPATH": str(root)},

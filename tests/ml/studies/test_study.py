@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml.metrics.protocol import NullDistribution, Score
 from ml.studies.study import RunResult, StudyRun, study
-from tests.ml.studies import SPEC, a_run, a_score, a_sweep
+from tests.ml.many_runs import SPEC, a_run, a_score, a_sweep
 
 PLAIN = st.sampled_from([None, False, True, 0, 1, 1.0, 0.5, 20, "lasso", "linear"])
 

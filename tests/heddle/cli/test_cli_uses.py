@@ -20,8 +20,8 @@ from heddle.client.client import Client
 from heddle.client.resources import Run
 from heddle.errors import HeddleError, SpecError
 from store.settings import Settings
+from tests.api.answers.test_events import served
 from tests.api.service import SPEC, serving
-from tests.api.test_events import served
 from tests.api.trained_run import model_of, trained
 from tests.heddle.fake_server import FakeServer
 

@@ -14,7 +14,7 @@ from store.database.tables import Attempt, Counter, LogLine
 from store.jobs.log import add_lines, log_of_run
 from tests.store.lab import Lab
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_no_rows_are_nothing_to_write(database: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 from api.state.context import Context
 from api.studies import udr as of_api
 from ml.evaluation.encode import EncodedRows
-from tests.ml.studies import a_sweep
+from tests.ml.many_runs import a_sweep
 
 ROWS, LATENTS = 200, 4
 

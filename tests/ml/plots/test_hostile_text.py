@@ -19,8 +19,8 @@ from ml.export.run_readme import _table, _text
 from ml.plots.figure_text import powers
 from ml.plots.protocol import NothingToDraw, RunPlot, StudyPlot, to_file
 from tests.hostile import OBEYED, TEXTS
-from tests.ml.studies import a_sweep, like_beta
-from tests.ml.test_run_plots import entangled
+from tests.ml.many_runs import a_sweep, like_beta
+from tests.ml.plots.test_run_plots import entangled
 
 STUDY_PLOTS = [name for name, plot in components("plot").items() if issubclass(plot, StudyPlot)]
 RUN_PLOTS = [name for name, plot in components("plot").items() if issubclass(plot, RunPlot)]

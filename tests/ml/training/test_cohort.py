@@ -24,8 +24,8 @@ from ml.spec.run_spec import RunSpec
 from ml.training.feed import Feed, Inputs
 from ml.training.loop import NonFiniteLoss, UnlikeRuns, train, train_cohort
 from ml.training.state import TrainingState
+from tests.ml.objectives.test_objectives import VARIED
 from tests.ml.recorders import Kept
-from tests.ml.test_objectives import VARIED
 
 DIGITS = dataset("digits", size=32)
 WIDE = dataset("digits")

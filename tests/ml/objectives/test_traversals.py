@@ -26,7 +26,7 @@ from ml.plots.of_models.latent_plane import LatentPlane
 from ml.plots.of_models.traversal import Traversal
 from ml.plots.of_training.training_film import TrainingFilm
 from ml.plots.protocol import Material, NothingToDraw, Snapshot
-from tests.ml.test_pictures import material
+from tests.ml.plots.test_pictures import material
 
 CODES = np.array([[0.0, 10.0], [1.0, 10.0], [2.0, 10.0], [3.0, 10.0], [4.0, 30.0]])
 """Means 2 and 14, deviations sqrt(2) and 8."""

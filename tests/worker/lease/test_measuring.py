@@ -91,7 +91,7 @@ def test_a_record_tells_of_code_and_libraries_from_the_first_attempt_on(
 
 
 def test_the_commit_is_the_one_that_git_tells() -> None:
-    folder = Path(__file__).parents[2]
+    folder = Path(__file__).parents[3]
     told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True)
     if told.returncode != 0 or not (folder / ".git").is_dir():
         pytest.skip("the code is in no checkout")

@@ -29,8 +29,8 @@ from store.queries import (
 )
 from store.retention.delete import delete_evaluation
 from store.states import EvaluationState, RunState
+from tests.store.jobs.test_fence import everything
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
-from tests.store.test_fence import everything
 
 
 def trained(lab: Lab) -> tuple[str, str]:

@@ -19,9 +19,9 @@ from store.jobs.log import Line, add_lines
 from store.settings import Settings
 from store.states import JobKind
 from store.workers.presence import Presence, say_present
+from tests.api.answers.test_events import served
 from tests.api.conftest import service  # noqa: F401
 from tests.api.service import SPEC, Service
-from tests.api.test_events import served
 
 
 @pytest.fixture
