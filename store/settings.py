@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     #: A job that was lost so often without coming further is marked failed. At least 3, since one
     #: that was lost twice is tried without others (`store.jobs.claim.ALONE_AFTER_LOSSES`).
     max_losses: int = Field(default=3, ge=3)
-    #: Expired leases are looked for this often.
+    #: The reaper looks for expired leases this often.
     sweep_seconds: float = Field(default=5.0, gt=0)
     #: What nothing refers to is looked for this often.
     collect_seconds: float = Field(default=600.0, gt=0)

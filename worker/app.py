@@ -57,7 +57,7 @@ app.conf.update(
     task_routes={
         "heddle.train": {"queue": JobKind.TRAIN.value},
         "heddle.evaluate": {"queue": JobKind.EVALUATE.value},
-        "heddle.sweep": {"queue": "control"},
+        "heddle.reap": {"queue": "control"},
     },
     # A worker that is busy for three days must not sit on a second message. The multiplier would
     # count what is not acknowledged, and a broker that dies at the wrong moment would leave it one
@@ -77,8 +77,8 @@ app.conf.update(
     # One that keeps no file: what was due before a restart says nothing after it.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
-        "sweep": {
-            "task": "heddle.sweep",
+        "reap": {
+            "task": "heddle.reap",
             "schedule": schedule(settings().sweep_seconds, nowfun=_monotonic),
             # What waited while the service was down need not wait for longer.
             "last_run_at": datetime.fromtimestamp(0, UTC),
@@ -98,7 +98,7 @@ def _refuse_unfit_database(**_: Any) -> None:
 
 @after_setup_logger.connect
 def _tell_of_work_alone(**_: Any) -> None:
-    # Celery's three lines for each sweep would be gigabytes a year.
+    # Celery's three lines for each call of the reaper would be gigabytes a year.
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -160,20 +160,24 @@ def evaluate() -> None:
         hint(JobKind.EVALUATE)
 
 
-@app.task(name="heddle.sweep")
-def sweep() -> None:
+@app.task(name="heddle.reap")
+def reap() -> None:
     """Take back what silent workers held, and send hints for all that waits."""
-    from worker.reaping import sweep_now
+    from worker.reaping import reap_now
 
     # Before the look at what waits, so that every hint for what comes after it is kept.
     _forget_messages()
-    for kind, waiting in sweep_now().items():
+    for kind, waiting in reap_now().items():
         for _ in range(waiting):
             hint(kind)
 
 
+# A beat of an older version calls it so.
+app.task(reap.run, name="heddle.sweep")
+
+
 def hint(kind: JobKind) -> None:
-    """Tell one worker that there is work of a kind. May be lost: the sweep sends more."""
+    """Tell one worker that there is work of a kind. May be lost: the reaper sends more."""
     try:
         app.send_task(f"heddle.{kind.value}", retry=False)
     except OperationalError as error:
@@ -181,8 +185,8 @@ def hint(kind: JobKind) -> None:
 
 
 def _forget_messages() -> None:
-    # Workers that are busy for days read no hints, and sweep after sweep would add to them. One
-    # sweep serves for all that were asked for meanwhile.
+    # Workers that are busy for days read no hints, and the reaper would add to them for ever.
+    # One call of it serves for all that were sent meanwhile.
     with app.connection_for_write() as connection:
         for queue in ("control", *JobKind):
             app.amqp.queues[str(queue)](connection.default_channel).purge()

@@ -1,4 +1,4 @@
-"""Collecting what nothing refers to, beside the sweeps."""
+"""Collecting what nothing refers to, beside the reaper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _next = 0.0
 
 
 def collect_when_due() -> threading.Thread | None:
-    """Collect in a thread of its own, as a large folder takes longer than sweeps may wait.
+    """Collect in a thread of its own, as a large folder takes longer than the reaper may wait.
 
     Returns:
         The thread, if it was due and none was going on.

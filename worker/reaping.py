@@ -1,4 +1,4 @@
-"""The sweep: leases that ran out, hints for what waits, and now and then a collection."""
+"""The reaper: leases that ran out, hints for what waits, and now and then a collection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from store.database.outages import DATABASE_AWAY
 from store.jobs.preemption import ask_to_give_way
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.states import JobKind
 from worker.collecting import collect_when_due
 from worker.process.stores import stores
@@ -15,13 +15,13 @@ from worker.process.stores import stores
 logger = logging.getLogger(__name__)
 
 MOST_HINTS = 16
-"""Hints of a kind that one sweep sends: enough to wake every worker of a large server."""
+"""Hints of a kind that the reaper sends at once: enough to wake every worker of a large server."""
 
 
 _spared_until = 0.0
 
 
-def sweep_now() -> dict[JobKind, int]:
+def reap_now() -> dict[JobKind, int]:
     """Take expired leases back; returns how many hints to send for each kind of job.
 
     After the database was away or could not be written, leases have run out that nobody could
@@ -32,19 +32,19 @@ def sweep_now() -> dict[JobKind, int]:
     here = stores()
     spare = time.monotonic() < _spared_until
     try:
-        swept = sweep(here.database, max_losses=here.settings.max_losses, spare=spare)
+        reaped = reap(here.database, max_losses=here.settings.max_losses, spare=spare)
         going = ask_to_give_way(here.database, here.settings.rules)
     except DATABASE_AWAY as error:
         _spared_until = time.monotonic() + here.settings.lease_seconds
-        logger.warning("no sweep, as the database is away: %s", error)
+        logger.warning("nothing is reaped, as the database is away: %s", error)
         return {}
     if going:
         logger.info("asked to give way to whoever's turn it is: %s", ", ".join(sorted(going)))
-    if swept.requeued or swept.failed or swept.cancelled:
+    if reaped.requeued or reaped.failed or reaped.cancelled:
         logger.warning(
             "leases ran out: %d jobs queued again, %d failed, %d cancelled",
-            swept.requeued,
-            swept.failed,
-            swept.cancelled,
+            reaped.requeued,
+            reaped.failed,
+            reaped.cancelled,
         )
-    return {kind: min(waiting, MOST_HINTS) for kind, waiting in swept.waiting.items()}
+    return {kind: min(waiting, MOST_HINTS) for kind, waiting in reaped.waiting.items()}

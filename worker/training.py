@@ -140,7 +140,7 @@ def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
 class _Held:
     """A run that is being trained, from its claim to its end; what it meets ends no other.
 
-    Left without an end, it is taken back by the sweep, or queued if the process is to end.
+    Left without an end, it is taken back by the reaper, or queued if the process is to end.
     """
 
     spec: RunSpec
@@ -170,7 +170,7 @@ class _Held:
             return
         if error is None or isinstance(error, Exception):
             self.ended = True
-            logger.error("%s was left without an end; the sweep takes it back", self.claim.run_id)
+            logger.error("%s was left without an end; the reaper takes it back", self.claim.run_id)
             self._contexts.close()
         else:
             self.end(error)
@@ -225,7 +225,7 @@ class _Held:
                         raise
                     self._make_narrower()
         except Exception:
-            logger.exception("the end of %s is left to the sweep", self.claim.run_id)
+            logger.exception("the end of %s is left to the reaper", self.claim.run_id)
 
     def _make_narrower(self) -> NoReturn:
         """Let it be tried in a narrower cohort, at the price of its bits at this width."""

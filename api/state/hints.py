@@ -63,6 +63,6 @@ class Hints:
             try:
                 for queue in QUEUES:
                     self._app.send_task(f"heddle.{queue}", queue=queue, retry=False)
-            # Whatever it is: the work is written down, and the sweep will send hints.
+            # Whatever it is: the work is written down, and the reaper will send hints.
             except Exception as error:
                 logger.warning("no hint sent: %s", error)

@@ -1,7 +1,7 @@
 """A Redis server in Python, for where no real one can be had.
 
 `python -m heddle.service.fake_redis PORT` starts it. It keeps nothing when it ends.
-Heddle's messages are hints that a sweep sends again, so what that costs is a few seconds.
+Heddle's messages are hints that the reaper sends again, so what that costs is a few seconds.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def _open_postgresql(connection: Any, _: Any) -> None:
 
 def _begin_postgresql(connection: Connection) -> None:
     # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
-    # hold its locks, and the sweep that waits for them, for as long as the system pleases. Who
+    # hold its locks, and the reaper that waits for them, for as long as the system pleases. Who
     # only reads locks nobody out, and may be slow: a busy process of many threads is.
     connection.exec_driver_sql(
         f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}"

@@ -15,8 +15,8 @@ from store.states import AttemptEnd, JobKind, JobState
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep did, and what waits for workers after it."""
+class Reaped:
+    """What the reaper did, and what waits for workers after it."""
 
     requeued: int
     failed: int
@@ -26,10 +26,10 @@ class Swept:
     waiting: dict[JobKind, int]
 
 
-def sweep(database: Database, *, max_losses: int, spare: bool = False) -> Swept:
+def reap(database: Database, *, max_losses: int, spare: bool = False) -> Reaped:
     """Queue every job again whose lease has run out, or end it after `max_losses` of them.
 
-    A job that keeps killing its workers ends failed with the cause `WorkerLost`. Sweeps may run
+    A job that keeps killing its workers ends failed with the cause `WorkerLost`. Reapers may run
     at the same time, and beside workers. To `spare` them, as workers could not renew their leases
     for a while, is to take none back this time.
     """
@@ -42,7 +42,7 @@ def sweep(database: Database, *, max_losses: int, spare: bool = False) -> Swept:
         waiting = dict.fromkeys(JobKind, 0)
         for kind, count in rows:
             waiting[kind] = count
-    return Swept(
+    return Reaped(
         requeued=outcomes.count("queued"),
         failed=outcomes.count("failed"),
         cancelled=outcomes.count("cancelled"),

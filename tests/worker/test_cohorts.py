@@ -372,7 +372,7 @@ def test_a_checkpoint_that_was_recorded_unheard_stays(
 
 
 @on_sqlite
-def test_an_end_that_cannot_be_recorded_is_left_to_the_sweep_and_hurts_no_other(
+def test_an_end_that_cannot_be_recorded_is_left_to_the_reaper_and_hurts_no_other(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workplace.configure(cohort_width=2, lease_seconds=1)
@@ -389,7 +389,7 @@ def test_an_end_that_cannot_be_recorded_is_left_to_the_sweep_and_hurts_no_other(
     assert workplace.run(good).state is RunState.EVALUATING
     assert workplace.run(hot).state is RunState.TRAINING
     # Nobody beats for it any more.
-    workplace.sweep_until_queued(hot)
+    workplace.reap_until_queued(hot)
 
 
 def _stuck() -> bool:

@@ -10,7 +10,7 @@ from store.retention.delete import delete_experiment
 from tests.worker.workplace import Workplace, on_sqlite, spec
 from worker import collecting
 from worker.evaluation import evaluate_next
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 
@@ -21,8 +21,8 @@ def due(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect(workplace: Workplace) -> None:
-    """Sweep, and wait for the collection that goes with it."""
-    sweep_now()
+    """Reap, and wait for the collection that goes with it."""
+    reap_now()
     assert collecting._collecting is not None
     collecting._collecting.join()
 
@@ -52,7 +52,7 @@ def test_all_that_a_run_left_goes_when_its_experiment_is_deleted(
 
 
 @on_sqlite
-def test_sweeps_neither_wait_for_a_collection_nor_start_a_second(
+def test_the_reaper_neither_waits_for_a_collection_nor_starts_a_second(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workplace.configure(collect_seconds=0.001)
@@ -67,7 +67,7 @@ def test_sweeps_neither_wait_for_a_collection_nor_start_a_second(
 
     monkeypatch.setattr(collecting, "collect", endless)
     for _ in range(3):
-        sweep_now()
+        reap_now()
     assert len(started) == 1
     going_on.set()
     collect(workplace)
@@ -83,5 +83,5 @@ def test_a_collection_is_due_after_its_time(
     monkeypatch.setattr(collecting, "collect", lambda *_, **__: started.append(None))
     collect(workplace)
     for _ in range(3):
-        sweep_now()
+        reap_now()
     assert started == [None]

@@ -34,7 +34,7 @@ from tests.ml.recorders import Kept
 from worker.lease.lease import Lease
 from worker.process.settings import worker_settings
 from worker.process.stores import Stores, _of_process, stores
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 #: A test that need not see both databases.
@@ -183,11 +183,11 @@ class Workplace:
                 for table in Base.metadata.sorted_tables
             }
 
-    def sweep_until_queued(self, run_id: str) -> None:
-        """Sweep as often as it takes to get the run back from its silent worker."""
+    def reap_until_queued(self, run_id: str) -> None:
+        """Call the reaper as often as it takes to get the run back from its silent worker."""
 
         def queued() -> bool:
-            sweep_now()
+            reap_now()
             return self.run(run_id).state is RunState.QUEUED
 
         until(queued)
@@ -199,7 +199,7 @@ class Workplace:
             with self.stores.database.write() as session:
                 jobs = session.query(Job).filter_by(state=JobState.RUNNING, **of)
                 jobs.update({"lease_until": 0.0})
-            sweep_now()
+            reap_now()
             with self.stores.database.read() as session:
                 return session.query(Job).filter_by(state=JobState.RUNNING, **of).count() == 0
 

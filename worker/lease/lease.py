@@ -402,7 +402,7 @@ class Lease:
     def stop_by_force(self) -> None:
         """Acknowledge the cancellation in place of the work, which hears nothing.
 
-        What cannot be written is the sweep's, as for a worker that was killed.
+        What cannot be written is the reaper's, as for a worker that was killed.
         """
         with suppress(LeaseLost, *DATABASE_AWAY):
             acknowledge_cancel(self._stores.database, self.claim)

@@ -84,7 +84,7 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
         found = error_document(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
     except (SystemExit, KeyboardInterrupt):
-        # At once: whoever ends us is not patient. What cannot be queued now, the sweep takes back.
+        # At once: whoever ends us is not patient. What cannot be queued now, the reaper takes back.
         with suppress(Exception):
             release(stores.database, claim)
         raise
@@ -93,7 +93,7 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
 def _give_back(stores: Stores, claim: Claim) -> None:
     """Queue a job again as soon as the database is back.
 
-    This process could do nothing else meanwhile, and the sweep would count the job as lost.
+    This process could do nothing else meanwhile, and the reaper would count the job as lost.
     """
     while not draining.under_way():
         try:

@@ -19,7 +19,7 @@ from store.experiments.evaluations import Asked, cancel_evaluation, resume_evalu
 from store.jobs.claim import Claim, claim
 from store.jobs.finish import acknowledge_cancel, fail, finish_evaluation, release
 from store.jobs.heartbeat import beat
-from store.jobs.reaper import Swept, sweep
+from store.jobs.reaper import Reaped, reap
 from store.queries import (
     evaluation,
     evaluations,
@@ -164,7 +164,7 @@ def test_many_workers_at_once_never_share_an_evaluation(lab: Lab) -> None:
 def test_a_worker_that_fell_silent_loses_the_file_to_another(lab: Lab) -> None:
     id = lab.send().id
     lab.take(EVALUATE, lease=-1)
-    assert sweep(lab.database, max_losses=3) == Swept(
+    assert reap(lab.database, max_losses=3) == Reaped(
         requeued=1, failed=0, cancelled=0, waiting={TRAIN: 0, EVALUATE: 1}
     )
     assert lab.evaluation_state(id) == "queued"
@@ -175,13 +175,13 @@ def test_a_file_that_kills_its_workers_fails_with_that_cause_and_can_be_resumed(
     id = lab.send().id
     for number in range(3):
         lab.take(EVALUATE, worker=f"w{number}", lease=-1)
-        sweep(lab.database, max_losses=3)
+        reap(lab.database, max_losses=3)
     failed = evaluation(lab.database, id)
     assert str(failed.state) == "failed"
     assert failed.error is not None and failed.error["type"] == "WorkerLost"
     resume_evaluation(lab.database, id)
     lab.take(EVALUATE, lease=-1)
-    assert sweep(lab.database, max_losses=3).requeued == 1
+    assert reap(lab.database, max_losses=3).requeued == 1
     lab.evaluate()
     assert lab.evaluation_state(id) == "succeeded"
 
@@ -199,7 +199,7 @@ WRITES: dict[str, Callable[[Database, Claim], object]] = {
 def test_what_a_worker_writes_late_is_refused_and_leaves_no_mark(lab: Lab, name: str) -> None:
     lab.send()
     stale = lab.take(EVALUATE, lease=-1)
-    sweep(lab.database, max_losses=3)
+    reap(lab.database, max_losses=3)
     newer = None
     for _ in ("while the job waits", "while another works on it"):
         before = everything(lab.database)
@@ -237,7 +237,7 @@ def test_a_cancelled_file_whose_worker_was_lost_ends(lab: Lab) -> None:
     id = lab.send().id
     lab.take(EVALUATE, lease=-1)
     cancel_evaluation(lab.database, id)
-    assert sweep(lab.database, max_losses=3).cancelled == 1
+    assert reap(lab.database, max_losses=3).cancelled == 1
     assert lab.evaluation_state(id) == "cancelled"
 
 
@@ -411,7 +411,7 @@ def test_a_lost_second_look_is_made_again(lab: Lab) -> None:
     experiment_id, run_id = trained(lab)
     lab.evaluate_again(run_id, "dci")
     stale = lab.take(EVALUATE, lease=-1)
-    assert sweep(lab.database, max_losses=3).requeued == 1
+    assert reap(lab.database, max_losses=3).requeued == 1
     with pytest.raises(LeaseLost):
         finish_evaluation(lab.database, stale, scores=[{"name": "late"}])
     lab.evaluate()

@@ -12,7 +12,7 @@ from store.files.curves import CURVES, curves, to_bytes
 from store.files.objects import ObjectFolder
 from store.jobs.finish import NewArtifact, finish_training, release
 from store.jobs.heartbeat import Beat, beat
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.queries import run
 from tests.store.lab import Lab
 
@@ -21,9 +21,9 @@ def test_a_beat_renews_the_lease(lab: Lab) -> None:
     lab.post("a")
     taken = lab.take(lease=-1)
     beat(lab.database, taken, lease_seconds=30)
-    assert sweep(lab.database, max_losses=3).requeued == 0
+    assert reap(lab.database, max_losses=3).requeued == 0
     beat(lab.database, taken, lease_seconds=-1)
-    assert sweep(lab.database, max_losses=3).requeued == 1
+    assert reap(lab.database, max_losses=3).requeued == 1
 
 
 def test_progress_is_overwritten_and_kept_by_a_beat_without_any(lab: Lab) -> None:

@@ -20,7 +20,7 @@ from store.jobs.finish import (
     release,
 )
 from store.jobs.heartbeat import beat
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.states import JobKind
 from tests.store.lab import ERROR, EVALUATE, TRAIN, Lab
 
@@ -67,7 +67,7 @@ def claims(lab: Lab, kind: JobKind) -> Claim:
 def test_a_stale_fence_is_refused_and_leaves_no_mark(lab: Lab, name: str) -> None:
     kind = EVALUATE if name == "finish evaluation" else TRAIN
     stale = claims(lab, kind)
-    assert sweep(lab.database, max_losses=3).requeued == 1
+    assert reap(lab.database, max_losses=3).requeued == 1
     for _ in ("while the job waits", "while another works on it"):
         before = everything(lab.database)
         with pytest.raises(LeaseLost) as refusal:
@@ -99,7 +99,7 @@ def test_a_fence_rises_over_releases_losses_and_resumption(lab: Lab) -> None:
     lab.post("a")
     release(lab.database, lab.take())
     lab.take(lease=-1)
-    sweep(lab.database, max_losses=3)
+    reap(lab.database, max_losses=3)
     fail(lab.database, lab.take(), ERROR)
     lab.post("a")
     assert lab.take().fence == 4

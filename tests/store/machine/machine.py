@@ -1,4 +1,4 @@
-"""Users, workers and the sweep at one database, in any order."""
+"""Users, workers and the reaper at one database, in any order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Machine(Users, Workers, Deleters):
             else:
                 self.acknowledge_cancel(held)
             self.laws_hold()
-        self.sweep(max_losses=1000)
+        self.reap(max_losses=1000)
         self.laws_hold()
         while kinds := self.kinds_waiting():
             self.claim(kinds[0], width=100, device="cpu")

@@ -1,4 +1,4 @@
-"""What workers do, and the sweep: claim, beat, let go, fall silent, wake up too late."""
+"""What workers do, and the reaper: claim, beat, let go, fall silent, wake up too late."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from store.jobs.finish import (
     release,
 )
 from store.jobs.heartbeat import beat
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.states import JobKind, JobState
 from tests.store.jobs.test_fence import WRITES
 from tests.store.lab import ERROR
@@ -141,14 +141,14 @@ class Workers(Moments):
     @precondition(lambda self: self.held())
     @rule(held=one(lambda self: self.held()), max_losses=st.none() | st.integers(1, 3))
     def fall_silent(self, held: Claim, max_losses: int | None) -> None:
-        """A lease runs out; then there is a sweep, or there is time for one more beat."""
+        """A lease runs out; then the reaper comes, or there is time for one more beat."""
         with self.database.write() as session:
             session.execute(update(Job).where(Job.id == held.job_id).values(lease_until=0.0))
         self.ledger.silent.add(held.job_id)
         if max_losses is not None:
-            self.sweep(max_losses)
+            self.reap(max_losses)
 
-    def sweep(self, max_losses: int) -> None:
+    def reap(self, max_losses: int) -> None:
         ended: Counter[str] = Counter()
         for job_id in sorted(self.ledger.silent):
             held = self.ledger.held[job_id]
@@ -159,9 +159,9 @@ class Workers(Moments):
             else:
                 ended["requeued" if goes_on else "cancelled"] += 1
                 self.ledger.release(held, lost=True)
-        swept = sweep(self.database, max_losses=max_losses)
+        reaped = reap(self.database, max_losses=max_losses)
         assert ended == Counter(
-            requeued=swept.requeued, failed=swept.failed, cancelled=swept.cancelled
+            requeued=reaped.requeued, failed=reaped.failed, cancelled=reaped.cancelled
         )
 
     @precondition(lambda self: self.ledger.over)

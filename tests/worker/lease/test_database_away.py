@@ -21,7 +21,7 @@ from store.states import JobKind, JobState, RunState
 from tests.worker.workplace import Trained, Workplace, on_sqlite, spec
 from worker.evaluation import evaluate_next
 from worker.lease.files import put
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -169,10 +169,10 @@ def test_leases_that_ran_out_while_nobody_could_renew_them_are_spared_for_a_whil
     workplace.configure(lease_seconds=1.0)
     with monkeypatch.context() as without:
         without.setattr("store.jobs.reaper._take_back", away(None, _take_back))
-        assert sweep_now() == {}
-    sweep_now()
+        assert reap_now() == {}
+    reap_now()
     assert (workplace.job(run_id).state, workplace.job(run_id).losses) == (JobState.RUNNING, 0)
-    workplace.sweep_until_queued(run_id)
+    workplace.reap_until_queued(run_id)
     assert workplace.job(run_id).losses == 1
 
 

@@ -23,7 +23,7 @@ from tests.worker.test_cohorts import alone, sweep
 from tests.worker.workplace import PATIENCE, Workplace, meanwhile, on_sqlite, spec, until
 from worker.lease.heart import Heart
 from worker.lease.lease import Lease
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -186,7 +186,7 @@ def test_no_lease_is_kept_when_another_cannot_be_begun(
         broken.setattr(Heart, "add", adds)
         assert train_next()
     for run_id in runs:
-        workplace.sweep_until_queued(run_id)
+        workplace.reap_until_queued(run_id)
     assert train_next()
     assert states(workplace, runs) == [RunState.EVALUATING] * 4
 
@@ -206,7 +206,7 @@ def test_others_are_beaten_for_while_one_waits_for_the_database(
         until(lambda: workplace.run(runs[0]).state is RunState.EVALUATING)
         # 2.5 s after the first wanted to end, the second is still held.
         assert workplace.job(runs[1]).state is JobState.RUNNING
-        sweep_now()
+        reap_now()
         assert work.result(timeout=PATIENCE)
     assert states(workplace, runs) == [RunState.EVALUATING] * 2
     assert losses(workplace, runs) == [0, 0]

@@ -18,7 +18,7 @@ from worker.lease.files import NPZ, PNG, NewFile
 from worker.lease.lease import Lease
 from worker.lease.outcome import MayBeAnother, recorded
 from worker.process.stores import Stores
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 CHECKPOINT = Checkpoint(
@@ -97,7 +97,7 @@ def written(workplace: Workplace, name: str, claim: Claim) -> bool:
 @pytest.mark.parametrize("name", LATE)
 def test_a_late_write_leaves_no_mark(name: str, workplace: Workplace) -> None:
     stale = claimed(workplace, name, lease_seconds=-1)
-    sweep_now()
+    reap_now()
     assert not written(workplace, name, stale)
     taken(workplace.stores, stale.kind, lease_seconds=60)
     assert not written(workplace, name, stale)

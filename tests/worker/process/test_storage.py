@@ -32,7 +32,7 @@ from tests.worker.workplace import (
 )
 from worker.evaluation import evaluate_next
 from worker.process import draining
-from worker.reaping import sweep_now
+from worker.reaping import reap_now
 from worker.training import train_next
 
 pytestmark = on_sqlite
@@ -230,7 +230,7 @@ def test_what_a_job_leaves_is_held_until_it_can_be_kept(
             until(lambda: trouble_of(workplace, run_id))
             assert "No space left" in (trouble_of(workplace, run_id) or "")
             time.sleep(1.5)
-            sweep_now()
+            reap_now()
             assert not doing.done()
             with workplace.stores.database.read() as session:
                 job = session.query(Job).filter_by(run_id=run_id, kind=kind).one()
