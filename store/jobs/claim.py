@@ -13,7 +13,7 @@ from store.database.tables import Job, Run
 from store.errors import LeaseLost
 from store.jobs.announce import announcing
 from store.jobs.attempts import Taken, begin_attempts
-from store.jobs.transitions import move_evaluations, move_jobs, move_runs
+from store.jobs.transitions import transition_evaluations, transition_jobs, transition_runs
 from store.scheduling.fair_share import Rules, Waiting
 from store.scheduling.standing import turns
 from store.states import EvaluationState, JobKind, JobState, RunState
@@ -132,7 +132,7 @@ def _claim(
         order = [job.id for job in candidates]
         with announcing(session, (job.run_id for job in candidates)):
             rows = session.execute(
-                move_jobs(JobState.RUNNING, Job.id.in_(order))
+                transition_jobs(JobState.RUNNING, Job.id.in_(order))
                 .values(
                     fence=Job.fence + 1,
                     attempts=Job.attempts + 1,
@@ -165,12 +165,12 @@ def _claim(
             ]
             begin_attempts(session, taken, worker=worker, device_model=device_model)
             _count_together(session, worker, len(claims))
-            move_runs(
+            transition_runs(
                 session,
                 (taken.trains for taken in claims if taken.evaluation_id is None),
                 RunState.TRAINING,
             )
-            move_evaluations(
+            transition_evaluations(
                 session,
                 (taken.evaluation_id for taken in claims if taken.evaluation_id is not None),
                 EvaluationState.RUNNING,

@@ -15,9 +15,9 @@ from store.database.rows import insert_rows
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job
 from store.jobs.transitions import (
     end_training,
-    move_evaluations,
-    move_jobs,
-    move_runs,
+    transition_evaluations,
+    transition_jobs,
+    transition_runs,
     settle,
     trained,
 )
@@ -44,7 +44,7 @@ def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
     runs, evaluations = set(run_ids), set(evaluation_ids)
     _withdraw_cancellation(session, runs, evaluations)
     again = _queue_training_again(session, runs)
-    move_runs(session, again, RunState.QUEUED)
+    transition_runs(session, again, RunState.QUEUED)
     # The evaluations of other experiments ended with the training, and go on with it.
     _revive(session, evaluations | _wanted_evaluations(session, again))
     ready = trained(session, runs)
@@ -145,7 +145,7 @@ def stop_training(session: Session, run_ids: Iterable[str]) -> None:
     for part in parts(run_ids):
         training = (Job.run_id.in_(part), Job.kind == JobKind.TRAIN)
         ended += session.scalars(
-            move_jobs(JobState.CANCELLED, *training, Job.state == JobState.QUEUED).returning(
+            transition_jobs(JobState.CANCELLED, *training, Job.state == JobState.QUEUED).returning(
                 Job.run_id
             )
         )
@@ -163,7 +163,9 @@ def stop_evaluations(
     """End these evaluations, of these runs if of any: now where they wait, else at a beat."""
     for part in parts(evaluation_ids):
         session.execute(
-            move_jobs(JobState.CANCELLED, Job.evaluation_id.in_(part), Job.state == JobState.QUEUED)
+            transition_jobs(
+                JobState.CANCELLED, Job.evaluation_id.in_(part), Job.state == JobState.QUEUED
+            )
         )
         session.execute(
             update(Job)
@@ -175,7 +177,7 @@ def stop_evaluations(
                 Evaluation.id.in_(part), Evaluation.state == EvaluationState.QUEUED
             )
         ).all()
-        move_evaluations(session, waiting, EvaluationState.CANCELLED)
+        transition_evaluations(session, waiting, EvaluationState.CANCELLED)
     settle(session, trained(session, run_ids))
 
 
@@ -204,7 +206,7 @@ def _queue_training_again(session: Session, runs: set[str]) -> list[str]:
 def _queue_again(session: Session, *which: ColumnElement[bool]) -> list[str]:
     """Queue those of these jobs that have failed or were cancelled; returns their runs."""
     found = session.scalars(
-        move_jobs(JobState.QUEUED, *which, Job.state.in_(JOB_RESUMABLE))
+        transition_jobs(JobState.QUEUED, *which, Job.state.in_(JOB_RESUMABLE))
         .values(losses=0, worker=None)
         .returning(Job.run_id)
     )
@@ -220,7 +222,7 @@ def _revive(session: Session, evaluation_ids: Iterable[str]) -> None:
                 Evaluation.id.in_(part), Evaluation.state.in_(EVALUATION_RESUMABLE)
             )
         )
-        move_evaluations(session, ended.all(), EvaluationState.QUEUED)
+        transition_evaluations(session, ended.all(), EvaluationState.QUEUED)
 
 
 def _wanted_evaluations(session: Session, runs: list[str]) -> set[str]:

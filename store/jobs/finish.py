@@ -23,8 +23,8 @@ from store.jobs.demand import queue_evaluations
 from store.jobs.transitions import (
     end_evaluations_of,
     end_job,
-    move_evaluations,
-    move_jobs,
+    transition_evaluations,
+    transition_jobs,
     put_back,
     settle,
 )
@@ -109,7 +109,7 @@ def finish_evaluation(
             ),
         )
         _add_artifacts(session, claim, artifacts)
-        move_evaluations(session, [evaluation_id], EvaluationState.SUCCEEDED)
+        transition_evaluations(session, [evaluation_id], EvaluationState.SUCCEEDED)
         settle(session, [claim.run_id])
 
 
@@ -204,7 +204,7 @@ def _let_go(session: Session, claim: Claim) -> AttemptEnd:
 def _done(session: Session, claim: Claim) -> None:
     end_attempt(session, claim.job_id, AttemptEnd.DONE)
     session.execute(
-        move_jobs(JobState.DONE, Job.id == claim.job_id).values(
+        transition_jobs(JobState.DONE, Job.id == claim.job_id).values(
             lease_until=None, cancel_requested=False
         )
     )

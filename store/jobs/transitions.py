@@ -1,4 +1,4 @@
-"""How runs and evaluations move from state to state. Called inside `announcing`."""
+"""Transitions of runs, evaluations and jobs between states. Called inside `announcing`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from store.states import (
 Ending = Literal["failed", "cancelled"]
 
 
-def move_runs(
+def transition_runs(
     session: Session, run_ids: Iterable[str], to: RunState, *, error: dict[str, Any] | None = None
 ) -> None:
     """Put runs into a state; one that may not go there from where it is stays."""
@@ -62,9 +62,9 @@ def settle(session: Session, run_ids: Iterable[str | None]) -> None:
     for run_id, states in found.items():
         by_state[settled_state(states)].append(run_id)
     for run_id in by_state.pop(RunState.FAILED, []):
-        move_runs(session, [run_id], RunState.FAILED, error=errors[run_id])
+        transition_runs(session, [run_id], RunState.FAILED, error=errors[run_id])
     for to, ids in by_state.items():
-        move_runs(session, ids, to)
+        transition_runs(session, ids, to)
 
 
 def end_training(
@@ -73,7 +73,7 @@ def end_training(
     """End runs that are not trained, and with them the evaluations that waited for it."""
     ids = list(run_ids)
     end_evaluations_of(session, ids, ending, error)
-    move_runs(session, ids, RunState(ending), error=error)
+    transition_runs(session, ids, RunState(ending), error=error)
 
 
 def end_evaluations_of(
@@ -89,7 +89,7 @@ def end_evaluations_of(
         )
 
 
-def move_evaluations(
+def transition_evaluations(
     session: Session,
     evaluation_ids: Iterable[str],
     to: EvaluationState,
@@ -106,7 +106,7 @@ def move_evaluations(
         )
 
 
-def move_jobs(to: JobState, *which: ColumnElement[bool]) -> Update:
+def transition_jobs(to: JobState, *which: ColumnElement[bool]) -> Update:
     """The statement that puts these jobs into a state; one that may not go there stays."""
     return update(Job).where(*which, Job.state.in_(sources(to))).values(state=to)
 
@@ -123,12 +123,12 @@ def end_job(
     """End a running job without a result, and what depends on it."""
     end_attempt(session, job_id, AttemptEnd(ending), error)
     session.execute(
-        move_jobs(JobState(ending), Job.id == job_id).values(
+        transition_jobs(JobState(ending), Job.id == job_id).values(
             lease_until=None, cancel_requested=False
         )
     )
     if evaluation_id is not None:
-        move_evaluations(session, [evaluation_id], EvaluationState(ending), error=error)
+        transition_evaluations(session, [evaluation_id], EvaluationState(ending), error=error)
         settle(session, [run_id])
     elif run_id is not None:
         end_training(session, [run_id], ending, error)
@@ -147,7 +147,7 @@ def put_back(
     end_attempt(session, job_id, end, cause)
     lost = end is AttemptEnd.LOST
     session.execute(
-        move_jobs(JobState.QUEUED, Job.id == job_id).values(
+        transition_jobs(JobState.QUEUED, Job.id == job_id).values(
             lease_until=None,
             worker=None,
             give_way=False,
@@ -155,9 +155,9 @@ def put_back(
         )
     )
     if evaluation_id is not None:
-        move_evaluations(session, [evaluation_id], EvaluationState.QUEUED)
+        transition_evaluations(session, [evaluation_id], EvaluationState.QUEUED)
     elif run_id is not None:
-        move_runs(session, [run_id], RunState.QUEUED)
+        transition_runs(session, [run_id], RunState.QUEUED)
 
 
 def trained(session: Session, run_ids: Iterable[str]) -> set[str]:
