@@ -1,4 +1,4 @@
-"""The states of runs, evaluations, jobs and experiments, and every transition allowed between them."""
+"""The states of runs, evaluations, jobs and experiments, and every allowed transition."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from store.database.connection import Database
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Run
 from store.errors import NotFound, WrongState
 from store.jobs.announce import announcing
-from store.jobs.demand import stop_evaluations, stop_training, want
+from store.jobs.demand import demand, stop_evaluations, stop_training
 from store.jobs.transitions import trained
 from store.states import (
     EVALUATION_LIVE,
@@ -69,7 +69,7 @@ def resume_run(database: Database, run_id: str, *, failed_only: bool = False) ->
         by_themselves = session.scalars(
             select(Evaluation.id).where(Evaluation.run_id == run_id, Evaluation.wanted)
         )
-        want(session, [run_id], [*evaluations, *by_themselves])
+        demand(session, [run_id], [*evaluations, *by_themselves])
 
 
 def cancel_experiment(database: Database, experiment_id: str) -> None:
@@ -111,7 +111,7 @@ def resume_experiment(database: Database, experiment_id: str, *, failed_only: bo
         with announcing(session, runs):
             ended = _choose(session, experiment_id, states, allowed)
             _set_wanted(session, experiment_id, ended, wanted=True)
-            want(
+            demand(
                 session,
                 (link.run_id for link in ended),
                 (link.evaluation_id for link in ended),

@@ -14,7 +14,7 @@ from store.database.tables import Evaluation, Job, Run
 from store.database.tries import Outrun, until_written
 from store.errors import NotFound, NotTrained, WrongState
 from store.jobs.announce import announcing
-from store.jobs.demand import new_job, stop_evaluations, want, want_of_file
+from store.jobs.demand import demand, demand_of_file, new_job, stop_evaluations
 from store.jobs.transitions import settle, trained
 from store.states import (
     EVALUATION_LIVE,
@@ -81,7 +81,7 @@ def evaluate_file(
             if session.scalar(select(Evaluation.id).where(*same)) is None:
                 raise Outrun  # It has been deleted at this moment.
             _mark(session, found, wanted=True)
-            want_of_file(session, found)
+            demand_of_file(session, found)
             return Asked(found, reused=True)
         of_file = {
             "run_id": None,
@@ -124,7 +124,7 @@ def evaluate_run(
         )
         if found is not None:
             _mark(session, found, wanted=True)
-            want(session, [run_id], [found])
+            demand(session, [run_id], [found])
             return Asked(found, reused=True)
         id = _add(session, {"run_id": run_id}, spec, evaluation_key, owner, priority)
         settle(session, [run_id])
@@ -161,9 +161,9 @@ def resume_evaluation(database: Database, id: str, *, failed_only: bool = False)
             _check(session, id, run_id, _FAILED if failed_only else EVALUATION_RESUMABLE)
             _mark(session, id, wanted=True)
             if run_id is None:
-                want_of_file(session, id)
+                demand_of_file(session, id)
             else:
-                want(session, [run_id], [id])
+                demand(session, [run_id], [id])
 
 
 def _add(

@@ -20,7 +20,7 @@ from store.experiments.idempotency import KeyedRequest, look_up
 from store.experiments.new_run import NewRun
 from store.experiments.origins import KeptState, add_states, starting_states, states_ahead
 from store.jobs.announce import announcing
-from store.jobs.demand import LOCAL, new_job, want
+from store.jobs.demand import LOCAL, demand, new_job
 from store.scheduling.fair_share import Rules
 from store.scheduling.pace import Pace, is_short, paces
 from store.states import EvaluationState, JobKind, JobState, RunState
@@ -176,7 +176,7 @@ def _write(session: Session, submission: _Submission) -> None:
         _add_links(session, submission, run_of, evaluation_of, set(current))
         joined = [run for run in runs if run.train_id in current]
         evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
-        want(session, current.values(), evaluation_ids)
+        demand(session, current.values(), evaluation_ids)
         check_queued(session, submission.experiment["owner"], submission.limits)
         _raise_priority(session, current.values(), submission.experiment["priority"])
 

@@ -1,4 +1,4 @@
-"""Asking for work, and no longer asking for it. Called inside `announcing`."""
+"""The demand for work: asked for, and withdrawn. Called inside `announcing`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from store.database.rows import insert_rows
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job
 from store.jobs.transitions import (
     end_training,
+    settle,
+    trained,
     transition_evaluations,
     transition_jobs,
     transition_runs,
-    settle,
-    trained,
 )
 from store.states import (
     EVALUATION_RESUMABLE,
@@ -34,7 +34,7 @@ LOCAL = "local"
 """Whose jobs are that nobody has put a name to."""
 
 
-def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
+def demand(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
     """See to it that these evaluations of these runs will come about.
 
     What is finished or under way stays as it is. What failed or was cancelled is queued again:
@@ -52,7 +52,7 @@ def want(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
     settle(session, ready)
 
 
-def want_of_file(session: Session, evaluation_id: str) -> None:
+def demand_of_file(session: Session, evaluation_id: str) -> None:
     """The same for the evaluation of a file, whose job the caller has locked."""
     _withdraw_cancellation(session, set(), {evaluation_id})
     _revive(session, {evaluation_id})

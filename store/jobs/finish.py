@@ -23,10 +23,10 @@ from store.jobs.demand import queue_evaluations
 from store.jobs.transitions import (
     end_evaluations_of,
     end_job,
-    transition_evaluations,
-    transition_jobs,
     put_back,
     settle,
+    transition_evaluations,
+    transition_jobs,
 )
 from store.states import AttemptEnd, EvaluationState, JobState
 

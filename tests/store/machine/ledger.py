@@ -61,7 +61,7 @@ class Ledger:
         assert self.keys.setdefault((of, key), evaluation_id) == evaluation_id
         self.run_of[evaluation_id] = None if is_file else of
 
-    def want(self, evaluation_ids: Iterable[str]) -> None:
+    def demand(self, evaluation_ids: Iterable[str]) -> None:
         """Ask for evaluations. A training that is begun again is so for all who want the run."""
         for id in list(evaluation_ids):
             run_id = self.run_of[id]
@@ -70,15 +70,15 @@ class Ledger:
             self.asked |= {id, *with_it} - set(self.scores)
         self.failed = {id for id in self.failed if not self.goes_on(id)}
 
-    def want_again(self, places: Iterable[Place]) -> None:
+    def demand_again(self, places: Iterable[Place]) -> None:
         chosen = list(places)
         for place in chosen:
             place.wanted = True
-        self.want(place.evaluation_id for place in chosen)
+        self.demand(place.evaluation_id for place in chosen)
 
-    def want_alone(self, evaluation_id: str) -> None:
+    def demand_alone(self, evaluation_id: str) -> None:
         self.alone.add(evaluation_id)
-        self.want([evaluation_id])
+        self.demand([evaluation_id])
 
     def stop(self, evaluation_ids: Iterable[str]) -> None:
         self.asked -= set(evaluation_ids)
@@ -88,7 +88,7 @@ class Ledger:
         self.alone.discard(evaluation_id)
         self.stop([evaluation_id])
 
-    def unwant(self, places: Iterable[Place]) -> None:
+    def withdraw(self, places: Iterable[Place]) -> None:
         """An experiment wants these of its places no more."""
         chosen = list(places)
         for place in chosen:

@@ -62,7 +62,7 @@ class Users(Moments):
             self.ledger.existing.add(link.run_id)
             self.ledger.know(link.evaluation_id, link.run_id, key)
             self.ledger.places[id, link.position] = Place(link.run_id, link.evaluation_id)
-        self.ledger.want(link.evaluation_id for link in links)
+        self.ledger.demand(link.evaluation_id for link in links)
 
     @precondition(lambda self: self.things(RUN_LIVE, EVALUATION_LIVE))
     @rule(thing=one(lambda self: self.things(RUN_LIVE, EVALUATION_LIVE)))
@@ -73,7 +73,7 @@ class Users(Moments):
             case "run":
                 self.ledger.stop(self.ledger.of(id))
             case "experiment":
-                self.ledger.unwant(self.places_in(id, RUN_LIVE))
+                self.ledger.withdraw(self.places_in(id, RUN_LIVE))
             case "evaluation":
                 self.ledger.stop_alone(id)
 
@@ -84,12 +84,12 @@ class Users(Moments):
         RESUME[kind](self.database, id)
         match kind:
             case "run":
-                self.ledger.want_again(self.ledger.places_of(id))
-                self.ledger.want(self.ledger.alone & {*self.ledger.of(id)})
+                self.ledger.demand_again(self.ledger.places_of(id))
+                self.ledger.demand(self.ledger.alone & {*self.ledger.of(id)})
             case "experiment":
-                self.ledger.want_again(self.places_in(id, RUN_RESUMABLE))
+                self.ledger.demand_again(self.places_in(id, RUN_RESUMABLE))
             case "evaluation":
-                self.ledger.want_alone(id)
+                self.ledger.demand_alone(id)
 
     def ask_in_vain(self) -> None:
         """What is over cannot be cancelled, and what goes on or has succeeded not resumed."""
@@ -110,7 +110,7 @@ class Users(Moments):
         of, key = what
         asked = self.lab.send(of, key) if of in FILES else self.lab.evaluate_again(of, key)
         self.ledger.know(asked.id, of, key, is_file=of in FILES)
-        self.ledger.want_alone(asked.id)
+        self.ledger.demand_alone(asked.id)
 
     # What there is at this moment
 
