@@ -51,11 +51,11 @@ class Settings(BaseSettings):
     #: A file that nothing refers to is left alone for so long, as it may be about to be recorded.
     collect_grace_seconds: float = Field(default=600.0, gt=0)
 
-    #: A training job gives way at a checkpoint after so long, if somebody's turn has come.
+    #: A training job is preempted at a checkpoint after so long, if somebody's turn has come.
     slice_seconds: float = Field(default=1200.0, gt=0)
     #: A job that is expected to take no longer goes before others, within its owner's share.
     short_seconds: float = Field(default=300.0, ge=0)
-    #: A training job gives way after so long if a short one waits.
+    #: A training job is preempted after so long if a short one waits.
     short_slice_seconds: float = Field(default=60.0, gt=0)
     #: Work of a priority that is not served for so long goes with the next higher one.
     patience_seconds: float = Field(default=3600.0, gt=0)
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     @property
     def rules(self) -> Rules:
-        """What the order of turns depends on."""
+        """What the fair share depends on."""
         return Rules(
             slice_seconds=self.slice_seconds,
             short_seconds=self.short_seconds,

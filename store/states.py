@@ -51,7 +51,7 @@ class AttemptEnd(StrEnum):
     DONE = "done"  #: Its result is recorded.
     FAILED = "failed"  #: By an error, which ended the job.
     CANCELLED = "cancelled"  #: Somebody asked for it.
-    GAVE_WAY = "gave_way"  #: Stopped at a checkpoint, as somebody else's turn had come.
+    GAVE_WAY = "gave_way"  #: Preempted: stopped at a checkpoint for somebody else's turn.
     RELEASED = "released"  #: Let go for another to go on: the worker ended, a folder was away.
     LOST = "lost"  #: The worker fell silent, or what several jobs did together broke down.
 

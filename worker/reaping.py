@@ -6,7 +6,7 @@ import logging
 import time
 
 from store.database.outages import DATABASE_AWAY
-from store.jobs.preemption import ask_to_give_way
+from store.jobs.preemption import preempt
 from store.jobs.reaper import reap
 from store.states import JobKind
 from worker.collecting import collect_when_due
@@ -33,13 +33,13 @@ def reap_now() -> dict[JobKind, int]:
     spare = time.monotonic() < _spared_until
     try:
         reaped = reap(here.database, max_losses=here.settings.max_losses, spare=spare)
-        going = ask_to_give_way(here.database, here.settings.rules)
+        going = preempt(here.database, here.settings.rules)
     except DATABASE_AWAY as error:
         _spared_until = time.monotonic() + here.settings.lease_seconds
         logger.warning("nothing is reaped, as the database is away: %s", error)
         return {}
     if going:
-        logger.info("asked to give way to whoever's turn it is: %s", ", ".join(sorted(going)))
+        logger.info("preempted for whoever's turn it is: %s", ", ".join(sorted(going)))
     if reaped.requeued or reaped.failed or reaped.cancelled:
         logger.warning(
             "leases ran out: %d jobs queued again, %d failed, %d cancelled",

@@ -231,7 +231,7 @@ class Job(Base):
     claimed_at: Mapped[float | None]
     #: How many jobs its worker does side by side, this one included.
     together: Mapped[int] = mapped_column(server_default=text("1"))
-    #: Its worker is to stop at a checkpoint, as somebody else's turn has come.
+    #: It is preempted: its worker is to stop at a checkpoint, as somebody else's turn has come.
     give_way: Mapped[bool] = mapped_column(server_default=false())
 
 

@@ -15,7 +15,7 @@ from store.jobs.announce import announcing
 from store.jobs.attempts import Taken, begin_attempts
 from store.jobs.transitions import transition_evaluations, transition_jobs, transition_runs
 from store.scheduling.fair_share import Rules, Waiting
-from store.scheduling.standing import turns
+from store.scheduling.standing import fair_share
 from store.states import EvaluationState, JobKind, JobState, RunState
 
 ALONE_AFTER_LOSSES = 2
@@ -83,7 +83,7 @@ def claim(
         lease_seconds: how long the worker may be silent; `beat` renews it.
         width: how many jobs at most.
         device_model: the device that is to train; a width binds where its checkpoint was made.
-        rules: what the order of turns depends on.
+        rules: what the fair share depends on.
     """
     return _claim(database, kind, true(), width, worker, lease_seconds, device_model, rules)
 
@@ -220,7 +220,7 @@ def _lock_next(
     session: Session, kind: JobKind, which: ColumnElement[bool], width: int, rules: Rules
 ) -> list[Any]:
     """The waiting jobs whose turn it is, in order: `id` and `run_id` of each."""
-    now = turns(session, kind, rules)
+    now = fair_share(session, kind, rules)
     found: list[Any] = []
     for group in now.order():
         room = min(width - len(found), now.room(group.owner))

@@ -26,7 +26,7 @@ class Beat:
     #: Stop at the next good moment, then call `acknowledge_cancel`.
     cancel_requested: bool
     #: Stop at the next checkpoint and call `release`, as somebody else's turn has come.
-    give_way: bool = False
+    preempted: bool = False
 
 
 def beat(
@@ -82,4 +82,4 @@ def beat(
                     },
                 )
             )
-    return Beat(cancel_requested=asked.cancel_requested, give_way=asked.give_way)
+    return Beat(cancel_requested=asked.cancel_requested, preempted=asked.give_way)

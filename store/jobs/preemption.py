@@ -1,4 +1,4 @@
-"""Asking workers to stop at a checkpoint, as somebody else's turn has come."""
+"""Preemption: asking workers to stop at a checkpoint, as somebody else's turn has come."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from store.database.connection import Database
 from store.database.tables import Job
 from store.jobs.claim import lock_jobs
 from store.scheduling.fair_share import Rules
-from store.scheduling.standing import turns
+from store.scheduling.standing import fair_share
 from store.states import JobKind, JobState
 from store.workers.workforce import idle_workers
 
 _HELD = (Job.kind == JobKind.TRAIN, Job.state == JobState.RUNNING)
 
 
-def ask_to_give_way(database: Database, rules: Rules) -> set[str]:
-    """Have workers give way that have trained for long enough, no more than others wait.
+def preempt(database: Database, rules: Rules) -> set[str]:
+    """Preempt workers that have trained for long enough, no more than others wait.
 
     The workers hear of it with their next beat. What is not justified any more is taken back.
 
@@ -39,7 +39,7 @@ def ask_to_give_way(database: Database, rules: Rules) -> set[str]:
 
 
 def _going(session: Session, rules: Rules) -> set[str]:
-    now = turns(session, JobKind.TRAIN, rules)
+    now = fair_share(session, JobKind.TRAIN, rules)
     if not now.waiting or not now.held:
         return set()
-    return now.giving_way(idle_workers(session, JobKind.TRAIN))
+    return now.preempted(idle_workers(session, JobKind.TRAIN))

@@ -12,7 +12,7 @@ least lately; then age.
   and a short job's time on top, and of whose short jobs none is worked on. So nobody waits hours
   to see whether a spec works, and a stream of short jobs takes no more than its owner's share, and
   leaves him a turn for long ones now and then.
-- **Giving way**: a worker that has trained for `slice_seconds` stops at a checkpoint when the turn
+- **Preemption**: a worker that has trained for `slice_seconds` stops at a checkpoint when the turn
   is somebody else's: of a higher priority, or served less; and after `short_slice_seconds` when a
   short job waits that goes first. Training goes on from there later with the same bits.
 """
@@ -89,8 +89,8 @@ def accrued(elapsed: float) -> float:
 
 
 @dataclass(frozen=True)
-class Turns:
-    """How things stand among the jobs of one kind."""
+class FairShare:
+    """How things stand among the jobs of one kind, and whose turn that makes it."""
 
     now: float
     rules: Rules
@@ -202,33 +202,33 @@ class Turns:
         taken = self._claimed_at.get((group.owner, group.priority, group.short), -math.inf)
         return self.now - max(group.oldest, taken)
 
-    def giving_way(self, idle: int) -> set[str]:
+    def preempted(self, idle: int) -> set[str]:
         """The workers that are to stop at a checkpoint, when so many others have nothing to do.
 
         No more than there are jobs to take their places.
         """
-        turns, going = self, set[str]()
+        fair_share, going = self, set[str]()
         soonest = min(self.rules.slice_seconds, self.rules.short_slice_seconds)
         if not any(self.now - job.since >= soonest for job in self.held):
             return going
         for place in range(idle + len({job.worker for job in self.held})):
-            order = turns.order()
+            order = fair_share.order()
             if not order:
                 break
             first = order[0]
             if place < idle:
-                turns = turns.taking(first, f"idle {place}")
+                fair_share = fair_share.taking(first, f"idle {place}")
                 continue
             stays = [job for job in self.held if job.worker not in going]
-            worker = turns.least_deserving(first, stays)
+            worker = fair_share.least_deserving(first, stays)
             if worker is None:
                 break
             going.add(worker)
-            turns = turns.without(worker).taking(first, f"instead of {worker}")
+            fair_share = fair_share.without(worker).taking(first, f"instead of {worker}")
         return going
 
     def least_deserving(self, first: Waiting, held: Collection[Held]) -> str | None:
-        """Of the workers that would give way for a group, the one to do so."""
+        """Of the workers that may be preempted for a group, the one to be."""
         level, lane = self._levels()[first], self.goes_first(first)
         by_worker: dict[str, list[Held]] = {}
         for job in held:
@@ -259,7 +259,7 @@ class Turns:
     def _since(jobs: Iterable[Held]) -> float:
         return max(job.since for job in jobs)
 
-    def taking(self, group: Waiting, worker: str) -> Turns:
+    def taking(self, group: Waiting, worker: str) -> FairShare:
         """How things stand when a worker has taken a job of a group."""
         waiting = [
             replace(one, count=one.count - 1) if one == group else one for one in self.waiting
@@ -267,7 +267,7 @@ class Turns:
         job = Held(worker, group.owner, group.priority, group.short, self.now)
         return replace(self, waiting=waiting, held=(*self.held, job))
 
-    def without(self, worker: str) -> Turns:
+    def without(self, worker: str) -> FairShare:
         """How things stand when a worker has put its jobs back; what it did still counts."""
         gone = [job for job in self.held if job.worker == worker]
         shares = [

@@ -1,4 +1,4 @@
-"""When waiting jobs will start: the turns (`store.scheduling.fair_share`) played ahead of time."""
+"""When waiting jobs will start: `store.scheduling.fair_share` played ahead of time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from store.scheduling.fair_share import Held, Rules, Share, Turns, Waiting, accrued, faded
+from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting, accrued, faded
 
 MOST_EVENTS = 2000
 """So much is played ahead; what has not begun by then is told by the work before it."""
@@ -103,7 +103,7 @@ class _Line:
         return taken
 
     def waiting(self) -> Waiting:
-        """The group as the order of turns takes it; there must be jobs in it."""
+        """The group as the fair share takes it; there must be jobs in it."""
         if self._waiting is None:
             job = self.first()
             self._waiting = Waiting(job.owner, job.priority, job.short, job.created_at, self._count)
@@ -115,7 +115,7 @@ class _Line:
 
 
 def forecast(
-    now: Turns, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
+    now: FairShare, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
 ) -> dict[str, Start]:
     """When each waiting job will start, if nobody posts anything.
 
@@ -130,7 +130,11 @@ def forecast(
 
 class _Play:
     def __init__(
-        self, now: Turns, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
+        self,
+        now: FairShare,
+        waiting: Iterable[Ahead],
+        held: Mapping[str, Sequence[Ahead]],
+        idle: int,
     ) -> None:
         self._rules: Rules = now.rules
         self._began = self._now = now.now
@@ -164,7 +168,7 @@ class _Play:
 
     def starts(self) -> dict[str, Start]:
         for _ in range(MOST_EVENTS):
-            self._take_turns()
+            self._take_jobs()
             if not self._left:
                 return self._starts
             moment = self._next_moment()
@@ -172,13 +176,13 @@ class _Play:
                 break
             self._now = moment
             self._let_end()
-            self._let_give_way()
+            self._preempt()
         self._tell_the_rest()
         return self._starts
 
     def _asked_for(self) -> list[Ahead]:
         """Waiting jobs that have not started yet, group by group in order."""
-        order = [(one.owner, one.priority, one.short) for one in self._turns().order()]
+        order = [(one.owner, one.priority, one.short) for one in self._fair_share().order()]
         # Those of owners who may have no more at the moment come last.
         return [
             job
@@ -199,14 +203,14 @@ class _Play:
                 share = len(self._workers) * max(1, job.together)
                 seconds = None if took is None else seconds + took / share
 
-    def _turns(self) -> Turns:
+    def _fair_share(self) -> FairShare:
         waiting = [line.waiting() for line in self._queues.values() if line]
         held = [one for jobs in self._held.values() for one in jobs]
-        return Turns(self._now, self._rules, waiting, held, list(self._shares.values()))
+        return FairShare(self._now, self._rules, waiting, held, list(self._shares.values()))
 
-    def _take_turns(self) -> None:
+    def _take_jobs(self) -> None:
         while self._free:
-            order = self._turns().order()
+            order = self._fair_share().order()
             if not order:
                 return
             self._take(self._free.pop(), order)
@@ -237,7 +241,7 @@ class _Play:
             self._left -= 1
 
     def _next_moment(self) -> float:
-        """When a worker ends, or may give way, or it is time to look again."""
+        """When a worker ends, or may be preempted, or it is time to look again."""
         moments = [worker.ends for worker in self._workers.values()]
         if any(not math.isinf(moment) for moment in moments):
             # Meanwhile patience runs out, and who was served less has had more.
@@ -252,11 +256,11 @@ class _Play:
         for worker in [one for one in self._workers.values() if one.ends <= self._now]:
             self._put_down(worker)
 
-    def _let_give_way(self) -> None:
+    def _preempt(self) -> None:
         soonest = min(self._rules.slice_seconds, self._rules.short_slice_seconds)
         if not any(self._now - worker.since >= soonest for worker in self._workers.values()):
             return
-        for name in self._turns().giving_way(len(self._free)):
+        for name in self._fair_share().preempted(len(self._free)):
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
 from store.database.tables import Checkpoint, Job, Run
-from store.scheduling.fair_share import Rules, Turns
+from store.scheduling.fair_share import FairShare, Rules
 from store.scheduling.forecast import Ahead, Start, forecast
 from store.scheduling.pace import Pace, paces
-from store.scheduling.standing import turns
+from store.scheduling.standing import fair_share
 from store.states import JobKind, JobState
 from store.workers.workforce import able_workers
 
@@ -88,7 +88,7 @@ def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
 class Scene:
     """All that a forecast depends on, as it was read: it is made when the transaction has ended."""
 
-    now: Turns
+    now: FairShare
     #: The names of workers that take such jobs, or are at one.
     able: Set[str]
     waiting: Sequence[Any]
@@ -115,7 +115,7 @@ class Scene:
 
 def scene(session: Session, kind: JobKind, rules: Rules) -> Scene:
     """How things stand among the jobs of a kind."""
-    now = turns(session, kind, rules)
+    now = fair_share(session, kind, rules)
     able = able_workers(session, kind)
     waiting = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
     running = _jobs(session, kind, JobState.RUNNING)
@@ -203,7 +203,7 @@ def _place(kind: JobKind, row: Any, job: Ahead, start: Start) -> Place:
     )
 
 
-def _owners(kind: JobKind, now: Turns) -> list[OwnerStanding]:
+def _owners(kind: JobKind, now: FairShare) -> list[OwnerStanding]:
     waiting: dict[str, int] = defaultdict(int)
     for group in now.waiting:
         waiting[group.owner] += group.count

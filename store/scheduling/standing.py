@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from store.database.connection import db_now
 from store.database.tables import Job, Served
-from store.scheduling.fair_share import Held, Rules, Share, Turns, Waiting
+from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting
 from store.states import JobKind, JobState
 
 
-def turns(session: Session, kind: JobKind, rules: Rules) -> Turns:
-    """The turns among the jobs of a kind, as they are at this moment."""
+def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
+    """The fair share among the jobs of a kind, as they are at this moment."""
     now = session.scalar(select(db_now()))
     assert now is not None
     waiting = session.execute(
@@ -29,7 +29,7 @@ def turns(session: Session, kind: JobKind, rules: Rules) -> Turns:
     shares = session.execute(
         select(*served, Served.seconds, Served.at, Served.claimed_at).where(Served.kind == kind)
     )
-    return Turns(
+    return FairShare(
         now,
         rules,
         [Waiting(*row) for row in waiting],

@@ -1,7 +1,7 @@
 """A server simulated on the real store: its database's clock is ours, and hours pass at once.
 
-Workers claim, report, give way and finish by the store's own functions; training is the passing
-of simulated time.
+Workers claim, report, are preempted and finish by the store's own functions; training is the
+passing of simulated time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from store.jobs.checkpoints import record_checkpoint
 from store.jobs.claim import Claim, claim
 from store.jobs.finish import finish_training, release
 from store.jobs.heartbeat import beat
-from store.jobs.preemption import ask_to_give_way
+from store.jobs.preemption import preempt
 from store.queries import experiment_runs, run
 from store.scheduling.fair_share import Rules
 from store.states import JobKind
@@ -68,7 +68,7 @@ class Server:
     posted: dict[str, float] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
-    gave_way: int = 0
+    preemptions: int = 0
     _numbers: Any = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Server:
         """Let the workers work until a moment."""
         while self.now < until:
             self._claim()
-            going = ask_to_give_way(self.database, self.rules)
+            going = preempt(self.database, self.rules)
             for worker in going & self.busy.keys():
                 self._let_go(worker)
             if going:
@@ -201,7 +201,7 @@ class Server:
             device_model="cpu",
         )
         release(self.database, one.claim)
-        self.gave_way += 1
+        self.preemptions += 1
 
     def _finish(self, worker: str) -> None:
         one = self.busy.pop(worker)

@@ -79,7 +79,7 @@ class Lease:
         self._told_checkpoint = -math.inf
         self._began = time.monotonic()
         self._cancelled = False
-        self._give_way = False
+        self._preempted = False
         #: Why files cannot be kept at the moment.
         self._trouble: str | None = None
         self._lost = threading.Event()
@@ -274,8 +274,8 @@ class Lease:
         if self._cancelled:
             return Wish.CANCEL
         # What follows training is short, and would begin again.
-        gives_way = self._give_way and progress.stage in ("preparing", "training")
-        return Wish.PAUSE if gives_way or draining.under_way() else Wish.CONTINUE
+        preempted = self._preempted and progress.stage in ("preparing", "training")
+        return Wish.PAUSE if preempted or draining.under_way() else Wish.CONTINUE
 
     def _tell(self, progress: Progress) -> None:
         """Log the stages, and where training is now and then."""
@@ -350,7 +350,7 @@ class Lease:
             self._record = None
         job_log.keep(self._stores.database, self.claim)
         self._cancelled = answer.cancel_requested
-        self._give_way = answer.give_way
+        self._preempted = answer.preempted
 
     def _document(self) -> dict[str, Any] | None:
         """How far the work is, as the next beat tells it."""

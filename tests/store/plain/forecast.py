@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from store.scheduling.fair_share import Held, Rules, Share, Waiting, accrued, faded
 from store.scheduling.forecast import LOOKS_A_SLICE, MOST_EVENTS, Ahead, Start, _Worker
-from tests.store.plain.turns import Turns
+from tests.store.plain.fair_share import FairShare
 
 
 def forecast(
-    now: Turns, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
+    now: FairShare, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
 ) -> dict[str, Start]:
     """When each waiting job will start, if nobody posts anything.
 
@@ -28,7 +28,11 @@ def forecast(
 
 class _Play:
     def __init__(
-        self, now: Turns, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
+        self,
+        now: FairShare,
+        waiting: Iterable[Ahead],
+        held: Mapping[str, Sequence[Ahead]],
+        idle: int,
     ) -> None:
         self._rules: Rules = now.rules
         self._began = self._now = now.now
@@ -56,7 +60,7 @@ class _Play:
 
     def starts(self) -> dict[str, Start]:
         for _ in range(MOST_EVENTS):
-            self._take_turns()
+            self._take_jobs()
             if not self._asked_for():
                 return self._starts
             moment = self._next_moment()
@@ -64,13 +68,13 @@ class _Play:
                 break
             self._now = moment
             self._let_end()
-            self._let_give_way()
+            self._preempt()
         self._tell_the_rest()
         return self._starts
 
     def _asked_for(self) -> list[Ahead]:
         """Waiting jobs that have not started yet, group by group in order."""
-        groups = [self._queue(group) for group in self._turns().order()]
+        groups = [self._queue(group) for group in self._fair_share().order()]
         # Those of owners who may have no more at the moment come last.
         groups += [queue for queue in self._queues.values() if queue not in groups]
         return [
@@ -92,18 +96,18 @@ class _Play:
                 share = len(self._workers) * max(1, job.together)
                 seconds = None if took is None else seconds + took / share
 
-    def _turns(self) -> Turns:
+    def _fair_share(self) -> FairShare:
         waiting = [
             Waiting(owner, priority, short, queue[0].created_at, len(queue))
             for (owner, priority, short), queue in self._queues.items()
             if queue
         ]
         held = [one for jobs in self._held.values() for one in jobs]
-        return Turns(self._now, self._rules, waiting, held, list(self._shares.values()))
+        return FairShare(self._now, self._rules, waiting, held, list(self._shares.values()))
 
-    def _take_turns(self) -> None:
+    def _take_jobs(self) -> None:
         while self._free:
-            order = self._turns().order()
+            order = self._fair_share().order()
             if not order:
                 return
             self._take(self._free.pop(), order)
@@ -136,7 +140,7 @@ class _Play:
             self._starts[job.id] = Start(len(self._starts) + 1, seconds)
 
     def _next_moment(self) -> float:
-        """When a worker ends, or may give way, or it is time to look again."""
+        """When a worker ends, or may be preempted, or it is time to look again."""
         moments = [worker.ends for worker in self._workers.values()]
         if any(not math.isinf(moment) for moment in moments):
             # Meanwhile patience runs out, and who was served less has had more.
@@ -151,8 +155,8 @@ class _Play:
         for worker in [one for one in self._workers.values() if one.ends <= self._now]:
             self._put_down(worker)
 
-    def _let_give_way(self) -> None:
-        for name in self._turns().giving_way(len(self._free)):
+    def _preempt(self) -> None:
+        for name in self._fair_share().preempted(len(self._free)):
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.scheduling.fair_share import Held, Rules, Share, Turns, Waiting
+from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting
 from store.scheduling.forecast import Ahead, Start, forecast
 from tests.store.plain import forecast as plain
-from tests.store.plain.turns import Turns as PlainTurns
+from tests.store.plain.fair_share import FairShare as PlainFairShare
 
 NOW = 10_000.0
 ages = st.sampled_from([0.0, 30.0, 61.0, 150.0, 1300.0, 4000.0, 9000.0])
@@ -85,12 +85,12 @@ def test_every_start_is_as_the_plain_forecast_has_it(
     ]
     rules = Rules(most_running=most_running)
     state = (NOW, rules, groups(waiting), working, served)
-    wanted = plain.forecast(PlainTurns(*state), waiting, held, idle)  # type: ignore[arg-type]
-    found = forecast(Turns(*state), waiting, held, idle)
+    wanted = plain.forecast(PlainFairShare(*state), waiting, held, idle)  # type: ignore[arg-type]
+    found = forecast(FairShare(*state), waiting, held, idle)
     assert list(found.items()) == list(wanted.items())
-    # Both ask the turns, which are as plain.
-    assert Turns(*state).order() == PlainTurns(*state).order()
-    assert Turns(*state).giving_way(idle) == PlainTurns(*state).giving_way(idle)
+    # Both ask the fair share, whose two forms agree.
+    assert FairShare(*state).order() == PlainFairShare(*state).order()
+    assert FairShare(*state).preempted(idle) == PlainFairShare(*state).preempted(idle)
 
 
 class Watched(str):
@@ -116,7 +116,7 @@ def long_queue() -> Iterator[list[Ahead]]:
 
 
 def test_jobs_that_wait_are_not_gone_through_at_every_moment(long_queue: list[Ahead]) -> None:
-    now = Turns(NOW, Rules(), groups(long_queue))
+    now = FairShare(NOW, Rules(), groups(long_queue))
     found = forecast(now, long_queue, {}, idle=1)
     assert found["02999"].position == 3000
     assert found["00400"] == Start(401, 100 * 600.0)

@@ -54,7 +54,7 @@ def main() -> None:
     console.print(table)
     console.print(
         f"The short runs waited {statistics.median(waits):.0f} s (median), {max(waits):.0f} s at"
-        f" most; training gave way {simulated.gave_way} times."
+        f" most; training was preempted {simulated.preemptions} times."
     )
 
 

@@ -1,4 +1,4 @@
-"""The order of turns by its definition, each question asked anew of all jobs."""
+"""The fair share by its definition, each question asked anew of all jobs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from store.scheduling.fair_share import Held, Rules, Share, Waiting, accrued, fa
 
 
 @dataclass(frozen=True)
-class Turns:
-    """How things stand among the jobs of one kind."""
+class FairShare:
+    """How things stand among the jobs of one kind, and whose turn that makes it."""
 
     now: float
     rules: Rules
@@ -95,30 +95,30 @@ class Turns:
         )
         return self.now - max([group.oldest, *taken])
 
-    def giving_way(self, idle: int) -> set[str]:
+    def preempted(self, idle: int) -> set[str]:
         """The workers that are to stop at a checkpoint, when so many others have nothing to do.
 
         No more than there are jobs to take their places.
         """
-        turns, going = self, set[str]()
+        fair_share, going = self, set[str]()
         for place in range(idle + len({job.worker for job in self.held})):
-            order = turns.order()
+            order = fair_share.order()
             if not order:
                 break
             first = order[0]
             if place < idle:
-                turns = turns.taking(first, f"idle {place}")
+                fair_share = fair_share.taking(first, f"idle {place}")
                 continue
             stays = [job for job in self.held if job.worker not in going]
-            worker = turns.least_deserving(first, stays)
+            worker = fair_share.least_deserving(first, stays)
             if worker is None:
                 break
             going.add(worker)
-            turns = turns.without(worker).taking(first, f"instead of {worker}")
+            fair_share = fair_share.without(worker).taking(first, f"instead of {worker}")
         return going
 
     def least_deserving(self, first: Waiting, held: Collection[Held]) -> str | None:
-        """Of the workers that would give way for a group, the one to do so."""
+        """Of the workers that may be preempted for a group, the one to be."""
         level, lane = self._levels()[first], self.goes_first(first)
         by_worker: dict[str, list[Held]] = {}
         for job in held:
@@ -149,7 +149,7 @@ class Turns:
     def _since(jobs: Iterable[Held]) -> float:
         return max(job.since for job in jobs)
 
-    def taking(self, group: Waiting, worker: str) -> Turns:
+    def taking(self, group: Waiting, worker: str) -> FairShare:
         """How things stand when a worker has taken a job of a group."""
         waiting = [
             replace(one, count=one.count - 1) if one == group else one for one in self.waiting
@@ -157,7 +157,7 @@ class Turns:
         job = Held(worker, group.owner, group.priority, group.short, self.now)
         return replace(self, waiting=waiting, held=(*self.held, job))
 
-    def without(self, worker: str) -> Turns:
+    def without(self, worker: str) -> FairShare:
         """How things stand when a worker has put its jobs back; what it did still counts."""
         gone = [job for job in self.held if job.worker == worker]
         shares = [

@@ -1,4 +1,4 @@
-"""The order of turns, by hand-worked cases and as properties."""
+"""The fair share, by hand-worked cases and as properties."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from store.scheduling.fair_share import (
     HALF_LIFE_SECONDS,
+    FairShare,
     Held,
     Rules,
     Share,
-    Turns,
     Waiting,
     accrued,
     faded,
@@ -36,8 +36,8 @@ def share(owner: str, seconds: float, *, priority: int = 0, taken: float = 10) -
     return Share(owner, priority, False, seconds, NOW, NOW - taken)
 
 
-def owners(turns: Turns) -> list[str]:
-    return [group.owner for group in turns.order()]
+def owners(fair_share: FairShare) -> list[str]:
+    return [group.owner for group in fair_share.order()]
 
 
 def test_service_fades_by_half_and_adds_up_to_its_integral() -> None:
@@ -56,7 +56,7 @@ def test_priority_goes_before_service_and_service_before_age() -> None:
         waiting("had most", since=1, priority=1),
     ]
     shares = [share("had most", 300), share("had some", 100)]
-    order = Turns(NOW, RULES, found, shares=shares).order()
+    order = FairShare(NOW, RULES, found, shares=shares).order()
     assert [(group.owner, group.priority) for group in order] == [
         ("had most", 1),
         ("had none", 0),
@@ -67,24 +67,26 @@ def test_priority_goes_before_service_and_service_before_age() -> None:
 
 def test_jobs_side_by_side_share_their_workers_seconds() -> None:
     together = [held("ada", since=400, together=4)] * 4
-    turns = Turns(NOW, RULES, [], [*together, held("ben", "v", since=400)])
-    assert turns.served("ada") == pytest.approx(turns.served("ben"))
+    fair_share = FairShare(NOW, RULES, [], [*together, held("ben", "v", since=400)])
+    assert fair_share.served("ada") == pytest.approx(fair_share.served("ben"))
 
 
 def test_a_short_job_goes_first_within_its_owners_share() -> None:
     found = [waiting("ada", since=100), waiting("ben", short=True)]
     fair = [share("ada", 1000), share("ben", 1000)]
-    assert owners(Turns(NOW, RULES, found, shares=fair)) == ["ben", "ada"]
+    assert owners(FairShare(NOW, RULES, found, shares=fair)) == ["ben", "ada"]
     greedy = [share("ada", 1000), share("ben", 3000)]
-    assert owners(Turns(NOW, RULES, found, shares=greedy)) == ["ada", "ben"]
+    assert owners(FairShare(NOW, RULES, found, shares=greedy)) == ["ada", "ben"]
     # One of his is worked on already.
     busy = [held("ben", since=1, short=True)]
-    assert owners(Turns(NOW, RULES, found, busy, fair)) == ["ada", "ben"]
+    assert owners(FairShare(NOW, RULES, found, busy, fair)) == ["ada", "ben"]
 
 
 def test_who_has_as_much_as_one_may_have_waits() -> None:
-    turns = Turns(NOW, Rules(most_running=1), [waiting("ada"), waiting("ben")], [held("ada")])
-    assert owners(turns) == ["ben"]
+    fair_share = FairShare(
+        NOW, Rules(most_running=1), [waiting("ada"), waiting("ben")], [held("ada")]
+    )
+    assert owners(fair_share) == ["ben"]
 
 
 @pytest.mark.parametrize(
@@ -98,27 +100,27 @@ def test_who_has_as_much_as_one_may_have_waits() -> None:
         ([waiting("ben", priority=-1)], set()),
     ],
 )
-def test_a_worker_gives_way_after_a_slice(found: list[Waiting], going: set[str]) -> None:
+def test_a_worker_is_preempted_after_a_slice(found: list[Waiting], going: set[str]) -> None:
     for since, expected in ((RULES.slice_seconds - 1, set()), (RULES.slice_seconds, going)):
-        turns = Turns(NOW, RULES, found, [held("ada", since=since)])
-        assert turns.giving_way(idle=0) == expected
-        assert turns.giving_way(idle=1) == set()
+        fair_share = FairShare(NOW, RULES, found, [held("ada", since=since)])
+        assert fair_share.preempted(idle=0) == expected
+        assert fair_share.preempted(idle=1) == set()
 
 
-def test_a_worker_gives_way_to_a_short_job_after_a_minute() -> None:
+def test_a_worker_is_preempted_for_a_short_job_after_a_minute() -> None:
     found = [waiting("ben", short=True)]
     for since, going in ((59, set()), (60, {"w"})):
-        assert Turns(NOW, RULES, found, [held("ada", since=since)]).giving_way(0) == going
+        assert FairShare(NOW, RULES, found, [held("ada", since=since)]).preempted(0) == going
     # But not from another short one.
     brief = [held("ada", since=100, short=True)]
-    assert Turns(NOW, RULES, found, brief).giving_way(0) == set()
+    assert FairShare(NOW, RULES, found, brief).preempted(0) == set()
 
 
-def test_no_more_workers_give_way_than_jobs_wait() -> None:
+def test_no_more_workers_are_preempted_than_jobs_wait() -> None:
     long = [held(f"ada {number}", f"w{number}", since=5000) for number in range(4)]
-    assert len(Turns(NOW, RULES, [waiting("ben")], long).giving_way(0)) == 1
+    assert len(FairShare(NOW, RULES, [waiting("ben")], long).preempted(0)) == 1
     two = [Waiting("ben", 0, False, NOW - 5, 2)]
-    assert len(Turns(NOW, RULES, two, long).giving_way(0)) == 2
+    assert len(FairShare(NOW, RULES, two, long).preempted(0)) == 2
 
 
 @settings(max_examples=60, deadline=None)
@@ -151,8 +153,8 @@ def test_nobody_starves_whatever_the_priorities(data: st.DataObject) -> None:
     while taken is None and now - began < most:
         found = [Waiting(o, p, s, posted[o, p, s, d], 1) for o, p, s, d in streams]
         me = Waiting(*mine, short=False, oldest=began, count=1)
-        turns = Turns(now, RULES, [*found, me], shares=list(shares.values()))
-        first = turns.order()[0]
+        fair_share = FairShare(now, RULES, [*found, me], shares=list(shares.values()))
+        first = fair_share.order()[0]
         if first == me:
             taken = now
             break

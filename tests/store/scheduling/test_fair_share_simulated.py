@@ -37,11 +37,11 @@ def test_owners_have_equal_shares_and_who_tries_something_out_waits_a_minute(
         equal = (seconds - two_workers.spent["eve"]) / 4
         assert two_workers.spent[owner] == pytest.approx(equal, rel=0.1)
     assert two_workers.spent["eve"] == 120 * len(shorts)
-    # A run that has just begun gives way after a minute, and only then.
+    # A run that has just begun is preempted after a minute, and only then.
     rules, look = two_workers.rules, two_workers.look_seconds
     assert max(map(two_workers.wait, shorts)) <= rules.short_slice_seconds + look
     slices = seconds / rules.slice_seconds
-    assert two_workers.gave_way <= slices + len(shorts)
+    assert two_workers.preemptions <= slices + len(shorts)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_short_runs_get_no_more_than_a_share(two_workers: Server) -> None:
 def test_one_owner_alone_is_not_interrupted(two_workers: Server) -> None:
     runs = two_workers.post("ada", 3 * 3600, 4)
     two_workers.pass_time(two_workers.now + 6.1 * HOUR)
-    assert set(two_workers.ended) == set(runs) and two_workers.gave_way == 0
+    assert set(two_workers.ended) == set(runs) and two_workers.preemptions == 0
 
 
 def test_a_low_priority_is_served_though_a_high_one_never_ends(two_workers: Server) -> None:
@@ -99,7 +99,7 @@ def test_starts_are_foretold(two_workers: Server) -> None:
         _, starts_in = foretold[run_id]
         assert starts_in is not None
         waited = two_workers.started[run_id] - now
-        # A look at who is to give way is not made all the time.
+        # A look at who is to be preempted is not made all the time.
         assert starts_in == pytest.approx(waited, rel=0.1, abs=3 * two_workers.look_seconds)
 
 
