@@ -21,7 +21,7 @@ from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec, dotted, shown, value_fault
 from ml.datasets.protocol import MissingFile, UnusableFile
 from ml.plots.protocol import NothingToDraw
-from store.database.outages import DATABASE_AWAY, why_away
+from store.database.outages import DATABASE_OUTAGE, outage_reason
 from store.errors import (
     BadCursor,
     Contended,
@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
         NotAcceptable: _not_acceptable,
         NothingToDraw: _nothing_to_draw,
         HTTPException: _http,
-        **dict.fromkeys(DATABASE_AWAY, _database),
+        **dict.fromkeys(DATABASE_OUTAGE, _database),
     }
     # All of them are coroutines: a refusal must not wait for a thread.
     for error, handler in handlers.items():
@@ -204,7 +204,7 @@ def _methods(request: Request) -> list[str]:
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    why = why_away(error)
+    why = outage_reason(error)
     # No traceback: while it is away there is one such line for each request.
     logger.error("the database %s: %s", why, getattr(error, "orig", error))
     reads = request.method in ("GET", "HEAD")

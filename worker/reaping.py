@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.jobs.preemption import preempt
 from store.jobs.reaper import reap
 from store.states import JobKind
@@ -34,7 +34,7 @@ def reap_now() -> dict[JobKind, int]:
     try:
         reaped = reap(here.database, max_losses=here.settings.max_losses, spare=spare)
         going = preempt(here.database, here.settings.rules)
-    except DATABASE_AWAY as error:
+    except DATABASE_OUTAGE as error:
         _spared_until = time.monotonic() + here.settings.lease_seconds
         logger.warning("nothing is reaped, as the database is away: %s", error)
         return {}

@@ -20,7 +20,7 @@ from ml.spec.identity import cohort_key, course_id, train_id
 from ml.spec.run_spec import Evaluation, RunSpec
 from ml.training.loop import train_cohort
 from ml.training.packing import WIDEST, is_out_of_memory, ran_out, widest
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.files.curves import CURVES, Curves, to_bytes
 from store.jobs.checkpoints import unbind_width
 from store.jobs.claim import Claim, claim_beside, count_beside
@@ -92,7 +92,7 @@ def _others(
             lease_seconds=here.settings.lease_seconds,
             rules=here.settings.rules,
         )
-    except DATABASE_AWAY:
+    except DATABASE_OUTAGE:
         logger.warning("the database is away; %s goes alone", head.claim.run_id)
         return
     for other in others:

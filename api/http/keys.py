@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Header
 
 from ml.spec.identity import digest
-from store.experiments.idempotency import KeyedRequest
+from store.experiments.idempotency import IdempotentRequest
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -26,6 +26,6 @@ IdempotencyKey = Annotated[
 ]
 
 
-def keyed(key: str, body: Any, **options: Any) -> KeyedRequest:
+def idempotent_request(key: str, body: Any, **options: Any) -> IdempotentRequest:
     """A request under its key; it is the same whatever the spaces and the order of names."""
-    return KeyedRequest(key, digest({"body": body, "options": options}))
+    return IdempotentRequest(key, digest({"body": body, "options": options}))

@@ -16,7 +16,7 @@ from fastapi.sse import format_sse_event
 from api.documents.base import Document, moment
 from api.state.context import Context, Here
 from store import queries
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.errors import NotFound
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
@@ -103,7 +103,7 @@ async def _events(here: Context, after: int, experiment: str | None) -> AsyncIte
     while True:
         try:
             found = await _read_on(here, after, experiment)
-        except DATABASE_AWAY:
+        except DATABASE_OUTAGE:
             found = queries.Read([], after)
         except NotFound:
             return

@@ -9,7 +9,7 @@ from contextlib import suppress
 from anyio import CapacityLimiter, to_thread
 
 from store.database.connection import Database
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.queries import last_position
 from store.queries.under_way import Work, under_way
 
@@ -78,7 +78,7 @@ class EventHub:
                 try:
                     await self._look_once()
                     told = False
-                except DATABASE_AWAY as error:
+                except DATABASE_OUTAGE as error:
                     if not told:
                         logger.warning("no events can be read: %s", error)
                     told = True

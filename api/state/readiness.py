@@ -9,7 +9,7 @@ from sqlalchemy import select
 from api.documents.base import Document
 from api.state.hints import Hints
 from store.database.connection import Database
-from store.database.outages import DATABASE_AWAY, why_away
+from store.database.outages import DATABASE_OUTAGE, outage_reason
 from store.errors import StorageTrouble
 from store.files.folders import check_mark
 from store.files.objects import ObjectFolder
@@ -41,7 +41,7 @@ def look(database: Database, hints: Hints, objects: ObjectFolder) -> Readiness:
         with database.read() as session:
             session.execute(select(1))
         answers: Answer = "ok"
-    except DATABASE_AWAY:
+    except DATABASE_OUTAGE:
         answers = "unreachable"
     return Readiness(
         database=answers,
@@ -62,6 +62,6 @@ def _storage(database: Database, objects: ObjectFolder) -> str:
         objects.check_writable(PROBE_BYTES)
     except StorageTrouble as trouble:
         return str(trouble)
-    except DATABASE_AWAY as error:
-        return f"The database {why_away(error)}, so that nobody knows whose the folder is."
+    except DATABASE_OUTAGE as error:
+        return f"The database {outage_reason(error)}, so that nobody knows whose the folder is."
     return "ok"

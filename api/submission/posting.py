@@ -11,13 +11,13 @@ from fastapi.responses import JSONResponse
 
 from api.answers.whole_experiment import whole_experiment
 from api.documents.base import Experiment, Plan
-from api.http.keys import REPLAYED, IdempotencyKey, keyed
+from api.http.keys import REPLAYED, IdempotencyKey, idempotent_request
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document
 from api.submission.owner import Owner
 from api.submission.planning import Planned
 from store.experiments.dry_run import foresee
-from store.experiments.idempotency import KeyedRequest
+from store.experiments.idempotency import IdempotentRequest
 from store.experiments.submit import Submitted, submit, submitted_before
 from store.workers.troubles import troubles
 
@@ -50,7 +50,7 @@ class Posting:
         """
         # As it was hashed before there were priorities, where it has none.
         options = {"force": self.force} | ({"priority": self.priority} if self.priority else {})
-        request = None if self.key is None else keyed(self.key, asked, **options)
+        request = None if self.key is None else idempotent_request(self.key, asked, **options)
         # Before the request is looked into: what it names may be gone since, and a sweep is long.
         before = (
             None if request is None else submitted_before(self.here.database, self.owner, request)
@@ -64,7 +64,7 @@ class Posting:
             self.response.headers[REPLAYED] = "true"
         return whole_experiment(self.here, posted.id)
 
-    def _submit(self, planned: Planned, request: KeyedRequest | None) -> Submitted:
+    def _submit(self, planned: Planned, request: IdempotentRequest | None) -> Submitted:
         experiment, runs, before = planned
         return submit(
             self.here.database,

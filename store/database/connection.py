@@ -195,7 +195,7 @@ def _engine(url: URL) -> Engine:
         connect_args=_PATIENCE,
     )
     event.listen(engine, "connect", _open_postgresql)
-    event.listen(engine, "handle_error", _is_away, retval=True)
+    event.listen(engine, "handle_error", _as_outage, retval=True)
     return engine
 
 
@@ -237,7 +237,7 @@ def _begin_postgresql(connection: Connection) -> None:
     )
 
 
-def _is_away(context: ExceptionContext) -> BaseException | None:
+def _as_outage(context: ExceptionContext) -> BaseException | None:
     # psycopg calls both an internal error, which nobody would wait out. On SQLite the first is not.
     error = context.original_exception
     if isinstance(error, ReadOnlySqlTransaction | IdleInTransactionSessionTimeout):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
-DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
+DATABASE_OUTAGE = (OperationalError, InterfaceError, TimeoutError)
 """What is raised while the database cannot be reached, is locked, full or read-only, or while all
 of its connections are busy."""
 
@@ -19,7 +19,7 @@ _REASONS = (
 )
 
 
-def why_away(error: Exception) -> str:
+def outage_reason(error: Exception) -> str:
     """What keeps the database, as a clause: `has no room left on its disk`."""
     cause = getattr(error, "orig", None)
     for said, code, means in _REASONS:

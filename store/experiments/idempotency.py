@@ -1,4 +1,4 @@
-"""Requests that carry a key: sent once more, they are answered with what they have made."""
+"""Idempotent requests: sent once more under its key, one is answered with what it has made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store.errors import KeyOfAnother
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedRequest:
+class IdempotentRequest:
     """What its sender calls a request, and what it asks for."""
 
     key: str
@@ -20,7 +20,7 @@ class KeyedRequest:
     sha256: str
 
 
-def look_up(session: Session, owner: str | None, request: KeyedRequest) -> str | None:
+def look_up(session: Session, owner: str | None, request: IdempotentRequest) -> str | None:
     """The id of the experiment that this owner's request has made, None where it is new.
 
     Raises:

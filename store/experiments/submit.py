@@ -16,7 +16,7 @@ from store.database.rows import insert_rows
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job, Run
 from store.database.tries import Outrun, until_written
 from store.errors import TooManyQueued
-from store.experiments.idempotency import KeyedRequest, look_up
+from store.experiments.idempotency import IdempotentRequest, look_up
 from store.experiments.new_run import NewRun
 from store.experiments.origins import KeptState, add_states, starting_states, states_ahead
 from store.jobs.announce import announcing
@@ -78,7 +78,7 @@ def submit(
     runs: Sequence[NewRun],
     priority: int = 0,
     force: bool = False,
-    request: KeyedRequest | None = None,
+    request: IdempotentRequest | None = None,
     limits: Limits = NO_LIMITS,
     prefer: Collection[str] = (),
 ) -> Submitted:
@@ -143,7 +143,9 @@ def submit(
     return until_written(database, "the same runs", write)
 
 
-def submitted_before(database: Database, owner: str, request: KeyedRequest) -> Submitted | None:
+def submitted_before(
+    database: Database, owner: str, request: IdempotentRequest
+) -> Submitted | None:
     """What `submit` gives for a request that has made its experiment, None for a new one.
 
     Raises:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ml.components.plain_text import plain_text
 from store.database.connection import Database
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.jobs.claim import Claim
 from store.jobs.log import Line, add_lines
 from worker.process.stores import worker_name
@@ -94,7 +94,7 @@ class JobLog(logging.Handler):
             lines, held.lines = held.lines, []
         try:
             add_lines(database, claim, lines)
-        except DATABASE_AWAY:
+        except DATABASE_OUTAGE:
             with self._guard:
                 held.lines = [*lines, *held.lines]
         except IntegrityError:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError
 
 from ml.networks import tensor_file
 from ml.recorder import Checkpoint, NotKept, Progress, Wish, continue_or_stop
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
 from store.files.curves import Curves, curves
 from store.files.folders import check_mark
@@ -86,7 +86,7 @@ class Lease:
         self._loss: Exception = LeaseLost(claim.job_id, claim.fence)
         #: Whether a beat waits for the database's answer; what the last one met, if it failed.
         self._asking = False
-        self._away: Exception | None = None
+        self._outage: Exception | None = None
         self._over = threading.Event()
         self._renewed = time.monotonic()
 
@@ -106,7 +106,7 @@ class Lease:
             pass  # A beat under way is the last.
         if error is not None and not isinstance(error, LeaseLost):
             # The curves up to an error are what one looks at to understand it.
-            with suppress(LeaseLost, *DATABASE_AWAY):
+            with suppress(LeaseLost, *DATABASE_OUTAGE):
                 self.flush()
 
     def restore(self) -> Checkpoint | None:
@@ -163,7 +163,7 @@ class Lease:
             )
         except LeaseLost:
             # It may have been recorded though nobody heard so, and others go on from there.
-            with suppress(*DATABASE_AWAY):
+            with suppress(*DATABASE_OUTAGE):
                 self._discard(unnamed_paths(self._stores.database, [path]))
             raise
         self._discard(forgotten)
@@ -336,7 +336,7 @@ class Lease:
                 record=record,
             )
         except Exception as error:
-            self._away = error if isinstance(error, DATABASE_AWAY) else None
+            self._outage = error if isinstance(error, DATABASE_OUTAGE) else None
             with self._lock:
                 for tag, values in self._points.items():
                     points[tag].extend(values)
@@ -344,7 +344,7 @@ class Lease:
             raise
         finally:
             self._asking = False
-        self._away = None
+        self._outage = None
         self._renewed = began
         if self._record is record:
             self._record = None
@@ -404,7 +404,7 @@ class Lease:
 
         What cannot be written is the reaper's, as for a worker that was killed.
         """
-        with suppress(LeaseLost, *DATABASE_AWAY):
+        with suppress(LeaseLost, *DATABASE_OUTAGE):
             acknowledge_cancel(self._stores.database, self.claim)
         job_log.keep(self._stores.database, self.claim)
 
@@ -416,8 +416,8 @@ class Lease:
         if lost is not None:
             self._loss = lost
         if not self._over.is_set() and not self._lost.is_set():
-            if lost is None and (self._away or self._asking):
-                self._loss = self._away or TimeoutError("the database does not answer a beat")
+            if lost is None and (self._outage or self._asking):
+                self._loss = self._outage or TimeoutError("the database does not answer a beat")
             self._lost.set()
             self._log(logging.ERROR, "lost the lease of job %s; stopping", self.claim.job_id)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml.recorder import Stopped, Wish
 from ml.training.packing import is_out_of_memory
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
 from store.jobs.claim import Claim
 from store.jobs.finish import acknowledge_cancel, fail, release
@@ -54,7 +54,7 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
                 yield
         except LeaseLost as lost:
             logger.error("%s", lost, extra=own)
-        except DATABASE_AWAY:
+        except DATABASE_OUTAGE:
             logger.exception("the database is away; job %s waits for it", claim.job_id, extra=own)
             _give_back(stores, claim)
 
@@ -64,7 +64,7 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     own = {"job_id": claim.job_id}
     try:
         yield
-    except (LeaseLost, *DATABASE_AWAY):
+    except (LeaseLost, *DATABASE_OUTAGE):
         raise
     except Stopped as stopped:
         end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
@@ -100,7 +100,7 @@ def _give_back(stores: Stores, claim: Claim) -> None:
             release(stores.database, claim)
         except LeaseLost as lost:
             logger.error("%s", lost)
-        except DATABASE_AWAY:
+        except DATABASE_OUTAGE:
             time.sleep(stores.settings.beat_seconds)
             continue
         return

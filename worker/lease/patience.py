@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def patiently(
     while True:
         try:
             return write()
-        except DATABASE_AWAY as error:
+        except DATABASE_OUTAGE as error:
             if time.monotonic() > give_up:
                 raise
             logger.warning("the database is away; trying again: %s", error)

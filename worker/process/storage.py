@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 
-from store.database.outages import DATABASE_AWAY
+from store.database.outages import DATABASE_OUTAGE
 from store.errors import StorageTrouble
 from store.files.folders import check_mark
 from store.jobs.claim import Claim, claim
@@ -37,7 +37,7 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
             device_model=device_model,
             rules=here.settings.rules,
         )
-    except DATABASE_AWAY as error:
+    except DATABASE_OUTAGE as error:
         logger.warning("no %s job is taken, as the database is away: %s", kind, error)
         return []
 

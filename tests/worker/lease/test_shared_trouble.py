@@ -161,10 +161,10 @@ def test_a_database_that_is_away_while_others_are_looked_for_costs_no_loss(
     workplace.configure(cohort_width=2)
     runs = workplace.post_sweep(sweep(betas=1, seeds=2, steps=2))
 
-    def away(*_: Any, **__: Any) -> Any:
+    def in_outage(*_: Any, **__: Any) -> Any:
         raise OperationalError("SELECT", {}, Exception("database is locked"))
 
-    monkeypatch.setattr(f"worker.training.{name}", away)
+    monkeypatch.setattr(f"worker.training.{name}", in_outage)
     assert train_next()
     assert states(workplace, runs) == [RunState.EVALUATING, RunState.QUEUED]
 

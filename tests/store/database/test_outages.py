@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from store.database import connection as store_database
 from store.database.connection import Database
-from store.database.outages import DATABASE_AWAY, why_away
+from store.database.outages import DATABASE_OUTAGE, outage_reason
 from store.database.tables import Folder
 
 
@@ -35,9 +35,9 @@ def test_sqlite_that_is_full_or_read_only_is_away_and_can_be_read(
     def _(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
-    with pytest.raises(DATABASE_AWAY) as away:
+    with pytest.raises(DATABASE_OUTAGE) as outage:
         mark(database)
-    assert why in why_away(away.value)
+    assert why in outage_reason(outage.value)
     with database.read() as session:
         assert session.query(Folder).all() == []
 
@@ -51,19 +51,19 @@ def test_sqlite_that_another_program_has_locked_is_away(
     path = Path(database_url.removeprefix("sqlite:///"))
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DATABASE_AWAY) as away:
+        with pytest.raises(DATABASE_OUTAGE) as outage:
             mark(database)
-    assert "is locked" in why_away(away.value)
+    assert "is locked" in outage_reason(outage.value)
     mark(database)
     database.dispose()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_that_takes_no_writes_is_away(database: Database) -> None:
-    with pytest.raises(DATABASE_AWAY) as away, database.write() as session:
+    with pytest.raises(DATABASE_OUTAGE) as outage, database.write() as session:
         session.execute(text("SET TRANSACTION READ ONLY"))
         session.execute(insert(Folder).values(kind="objects", mark="x"))
-    assert "not written" in why_away(away.value)
+    assert "not written" in outage_reason(outage.value)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -73,7 +73,7 @@ def test_who_falls_silent_in_a_transaction_holds_nobody_up(
     silent, other = Database(database_url), Database(database_url)
     mark(silent)
     monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 200)
-    with pytest.raises(DATABASE_AWAY), silent.write() as session:
+    with pytest.raises(DATABASE_OUTAGE), silent.write() as session:
         session.execute(update(Folder).values(mark="silent"))
         monkeypatch.setattr(store_database, "_IDLE_MILLISECONDS", 60_000)
         with other.write() as at_once:
@@ -100,8 +100,8 @@ def test_who_only_reads_may_be_slow(database: Database, monkeypatch: pytest.Monk
 def test_a_full_disk_of_postgresql_is_told_by_its_code() -> None:
     error = psycopg.errors.DiskFull("could not extend file: kein Platz")
     assert isinstance(error, psycopg.OperationalError)
-    assert "no room left" in why_away(OperationalError("INSERT", {}, error))
+    assert "no room left" in outage_reason(OperationalError("INSERT", {}, error))
 
 
 def test_what_is_not_known_cannot_be_reached() -> None:
-    assert why_away(OperationalError("SELECT", {}, Exception("gone"))) == "cannot be reached"
+    assert outage_reason(OperationalError("SELECT", {}, Exception("gone"))) == "cannot be reached"

@@ -1,4 +1,4 @@
-"""A database that is away for a while: it refuses what it is asked, and comes back."""
+"""An outage of the database: it refuses what it is asked for a while, and comes back."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from worker.training import train_next
 
 pytestmark = on_sqlite
 
-AWAY = OperationalError("UPDATE jobs", {}, Exception("the server closed the connection"))
+OUTAGE = OperationalError("UPDATE jobs", {}, Exception("the server closed the connection"))
 
 
-def away(calls: int | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def in_outage(calls: int | None, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, refused at its first `calls`, or always."""
     numbers = itertools.count()
 
     def refused_at_first(*args: Any, **kwargs: Any) -> Any:
         if calls is None or next(numbers) < calls:
-            raise AWAY
+            raise OUTAGE
         return function(*args, **kwargs)
 
     return refused_at_first
@@ -48,18 +48,18 @@ def test_a_run_outlives_a_moment_without_the_database(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    monkeypatch.setattr(name, away(5, _found(name)))
+    monkeypatch.setattr(name, in_outage(5, _found(name)))
     assert train_next()
     assert workplace.run(run_id).state is RunState.EVALUATING
     assert workplace.trained(run_id).same(undisturbed)
 
 
-def test_a_run_outlives_a_database_that_is_away_when_it_ends(
+def test_a_run_outlives_a_outage_of_the_database_when_it_ends(
     workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
     name = "worker.training.finish_training"
-    monkeypatch.setattr(name, away(5, _found(name)))
+    monkeypatch.setattr(name, in_outage(5, _found(name)))
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
@@ -75,7 +75,7 @@ def test_files_are_kept_anew_at_every_try_to_record_them(
             # As whoever collects the files that nothing refers to may do.
             for folder in workplace.stores.objects.root.glob("??"):
                 shutil.rmtree(folder)
-            raise AWAY
+            raise OUTAGE
         finish_training(*arguments, **options)
 
     monkeypatch.setattr("worker.training.finish_training", finish)
@@ -118,7 +118,7 @@ def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the
     workplace.configure(lease_seconds=0.3)
     run_id = workplace.post()
     with monkeypatch.context() as without:
-        without.setattr(name, away(None, _found(name)))
+        without.setattr(name, in_outage(None, _found(name)))
         assert train_next()
     job = workplace.job(run_id)
     assert (job.state, job.losses) == (JobState.QUEUED, 0)
@@ -144,7 +144,7 @@ def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
         def refused(*args: Any, **kwargs: Any) -> Any:
             since.append(time.monotonic())
             if since[-1] - since[0] < 2:
-                raise AWAY
+                raise OUTAGE
             return function(*args, **kwargs)
 
         return refused
@@ -168,7 +168,7 @@ def test_leases_that_ran_out_while_nobody_could_renew_them_are_spared_for_a_whil
     claim(database, JobKind.TRAIN, worker="a worker", lease_seconds=0.0)
     workplace.configure(lease_seconds=1.0)
     with monkeypatch.context() as without:
-        without.setattr("store.jobs.reaper._take_back", away(None, _take_back))
+        without.setattr("store.jobs.reaper._take_back", in_outage(None, _take_back))
         assert reap_now() == {}
     reap_now()
     assert (workplace.job(run_id).state, workplace.job(run_id).losses) == (JobState.RUNNING, 0)
@@ -181,7 +181,7 @@ def test_a_worker_takes_nothing_from_a_database_that_is_away(
     work: Callable[[], bool], workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    monkeypatch.setattr("worker.process.storage.claim", away(None, claim))
+    monkeypatch.setattr("worker.process.storage.claim", in_outage(None, claim))
     assert not work()
     assert workplace.job(run_id).attempts == 0
 

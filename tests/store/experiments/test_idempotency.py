@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 
 from store.database import tables
 from store.errors import KeyOfAnother
-from store.experiments.idempotency import KeyedRequest
+from store.experiments.idempotency import IdempotentRequest
 from tests.store.lab import TRAIN, Lab
 
-FIRST = KeyedRequest("the key", "sha256 of what is asked")
+FIRST = IdempotentRequest("the key", "sha256 of what is asked")
 
 
 def count(lab: Lab, table: type[tables.Base]) -> int:
@@ -37,7 +37,7 @@ def test_a_forced_request_sent_once_more_trains_nothing(lab: Lab) -> None:
 def test_another_request_under_the_key_is_refused_and_writes_nothing(lab: Lab) -> None:
     id = lab.post("a", request=FIRST)
     with pytest.raises(KeyOfAnother, match=f"'the key' belongs to another .* {id}"):
-        lab.post("b", request=KeyedRequest("the key", "sha256 of other things"))
+        lab.post("b", request=IdempotentRequest("the key", "sha256 of other things"))
     assert count(lab, tables.Experiment) == count(lab, tables.Run) == 1
 
 
@@ -65,7 +65,7 @@ def test_a_submission_that_fails_leaves_its_key_free(
         with pytest.raises(RuntimeError, match="in between"):
             lab.post("a", request=FIRST)
     assert count(lab, tables.Experiment) == 0
-    assert lab.links(lab.post("b", request=KeyedRequest(FIRST.key, "another")))
+    assert lab.links(lab.post("b", request=IdempotentRequest(FIRST.key, "another")))
 
 
 @pytest.mark.parametrize("force", [False, True])
