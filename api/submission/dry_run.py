@@ -9,7 +9,7 @@ from api.documents.base import Plan
 from ml.networks.networks import MODEL, parameter_counts
 from ml.spec.run_spec import RunSpec
 from ml.spec.unreached import Unreached, unreached
-from store.experiments.dry_run import Foreseen
+from store.experiments.dry_run import DryRun
 from store.experiments.new_run import NewRun
 from store.states import JobKind
 
@@ -21,7 +21,7 @@ SEEDS_TO_COMPARE = 5
 def plan_document(
     specs: Sequence[RunSpec],
     runs: Sequence[NewRun],
-    found: Foreseen,
+    found: DryRun,
     troubles: Mapping[JobKind, str],
     *,
     made: str | None = None,
@@ -51,7 +51,7 @@ def _counts(spec: RunSpec) -> tuple[dict[str, int], int]:
 
 
 def _warnings(
-    runs: Sequence[NewRun], found: Foreseen, troubles: Mapping[JobKind, str], made: str | None
+    runs: Sequence[NewRun], found: DryRun, troubles: Mapping[JobKind, str], made: str | None
 ) -> Iterator[str]:
     if made is not None:
         yield f"Experiment {made} was made by this very request, and would be the answer to it."

@@ -16,7 +16,7 @@ from api.state.context import Context, Here
 from api.submission.dry_run import plan_document
 from api.submission.owner import Owner
 from api.submission.planning import Planned
-from store.experiments.dry_run import foresee
+from store.experiments.dry_run import dry_run
 from store.experiments.idempotency import IdempotentRequest
 from store.experiments.submit import Submitted, submit, submitted_before
 from store.workers.troubles import troubles
@@ -86,7 +86,7 @@ class Posting:
         return plan_document(
             [run.spec for run in experiment.runs],
             runs,
-            foresee(
+            dry_run(
                 self.here.database,
                 runs,
                 owner=self.owner,

@@ -1,4 +1,4 @@
-"""What a submission would do, without doing it."""
+"""The dry run of a submission: what it would do, without doing it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from store.states import JOB_RESUMABLE, JobKind
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class DryRun:
     """The work that a submission would cause as things are now."""
 
     #: Places of the sweep whose run exists, whatever became of it, or is another place's.
@@ -43,7 +43,7 @@ class Foreseen:
     starts_in: float | None
 
 
-def foresee(
+def dry_run(
     database: Database,
     runs: Sequence[NewRun],
     *,
@@ -53,7 +53,7 @@ def foresee(
     rules: Rules = DEFAULT_RULES,
     limits: Limits = NO_LIMITS,
     prefer: Collection[str] = (),
-) -> Foreseen:
+) -> DryRun:
     """What `store.experiments.submit.submit` would do with these runs.
 
     Raises:
@@ -98,7 +98,7 @@ def foresee(
     mine = [run.train_id for run in added] or [row.id for row in again]
     first = min((starts[id] for id in mine), key=lambda start: start.position, default=None)
     each = [job.seconds / job.together for job in jobs.values() if job.seconds is not None]
-    return Foreseen(
+    return DryRun(
         reused=len(runs) - len(added),
         again=len(again),
         steps=sum(steps.values()),

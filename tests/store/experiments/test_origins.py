@@ -13,7 +13,7 @@ import pytest
 import store.experiments.submit
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.experiments.cancel import cancel_run
-from store.experiments.dry_run import foresee
+from store.experiments.dry_run import dry_run
 from store.experiments.origins import kept_states
 from store.files.curves import CURVES
 from store.files.objects import ObjectFolder
@@ -166,7 +166,7 @@ def test_a_fork_of_what_is_not_there_is_refused_and_nothing_is_written(place: Pl
     with pytest.raises(OriginNotKept, match="train_id nobody"):
         place.post("f", 2000, of="nobody", name=f"refused {before}")
     with pytest.raises(OriginNotKept):
-        foresee(place.lab.database, [new_run("f", steps=2000, origin_id="nobody")])
+        dry_run(place.lab.database, [new_run("f", steps=2000, origin_id="nobody")])
     assert place.lab.take_all(store.experiments.submit.JobKind.TRAIN) == []
 
 
@@ -217,7 +217,7 @@ def test_a_run_that_was_cancelled_goes_on_from_a_state_further_on(place: Place) 
     acknowledge_cancel(place.lab.database, claim)
     first = place.trained("a", 1000)
     new = new_run("b", steps=3000, course_id="c")
-    assert foresee(place.lab.database, [new]).steps == 2000
+    assert dry_run(place.lab.database, [new]).steps == 2000
     assert place.lab.run_of(place.post("b", 3000)) == longer
     [own] = checkpoints(place.lab.database, longer)
     assert (own.step, own.path) == (1000, place.end_of(first).path)
@@ -235,7 +235,7 @@ def test_a_run_that_was_cancelled_further_on_keeps_its_own(place: Place) -> None
     cancel_run(place.lab.database, longer)
     acknowledge_cancel(place.lab.database, claim)
     place.trained("a", 1000)
-    assert foresee(place.lab.database, [new_run("b", steps=3000, course_id="c")]).steps == 1500
+    assert dry_run(place.lab.database, [new_run("b", steps=3000, course_id="c")]).steps == 1500
     place.post("b", 3000)
     assert [one.step for one in checkpoints(place.lab.database, longer)] == [1500]
 
@@ -268,8 +268,8 @@ def test_a_run_from_before_there_were_courses_has_one_when_it_is_trained(place: 
 def test_only_what_is_left_is_foretold(place: Place) -> None:
     place.trained("a", 1000)
     new = new_run("b", steps=3000, course_id="c")
-    assert foresee(place.lab.database, [new]).steps == 2000
-    assert foresee(place.lab.database, [new], force=True).steps == 3000
+    assert dry_run(place.lab.database, [new]).steps == 2000
+    assert dry_run(place.lab.database, [new], force=True).steps == 3000
 
 
 def test_a_run_that_is_deleted_meanwhile_is_not_begun_from(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from store import queries
-from store.experiments.dry_run import foresee
+from store.experiments.dry_run import dry_run
 from store.jobs import checkpoints, log
 from store.jobs.finish import NewArtifact, finish_evaluation, finish_training
 from store.jobs.log import Line, add_lines
@@ -45,7 +45,7 @@ MADE: list[tuple[ModuleType, str, Callable[[Lab, str, str], Any]]] = [
     (results, "_artifact", lambda lab, _, run: queries.artifacts(lab.database, run)),
     (study, "PlaceResult", lambda lab, id, _: queries.place_results(lab.database, id)),
     (study, "RankedScore", lambda lab, *_: queries.scores_on(lab.database, "dsprites")[0]),
-    (queue, "forecast", lambda lab, *_: [foresee(lab.database, [new_run("b")])]),
+    (queue, "forecast", lambda lab, *_: [dry_run(lab.database, [new_run("b")])]),
     (log, "KeptLine", lambda lab, _, run: log.log_of_run(lab.database, run)),
     (presence, "PresentWorker", lambda lab, *_: presence.present(lab.database)),
     (checkpoints, "Checkpoint", lambda lab, _, run: checkpoints.checkpoints(lab.database, run)),

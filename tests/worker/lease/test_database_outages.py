@@ -54,7 +54,7 @@ def test_a_run_outlives_a_moment_without_the_database(
     assert workplace.trained(run_id).same(undisturbed)
 
 
-def test_a_run_outlives_a_outage_of_the_database_when_it_ends(
+def test_a_run_outlives_an_outage_of_the_database_when_it_ends(
     workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
