@@ -20,13 +20,14 @@ from ml.plots.pictures import draw_pictures
 from ml.spec.evaluation_spec import FileEvaluation
 from ml.spec.run_spec import Evaluation, RunSpec
 from store.errors import DamagedObject, NotFound, ObjectGone
+from store.files.artifact_names import CODES, TRAVERSAL, WEIGHTS, picture
 from store.files.curves import Curves, curves
 from store.files.objects import open_recorded
 from store.jobs.claim import Claim
 from store.jobs.finish import finish_evaluation
 from store.queries import File, artifact, evaluation, evaluations
 from store.states import JobKind
-from worker.lease.files import CODES, NPZ, PNG, TRAVERSAL, WEIGHTS, NewFile, read
+from worker.lease.files import NPZ, PNG, NewFile, read
 from worker.lease.lease import Lease
 from worker.lease.outcome import recorded
 from worker.process.settings import worker_settings
@@ -93,7 +94,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         if not _is_drawn(here, run_id, asked):
             drawn = _finite(curves(here.database, here.objects, run_id))
             for name, png in draw_pictures(model, data, encoded, drawn, lease).items():
-                files.append(NewFile(f"{name}.png", PNG, png))
+                files.append(NewFile(picture(name), PNG, png))
         documents = [score.model_dump(mode="json") for score in scores]
         lease.conclude(
             lambda kept: finish_evaluation(here.database, claim, scores=documents, artifacts=kept),

@@ -21,13 +21,14 @@ from ml.spec.run_spec import Evaluation, RunSpec
 from ml.training.loop import train_cohort
 from ml.training.packing import WIDEST, is_out_of_memory, ran_out, widest
 from store.database.outages import DATABASE_OUTAGE
-from store.files.curves import CURVES, Curves, to_bytes
+from store.files.artifact_names import CODES, CURVES, WEIGHTS
+from store.files.curves import Curves, to_bytes
 from store.jobs.checkpoints import unbind_width
 from store.jobs.claim import Claim, claim_beside, count_beside
 from store.jobs.finish import NewArtifact, finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
-from worker.lease.files import CODES, JSON, NPZ, TENSORS, WEIGHTS, NewFile
+from worker.lease.files import JSON, NPZ, TENSORS, NewFile
 from worker.lease.lease import Lease
 from worker.lease.outcome import MayBeAnother, recorded
 from worker.process import gpus

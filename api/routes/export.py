@@ -10,10 +10,11 @@ from api.answers.files import ZIP, file_route, matches
 from api.documents.base import score_documents
 from api.http.zip_file import zip_file
 from api.state.context import Context, Here
-from api.state.trained import CODES, WEIGHTS, Trained
+from api.state.trained import Trained
 from api.state.turns import TrainedInTurn
 from ml.export.run_folder import PICTURE, TrainedRun, run_folder
 from store import queries
+from store.files.artifact_names import CODES, WEIGHTS
 from store.files.curves import curves
 from store.files.objects import open_recorded
 

@@ -25,6 +25,7 @@ from api.pictures.plot_params import dataset_plot, run_plot, study_plot
 from api.state.context import Context, Here
 from store import queries
 from store.errors import NotFound
+from store.files.artifact_names import picture
 
 runs = APIRouter(prefix="/v1/runs", tags=["runs"])
 experiments = APIRouter(prefix="/v1/experiments", tags=["experiments"])
@@ -178,7 +179,7 @@ def _run(
     # What the worker drew knows no names that people gave since.
     if plot.early and format == "png" and not query and not run.latent_names:
         try:
-            found = queries.artifact(here.database, id, f"{name}.png")
+            found = queries.artifact(here.database, id, picture(name))
         except NotFound:
             pass
         else:

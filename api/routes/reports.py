@@ -20,6 +20,7 @@ from ml.studies.study import Study
 from ml.studies.summary import summarise
 from store import queries
 from store.errors import DamagedObject, NotFound, ObjectGone
+from store.files.artifact_names import TRAVERSAL
 from store.files.objects import open_recorded
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
@@ -81,7 +82,7 @@ def _traversals(here: Context, study: Study, server: str) -> Iterator[Picture]:
     """The traversals of the best run of each setting, the best setting first."""
     for chosen in best_of_settings(study)[:MOST_TRAVERSALS]:
         try:
-            found = queries.artifact(here.database, chosen.run.run_id, "traversal.png")
+            found = queries.artifact(here.database, chosen.run.run_id, TRAVERSAL)
             with open_recorded(here.database, here.objects, found.sha256) as file:
                 small = thumbnail(file.read())
         except (NotFound, ObjectGone, DamagedObject, OSError):

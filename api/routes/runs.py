@@ -48,6 +48,7 @@ from store import queries
 from store.experiments import cancel
 from store.experiments.evaluations import evaluate_run
 from store.experiments.label import name_latents
+from store.files.artifact_names import CODES
 from store.files.curves import Curves, curves
 from store.jobs.log import log_of_run
 from store.retention.delete import pin_run
@@ -290,7 +291,7 @@ def artifacts(id: str, here: Here) -> Page[Artifact]:
 @file_route(router, "/{id}/codes.npz", "codes", NPZ, ranges=True)
 def codes(id: str, here: Here, request: Request) -> Response:
     """Codes (`mean`) and factors of the rows of its first evaluation: numpy arrays to cluster."""
-    return _named(here, request, id, "codes.npz")
+    return _named(here, request, id, CODES)
 
 
 def _named(here: Context, request: Request, id: str, name: str) -> Response:

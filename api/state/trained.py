@@ -15,12 +15,10 @@ from ml.plots.protocol import Material
 from store import queries
 from store.database.connection import Database
 from store.errors import NotFound, NotTrained
+from store.files.artifact_names import CODES, SNAPSHOTS, WEIGHTS
 from store.files.curves import curves
 from store.files.objects import ObjectFolder, open_recorded
 
-WEIGHTS = "weights.safetensors"
-CODES = "codes.npz"
-SNAPSHOTS = "snapshots/"
 MOST_LOADED = 8
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from api.state.context import Context
-from api.state.trained import CODES
 from ml.evaluation.encode import EncodedRows
 from ml.studies.study import Study
 from ml.studies.udr import RunUdr, UdrModel, udr
 from store import queries
 from store.errors import NotFound, ObjectGone
+from store.files.artifact_names import CODES
 from store.files.objects import open_recorded
 
 ROWS = 1_000

@@ -15,7 +15,7 @@ from store.database.rows import insert_rows, update_rows
 from store.database.tables import Artifact, Checkpoint, Job, Run
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.experiments.new_run import NewRun
-from store.files.curves import CURVES
+from store.files.artifact_names import CURVES
 from store.states import JOB_RESUMABLE, JobKind, JobState, RunState
 
 #: What a run has failed with that had no state to go on from.

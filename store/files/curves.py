@@ -11,10 +11,8 @@ from sqlalchemy import select
 from store.database import tables
 from store.database.connection import Database
 from store.errors import NotFound
+from store.files.artifact_names import CURVES
 from store.files.objects import ObjectFolder, open_recorded
-
-CURVES = "scalars.json"
-"""The artifact that holds a trained run's curves."""
 
 #: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
 Curves = dict[str, list[tuple[int, float | None]]]

@@ -14,7 +14,7 @@ from store.database.connection import Database, db_now
 from store.database.rows import insert_rows
 from store.database.storable import storable
 from store.database.tables import Artifact, Checkpoint, Job, Run, Scalars, Score
-from store.files.curves import CURVES
+from store.files.artifact_names import CURVES
 from store.jobs.announce import announcing
 from store.jobs.attempts import end_attempt
 from store.jobs.checkpoints import paths_below
@@ -55,9 +55,9 @@ def finish_training(
 
     Of its checkpoints only the one at its end counts any more, and only if it is to `keep_state`:
     `CheckpointFolder.clear` may delete all files but those whose paths are returned. Where its
-    artifacts have its curves (`store.files.curves.CURVES`), the rows of these are deleted. When
-    cancellation was asked for meanwhile, the run ends cancelled but stays trained, and resuming it
-    goes straight to evaluation.
+    artifacts have its curves (`CURVES` of `store.files.artifact_names`), the rows of these are
+    deleted. When cancellation was asked for meanwhile, the run ends cancelled but stays trained,
+    and resuming it goes straight to evaluation.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.

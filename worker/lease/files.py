@@ -1,4 +1,4 @@
-"""The files that a run leaves, by the names under which they are fetched."""
+"""The files that a run leaves: put into the object folder, and read from there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ from store.files.objects import open_recorded
 from store.jobs.finish import NewArtifact
 from store.queries import artifact
 from worker.process.stores import Stores
-
-WEIGHTS = "weights.safetensors"
-CODES = "codes.npz"
-TRAVERSAL = "traversal.png"
-SNAPSHOT = "snapshots/{step:08}.safetensors"
-"""Weights at a step, before the last one."""
 
 JSON = "application/json"
 NPZ = "application/x-npz"

@@ -19,6 +19,7 @@ from ml.networks import tensor_file
 from ml.recorder import Checkpoint, NotKept, Progress, Wish, continue_or_stop
 from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
+from store.files.artifact_names import snapshot
 from store.files.curves import Curves, curves
 from store.files.folders import check_mark
 from store.jobs.attempts import MEASURED
@@ -27,7 +28,7 @@ from store.jobs.checkpoints import checkpoints, record_checkpoint, unnamed_paths
 from store.jobs.claim import Claim
 from store.jobs.finish import NewArtifact, acknowledge_cancel, keep_artifacts
 from store.jobs.heartbeat import beat
-from worker.lease.files import SNAPSHOT, TENSORS, NewFile, put
+from worker.lease.files import TENSORS, NewFile, put
 from worker.lease.heart import heart
 from worker.lease.job_log import job_log
 from worker.lease.measuring import Measuring
@@ -169,7 +170,7 @@ class Lease:
         self._discard(forgotten)
 
     def snapshot(self, step: int, weights: bytes) -> None:
-        file = NewFile(SNAPSHOT.format(step=step), TENSORS, weights)
+        file = NewFile(snapshot(step), TENSORS, weights)
         try:
             self._patiently(lambda: self._keep(file))
         except StorageTrouble as trouble:

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from ml.metrics.protocol import Score
-from store.files.curves import CURVES
+from store.files.artifact_names import CURVES
 from store.jobs.finish import NewArtifact, finish_training
 from store.jobs.heartbeat import beat
 from store.states import RunState

@@ -15,7 +15,7 @@ from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.experiments.cancel import cancel_run
 from store.experiments.dry_run import dry_run
 from store.experiments.origins import kept_states
-from store.files.curves import CURVES
+from store.files.artifact_names import CURVES
 from store.files.objects import ObjectFolder
 from store.jobs.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
 from store.jobs.claim import Claim

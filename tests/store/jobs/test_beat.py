@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from store.database.tables import Scalars
 from store.errors import NotFound
 from store.experiments.cancel import cancel_run
-from store.files.curves import CURVES, curves, to_bytes
+from store.files.artifact_names import CURVES
+from store.files.curves import curves, to_bytes
 from store.files.objects import ObjectFolder
 from store.jobs.finish import NewArtifact, finish_training, release
 from store.jobs.heartbeat import Beat, beat

@@ -1,0 +1,24 @@
+"""The names of the artifacts that a run leaves, by which they are kept, found and fetched."""
+
+from __future__ import annotations
+
+WEIGHTS = "weights.safetensors"
+"""The trained weights, with the spec that they were trained under."""
+CODES = "codes.npz"
+"""Codes and factors of the rows that the first evaluation asked for."""
+CURVES = "scalars.json"
+"""The training curves of a trained run."""
+TRAVERSAL = "traversal.png"
+"""Images decoded while one latent moves and the others stay."""
+SNAPSHOTS = "snapshots/"
+"""How the names of weights from before the last step begin."""
+
+
+def snapshot(step: int) -> str:
+    """The weights as they were at a step."""
+    return f"{SNAPSHOTS}{step:08}.safetensors"
+
+
+def picture(plot: str) -> str:
+    """The picture that an evaluation has drawn by this plot."""
+    return f"{plot}.png"
