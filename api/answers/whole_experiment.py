@@ -24,7 +24,8 @@ def _eta(here: Context, found: queries.Experiment) -> float | None:
     """The longest time that a run under way says it needs; None while others wait unmeasured."""
     if found.counts.get(RunState.QUEUED, 0) or not found.counts.get(RunState.TRAINING, 0):
         return None
-    page = queries.runs(here.database, experiment=found.id, state=RunState.TRAINING, limit=100)
+    training = queries.RunFilters(experiment=found.id, state=RunState.TRAINING)
+    page = queries.runs(here.database, training, limit=100)
     times = [(run.progress or {}).get("eta_seconds") for run in page.items]
     known = [time for time in times if time is not None]
     return max(known) if len(known) == len(times) and known else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.answers.long_poll import until_experiment_ended
 from api.answers.whole_experiment import whole_experiment
 from api.documents.base import Experiment, Page, experiment_document
 from api.http.body import JsonBody
-from api.http.query import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
+from api.http.filters import Asked, asked
+from api.http.query import link_next
 from api.openapi import (
     ANSWERS_AN_EXPERIMENT,
     CLONE_BODY,
@@ -30,7 +31,6 @@ from store import queries
 from store.experiments import cancel
 from store.experiments.label import label_experiment
 from store.retention.delete import delete_experiment, pin_experiment
-from store.states import ExperimentState
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -60,35 +60,10 @@ def index(
     here: Here,
     request: Request,
     response: Response,
-    name: Annotated[str | None, Query(description="In its name, in capitals or not.")] = None,
-    notes: Annotated[str | None, Query(description="In its notes, likewise.")] = None,
-    tag: str | None = None,
-    state: ExperimentState | None = None,
-    dataset: Annotated[str | None, Query(description="Of one of its runs.")] = None,
-    objective: Annotated[str | None, Query(description="Of one of its runs.")] = None,
-    owner: str | None = None,
-    swept: Swept = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    asked: Annotated[Asked[queries.ExperimentFilters], asked(queries.ExperimentFilters)],
 ) -> Page[Experiment]:
     """Experiments that meet every condition given, newest first."""
-    page = queries.experiments(
-        here.database,
-        name=name,
-        notes=notes,
-        tag=tag,
-        state=state,
-        dataset=dataset,
-        objective=objective,
-        owner=owner,
-        swept=swept_values(swept),
-        since=seconds(since),
-        until=seconds(until),
-        limit=limit,
-        cursor=cursor,
-    )
+    page = queries.experiments(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
     usage = queries.usage(here.database, [found.id for found in page.items])
     items = [experiment_document(found, None, None, usage[found.id]) for found in page.items]

@@ -69,9 +69,9 @@ def report(id: str, here: Here, request: Request) -> Response:
 
 
 def _runs(here: Context, id: str) -> Iterator[queries.Run]:
-    cursor = None
+    cursor, held = None, queries.RunFilters(experiment=id)
     while True:
-        page = queries.runs(here.database, experiment=id, limit=A_PAGE, cursor=cursor)
+        page = queries.runs(here.database, held, limit=A_PAGE, cursor=cursor)
         yield from page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -28,7 +28,8 @@ from api.documents.base import (
 from api.documents.latent_names import asked_names
 from api.documents.record import full_record
 from api.http.body import JsonBody
-from api.http.query import Cursor, Limit, Since, Swept, Until, link_next, seconds, swept_values
+from api.http.filters import Asked, asked
+from api.http.query import link_next
 from api.openapi import (
     ANSWERS_AN_EXPERIMENT,
     CLONE_BODY,
@@ -52,7 +53,6 @@ from store.files.artifact_names import CODES
 from store.files.curves import Curves, curves
 from store.jobs.log import log_of_run
 from store.retention.delete import pin_run
-from store.states import RunState
 from store.workers.troubles import troubles
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -65,37 +65,10 @@ def index(
     here: Here,
     request: Request,
     response: Response,
-    experiment: Annotated[str | None, Query(description="Held by this experiment.")] = None,
-    state: RunState | None = None,
-    dataset: str | None = None,
-    objective: str | None = None,
-    tag: Annotated[str | None, Query(description="Held by an experiment with this tag.")] = None,
-    name: Annotated[
-        str | None, Query(description="Held by one with this in its name, in capitals or not.")
-    ] = None,
-    owner: Annotated[str | None, Query(description="Held by one of this owner.")] = None,
-    swept: Swept = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    asked: Annotated[Asked[queries.RunFilters], asked(queries.RunFilters)],
 ) -> Page[Run]:
     """Runs that meet every condition given, newest first."""
-    page = queries.runs(
-        here.database,
-        experiment=experiment,
-        state=state,
-        dataset=dataset,
-        objective=objective,
-        tag=tag,
-        name=name,
-        owner=owner,
-        swept=swept_values(swept),
-        since=seconds(since),
-        until=seconds(until),
-        limit=limit,
-        cursor=cursor,
-    )
+    page = queries.runs(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
     known = troubles(here.database)
     tried = queries.attempts(here.database, [found.id for found in page.items])

@@ -3,6 +3,7 @@
 from store.queries.event_log import Event, Read, events, last_position, read_on
 from store.queries.experiments import (
     Experiment,
+    ExperimentFilters,
     ExperimentRun,
     experiment,
     experiment_runs,
@@ -22,7 +23,7 @@ from store.queries.results import (
     scores,
     scores_of_evaluation,
 )
-from store.queries.runs import Attempt, Run, attempts, run, runs, spec_of
+from store.queries.runs import Attempt, Run, RunFilters, attempts, run, runs, spec_of
 from store.queries.study import PlaceResult, RankedScore, place_results, scores_on
 from store.queries.usage import Usage, usage
 
@@ -32,12 +33,14 @@ __all__ = [
     "Evaluation",
     "Event",
     "Experiment",
+    "ExperimentFilters",
     "ExperimentRun",
     "File",
     "PlaceResult",
     "RankedScore",
     "Read",
     "Run",
+    "RunFilters",
     "Score",
     "Usage",
     "artifact",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from store.database import tables
 from store.database.connection import Database
 from store.database.pages import Page, cut, decode
 from store.errors import NotFound
+from store.queries.filters import condition
 from store.queries.json_columns import has_swept, has_tag
 from store.states import (
     EVALUATION_LIVE,
@@ -85,19 +86,32 @@ def experiment(database: Database, id: str) -> Experiment:
     return _experiment(row, counts[id])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentFilters:
+    """Conditions on experiments, all of which a list meets."""
+
+    name: str | None = condition("In its name, in capitals or not.")
+    notes: str | None = condition("In its notes, likewise.")
+    tag: str | None = None
+    state: ExperimentState | None = None
+    dataset: str | None = condition("Of one of its runs.")
+    objective: str | None = condition("Of one of its runs.")
+    owner: str | None = None
+    #: With a place of its sweep with these values: {dotted path: value}.
+    swept: Mapping[str, Any] | None = None
+    #: Posted at this moment or later, in Unix seconds.
+    since: float | None = None
+    #: Posted before this moment.
+    until: float | None = None
+
+
+ALL_EXPERIMENTS = ExperimentFilters()
+
+
 def experiments(
     database: Database,
+    filters: ExperimentFilters = ALL_EXPERIMENTS,
     *,
-    name: str | None = None,
-    notes: str | None = None,
-    swept: Mapping[str, Any] | None = None,
-    tag: str | None = None,
-    state: ExperimentState | None = None,
-    dataset: str | None = None,
-    objective: str | None = None,
-    owner: str | None = None,
-    since: float | None = None,
-    until: float | None = None,
     limit: int,
     cursor: str | None = None,
 ) -> Page[Experiment]:
@@ -105,16 +119,7 @@ def experiments(
 
     Args:
         database: where to look.
-        name: only those whose name has this in it, in capitals or not.
-        notes: only those whose notes have this in them, likewise.
-        swept: only those with a place of their sweep with these values: {dotted path: value}.
-        tag: only those with this tag.
-        state: only those in this state.
-        dataset: only those with a run on the dataset of this name.
-        objective: only those with a run with the objective of this name.
-        owner: only those of this owner.
-        since: only those posted at this moment or later, in Unix seconds.
-        until: only those posted before this moment.
+        filters: the conditions.
         limit: at most so many.
         cursor: where the previous page ended.
 
@@ -122,35 +127,38 @@ def experiments(
         BadCursor: if the cursor is not one that this list gave.
     """
     experiment = tables.Experiment
-    query = select(experiment).order_by(experiment.id.desc())
-    if name is not None:
-        query = query.where(experiment.name.icontains(name, autoescape=True))
-    if notes is not None:
-        query = query.where(experiment.notes.icontains(notes, autoescape=True))
-    if dataset is not None:
-        query = query.where(experiment.id.in_(_holding(tables.Run.dataset == dataset)))
-    if objective is not None:
-        query = query.where(experiment.id.in_(_holding(tables.Run.objective == objective)))
-    if owner is not None:
-        query = query.where(experiment.owner == owner)
-    if since is not None:
-        query = query.where(experiment.created_at >= since)
-    if until is not None:
-        query = query.where(experiment.created_at < until)
-    if state is not None:
-        query = query.where(_in_state(state))
+    query = select(experiment).order_by(experiment.id.desc()).limit(limit + 1)
     if cursor is not None:
         query = query.where(experiment.id < decode(cursor, "exp"))
     with database.read() as session:
-        if swept:
-            link = tables.ExperimentRun
-            at = select(link.experiment_id).where(has_swept(session, swept))
-            query = query.where(experiment.id.in_(at))
-        if tag is not None:
-            query = query.where(has_tag(session, tag))
-        rows = session.scalars(query.limit(limit + 1)).all()
+        rows = session.scalars(query.where(*_conditions(session, filters))).all()
         counts = counts_by_state(session, [row.id for row in rows])
     return cut([_experiment(row, counts[row.id]) for row in rows], limit)
+
+
+def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[ColumnElement[bool]]:
+    experiment, link = tables.Experiment, tables.ExperimentRun
+    if filters.name is not None:
+        yield experiment.name.icontains(filters.name, autoescape=True)
+    if filters.notes is not None:
+        yield experiment.notes.icontains(filters.notes, autoescape=True)
+    if filters.dataset is not None:
+        yield experiment.id.in_(_holding(tables.Run.dataset == filters.dataset))
+    if filters.objective is not None:
+        yield experiment.id.in_(_holding(tables.Run.objective == filters.objective))
+    if filters.owner is not None:
+        yield experiment.owner == filters.owner
+    if filters.since is not None:
+        yield experiment.created_at >= filters.since
+    if filters.until is not None:
+        yield experiment.created_at < filters.until
+    if filters.state is not None:
+        yield _in_state(filters.state)
+    if filters.swept:
+        at = select(link.experiment_id).where(has_swept(session, filters.swept))
+        yield experiment.id.in_(at)
+    if filters.tag is not None:
+        yield has_tag(session, filters.tag)
 
 
 def _in_state(state: ExperimentState) -> ColumnElement[bool]:

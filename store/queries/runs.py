@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from store.database.batches import parts
 from store.database.connection import Database
 from store.database.pages import Page, cut, decode
 from store.errors import NotFound
+from store.queries.filters import condition
 from store.queries.json_columns import has_swept, has_tag
 from store.states import (
     AttemptEnd,
@@ -117,36 +118,38 @@ def run(database: Database, id: str) -> Run:
     return _run(*rows[0])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilters:
+    """Conditions on runs, all of which a list meets."""
+
+    #: An unknown experiment holds none.
+    experiment: str | None = condition("Held by this experiment.")
+    #: Of its own, whatever a run counts as in an experiment.
+    state: RunState | None = None
+    dataset: str | None = None
+    objective: str | None = None
+    tag: str | None = condition("Held by an experiment with this tag.")
+    name: str | None = condition("Held by one with this in its name, in capitals or not.")
+    owner: str | None = condition("Held by one of this owner.")
+    #: At a place of a sweep with these values: {dotted path: value}.
+    swept: Mapping[str, Any] | None = None
+    #: First asked for at this moment or later, in Unix seconds.
+    since: float | None = None
+    #: First asked for before this moment.
+    until: float | None = None
+
+
+ALL_RUNS = RunFilters()
+
+
 def runs(
-    database: Database,
-    *,
-    experiment: str | None = None,
-    state: RunState | None = None,
-    dataset: str | None = None,
-    objective: str | None = None,
-    tag: str | None = None,
-    name: str | None = None,
-    swept: Mapping[str, Any] | None = None,
-    owner: str | None = None,
-    since: float | None = None,
-    until: float | None = None,
-    limit: int,
-    cursor: str | None = None,
+    database: Database, filters: RunFilters = ALL_RUNS, *, limit: int, cursor: str | None = None
 ) -> Page[Run]:
     """Runs that meet every condition given, newest first, each once.
 
     Args:
         database: where to look.
-        experiment: only runs that this experiment holds; an unknown one holds none.
-        state: only runs in this state of their own, whatever they count as in an experiment.
-        dataset: only runs on the dataset of this name.
-        objective: only runs with the objective of this name.
-        tag: only runs that some experiment with this tag holds.
-        name: only runs that an experiment holds whose name has this in it, in capitals or not.
-        swept: only runs at a place of a sweep with these values: {dotted path: value}.
-        owner: only runs that some experiment of this owner holds.
-        since: only runs that were first asked for at this moment or later, in Unix seconds.
-        until: only runs that were first asked for before this moment.
+        filters: the conditions.
         limit: at most so many.
         cursor: where the previous page ended.
 
@@ -154,36 +157,36 @@ def runs(
         BadCursor: if the cursor is not one that this list gave.
     """
     query = _SELECT_RUNS.order_by(tables.Run.id.desc()).limit(limit + 1)
-    link = tables.ExperimentRun
     if cursor is not None:
         query = query.where(tables.Run.id < decode(cursor, "run"))
-    if experiment is not None:
-        query = query.where(
-            tables.Run.id.in_(select(link.run_id).where(link.experiment_id == experiment))
-        )
-    if state is not None:
-        query = query.where(tables.Run.state == state)
-    if dataset is not None:
-        query = query.where(tables.Run.dataset == dataset)
-    if objective is not None:
-        query = query.where(tables.Run.objective == objective)
-    if since is not None:
-        query = query.where(tables.Run.created_at >= since)
-    if until is not None:
-        query = query.where(tables.Run.created_at < until)
-    if owner is not None:
-        query = query.where(tables.Run.id.in_(_held_by(tables.Experiment.owner == owner)))
-    if name is not None:
-        named = tables.Experiment.name.icontains(name, autoescape=True)
-        query = query.where(tables.Run.id.in_(_held_by(named)))
     with database.read() as session:
-        if swept:
-            at = select(link.run_id).where(has_swept(session, swept))
-            query = query.where(tables.Run.id.in_(at))
-        if tag is not None:
-            query = query.where(tables.Run.id.in_(_held_by(has_tag(session, tag))))
-        rows = _rows(session, query)
+        rows = _rows(session, query.where(*_conditions(session, filters)))
     return cut([_run(*row) for row in rows], limit)
+
+
+def _conditions(session: Session, filters: RunFilters) -> Iterator[ColumnElement[bool]]:
+    run, link, experiment = tables.Run, tables.ExperimentRun, tables.Experiment
+    if filters.experiment is not None:
+        held = select(link.run_id).where(link.experiment_id == filters.experiment)
+        yield run.id.in_(held)
+    if filters.state is not None:
+        yield run.state == filters.state
+    if filters.dataset is not None:
+        yield run.dataset == filters.dataset
+    if filters.objective is not None:
+        yield run.objective == filters.objective
+    if filters.since is not None:
+        yield run.created_at >= filters.since
+    if filters.until is not None:
+        yield run.created_at < filters.until
+    if filters.owner is not None:
+        yield run.id.in_(_held_by(experiment.owner == filters.owner))
+    if filters.name is not None:
+        yield run.id.in_(_held_by(experiment.name.icontains(filters.name, autoescape=True)))
+    if filters.swept:
+        yield run.id.in_(select(link.run_id).where(has_swept(session, filters.swept)))
+    if filters.tag is not None:
+        yield run.id.in_(_held_by(has_tag(session, filters.tag)))
 
 
 def _held_by(which: ColumnElement[bool]) -> Select[str]:

@@ -15,7 +15,17 @@ from store.database.pages import decode
 from store.errors import BadCursor, NotFound
 from store.experiments.cancel import cancel_experiment
 from store.jobs.heartbeat import beat
-from store.queries import evaluation, experiment, experiment_runs, experiments, run, runs, spec_of
+from store.queries import (
+    ExperimentFilters,
+    RunFilters,
+    evaluation,
+    experiment,
+    experiment_runs,
+    experiments,
+    run,
+    runs,
+    spec_of,
+)
 from store.states import EvaluationState, ExperimentState, RunState
 from tests.store.crowd import Place, crowd
 from tests.store.lab import EVALUATE, Lab, new_run
@@ -85,7 +95,7 @@ def test_runs_are_found_by_every_condition(lab: Lab) -> None:
     lab.take()
 
     def found(**conditions: Any) -> set[str]:
-        return {item.id for item in runs(lab.database, limit=100, **conditions).items}
+        return {item.id for item in runs(lab.database, RunFilters(**conditions), limit=100).items}
 
     assert found() == {a, b, c, d}
     assert found(experiment=first) == {a, b}
@@ -114,8 +124,9 @@ def test_experiments_are_found_by_every_condition(lab: Lab) -> None:
     lab.post("c", name="1000 betas", owner="ada", tags=["first", "second"])
     moments = {found.name: found.created_at for found in experiments(lab.database, limit=9).items}
 
-    def names(**options: Any) -> list[str | None]:
-        return [one.name for one in experiments(lab.database, limit=9, **options).items]
+    def names(**conditions: Any) -> list[str | None]:
+        filters = ExperimentFilters(**conditions)
+        return [one.name for one in experiments(lab.database, filters, limit=9).items]
 
     assert names() == ["1000 betas", "Factor", "100% beta"]
     assert names(name="BETA") == ["1000 betas", "100% beta"]
@@ -140,10 +151,8 @@ def test_a_walk_over_a_state_passes_over_the_others(lab: Lab) -> None:
             lab.evaluate()
         else:
             cancel_experiment(lab.database, id)
-    found = walk(
-        lambda **options: experiments(lab.database, state=ExperimentState.SUCCEEDED, **options),
-        limit=1,
-    )
+    succeeded = ExperimentFilters(state=ExperimentState.SUCCEEDED)
+    found = walk(lambda **options: experiments(lab.database, succeeded, **options), limit=1)
     assert found == [[id] for id in reversed(done)]
 
 
@@ -207,7 +216,8 @@ def test_a_state_is_looked_for_in_one_query_however_many_have_another(database: 
 
     event.listen(Engine, "before_cursor_execute", listen)
     try:
-        [found] = experiments(database, state=ExperimentState.FAILED, limit=1).items
+        failures = ExperimentFilters(state=ExperimentState.FAILED)
+        [found] = experiments(database, failures, limit=1).items
     finally:
         event.remove(Engine, "before_cursor_execute", listen)
     assert found.state is ExperimentState.FAILED
