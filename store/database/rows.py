@@ -1,4 +1,4 @@
-"""Writing several rows at once, where there may be none.
+"""Lists in statements: rows to write, of which there may be none, and ids to find rows by.
 
 SQLAlchemy takes an empty list for no list: an INSERT then writes one row of nulls, and an UPDATE
 has no condition. So every statement that comes with a list of rows stands here.
@@ -6,15 +6,18 @@ has no condition. So every statement that comes with a list of rows stands here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import insert, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.database.tables import Base
 
 _AT_ONCE = 1_000
+# SQLite takes 32,766 bound values in a statement, PostgreSQL's protocol 65,535.
+_PART = 5_000
 
 
 def insert_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -33,3 +36,22 @@ def update_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str,
     found = list(rows)
     if found:
         session.execute(update(table), found)
+
+
+def insert_into(session: Session, table: type[Base]) -> postgresql.Insert:
+    """An insert that takes `on_conflict_do_update`, which each database has in words of its own."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    # The two are called alike.
+    return sqlite.insert(table)  # type: ignore[return-value]
+
+
+def parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The distinct ids in rising order, in lists short enough for an `IN`.
+
+    The order is part of the promise: rows locked part by part are locked in one order by
+    everyone, so that nobody waits in a circle.
+    """
+    ordered = sorted(set(ids))
+    for start in range(0, len(ordered), _PART):
+        yield ordered[start : start + _PART]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from store.database.batches import parts
 from store.database.connection import Database
+from store.database.rows import parts
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Run
 from store.errors import NotFound, WrongState
 from store.jobs.announce import announcing

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
 from store.database.connection import Database, db_now
+from store.database.rows import parts
 from store.database.tables import Checkpoint, Job, Run
 from store.experiments.new_run import NewRun
 from store.experiments.origins import starting_states, states_ahead

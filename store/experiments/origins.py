@@ -9,9 +9,8 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
 from store.database.connection import Database
-from store.database.rows import insert_rows, update_rows
+from store.database.rows import insert_rows, parts, update_rows
 from store.database.tables import Artifact, Checkpoint, Job, Run
 from store.errors import NotFound, OriginNotKept, StateNotKept, WrongState
 from store.experiments.new_run import NewRun

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
 from store.database.connection import Database, db_now
 from store.database.ids import new_id
-from store.database.rows import insert_rows
+from store.database.rows import insert_rows, parts
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job, Run
 from store.database.tries import Outrun, until_written
 from store.errors import TooManyQueued

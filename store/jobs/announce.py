@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
+from store.database.rows import parts
 from store.database.tables import Evaluation, ExperimentRun, Run
 from store.jobs.events import NewEvent, emit_all
 from store.states import RunState, linked_state

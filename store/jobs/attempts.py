@@ -8,9 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from store.database.connection import db_now
-from store.database.rows import insert_rows
+from store.database.rows import insert_into, insert_rows
 from store.database.tables import Attempt, Job, Served
-from store.database.upsert import insert_into
 from store.scheduling.fair_share import accrued, faded
 from store.states import AttemptEnd, JobKind
 

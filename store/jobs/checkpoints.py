@@ -14,9 +14,9 @@ from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from store.database import tables
-from store.database.batches import parts
 from store.database.connection import Database, db_now
 from store.database.ids import is_id
+from store.database.rows import parts
 from store.errors import BadName
 from store.files.folders import MarkedFolder
 from store.files.whole_file import write_whole

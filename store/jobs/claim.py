@@ -15,7 +15,7 @@ from store.jobs.announce import announcing
 from store.jobs.attempts import Taken, begin_attempts
 from store.jobs.transitions import transition_evaluations, transition_jobs, transition_runs
 from store.scheduling.fair_share import Rules, Waiting
-from store.scheduling.standing import fair_share
+from store.scheduling.queue import fair_share
 from store.states import EvaluationState, JobKind, JobState, RunState
 
 ALONE_AFTER_LOSSES = 2

@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
 from store.database.connection import db_now
 from store.database.ids import new_id
-from store.database.rows import insert_rows
+from store.database.rows import insert_rows, parts
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job
 from store.jobs.transitions import (
     end_training,

@@ -10,9 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from store.database.connection import db_now
-from store.database.rows import insert_rows
+from store.database.rows import insert_into, insert_rows
 from store.database.tables import Counter, Event, Experiment
-from store.database.upsert import insert_into
 
 POSITIONS = "events"
 """The counter of all events."""

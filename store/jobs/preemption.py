@@ -9,9 +9,9 @@ from store.database.connection import Database
 from store.database.tables import Job
 from store.jobs.claim import lock_jobs
 from store.scheduling.fair_share import Rules
-from store.scheduling.standing import fair_share
+from store.scheduling.queue import fair_share
 from store.states import JobKind, JobState
-from store.workers.workforce import idle_workers
+from store.workers.presence import idle_workers
 
 _HELD = (Job.kind == JobKind.TRAIN, Job.state == JobState.RUNNING)
 

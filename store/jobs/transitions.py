@@ -9,8 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Update, func, select, update
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
 from store.database.connection import db_now
+from store.database.rows import parts
 from store.database.tables import Evaluation, Job, Run
 from store.jobs.attempts import end_attempt
 from store.states import (

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from store.database import tables
-from store.database.batches import parts
 from store.database.connection import Database
 from store.database.pages import Page, cut, decode
+from store.database.rows import parts
 from store.errors import NotFound
 from store.queries.filters import condition
 from store.queries.json_columns import has_swept, has_tag

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.database import tables
-from store.database.batches import parts
 from store.database.connection import Database
+from store.database.rows import parts
 from store.errors import NotFound
 from store.queries.json_columns import without_key
 from store.states import EvaluationState, RunState, linked_state

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.database import tables
-from store.database.batches import parts
 from store.database.connection import Database
+from store.database.rows import parts
 from store.queries.experiments import counts_by_state
 from store.states import EVALUATION_LIVE, RUN_LIVE, ExperimentState, experiment_state
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from store.database.batches import parts
 from store.database.connection import Database
+from store.database.rows import parts
 from store.database.tables import Artifact, Evaluation, Run
 from store.files.folders import check_mark
 from store.files.objects import ObjectFolder

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
+from store.database.rows import parts
 from store.database.tables import (
     Artifact,
     Attempt,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from store.database.batches import parts
+from store.database.rows import parts
 from store.database.tables import Attempt, Job
 from store.states import AttemptEnd, JobKind
 

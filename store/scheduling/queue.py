@@ -1,4 +1,4 @@
-"""The queue as it stands: what waits, in which place, for what, and until when."""
+"""The queue as it stands: who is to be served, what waits, in which place, and until when."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
-from store.database.tables import Checkpoint, Job, Run
-from store.scheduling.fair_share import FairShare, Rules
+from store.database.tables import Checkpoint, Job, Run, Served
+from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting
 from store.scheduling.forecast import Ahead, Start, forecast
 from store.scheduling.pace import Pace, paces
-from store.scheduling.standing import fair_share
 from store.states import JobKind, JobState
-from store.workers.workforce import able_workers
+from store.workers.presence import able_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,37 @@ class Queue:
     workers: int
     #: The first place of each run that has one.
     of_run: Mapping[str, Place]
+
+
+def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
+    """The fair share among the jobs of a kind, as they are at this moment."""
+    now = session.scalar(select(db_now()))
+    assert now is not None
+    waiting = session.execute(
+        select(Job.owner, Job.priority, Job.short, func.min(Job.created_at), func.count())
+        .where(Job.state == JobState.QUEUED, Job.kind == kind)
+        .group_by(Job.owner, Job.priority, Job.short)
+    )
+    held = session.execute(
+        select(Job.worker, Job.owner, Job.priority, Job.short, Job.claimed_at, Job.together).where(
+            Job.state == JobState.RUNNING, Job.kind == kind
+        )
+    )
+    served = (Served.owner, Served.priority, Served.short)
+    shares = session.execute(
+        select(*served, Served.seconds, Served.at, Served.claimed_at).where(Served.kind == kind)
+    )
+    return FairShare(
+        now,
+        rules,
+        [Waiting(*row) for row in waiting],
+        [
+            # A job that has been taken has both.
+            Held(worker or "", owner, priority, short, since or now, together)
+            for worker, owner, priority, short, since, together in held
+        ],
+        [Share(*row) for row in shares],
+    )
 
 
 def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:

@@ -1,18 +1,21 @@
-"""Workers that say they are there, again and again for as long as they are."""
+"""Workers that say they are there, again and again for as long as they are, and take jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
+from store.database.rows import insert_into
 from store.database.tables import Job, Trouble, Worker
-from store.database.upsert import insert_into
 from store.states import JobKind, JobState
 from store.workers.troubles import STALE_SECONDS as STALE_TROUBLE_SECONDS
-from store.workers.workforce import STALE_SECONDS
+
+STALE_SECONDS = 60.0
+"""A worker that has not said that it is there for longer is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +132,30 @@ def present(database: Database) -> list[PresentWorker]:
         )
         for row in rows
     ]
+
+
+def able_workers(session: Session, kind: JobKind) -> set[str]:
+    """The workers that do jobs of a kind or would: those in trouble are left out."""
+    now = db_now()
+    troubled = select(Trouble.worker).where(Trouble.seen_at > now - STALE_TROUBLE_SECONDS)
+    here = session.scalars(
+        select(Worker.name).where(
+            Worker.kind == kind,
+            Worker.seen_at > now - STALE_SECONDS,
+            Worker.name.not_in(troubled),
+        )
+    )
+    working = session.scalars(
+        select(Job.worker).where(Job.kind == kind, Job.state == JobState.RUNNING).distinct()
+    )
+    return {name for name in (*here, *working) if name is not None}
+
+
+def idle_workers(session: Session, kind: JobKind) -> int:
+    """How many of them have nothing to do."""
+    busy = session.scalar(
+        select(func.count(Job.worker.distinct())).where(
+            Job.kind == kind, Job.state == JobState.RUNNING
+        )
+    )
+    return len(able_workers(session, kind)) - (busy or 0)

@@ -257,7 +257,7 @@ def test_no_table_is_scanned_for_each_of_a_thousand_runs(lab: Lab) -> None:
 def test_more_runs_than_fit_one_statement_are_joined_cancelled_and_resumed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.batches._PART", 7)
+    monkeypatch.setattr("store.database.rows._PART", 7)
     names = [f"run {number}" for number in range(30)]
     first, second = lab.post(*names), lab.post(*names)
     assert all(link.reused for link in lab.links(second))
