@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from api.documents.base import Experiment, Plan
+from api.documents.experiments import Experiment, Plan
 from api.documents.latent_names import RunChange
 from api.http.keys import REPLAYED
 from api.http.problems import A_PROBLEM

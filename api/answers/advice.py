@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.documents.base import AdvisedScores, score_documents
+from api.documents.evaluations import AdvisedScores, score_documents
 from api.state.context import Context
 from ml.codes.latent_label import latent_label
 from ml.components.spec_errors import InvalidSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from api.documents.base import Waiting
+from api.documents.runs import Waiting
 from api.state.context import Context
 from store import queries
 from store.scheduling.queue import Place, Queue, queue

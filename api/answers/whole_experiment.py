@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.documents.base import Experiment, experiment_document
+from api.documents.experiments import Experiment, experiment_document
 from api.state.context import Context
 from store import queries
 from store.states import RunState

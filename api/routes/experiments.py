@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 
 from api.answers.long_poll import until_experiment_ended
 from api.answers.whole_experiment import whole_experiment
-from api.documents.base import Experiment, Page, experiment_document
+from api.documents.base import Page
+from api.documents.experiments import Experiment, experiment_document
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next

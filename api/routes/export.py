@@ -7,7 +7,7 @@ import hashlib
 from fastapi import APIRouter, Request, Response
 
 from api.answers.files import ZIP, file_route, matches
-from api.documents.base import score_documents
+from api.documents.evaluations import score_documents
 from api.http.zip_file import zip_file
 from api.state.context import Context, Here
 from api.state.trained import Trained

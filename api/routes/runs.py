@@ -14,19 +14,12 @@ from api.answers.files import NPZ, file_route, serve_file
 from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.answers.long_poll import until_run_ended
 from api.answers.waiting import waiting
-from api.documents.base import (
-    AdvisedScores,
-    Artifact,
-    EvaluationDocument,
-    Experiment,
-    Page,
-    Run,
-    artifact_document,
-    evaluation_document,
-    run_document,
-)
+from api.documents.base import Page
+from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
+from api.documents.experiments import Experiment
 from api.documents.latent_names import asked_names
 from api.documents.record import full_record
+from api.documents.runs import Artifact, Run, artifact_document, run_document
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next

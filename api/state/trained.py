@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from api.documents.base import score_documents
+from api.documents.evaluations import score_documents
 from ml.datasets.protocol import Dataset
 from ml.evaluation.encode import EncodedRows
 from ml.networks.model import Model

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from api.documents.base import Experiment
+from api.documents.experiments import Experiment
 from api.studies.report_numbers import (
     SOURCES,
     Answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from api.documents.base import Plan
+from api.documents.experiments import Plan
 from ml.networks.networks import MODEL, parameter_counts
 from ml.spec.run_spec import RunSpec
 from ml.spec.unreached import Unreached, unreached

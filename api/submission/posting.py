@@ -10,7 +10,7 @@ from fastapi import BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from api.answers.whole_experiment import whole_experiment
-from api.documents.base import Experiment, Plan
+from api.documents.experiments import Experiment, Plan
 from api.http.keys import REPLAYED, IdempotencyKey, idempotent_request
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from api.documents.base import EvaluationDocument
+from api.documents.evaluations import EvaluationDocument
 from ml.codes.arrays_file import KNOWN
 from ml.components.registry import components
 from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation

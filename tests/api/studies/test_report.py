@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from api.documents.base import Experiment, Usage
+from api.documents.experiments import Experiment, Usage
 from api.pictures.thumbnails import WIDTH, thumbnail
 from api.studies import report as report_module
 from api.studies.report import Page, Picture, report_page, to_html

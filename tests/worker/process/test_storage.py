@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.answers.waiting import reason
-from api.documents.base import run_document
+from api.documents.runs import run_document
 from store import queries
 from store.database.tables import Job, Trouble
 from store.experiments.cancel import cancel_run, resume_run
