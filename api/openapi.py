@@ -7,9 +7,10 @@ from typing import Any
 
 from api.documents.experiments import Experiment, Plan
 from api.documents.latent_names import RunChange
+from api.http.body import json_body
+from api.http.form import form_content
 from api.http.keys import REPLAYED
 from api.http.problems import A_PROBLEM
-from api.submission.uploads import MEDIA_TYPE as UPLOAD_MEDIA_TYPE
 from ml.codes.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
 from ml.experiments.continuation import Extension, Fork
 from ml.experiments.experiment import ExperimentBody
@@ -39,102 +40,53 @@ FILE_DESCRIPTION = (
     f" At most {MOST_ROWS:,} samples, {MOST_LATENTS:,} latents, {MOST_FACTORS} factors."
 )
 
-EXPERIMENT_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": ExperimentBody.model_json_schema(ref_template="#/components/schemas/{model}"),
-            "example": EXAMPLE,
-        }
-    },
-}
+EXPERIMENT_BODY = json_body(
+    ExperimentBody.model_json_schema(ref_template="#/components/schemas/{model}"), EXAMPLE
+)
 
-CLONE_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
+CLONE_BODY = json_body(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "changes": {
                 "type": "object",
-                "additionalProperties": False,
-                "properties": {
-                    "changes": {
-                        "type": "object",
-                        "description": "Dotted path to the value that it has in the clone; sweep"
-                        " sets the whole sweep, sweep.objective.beta one path of it.",
-                    }
-                },
-            },
-            "example": {"changes": {"name": "beta sweep, longer", "training.steps": 600_000}},
-        }
+                "description": "Dotted path to the value that it has in the clone; sweep sets the"
+                " whole sweep, sweep.objective.beta one path of it.",
+            }
+        },
     },
-}
+    {"changes": {"name": "beta sweep, longer", "training.steps": 600_000}},
+)
 
-EXTEND_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": Extension.model_json_schema(),
-            "example": {"steps": 600_000},
-        }
+EXTEND_BODY = json_body(Extension.model_json_schema(), {"steps": 600_000})
+
+FORK_BODY = json_body(
+    Fork.model_json_schema(), {"steps": 600_000, "changes": {"objective.beta": 8}}
+)
+
+RUN_CHANGE_BODY = json_body(
+    RunChange.model_json_schema(), {"latent_names": {"0": "smile", "3": "fringe"}}
+)
+
+RUN_EVALUATION_BODY = json_body(
+    RunEvaluation.model_json_schema(ref_template="#/components/schemas/{model}"),
+    {"metrics": ["modularity", "elbo"], "rows": 10_000, "test_rows": 5_000, "seed": 1},
+)
+
+_FILE_EVALUATION = form_content(
+    file={
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": FILE_DESCRIPTION,
     },
-}
-
-FORK_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": Fork.model_json_schema(),
-            "example": {"steps": 600_000, "changes": {"objective.beta": 8}},
-        }
-    },
-}
-
-RUN_CHANGE_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": RunChange.model_json_schema(),
-            "example": {"latent_names": {"0": "smile", "3": "fringe"}},
-        }
-    },
-}
-
-RUN_EVALUATION_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": RunEvaluation.model_json_schema(ref_template="#/components/schemas/{model}"),
-            "example": {
-                "metrics": ["modularity", "elbo"],
-                "rows": 10_000,
-                "test_rows": 5_000,
-                "seed": 1,
-            },
-        }
-    },
-}
-
+    spec=FileEvaluation.model_json_schema(ref_template="#/components/schemas/{model}"),
+)
 FILE_EVALUATION_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        UPLOAD_MEDIA_TYPE: {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "additionalProperties": False,
-                "properties": {
-                    "file": {
-                        "type": "string",
-                        "contentMediaType": "application/octet-stream",
-                        "description": FILE_DESCRIPTION,
-                    },
-                    "spec": FileEvaluation.model_json_schema(
-                        ref_template="#/components/schemas/{model}"
-                    ),
-                },
-            },
-            "encoding": {"spec": {"contentType": "application/json"}},
-        }
+        media: content | {"encoding": {"spec": {"contentType": "application/json"}}}
+        for media, content in _FILE_EVALUATION.items()
     },
 }
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from python_multipart.multipart import parse_options_header
 
 from api.http.negotiation import media_type
 from api.http.problems import BadRequest
@@ -23,7 +22,6 @@ MAX_DIGITS = 1000
 Place = tuple[str | int, ...]
 
 JSON_TYPES = re.compile(r"application/json|.*\+json")
-CHARSETS = ("utf-8", "utf8", "us-ascii")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -56,23 +54,6 @@ async def body_bytes(request: Request) -> bytes:
     return bytes(body)
 
 
-def check_charset(request: Request) -> None:
-    """Refuse a form whose text is not UTF-8, as all of it is read in the encoding that it names.
-
-    Some of those give halves of letters, and some take minutes.
-
-    Raises:
-        BadRequest: 415.
-    """
-    _, options = parse_options_header(request.headers.get("content-type"))
-    charset = options.get(b"charset", b"utf-8").decode("latin-1")
-    if charset.lower() not in CHARSETS:
-        raise BadRequest(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The text of a form must be in UTF-8, but its charset is {shown(charset)!r}.",
-        )
-
-
 def read_json(body: bytes, what: str = "The body") -> Any:
     """The JSON value that bytes stand for; `what` they are is told when they do not.
 
@@ -98,6 +79,12 @@ def _json_body(body: Annotated[bytes, Depends(body_bytes)]) -> Any:
 
 
 JsonBody = Annotated[Any, Depends(_json_body)]
+
+
+def json_body(schema: Mapping[str, Any], example: Mapping[str, Any]) -> dict[str, Any]:
+    """The OpenAPI request body of a route that takes such JSON."""
+    content = {"application/json": {"schema": dict(schema), "example": dict(example)}}
+    return {"required": True, "content": content}
 
 
 def without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

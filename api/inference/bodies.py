@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from api.http.body import json_body
+from api.http.form import form_content
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec
 from ml.datasets.protocol import Dataset
 from ml.inference.interpolation import Path
@@ -142,8 +144,7 @@ def exactly_one(body: Part, *names: str) -> None:
 
 def request_body(body: type[Part], example: Mapping[str, Any]) -> dict[str, Any]:
     """The OpenAPI request body of a route that takes it."""
-    content = {"application/json": {"schema": body.model_json_schema(), "example": dict(example)}}
-    return {"required": True, "content": content}
+    return json_body(body.model_json_schema(), example)
 
 
 _FILES: dict[str, Any] = {
@@ -158,28 +159,15 @@ _FILES: dict[str, Any] = {
 }
 
 
-def _form(**parts: Any) -> dict[str, Any]:
-    return {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "additionalProperties": False,
-                "properties": parts,
-            }
-        }
-    }
-
-
 IMAGES_BODY: dict[str, Any] = {
     "required": True,
-    "content": {**_form(file=_FILES), **request_body(Images, {"index": [0, 5]})["content"]},
+    "content": {**form_content(file=_FILES), **request_body(Images, {"index": [0, 5]})["content"]},
 }
 
 NEIGHBOURS_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         **request_body(Neighbours, {"index": 5, "count": 10})["content"],
-        **_form(file=_FILES | {"maxItems": 1}, spec=NeighboursOfFile.model_json_schema()),
+        **form_content(file=_FILES | {"maxItems": 1}, spec=NeighboursOfFile.model_json_schema()),
     },
 }

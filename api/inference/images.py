@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 from fastapi import Depends, Request
 from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
-from api.http.body import JSON_TYPES, MAX_BYTES, body_bytes, check_charset, read_json
+from api.http.body import JSON_TYPES, MAX_BYTES, body_bytes, read_json
+from api.http.form import MEDIA_TYPE, FormBounds, below, read_form, repeated
 from api.http.negotiation import media_type
-from api.http.problems import BadRequest
 from api.inference.bodies import MOST_IMAGES, Images, check_indices
 from api.state.trained import Trained
 from ml.codes.arrays_file import UnusableArrays
@@ -29,7 +25,6 @@ from ml.datasets.unit_range import in_unit_range
 from ml.inference.image_arrays import as_unit_range, read_images
 from ml.inference.image_files import MODES, pixels, resized
 
-MEDIA_TYPE = "multipart/form-data"
 PART, SPEC = "file", "spec"
 MOST_BYTES = 32 << 20
 FORMATS = ("PNG", "JPEG")
@@ -85,7 +80,7 @@ async def _reading(request: Request, parts: Sequence[str]) -> AsyncIterator[Sent
     if JSON_TYPES.fullmatch(came):
         yield SentImages(None, await body_bytes(request))
         return
-    form = await _form(request, came)
+    form = await _form(request)
     try:
         yield _parts(form, parts)
     finally:
@@ -107,45 +102,16 @@ SentWithSpec = Annotated[SentImages, Depends(_images_with_spec)]
 """Of files, `json` is the part spec, or an empty object."""
 
 
-async def _form(request: Request, came: str) -> FormData:
-    if came != MEDIA_TYPE:
-        raise BadRequest(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be {MEDIA_TYPE} with parts {PART}, or application/json with indices,"
-            f" but is {shown(came)!r}.",
-        )
-    check_charset(request)
-    parser = MultiPartParser(
-        request.headers, _bounded(request), max_files=MOST_IMAGES, max_fields=1, max_part_size=1000
+async def _form(request: Request) -> FormData:
+    bounds = FormBounds(
+        body_bytes=MOST_BYTES,
+        files=MOST_IMAGES,
+        fields=1,
+        field_bytes=1000,
+        too_large=f"The body may have {MOST_BYTES:,} bytes; send fewer images at once.",
     )
-    try:
-        return await parser.parse()
-    except ClientDisconnect:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.") from None
-    except MultiPartException as error:
-        raise BadRequest(
-            HTTPStatus.BAD_REQUEST, f"The body is not {MEDIA_TYPE} of files: {error.message}"
-        ) from None
-
-
-async def _bounded(request: Request) -> AsyncGenerator[bytes]:
-    length = request.headers.get("content-length", "")
-    seen = int(length) if length.isdecimal() and len(length) < 20 else 0
-    if seen > MOST_BYTES:
-        raise _too_large()
-    seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if seen > MOST_BYTES:
-            raise _too_large()
-        yield chunk
-
-
-def _too_large() -> BadRequest:
-    return BadRequest(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body may have {MOST_BYTES:,} bytes; send fewer images at once.",
-    )
+    expected = f"{MEDIA_TYPE} with parts {PART}, or application/json with indices"
+    return await read_form(request, bounds, expected=expected, called=f"{MEDIA_TYPE} of files")
 
 
 def _parts(form: FormData, known: Sequence[str]) -> SentImages:
@@ -162,9 +128,7 @@ def _parts(form: FormData, known: Sequence[str]) -> SentImages:
         for name, value in given
         if name == PART and not isinstance(value, UploadFile)
     ]
-    counts = Counter(name for name, _ in given)
-    if counts[SPEC] > 1 and SPEC in known:
-        faults.append(Fault(SPEC, f"{counts[SPEC]} parts", "one part"))
+    faults += repeated(form, {SPEC}.intersection(known))
     files = [value.file for name, value in given if name == PART and isinstance(value, UploadFile)]
     if not files and not faults:
         faults.append(Fault(PART, None, expected))
@@ -214,11 +178,6 @@ def _images_of(
         return resized(as_unit_range(images, found.data.max_value), height, width)
     except UnusableArrays as error:
         raise InvalidSpec(below(path, error.faults)) from None
-
-
-def below(part: str, faults: Sequence[Fault]) -> list[Fault]:
-    """Faults of a part, at their paths in the whole request."""
-    return [replace(fault, path=f"{part}.{fault.path}" if fault.path else part) for fault in faults]
 
 
 def _check_shape(path: str, shape: tuple[int, ...], found: Trained, *, resize: bool) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.http.body import JsonBody, read_json
+from api.http.form import below
 from api.http.negotiation import best_match
 from api.inference.bodies import (
     IMAGES_BODY,
@@ -36,7 +37,7 @@ from api.inference.image_answers import (
     npz,
     numbers,
 )
-from api.inference.images import PART, SPEC, Sent, SentImages, SentWithSpec, below
+from api.inference.images import PART, SPEC, Sent, SentImages, SentWithSpec
 from api.openapi import USES_A_MODEL
 from api.state.trained import Trained
 from api.state.turns import TrainedInTurn

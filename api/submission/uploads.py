@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
 from anyio import to_thread
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
-from api.http.body import MAX_BYTES, check_charset, read_json
-from api.http.negotiation import media_type
-from api.http.problems import BadRequest
+from api.http.body import MAX_BYTES, read_json
+from api.http.form import (
+    MEDIA_TYPE,
+    FieldTooLarge,
+    FormBounds,
+    below,
+    read_form,
+    repeated,
+    too_large,
+)
 from api.state.context import Context, Here
 from ml.codes.arrays_file import UnusableArrays, read_arrays
 from ml.codes.file_account import FileAccount
@@ -25,11 +28,9 @@ from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.spec.evaluation_spec import FileEvaluation
 
-MEDIA_TYPE = "multipart/form-data"
 PARTS = ("file", "spec")
 LONGEST_FILE_NAME = 255
-LONGEST_LENGTH = 20
-"""Digits of a length that is read as a number."""
+SEND_LESS = "send fewer rows, or arrays of a smaller dtype by numpy.savez_compressed."
 
 
 @dataclass(frozen=True)
@@ -66,52 +67,20 @@ CheckedUpload = Annotated[Upload, Depends(_upload)]
 
 
 async def _form(request: Request, most_bytes: int) -> FormData:
-    came = media_type(request.headers)
-    if came != MEDIA_TYPE:
-        raise BadRequest(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be {MEDIA_TYPE} with the parts file and spec, but is {shown(came)!r}.",
-        )
-    check_charset(request)
-    parser = MultiPartParser(
-        request.headers,
-        _no_more_than(most_bytes, request),
+    bounds = FormBounds(
+        body_bytes=most_bytes,
         # The spec may come as a file, too; one more of each is enough to say what is wrong.
-        max_files=len(PARTS) + 1,
-        max_fields=len(PARTS) + 1,
-        max_part_size=MAX_BYTES,
+        files=len(PARTS) + 1,
+        fields=len(PARTS) + 1,
+        field_bytes=MAX_BYTES,
+        too_large=f"The body may have {most_bytes:,} bytes (HEDDLE_UPLOAD_BYTES); {SEND_LESS}",
     )
+    expected = f"{MEDIA_TYPE} with the parts file and spec"
     try:
-        return await parser.parse()
-    except ClientDisconnect:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.") from None
-    except MultiPartException as error:
-        # The only size that the parser itself minds is that of a part that is no file.
-        if "maximum size" in error.message:
-            raise _too_large(f"A part that is no file may have {MAX_BYTES:,} bytes") from None
-        raise BadRequest(
-            HTTPStatus.BAD_REQUEST, f"The body is not {MEDIA_TYPE}: {error.message}"
-        ) from None
-
-
-async def _no_more_than(most_bytes: int, request: Request) -> AsyncGenerator[bytes]:
-    told = f"The body may have {most_bytes:,} bytes (HEDDLE_UPLOAD_BYTES)"
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and (len(length) > LONGEST_LENGTH or int(length) > most_bytes):
-        raise _too_large(told)
-    seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if seen > most_bytes:
-            raise _too_large(told)
-        yield chunk
-
-
-def _too_large(told: str) -> BadRequest:
-    return BadRequest(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"{told}; send fewer rows, or arrays of a smaller dtype by numpy.savez_compressed.",
-    )
+        return await read_form(request, bounds, expected=expected)
+    except FieldTooLarge:
+        told = f"A part that is no file may have {MAX_BYTES:,} bytes; {SEND_LESS}"
+        raise too_large(told) from None
 
 
 def _checked(form: FormData, here: Context) -> Upload:
@@ -119,15 +88,15 @@ def _checked(form: FormData, here: Context) -> Upload:
     try:
         parsed = FileEvaluation.parse(read_json(spec, "The part spec"))
     except InvalidSpec as error:
-        raise InvalidSpec(_below("spec", error.faults)) from None
+        raise InvalidSpec(below("spec", error.faults)) from None
     try:
         most_bytes = here.settings.upload_array_bytes
         arrays = read_arrays(file.file, most_bytes=most_bytes, **parsed.reading())
         account = parsed.account(arrays)
     except InvalidSpec as error:
-        raise InvalidSpec(_below("spec", error.faults)) from None
+        raise InvalidSpec(below("spec", error.faults)) from None
     except UnusableArrays as error:
-        raise InvalidSpec(_below("file", error.faults)) from None
+        raise InvalidSpec(below("file", error.faults)) from None
     file.file.seek(0)
     return Upload(file.file, _plain_name(file.filename or ""), parsed, account)
 
@@ -141,10 +110,7 @@ def _parts(form: FormData) -> tuple[UploadFile, bytes]:
         for name, value in given
         if name not in PARTS
     ]
-    counts = Counter(name for name, _ in given)
-    faults += [
-        Fault(name, f"{counts[name]} parts", "one part") for name in PARTS if counts[name] > 1
-    ]
+    faults += repeated(form, PARTS)
     file, spec = form.get("file"), form.get("spec", "{}")
     if not isinstance(file, UploadFile):
         got = None if file is None else _kind(file)
@@ -156,17 +122,12 @@ def _parts(form: FormData) -> tuple[UploadFile, bytes]:
         return file, spec.encode()
     data = spec.file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise _too_large(f"The spec may have {MAX_BYTES:,} bytes")
+        raise too_large(f"The spec may have {MAX_BYTES:,} bytes; {SEND_LESS}")
     return file, data
 
 
 def _kind(part: Any) -> str:
     return "a file" if isinstance(part, UploadFile) else "text that is no file"
-
-
-def _below(part: str, faults: Sequence[Fault]) -> list[Fault]:
-    """Faults at their paths in the whole request."""
-    return [replace(fault, path=f"{part}.{fault.path}" if fault.path else part) for fault in faults]
 
 
 def _plain_name(name: str) -> str:
