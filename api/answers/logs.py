@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.documents.base import Document, Page, moment
+from api.http.negotiation import prefers_json
 from api.http.query import link_next
 from store.errors import BadCursor
 from store.jobs.log import KeptLine, Line
 
 MOST_NUMBER = 2**63 - 1
 MOST_LINES = 100_000
-JSON = "application/json"
 
 
 class LogLine(Document):
@@ -42,6 +42,7 @@ class Asked(NamedTuple):
 
 
 async def _asked(
+    request: Request,
     tail: Annotated[
         int | None, Query(ge=1, le=MOST_LINES, description="Only so many lines, the last ones.")
     ] = None,
@@ -51,9 +52,8 @@ async def _asked(
     limit: Annotated[
         int | None, Query(ge=1, le=500, description="Lines a page; of JSON 500 by default.")
     ] = None,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Asked:
-    return Asked(tail, cursor, limit, prefers_json(accept))
+    return Asked(tail, cursor, limit, prefers_json(request))
 
 
 AskedLog = Annotated[Asked, Depends(_asked)]
@@ -93,29 +93,6 @@ def log_answer(request: Request, asked: Asked, lines: Callable[..., list[KeptLin
 def as_text(lines: Iterable[Line]) -> str:
     """A line a moment; a message of several goes on, indented."""
     return "".join(f"{_shown(line)}\n" for line in lines)
-
-
-def prefers_json(accept: str) -> bool:
-    """Whether an Accept header names JSON before text; one that takes anything does not."""
-    ranked: list[tuple[float, str]] = []
-    for part in accept.split(","):
-        kind, *options = (word.strip().lower() for word in part.split(";"))
-        quality = 1.0
-        for option in options:
-            if option.startswith("q="):
-                try:
-                    quality = float(option[2:])
-                except ValueError:
-                    quality = 0.0
-        if quality > 0:
-            ranked.append((quality, kind))
-    ranked.sort(key=lambda one: -one[0])
-    for _, kind in ranked:
-        if kind in (JSON, "application/*"):
-            return True
-        if kind in ("text/plain", "text/*", "*/*"):
-            return False
-    return False
 
 
 def _number(cursor: str | None) -> int:

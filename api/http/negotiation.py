@@ -35,6 +35,21 @@ def best_match(request: Request, offered: Mapping[Kind, str]) -> Kind:
     return best
 
 
+def prefers_json(request: Request) -> bool:
+    """Whether the Accept header names JSON before text; one that takes anything does not.
+
+    What it likes as much is in the order in which it names it.
+    """
+    ranges = map(_range, request.headers.get("accept", "").split(","))
+    ranked = sorted(ranges, key=lambda one: -one[1])
+    named = [media for media, quality in ranked if quality > 0 and media in (*_JSON, *_TEXT)]
+    return bool(named) and named[0] in _JSON
+
+
+_JSON = ("application/json", "application/*")
+_TEXT = ("text/plain", "text/*", "*/*")
+
+
 def takes_gzip(request: Request) -> bool:
     """Whether the client unpacks gzip, by its Accept-Encoding header."""
     given = dict(map(_range, request.headers.get("accept-encoding", "").split(",")))

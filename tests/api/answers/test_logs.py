@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import Request
 
-from api.answers.logs import prefers_json
+from api.http.negotiation import prefers_json
 from store.jobs.log import Line, add_lines
 from store.states import JobKind
 from tests.api.service import Service, problem
@@ -84,4 +85,5 @@ def test_a_runs_log_has_its_evaluations_and_theirs_is_their_own(service: Service
     ],
 )
 def test_json_is_given_to_who_names_it_first(accept: str, json: bool) -> None:
-    assert prefers_json(accept) is json
+    request = Request({"type": "http", "headers": [(b"accept", accept.encode())]})
+    assert prefers_json(request) is json
