@@ -43,8 +43,8 @@ from api.state.context import Context
 from api.state.event_hub import EventHub
 from api.state.held_open import Held
 from api.state.hints import Hints
-from api.state.last_look import LastLook
-from api.state.readiness import keep_seconds, look
+from api.state.queues import Queues
+from api.state.readiness import LastLook, keep_seconds, look
 from api.state.settings import ApiSettings
 from api.state.trained import TrainedModels
 from store.database.connection import Database
@@ -79,6 +79,7 @@ def create_app(
             trusts_users=is_loopback(host),
             trained=TrainedModels(database, objects),
             held=Held(min(chosen.most_streams, most_held())),
+            queues=Queues(database, known),
             readiness=LastLook(partial(look, database, hints, objects), keep_seconds),
         )
         yield

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from api.documents.runs import Waiting
 from api.state.context import Context
 from store import queries
-from store.scheduling.queue import Place, Queue, queue
+from store.scheduling.queue import Place, Queue
 from store.states import JobKind, RunState
-
-FRESH_SECONDS = 2.0
-"""The queue is worked out anew no more often than this: a long one takes a second."""
-
-
-def queue_of(here: Context, kind: JobKind, *, with_run: str | None = None) -> Queue:
-    """The queue of a kind, some moments old unless it lacks the run that it is asked for."""
-    with here.seen.lock:
-        when, found = here.seen.queues.get(kind, (0.0, None))
-        lacks = found is not None and with_run is not None and with_run not in found.of_run
-        if found is None or lacks or time.monotonic() - when > FRESH_SECONDS:
-            found = queue(here.database, kind, here.store.rules)
-            here.seen.queues[kind] = (time.monotonic(), found)
-        return found
 
 
 def waiting(
@@ -36,7 +21,7 @@ def waiting(
     if run.state not in (RunState.QUEUED, RunState.EVALUATING):
         return None
     kind = JobKind.TRAIN if run.state is RunState.QUEUED else JobKind.EVALUATE
-    found = queue_of(here, kind, with_run=None if listed else run.id)
+    found = here.queues.of(kind, with_run=None if listed else run.id)
     place = found.of_run.get(run.id)
     if place is not None:
         return Waiting(

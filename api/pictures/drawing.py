@@ -95,7 +95,7 @@ def of_dataset(name: str, plot: DatasetPlot, format: Literal["png", "svg"]) -> D
 
 
 async def drawn(here: Context, drawing: Drawing) -> bytes:
-    """The picture from memory, or drawn in a turn.
+    """The picture from memory, or drawn in the lane for that.
 
     Raises:
         TooBusy: too many wait for others to have drawn.
@@ -103,7 +103,7 @@ async def drawn(here: Context, drawing: Drawing) -> bytes:
     content = here.pictures.get(drawing.key)
     if content is not None:
         return content
-    async with here.lanes.drawing.turn():
+    async with here.lanes.drawing.place():
         # Somebody may have drawn it meanwhile.
         content = here.pictures.get(drawing.key)
         if content is None:

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Request, Response
 from api.answers.files import ZIP, file_route, matches
 from api.documents.evaluations import score_documents
 from api.http.zip_file import zip_file
-from api.state.context import Context, Here
+from api.state.context import Context, Here, TrainedInLane
 from api.state.trained import Trained
-from api.state.turns import TrainedInTurn
 from ml.export.run_folder import PICTURE, TrainedRun, run_folder
 from store import queries
 from store.files.artifact_names import CODES, WEIGHTS
@@ -22,7 +21,7 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 
 @file_route(router, "/{id}/folder.zip", "folder", ZIP)
-def folder(id: str, here: Here, request: Request, found: TrainedInTurn) -> Response:
+def folder(id: str, here: Here, request: Request, found: TrainedInLane) -> Response:
     """The trained run as a folder that needs no Heddle, in a zip file.
 
     Weights as safetensors, a loader for plain torch, config, codes, scores, curves, pictures, and a

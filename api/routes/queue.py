@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.answers.waiting import queue_of, reason
+from api.answers.waiting import reason
 from api.documents.base import Document, moment
 from api.http.query import Limit, link_next
 from api.state.context import Here
@@ -79,7 +79,7 @@ def show(
     ] = None,
 ) -> QueueDocument:
     """What waits, in order: why, in which place, and when it may start."""
-    queues = {kind: queue_of(here, kind) for kind in JobKind}
+    queues = {kind: here.queues.of(kind) for kind in JobKind}
     known = troubles(here.database)
     places = [
         place

@@ -10,8 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from api.answers.whole_experiment import whole_experiment
 from api.pictures.thumbnails import thumbnail
-from api.state.context import Context, Here
-from api.state.turns import drawing_turn
+from api.state.context import Context, Here, in_drawing_lane
 from api.studies.report import Picture, data_url, report_page, to_html
 from api.studies.report_numbers import best_of_settings
 from api.studies.studies import study_of
@@ -34,7 +33,7 @@ MOST_TRAVERSALS = 24
     "/{id}/report.html",
     operation_id="get_report",
     response_class=HTMLResponse,
-    dependencies=[drawing_turn],
+    dependencies=[in_drawing_lane],
 )
 def report(id: str, here: Here, request: Request) -> Response:
     """The report of an experiment: one HTML file with answer, plots, tables and references.

@@ -11,8 +11,7 @@ from fastapi.responses import JSONResponse
 from api.documents.base import Page
 from api.http.negotiation import best_match
 from api.openapi import USES_A_MODEL
-from api.state.context import Here
-from api.state.turns import studies_turn
+from api.state.context import Here, in_studies_lane
 from api.studies.result_files import MEDIA_TYPES, Format, to_file
 from api.studies.studies import study_of
 from api.studies.udr import udr_of
@@ -29,7 +28,7 @@ router = APIRouter(prefix="/v1", tags=["studies"])
 @router.get(
     "/experiments/{id}/results",
     operation_id="get_results",
-    dependencies=[studies_turn],
+    dependencies=[in_studies_lane],
     response_model=Page[dict[str, Any]],
     responses={
         200: {
@@ -72,7 +71,7 @@ def results(
 @router.get(
     "/experiments/{id}/summary",
     operation_id="get_summary",
-    dependencies=[studies_turn],
+    dependencies=[in_studies_lane],
 )
 def summary(
     id: str,
@@ -93,7 +92,7 @@ def summary(
     return summarise(study, udr=found, udr_missing=missing)
 
 
-@router.get("/leaderboard", operation_id="get_leaderboard", dependencies=[studies_turn])
+@router.get("/leaderboard", operation_id="get_leaderboard", dependencies=[in_studies_lane])
 def board(
     here: Here,
     dataset: Annotated[str, Query(description="Its name.")],

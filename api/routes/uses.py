@@ -39,8 +39,8 @@ from api.inference.image_answers import (
 )
 from api.inference.images import PART, SPEC, Sent, SentImages, SentWithSpec
 from api.openapi import USES_A_MODEL
+from api.state.context import TrainedInLane
 from api.state.trained import Trained
-from api.state.turns import TrainedInTurn
 from ml.codes.rows import ConstantFactor
 from ml.components.registry import nearest
 from ml.components.spec_errors import Fault, InvalidSpec, parsed
@@ -91,7 +91,7 @@ JSON_OR_PNG: dict[Kind, str] = {"json": TYPES["json"], "png": TYPES["png"]}
     operation_id="create_decoded_images",
     **_as(PICTURE, request_body(Decoding, {"latents": [[0, 0, 1.5], [0, 0, -1.5]]})),
 )
-def decode(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
+def decode(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
     """Decode latents: one image as itself, several as a mosaic, row after row.
 
     In JSON `images` (samples, height, width, and channels where there are several) are pixel means
@@ -106,7 +106,7 @@ def decode(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale 
 
 
 @router.post("/{id}/encode", operation_id="create_codes", **_as(NUMBERS, IMAGES_BODY))
-def encode(sent: Sent, found: TrainedInTurn, request: Request, resize: Resize = False) -> Response:
+def encode(sent: Sent, found: TrainedInLane, request: Request, resize: Resize = False) -> Response:
     """Encode images: `mean` (the code), `log_variance` and `kl` in nats, of each latent.
 
     Of files of yours, or of images of the data set by `index`. An encoder without noise has null in
@@ -134,7 +134,7 @@ def encode(sent: Sent, found: TrainedInTurn, request: Request, resize: Resize = 
     operation_id="create_samples",
     **_as(PICTURE, request_body(Generation, {"count": 16, "seed": 0})),
 )
-def generate(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
+def generate(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
     """Make up images: decode samples of the prior, N(0, I).
 
     A model without noise has no prior; its samples are of a Gaussian with the mean and covariance
@@ -157,7 +157,7 @@ def generate(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scal
 @router.post("/{id}/anomaly", operation_id="create_anomaly_scores", **_as(JSON_ONLY, IMAGES_BODY))
 def anomaly(
     sent: Sent,
-    found: TrainedInTurn,
+    found: TrainedInLane,
     request: Request,
     samples: Samples = 1,
     resize: Resize = False,
@@ -198,7 +198,7 @@ def anomaly(
 )
 def neighbours(
     sent: SentWithSpec,
-    found: TrainedInTurn,
+    found: TrainedInLane,
     request: Request,
     scale: Scale = 1,
     resize: Resize = False,
@@ -241,7 +241,7 @@ def neighbours(
     operation_id="get_distances",
     **_as(NUMBERS, request_body(Distances, {"index": [0, 5, 7]})),
 )
-def distances(body: JsonBody, found: TrainedInTurn, request: Request) -> Response:
+def distances(body: JsonBody, found: TrainedInLane, request: Request) -> Response:
     """Measure the distances between the codes of images of the data set, a matrix."""
     kind = best_match(request, NUMBERS)
     wanted = parsed(Distances, body)
@@ -261,7 +261,7 @@ def distances(body: JsonBody, found: TrainedInTurn, request: Request) -> Respons
     operation_id="create_swap",
     **_as(PICTURE, request_body(Swap, {"a": 0, "b": 5, "factor": "posX"})),
 )
-def swap(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1) -> Response:
+def swap(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
     """Exchange a factor, or latents, between two images: a, b, a with b's, b with a's, decoded.
 
     Of a `factor`, the latent is exchanged that tells most about it: the largest mutual information
@@ -291,7 +291,7 @@ def swap(body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 
     **_as(FILM, request_body(Interpolation, {"a": 0, "b": 5, "frames": 11})),
 )
 def interpolate(
-    body: JsonBody, found: TrainedInTurn, request: Request, scale: Scale = 1
+    body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1
 ) -> Response:
     """Decode the way from the code of one image to that of another, as a strip or a film.
 

@@ -31,7 +31,7 @@ class Lane:
         self._line = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def place(self) -> AsyncIterator[None]:
         """One of the places.
 
         Raises:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from api.documents.evaluations import score_documents
+from api.state.lru import LruCache
 from ml.datasets.protocol import Dataset
 from ml.evaluation.encode import EncodedRows
 from ml.networks.model import Model
@@ -40,8 +39,7 @@ class TrainedModels:
 
     def __init__(self, database: Database, objects: ObjectFolder) -> None:
         self._database, self._objects = database, objects
-        self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, Trained] = OrderedDict()
+        self._loaded: LruCache[str, Trained] = LruCache(MOST_LOADED)
 
     def of(self, run_id: str) -> Trained:
         """A run with its weights, codes and curves, from memory if it was asked for lately.
@@ -54,17 +52,11 @@ class TrainedModels:
         """
         run = queries.run(self._database, run_id)
         weights, rows, digest = self._digests(run)
-        with self._lock:
-            known = self._loaded.get(run_id)
-            if known is not None and known.digest == digest:
-                self._loaded.move_to_end(run_id)
-                return replace(known, run=run)
+        known = self._loaded.get(run_id)
+        if known is not None and known.digest == digest:
+            return replace(known, run=run)
         found = self._load(run, weights, rows, digest)
-        with self._lock:
-            self._loaded[run_id] = found
-            self._loaded.move_to_end(run_id)
-            while len(self._loaded) > MOST_LOADED:
-                self._loaded.popitem(last=False)
+        self._loaded.keep(run_id, found)
         return found
 
     def digest_of(self, run_id: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 
 from api.state.context import Context
+from api.state.lru import LruCache
 from ml.evaluation.encode import EncodedRows
 from ml.studies.study import Study
 from ml.studies.udr import RunUdr, UdrModel, udr
@@ -22,32 +21,13 @@ MOST_RUNS = 200
 MOST_MODELS = 50
 """Of one setting, as in Duan et al."""
 MOST_KNOWN = 1_000
+"""Settings."""
 
 Values = list[RunUdr | None]
 
 
-class _Known:
-    """Values of settings by their models' digests, which they follow from; the last asked for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: OrderedDict[tuple[str, ...], Values] = OrderedDict()
-
-    def get(self, digests: tuple[str, ...]) -> Values | None:
-        with self._lock:
-            values = self._values.get(digests)
-            if values is not None:
-                self._values.move_to_end(digests)
-            return values
-
-    def keep(self, digests: tuple[str, ...], values: Values) -> None:
-        with self._lock:
-            self._values[digests] = values
-            while len(self._values) > MOST_KNOWN:
-                self._values.popitem(last=False)
-
-
-_known = _Known()
+_known: LruCache[tuple[str, ...], Values] = LruCache(MOST_KNOWN)
+"""Values of settings by their models' digests, which they follow from."""
 
 
 def udr_of(here: Context, study: Study) -> tuple[dict[str, RunUdr] | None, str | None]:

@@ -110,12 +110,12 @@ async def _posting(
     dry_run: DryRun = False,
     key: IdempotencyKey = None,
 ) -> AsyncIterator[Posting]:
-    async with here.lanes.posting.turn():
+    async with here.lanes.posting.place():
         yield Posting(here, owner, response, afterwards, priority, dry_run, key)
 
 
-#: Of work that is joined where it exists. It is a turn, so it goes after the body among a route's
-#: parameters: a client may be slow to send that.
+#: Of work that is joined where it exists. It takes a place in a lane, so it goes after the body
+#: among a route's parameters: a client may be slow to send that.
 Joining = Annotated[Posting, Depends(_posting, scope="function")]
 
 

@@ -56,7 +56,7 @@ async def _upload(request: Request, here: Here) -> AsyncGenerator[Upload]:
     form = await _form(request, here.settings.upload_bytes)
     try:
         # One at a time: what is a bearable size once is not for everybody at once.
-        async with here.lanes.checking.turn():
+        async with here.lanes.checking.place():
             checked = await to_thread.run_sync(_checked, form, here)
         yield checked
     finally:

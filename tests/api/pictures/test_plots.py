@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from api.pictures import drawing
-from api.state.pictures import KeptPictures
 from ml.components.registry import components
 from ml.datasets.digits import Digits
 from ml.datasets.protocol import MissingFile
@@ -271,20 +270,6 @@ def test_a_data_set_whose_file_is_not_there_is_a_problem_and_no_fault(
 def test_the_catalogue_says_what_each_plot_is_of(shared: Service, plot: str) -> None:
     [entry] = [one for one in shared.json("/v1/catalog")["plots"] if one["name"] == plot]
     assert entry["of"] == components("plot")[plot].of
-
-
-def test_kept_pictures_take_no_more_room_than_they_may() -> None:
-    kept = KeptPictures(most_bytes=10)
-    kept.keep("a", b"1234")
-    kept.keep("b", b"5678")
-    assert kept.get("a") == b"1234"
-    kept.keep("c", b"9012")  # b was asked for least lately.
-    assert [kept.get(key) for key in "abc"] == [b"1234", None, b"9012"]
-    kept.keep("d", b"x" * 11)
-    assert kept.get("d") is None and kept.get("a") == b"1234"
-    kept.keep("a", b"12")
-    kept.keep("e", b"3456")
-    assert [kept.get(key) for key in "ace"] == [b"12", b"9012", b"3456"]
 
 
 def test_latents_are_named_and_unnamed(shared: Service, path: str) -> None:

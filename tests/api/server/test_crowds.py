@@ -20,7 +20,7 @@ from anyio import to_thread
 from api.pictures import drawing
 from api.state import event_hub, lanes
 from api.state.lanes import Lane, Lanes, TooBusy
-from api.state.last_look import LastLook
+from api.state.readiness import LastLook
 from api.state.settings import ApiSettings
 from store.settings import Settings
 from tests.api.served import served
@@ -131,7 +131,7 @@ def test_a_lane_takes_some_lets_some_wait_and_refuses_the_rest() -> None:
         order: list[str] = []
 
         async def work(name: str) -> None:
-            async with lane.turn():
+            async with lane.place():
                 order.append(name)
                 await go.wait()
 
@@ -158,12 +158,12 @@ def test_nobody_waits_in_a_line_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def second() -> None:
         lane = Lane("draws", 1)
-        async with lane.turn():
+        async with lane.place():
             with pytest.raises(TooBusy):
-                async with lane.turn():
+                async with lane.place():
                     raise AssertionError
         # And the place is free again.
-        async with lane.turn():
+        async with lane.place():
             pass
 
     asyncio.run(second())
@@ -201,7 +201,7 @@ def test_pictures_are_drawn_a_few_at_a_time_and_too_many_are_refused(
         ):
             assert "draws and decodes for 1 others" in problem(refused, 503)["detail"]
             assert int(refused.headers["retry-after"]) > 0
-        # What needs no turn has none.
+        # What needs no place takes none.
         assert service.get(drawn_before).status_code == 200
         assert service.get("/healthz").status_code == 200
         go_on.set()
@@ -209,7 +209,7 @@ def test_pictures_are_drawn_a_few_at_a_time_and_too_many_are_refused(
         assert second.result(PATIENCE).status_code == 200
 
 
-def test_a_slow_sender_has_no_turn(service: Service) -> None:
+def test_a_slow_sender_takes_no_place(service: Service) -> None:
     id = trained(service)
     asked: list[Future[httpx.Response]] = []
     begun, go_on = threading.Event(), threading.Event()
