@@ -11,12 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.http.keys import IDEMPOTENCY_KEY
 from api.http.negotiation import NotAcceptable
 from api.http.problems import BadRequest, FieldProblem, problem
 from api.pictures.plot_params import PlotOfAnother
 from api.state.held_open import TooManyHeld
 from api.state.lanes import TooBusy
+from api.submission.headers import IDEMPOTENCY_KEY
 from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec, dotted, shown, value_fault
 from ml.datasets.protocol import MissingFile, UnusableFile

@@ -9,8 +9,8 @@ from api.documents.experiments import Experiment, Plan
 from api.documents.latent_names import RunChange
 from api.http.body import json_body
 from api.http.form import form_content
-from api.http.keys import REPLAYED
 from api.http.problems import A_PROBLEM
+from api.submission.headers import REPLAYED
 from ml.codes.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
 from ml.experiments.continuation import Extension, Fork
 from ml.experiments.experiment import ExperimentBody

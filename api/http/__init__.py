@@ -1,1 +1,1 @@
-"""HTTP itself: bodies, forms, queries, media types, problems, keys."""
+"""HTTP itself: bodies, forms, queries, media types, ETags, problems."""

@@ -15,7 +15,7 @@ from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluat
 from api.http.query import Cursor, Limit, link_next
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.state.context import Context, Here
-from api.submission.owner import Owner
+from api.submission.headers import Owner
 from api.submission.uploads import CheckedUpload
 from store import queries
 from store.experiments.evaluations import (

@@ -35,7 +35,7 @@ from api.openapi import (
 from api.routes.evaluations import asked_document
 from api.state.context import Context, Here
 from api.submission.continuing import run_work
-from api.submission.owner import Owner
+from api.submission.headers import Owner
 from api.submission.planning import plan_evaluation
 from api.submission.posting import Joining, MaybeForced
 from store import queries
@@ -257,12 +257,8 @@ def artifacts(id: str, here: Here) -> Page[Artifact]:
 @file_route(router, "/{id}/codes.npz", "codes", NPZ, ranges=True)
 def codes(id: str, here: Here, request: Request) -> Response:
     """Codes (`mean`) and factors of the rows of its first evaluation: numpy arrays to cluster."""
-    return _named(here, request, id, CODES)
-
-
-def _named(here: Context, request: Request, id: str, name: str) -> Response:
     queries.run(here.database, id)
-    found = queries.artifact(here.database, id, name)
+    found = queries.artifact(here.database, id, CODES)
     # The newest of a name may change; what has a digest may not.
     return serve_file(request, here, found, immutable=False)
 

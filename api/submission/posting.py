@@ -11,10 +11,9 @@ from fastapi.responses import JSONResponse
 
 from api.answers.whole_experiment import whole_experiment
 from api.documents.experiments import Experiment, Plan
-from api.http.keys import REPLAYED, IdempotencyKey, idempotent_request
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document
-from api.submission.owner import Owner
+from api.submission.headers import REPLAYED, IdempotencyKey, Owner, idempotent_request
 from api.submission.planning import Planned
 from store.experiments.dry_run import dry_run
 from store.experiments.idempotency import IdempotentRequest

@@ -1,13 +1,37 @@
-"""The header that makes a POST safe to repeat."""
+"""What headers say of a request for work: whose it is, and under which key it may be repeated."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Header
+from fastapi import Depends, Header
 
+from api.state.context import Here
 from ml.spec.identity import digest
 from store.experiments.idempotency import IdempotentRequest
+from store.jobs.demand import LOCAL
+
+HEDDLE_USER = "Heddle-User"
+
+_User = Annotated[
+    str | None,
+    Header(
+        alias=HEDDLE_USER,
+        min_length=1,
+        max_length=64,
+        pattern="^[A-Za-z0-9._@+-]*$",
+        description="Who asks: letters, digits and . _ @ + -. Shares of the workers and limits"
+        f" go by it; `{LOCAL}` when absent. There are no accounts yet, so a service that listens"
+        " beyond its own machine does not believe it.",
+    ),
+]
+
+
+async def _owner(here: Here, user: _User = None) -> str:
+    return user if user is not None and here.trusts_users else LOCAL
+
+
+Owner = Annotated[str, Depends(_owner)]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
