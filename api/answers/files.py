@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
+from api.http.etags import known
 from api.http.problems import A_PROBLEM, problem
 from api.state.context import Context
 from store.database.connection import Database
@@ -101,7 +102,7 @@ def serve_file(request: Request, here: Context, found: Artifact, *, immutable: b
     etag = f'"{found.sha256}"'
     age = "public, max-age=31536000, immutable" if immutable else "no-cache"
     headers = {"ETag": etag, "Cache-Control": age, "X-Content-Type-Options": "nosniff"}
-    if matches(request.headers.get("if-none-match"), etag):
+    if known(request, etag):
         return Response(status_code=304, headers=headers)
     # Says that it is gone or damaged before a header is sent.
     path = here.objects.path(found.sha256)
@@ -134,11 +135,3 @@ def _check(
 ) -> None:
     """Read a version of a file once, and never again where it was good."""
     open_recorded(database, objects, sha256).close()
-
-
-def matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether an If-None-Match header has this ETag; weak or not says nothing here (RFC 9110)."""
-    if if_none_match is None:
-        return False
-    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in known or etag.removeprefix("W/") in known

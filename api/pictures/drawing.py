@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,7 @@ from typing import Literal
 from anyio import to_thread
 from fastapi import Request, Response
 
-from api.answers.files import matches
+from api.http.etags import answer_unless_known
 from api.state.context import Context
 from api.studies.studies import study_digest, study_of
 from ml.components.registry import find
@@ -113,20 +112,11 @@ async def drawn(here: Context, drawing: Drawing) -> bytes:
 
 
 def answer(request: Request, content: bytes, format: Format, name: str) -> Response:
-    """A picture for a browser to show; its strong ETag is the SHA-256 of its content."""
-    etag = f'"{hashlib.sha256(content).hexdigest()}"'
-    headers = {
-        "ETag": etag,
-        # What it is drawn from may change.
-        "Cache-Control": "no-cache",
-        "Content-Disposition": f'inline; filename="{name}.{format}"',
-        "X-Content-Type-Options": "nosniff",
-    }
+    """A picture for a browser to show."""
+    headers = {"Content-Disposition": f'inline; filename="{name}.{format}"'}
     if format == "svg":
         headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
-    if matches(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=MEDIA_TYPES[format], headers=headers)
+    return answer_unless_known(request, content, MEDIA_TYPES[format], headers)
 
 
 def _run_file(plot: RunPlot, material: Material, format: Format) -> bytes:

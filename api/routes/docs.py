@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.answers.files import matches
+from api.http.etags import MAY_CHANGE, etag_of, known
 from api.http.negotiation import takes_gzip
 
 router = APIRouter(include_in_schema=False)
@@ -73,9 +72,8 @@ def _answer(request: Request, part: _Part) -> Response:
     content, etag = _content(part.file)
     headers = {
         "ETag": etag,
-        "Cache-Control": "no-cache",
+        **MAY_CHANGE,
         "Content-Security-Policy": FROM_HERE_ALONE,
-        "X-Content-Type-Options": "nosniff",
     }
     if part.file.endswith(".gz"):
         headers["Vary"] = "Accept-Encoding"
@@ -83,7 +81,7 @@ def _answer(request: Request, part: _Part) -> Response:
             headers["Content-Encoding"] = "gzip"
         else:
             content = gzip.decompress(content)
-    if matches(request.headers.get("if-none-match"), etag):
+    if known(request, etag):
         headers.pop("Content-Encoding", None)
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=part.media_type, headers=headers)
@@ -92,4 +90,4 @@ def _answer(request: Request, part: _Part) -> Response:
 @cache
 def _content(file: str) -> tuple[bytes, str]:
     content = (FOLDER / file).read_bytes()
-    return content, f'W/"{hashlib.sha256(content).hexdigest()}"'
+    return content, f"W/{etag_of(content)}"

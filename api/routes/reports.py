@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.answers.whole_experiment import whole_experiment
+from api.http.etags import MAY_CHANGE
 from api.pictures.thumbnails import thumbnail
 from api.state.context import Context, Here, in_drawing_lane
 from api.studies.report import Picture, data_url, report_page, to_html
@@ -59,11 +60,7 @@ def report(id: str, here: Here, request: Request) -> Response:
         now=datetime.now(UTC),
     )
     content = to_html(page)
-    headers = {
-        "Content-Security-Policy": NOTHING_FROM_OUTSIDE,
-        "Cache-Control": "no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Content-Security-Policy": NOTHING_FROM_OUTSIDE, **MAY_CHANGE}
     return HTMLResponse(content, headers=headers)
 
 
