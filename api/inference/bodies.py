@@ -18,6 +18,8 @@ from ml.spec.run_spec import MAX_SEED, Part
 
 MOST_IMAGES = 1024
 MOST_DECODED = 256
+MOST_DRAWN = 8192
+"""Posterior samples that one request may have decoded."""
 MOST_LATENTS = 4096
 LARGEST = 1e6
 """Of a latent; a prior's are hardly ever beyond 5."""
@@ -112,6 +114,17 @@ def check_indices(data: Dataset, given: Mapping[str, int | Sequence[int]]) -> No
     ]
     if faults:
         raise InvalidSpec(faults[:MOST_FAULTS])
+
+
+def check_samples(samples: int, images: int) -> None:
+    """Refuse to have so many posterior samples of so many images decoded.
+
+    Raises:
+        InvalidSpec: they are too many.
+    """
+    if samples * images > MOST_DRAWN:
+        expected = f"at most {MOST_DRAWN // images} for {images} images"
+        raise InvalidSpec([Fault("samples", samples, expected)])
 
 
 def codes_of(given: Mapping[str, Sequence[float]], latents: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from fastapi.responses import JSONResponse, Response
 
 from api.answers.files import NPZ
+from api.inference.number_answers import npz, numbers
 from ml.components.spec_errors import Fault, InvalidSpec
 from ml.inference.image_files import gif, mosaic_pixels, png
 from ml.networks.model import Model
@@ -73,21 +73,3 @@ def answer(
     return JSONResponse(
         {**(told or {}), **document, "images": numbers(rounded), "shape": list(pixels.shape)}
     )
-
-
-def npz(arrays: Mapping[str, np.ndarray]) -> Response:
-    """Arrays as the answer that `numpy.load` reads."""
-    file = io.BytesIO()
-    np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
-    return Response(file.getvalue(), media_type=TYPES["npz"])
-
-
-def numbers(array: np.ndarray) -> Any:
-    """An array as lists, null in place of what is not finite."""
-    array = np.asarray(array)
-    finite = np.isfinite(array)
-    if finite.all():
-        return array.tolist()
-    found = array.astype(object)
-    found[~finite] = None
-    return found.tolist()

@@ -8,8 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from api.http.body import JsonBody, read_json
-from api.http.form import below
+from api.http.body import JsonBody
 from api.http.negotiation import best_match
 from api.inference.bodies import (
     IMAGES_BODY,
@@ -18,14 +17,14 @@ from api.inference.bodies import (
     Distances,
     Generation,
     Interpolation,
-    Neighbours,
-    NeighboursOfFile,
     Swap,
     check_indices,
+    check_samples,
     codes_of,
     exactly_one,
     request_body,
 )
+from api.inference.codes import codes_at, distances_among, exchanged, nearest_to, query_of
 from api.inference.image_answers import (
     FILM,
     NUMBERS,
@@ -34,29 +33,26 @@ from api.inference.image_answers import (
     Kind,
     answer,
     check_size,
+)
+from api.inference.images import Sent, SentWithSpec
+from api.inference.number_answers import (
+    anomaly_answer,
+    codes_answer,
+    neighbours_answer,
     npz,
     numbers,
 )
-from api.inference.images import PART, SPEC, Sent, SentImages, SentWithSpec
 from api.openapi import USES_A_MODEL
 from api.state.context import TrainedInLane
-from api.state.trained import Trained
-from ml.codes.rows import ConstantFactor
-from ml.components.registry import nearest
-from ml.components.spec_errors import Fault, InvalidSpec, parsed
+from ml.components.spec_errors import parsed
 from ml.datasets.unit_range import in_unit_range
 from ml.evaluation.encode_images import encode_images
-from ml.inference.anomaly import judge, percentiles, reference
+from ml.inference.anomaly import judge, reference
 from ml.inference.generation import generated
 from ml.inference.interpolation import interpolate as way_between
-from ml.inference.latent_swap import most_telling, swapped
-from ml.inference.neighbours import deviations, nearest_rows
-from ml.inference.neighbours import distances as distances_between
+from ml.inference.latent_swap import swapped
 
 router = APIRouter(prefix="/v1/runs", tags=["uses"])
-
-MOST_DRAWN = 8192
-"""Posterior samples that one request may have decoded."""
 
 Scale = Annotated[
     int, Query(ge=1, le=16, description="Each pixel becomes so many by so many, in a picture.")
@@ -114,19 +110,7 @@ def encode(sent: Sent, found: TrainedInLane, request: Request, resize: Resize = 
     """
     kind = best_match(request, NUMBERS)
     encoding = encode_images(found.model, sent.images(found, resize=resize))
-    arrays = {
-        "mean": encoding.mean,
-        "log_variance": encoding.log_variance,
-        "kl": encoding.kl,
-    }
-    if kind == "npz":
-        return npz(arrays)
-    rows = zip(*map(numbers, arrays.values()), strict=True)
-    items = [
-        {name: _none_if_none(value) for name, value in zip(arrays, row, strict=True)}
-        for row in rows
-    ]
-    return JSONResponse({"items": items})
+    return codes_answer(encoding, as_npz=kind == "npz")
 
 
 @router.post(
@@ -172,23 +156,9 @@ def anomaly(
     """
     best_match(request, JSON_ONLY)
     images = sent.images(found, resize=resize)
-    if samples * len(images) > MOST_DRAWN:
-        expected = f"at most {MOST_DRAWN // len(images)} for {len(images)} images"
-        raise InvalidSpec([Fault("samples", samples, expected)])
+    check_samples(samples, len(images))
     judged = judge(found.model, images, samples=samples)
-    usual = reference(found.material.encoded).likeness
-    columns = {
-        "elbo": judged.elbo,
-        "reconstruction": judged.reconstruction,
-        "kl": judged.kl,
-        "percentile": percentiles(judged.likeness, usual),
-    }
-    items = [
-        {name: None if column is None else numbers(column[row]) for name, column in columns.items()}
-        for row in range(len(images))
-    ]
-    source = "rows of the evaluation, drawn from the training data"
-    return JSONResponse({"items": items, "reference": {"rows": len(usual), "source": source}})
+    return anomaly_answer(judged, reference(found.material.encoded).likeness)
 
 
 @router.post(
@@ -211,29 +181,14 @@ def neighbours(
     left.
     """
     kind = best_match(request, JSON_OR_PNG)
-    index, codes = _rows(found)
-    wanted, query, seen = _query(found, sent, resize=resize)
-    check_size(kind, found.model, wanted.count + 1, scale)
-    units = deviations(codes) if wanted.distance == "standardised" else None
-    [far] = distances_between(query, codes, units=units)
-    rows = nearest_rows(far, wanted.count)
-    if kind == "png":
-        shown = found.model.decode(query) if seen is None else seen
-        images = np.concatenate([shown, in_unit_range(found.data, index[rows])])
-        return answer(kind, images, scale=scale, columns=len(images))
-    factors = found.data.factors(index[rows])
-    names = found.material.factor_names
-    items = [
-        {
-            "index": int(index[row]),
-            "distance": float(far[row]),
-            "factors": None
-            if factors is None
-            else dict(zip(names, factors[place].tolist(), strict=True)),
-        }
-        for place, row in enumerate(rows)
-    ]
-    return JSONResponse({"items": items, "distance": wanted.distance})
+    query = query_of(found, sent, resize=resize)
+    check_size(kind, found.model, query.wanted.count + 1, scale)
+    near = nearest_to(found, query)
+    if kind == "json":
+        return neighbours_answer(found, near, query.wanted.distance)
+    shown = found.model.decode(query.code) if query.image is None else query.image
+    images = np.concatenate([shown, in_unit_range(found.data, near.index)])
+    return answer(kind, images, scale=scale, columns=len(images))
 
 
 @router.post(
@@ -246,9 +201,7 @@ def distances(body: JsonBody, found: TrainedInLane, request: Request) -> Respons
     kind = best_match(request, NUMBERS)
     wanted = parsed(Distances, body)
     check_indices(found.data, {"index": wanted.index})
-    codes = _codes(found, wanted.index)
-    units = deviations(_rows(found)[1]) if wanted.distance == "standardised" else None
-    matrix = distances_between(codes, codes, units=units)
+    matrix = distances_among(found, wanted.index, wanted.distance)
     if kind == "npz":
         return npz({"index": np.array(wanted.index), "distances": matrix})
     return JSONResponse(
@@ -272,8 +225,8 @@ def swap(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 
     exactly_one(wanted, "factor", "latents")
     check_indices(found.data, {"a": wanted.a, "b": wanted.b})
     check_size(kind, found.model, 4, scale)
-    latents, share = _exchanged(found, wanted)
-    a, b = _codes(found, [wanted.a, wanted.b])
+    latents, share = exchanged(found, wanted)
+    a, b = codes_at(found, [wanted.a, wanted.b])
     codes = swapped(a, b, latents)
     return answer(
         kind,
@@ -303,7 +256,7 @@ def interpolate(
     wanted = parsed(Interpolation, body)
     check_indices(found.data, {"a": wanted.a, "b": wanted.b})
     check_size(kind, found.model, wanted.frames, scale)
-    a, b = _codes(found, [wanted.a, wanted.b])
+    a, b = codes_at(found, [wanted.a, wanted.b])
     latents = way_between(a, b, wanted.frames, wanted.path)
     return answer(
         kind,
@@ -313,79 +266,3 @@ def interpolate(
         arrays={"latents": latents},
         told={"path": wanted.path},
     )
-
-
-def _query(
-    found: Trained, sent: SentImages, *, resize: bool
-) -> tuple[NeighboursOfFile, np.ndarray, np.ndarray | None]:
-    """What is asked for, the code (1, latents) that is asked of, and its image where it has one."""
-    if sent.files is not None:
-        try:
-            asked = parsed(NeighboursOfFile, read_json(sent.json, "The part spec"))
-        except InvalidSpec as error:
-            raise InvalidSpec(below(SPEC, error.faults)) from None
-        images = sent.images(found, resize=resize)
-        if len(images) > 1:
-            raise InvalidSpec([Fault(PART, f"{len(images)} images", "one image")])
-        return asked, encode_images(found.model, images).mean, images
-    wanted = parsed(Neighbours, read_json(sent.json))
-    exactly_one(wanted, "index", "latents")
-    if wanted.latents is not None:
-        latents = found.model.spec.model.latent_dim
-        return wanted, codes_of({"latents": wanted.latents}, latents), None
-    assert wanted.index is not None
-    check_indices(found.data, {"index": wanted.index})
-    seen = in_unit_range(found.data, np.array([wanted.index]))
-    return wanted, _codes(found, [wanted.index]), seen
-
-
-def _rows(found: Trained) -> tuple[np.ndarray, np.ndarray]:
-    """The evaluation's images, each once, and their codes."""
-    encoded = found.material.encoded
-    index, first = np.unique(encoded.index, return_index=True)
-    return index, encoded.mean[first]
-
-
-def _codes(found: Trained, index: list[int]) -> np.ndarray:
-    """Codes (images, latents) of images of the data set.
-
-    Of those among the evaluation's rows they are the rows' own, to the last bit.
-    """
-    wanted, (rows, known) = np.array(index), _rows(found)
-    codes = encode_images(found.model, in_unit_range(found.data, wanted)).mean
-    place = np.searchsorted(rows, wanted).clip(max=len(rows) - 1)
-    among = rows[place] == wanted
-    codes[among] = known[place[among]]
-    return codes
-
-
-def _exchanged(found: Trained, wanted: Swap) -> tuple[list[int], float | None]:
-    """The latents that a swap exchanges; of a factor, how much its latent tells about it."""
-    dim, names = found.model.spec.model.latent_dim, found.material.factor_names
-    if wanted.latents is not None:
-        beyond = [
-            Fault(f"latents[{place}]", latent, f"0 to {dim - 1}, a latent of the model")
-            for place, latent in enumerate(wanted.latents)
-            if latent >= dim
-        ]
-        if beyond:
-            raise InvalidSpec(beyond[:20])
-        return wanted.latents, None
-    assert wanted.factor is not None
-    if wanted.factor not in names:
-        known = ", ".join(names) or "none, as the data set has no factors"
-        hint = nearest(wanted.factor, names)
-        raise InvalidSpec([Fault("factor", wanted.factor, f"a factor ({known})", hint)])
-    encoded = found.material.encoded
-    values = encoded.factors[:, names.index(wanted.factor)]
-    try:
-        latent, share = most_telling(encoded.mean, values, wanted.factor)
-    except ConstantFactor:
-        expected = "a factor of several values, or latents"
-        raise InvalidSpec([Fault("factor", wanted.factor, expected)]) from None
-    return [latent], share
-
-
-def _none_if_none(values: list[float | None]) -> list[float | None] | None:
-    """A row of numbers; null where it has none at all."""
-    return None if all(value is None for value in values) else values

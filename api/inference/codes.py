@@ -1,0 +1,150 @@
+"""The codes that a request asks about: of images, of the evaluation's rows, and exchanged ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from api.http.body import read_json
+from api.http.form import below
+from api.inference.bodies import (
+    Neighbours,
+    NeighboursOfFile,
+    Swap,
+    check_indices,
+    codes_of,
+    exactly_one,
+)
+from api.inference.images import PART, SPEC, SentImages
+from api.state.trained import Trained
+from ml.codes.rows import ConstantFactor
+from ml.components.registry import nearest
+from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed
+from ml.datasets.unit_range import in_unit_range
+from ml.evaluation.encode_images import encode_images
+from ml.inference.latent_swap import most_telling
+from ml.inference.neighbours import Distance, deviations, distances, nearest_rows
+
+
+@dataclass(frozen=True)
+class Query:
+    """The code whose neighbours are asked for."""
+
+    wanted: NeighboursOfFile
+    code: np.ndarray
+    """(1, latents)."""
+    image: np.ndarray | None
+    """(1, height, width, channels); None where the code itself was sent."""
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The rows of the evaluation that are nearest to a code, the nearest first."""
+
+    index: np.ndarray
+    """In the data set."""
+    distances: np.ndarray
+
+
+def query_of(found: Trained, sent: SentImages, *, resize: bool) -> Query:
+    """The code that a request asks for the neighbours of.
+
+    Raises:
+        BadRequest: 400 for a body that is no JSON.
+        InvalidSpec: with its faults.
+    """
+    if sent.files is not None:
+        try:
+            asked = parsed(NeighboursOfFile, read_json(sent.json, "The part spec"))
+        except InvalidSpec as error:
+            raise InvalidSpec(below(SPEC, error.faults)) from None
+        images = sent.images(found, resize=resize)
+        if len(images) > 1:
+            raise InvalidSpec([Fault(PART, f"{len(images)} images", "one image")])
+        return Query(asked, encode_images(found.model, images).mean, images)
+    wanted = parsed(Neighbours, read_json(sent.json))
+    exactly_one(wanted, "index", "latents")
+    if wanted.latents is not None:
+        latents = found.model.spec.model.latent_dim
+        return Query(wanted, codes_of({"latents": wanted.latents}, latents), None)
+    assert wanted.index is not None
+    check_indices(found.data, {"index": wanted.index})
+    seen = in_unit_range(found.data, np.array([wanted.index]))
+    return Query(wanted, codes_at(found, [wanted.index]), seen)
+
+
+def nearest_to(found: Trained, query: Query) -> Neighbourhood:
+    """As many rows as the query asks for."""
+    index, codes = _rows(found)
+    [far] = distances(query.code, codes, units=_units(codes, query.wanted.distance))
+    rows = nearest_rows(far, query.wanted.count)
+    return Neighbourhood(index[rows], far[rows])
+
+
+def distances_among(found: Trained, index: Sequence[int], distance: Distance) -> np.ndarray:
+    """The distances (images, images) between the codes of images of the data set."""
+    codes = codes_at(found, index)
+    return distances(codes, codes, units=_units(_rows(found)[1], distance))
+
+
+def _units(rows: np.ndarray, distance: Distance) -> np.ndarray | None:
+    """What one is, in each latent, of the distances between codes like these."""
+    return deviations(rows) if distance == "standardised" else None
+
+
+def _rows(found: Trained) -> tuple[np.ndarray, np.ndarray]:
+    """The evaluation's images, each once, and their codes."""
+    encoded = found.material.encoded
+    index, first = np.unique(encoded.index, return_index=True)
+    return index, encoded.mean[first]
+
+
+def codes_at(found: Trained, index: Sequence[int]) -> np.ndarray:
+    """Codes (images, latents) of images of the data set.
+
+    Of those among the evaluation's rows they are the rows' own, to the last bit.
+    """
+    wanted, (rows, known) = np.array(index), _rows(found)
+    codes = encode_images(found.model, in_unit_range(found.data, wanted)).mean
+    place = np.searchsorted(rows, wanted).clip(max=len(rows) - 1)
+    among = rows[place] == wanted
+    codes[among] = known[place[among]]
+    return codes
+
+
+def exchanged(found: Trained, wanted: Swap) -> tuple[list[int], float | None]:
+    """The latents that a swap exchanges; of a factor, how much its latent tells about it.
+
+    Raises:
+        InvalidSpec: there is no such latent or factor, or the factor is constant.
+    """
+    if wanted.latents is not None:
+        return _known_latents(found, wanted.latents), None
+    assert wanted.factor is not None
+    names = found.material.factor_names
+    if wanted.factor not in names:
+        known = ", ".join(names) or "none, as the data set has no factors"
+        hint = nearest(wanted.factor, names)
+        raise InvalidSpec([Fault("factor", wanted.factor, f"a factor ({known})", hint)])
+    encoded = found.material.encoded
+    values = encoded.factors[:, names.index(wanted.factor)]
+    try:
+        latent, share = most_telling(encoded.mean, values, wanted.factor)
+    except ConstantFactor:
+        expected = "a factor of several values, or latents"
+        raise InvalidSpec([Fault("factor", wanted.factor, expected)]) from None
+    return [latent], share
+
+
+def _known_latents(found: Trained, latents: list[int]) -> list[int]:
+    dim = found.model.spec.model.latent_dim
+    beyond = [
+        Fault(f"latents[{place}]", latent, f"0 to {dim - 1}, a latent of the model")
+        for place, latent in enumerate(latents)
+        if latent >= dim
+    ]
+    if beyond:
+        raise InvalidSpec(beyond[:MOST_FAULTS])
+    return latents

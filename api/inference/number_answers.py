@@ -1,0 +1,90 @@
+"""Codes, scores and distances as the file or the document that a client wants."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from fastapi.responses import JSONResponse, Response
+
+from api.answers.files import NPZ
+from api.inference.codes import Neighbourhood
+from api.state.trained import Trained
+from ml.inference.anomaly import Judged, percentiles
+from ml.inference.neighbours import Distance
+from ml.networks.model import Encoding
+
+
+def codes_answer(encoding: Encoding, *, as_npz: bool) -> Response:
+    """The codes of images."""
+    arrays = {
+        "mean": encoding.mean,
+        "log_variance": encoding.log_variance,
+        "kl": encoding.kl,
+    }
+    if as_npz:
+        return npz(arrays)
+    rows = zip(*map(numbers, arrays.values()), strict=True)
+    items = [
+        {name: _none_if_none(value) for name, value in zip(arrays, row, strict=True)}
+        for row in rows
+    ]
+    return JSONResponse({"items": items})
+
+
+def anomaly_answer(judged: Judged, usual: np.ndarray) -> Response:
+    """How images were judged, beside the likeness of what is usual."""
+    columns = {
+        "elbo": judged.elbo,
+        "reconstruction": judged.reconstruction,
+        "kl": judged.kl,
+        "percentile": percentiles(judged.likeness, usual),
+    }
+    items = [
+        {name: None if column is None else numbers(column[row]) for name, column in columns.items()}
+        for row in range(len(judged.reconstruction))
+    ]
+    source = "rows of the evaluation, drawn from the training data"
+    return JSONResponse({"items": items, "reference": {"rows": len(usual), "source": source}})
+
+
+def neighbours_answer(found: Trained, near: Neighbourhood, distance: Distance) -> Response:
+    """The nearest rows with their factors."""
+    factors = found.data.factors(near.index)
+    names = found.material.factor_names
+    items = [
+        {
+            "index": int(index),
+            "distance": float(far),
+            "factors": None
+            if factors is None
+            else dict(zip(names, factors[place].tolist(), strict=True)),
+        }
+        for place, (index, far) in enumerate(zip(near.index, near.distances, strict=True))
+    ]
+    return JSONResponse({"items": items, "distance": distance})
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> Response:
+    """Arrays as the answer that `numpy.load` reads."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
+    return Response(file.getvalue(), media_type=NPZ)
+
+
+def numbers(array: np.ndarray) -> Any:
+    """An array as lists, null in place of what is not finite."""
+    array = np.asarray(array)
+    finite = np.isfinite(array)
+    if finite.all():
+        return array.tolist()
+    found = array.astype(object)
+    found[~finite] = None
+    return found.tolist()
+
+
+def _none_if_none(values: list[float | None]) -> list[float | None] | None:
+    """A row of numbers; null where it has none at all."""
+    return None if all(value is None for value in values) else values
