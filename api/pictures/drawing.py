@@ -1,4 +1,4 @@
-"""Pictures that are drawn when somebody asks for them, and how they are sent."""
+"""Pictures that are drawn when somebody asks for them, and what they are drawn from."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from anyio import to_thread
-from fastapi import Request, Response
-
-from api.http.etags import answer_unless_known
 from api.state.context import Context
 from api.studies.studies import study_digest, study_of
 from ml.components.registry import find
@@ -21,14 +17,13 @@ from ml.reproducibility.canonical_json import canonical_json
 from store import queries
 
 Format = Literal["png", "svg", "gif"]
+Print = Literal["png", "svg"]
 
 MEDIA_TYPES: dict[Format, str] = {
     "png": "image/png",
     "svg": "image/svg+xml",
     "gif": "image/gif",
 }
-NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
-"""An SVG is a page: it may bring its own styles, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def of_run(here: Context, id: str, plot: RunPlot, format: Format) -> Drawing:
     return _drawing(source, plot, format, draw)
 
 
-def of_study(here: Context, id: str, plot: StudyPlot, format: Literal["png", "svg"]) -> Drawing:
+def of_study(here: Context, id: str, plot: StudyPlot, format: Print) -> Drawing:
     """A picture of an experiment's runs, as they are by now.
 
     Raises:
@@ -73,7 +68,7 @@ def of_study(here: Context, id: str, plot: StudyPlot, format: Literal["png", "sv
     return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
 
 
-def of_dataset(name: str, plot: DatasetPlot, format: Literal["png", "svg"]) -> Drawing:
+def of_dataset(name: str, plot: DatasetPlot, format: Print) -> Drawing:
     """A picture of a data set with its default params.
 
     Raises:
@@ -91,32 +86,6 @@ def of_dataset(name: str, plot: DatasetPlot, format: Literal["png", "svg"]) -> D
         raise InvalidSpec([Fault("name", name, expected)]) from None
     source = canonical_json(chosen.identity())
     return _drawing(source, plot, format, lambda: to_file(plot.draw(chosen.open()), format))
-
-
-async def drawn(here: Context, drawing: Drawing) -> bytes:
-    """The picture from memory, or drawn in the lane for that.
-
-    Raises:
-        TooBusy: too many wait for others to have drawn.
-    """
-    content = here.pictures.get(drawing.key)
-    if content is not None:
-        return content
-    async with here.lanes.drawing.place():
-        # Somebody may have drawn it meanwhile.
-        content = here.pictures.get(drawing.key)
-        if content is None:
-            content = await to_thread.run_sync(drawing.draw)
-            here.pictures.keep(drawing.key, content)
-        return content
-
-
-def answer(request: Request, content: bytes, format: Format, name: str) -> Response:
-    """A picture for a browser to show."""
-    headers = {"Content-Disposition": f'inline; filename="{name}.{format}"'}
-    if format == "svg":
-        headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
-    return answer_unless_known(request, content, MEDIA_TYPES[format], headers)
 
 
 def _run_file(plot: RunPlot, material: Material, format: Format) -> bytes:
