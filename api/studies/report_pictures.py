@@ -1,14 +1,39 @@
-"""Pictures made small enough that a page may hold many of them."""
+"""The pictures of a report, made small enough that a page may hold many of them."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 from PIL import Image
 
+from api.state.context import Context
+from api.studies.report import Picture, data_url
+from api.studies.report_numbers import best_of_settings
+from ml.studies.study import Study
+from store import queries
+from store.errors import DamagedObject, NotFound, ObjectGone
+from store.files.artifact_names import TRAVERSAL
+from store.files.objects import open_recorded
+
+MOST_TRAVERSALS = 24
 WIDTH = 640
 COLOURS = 64
 """Enough for grey levels and letters."""
+
+
+def traversals_of(here: Context, study: Study, server: str) -> Iterator[Picture]:
+    """The traversals of the best run of each setting, the best setting first."""
+    for chosen in best_of_settings(study)[:MOST_TRAVERSALS]:
+        try:
+            found = queries.artifact(here.database, chosen.run.run_id, TRAVERSAL)
+            with open_recorded(here.database, here.objects, found.sha256) as file:
+                small = thumbnail(file.read())
+        except (NotFound, ObjectGone, DamagedObject, OSError):
+            # A page without a picture is better than none.
+            continue
+        link = f"{server}/v1/runs/{chosen.run.run_id}/traversal.png"
+        yield Picture(chosen.setting, chosen.told, data_url("image/png", small), link)
 
 
 def thumbnail(picture: bytes) -> bytes:

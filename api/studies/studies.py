@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,9 @@ from ml.reproducibility.canonical_json import canonical_json
 from ml.spec.run_spec import RunSpec
 from ml.studies.study import SEED, RunResult, Study, study
 from store import queries
+
+A_PAGE = 500
+"""Runs that are read at once."""
 
 
 def study_of(here: Context, experiment_id: str) -> Study:
@@ -37,6 +40,17 @@ def study_digest(here: Context, experiment_id: str) -> str:
     # Every move of a run is an event; a new name is none.
     told = (experiment_id, found.name, found.events, sorted(found.counts.items()))
     return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def runs_of(here: Context, experiment_id: str) -> Iterator[queries.Run]:
+    """Every run of an experiment, newest first."""
+    cursor, asked = None, queries.RunFilters(experiment=experiment_id)
+    while True:
+        page = queries.runs(here.database, asked, limit=A_PAGE, cursor=cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def _result(place: queries.PlaceResult) -> RunResult:

@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from api.documents.experiments import Experiment, Usage
-from api.pictures.thumbnails import WIDTH, thumbnail
 from api.studies import report as report_module
 from api.studies.report import Page, Picture, report_page, to_html
 from api.studies.report_numbers import Answer, best_of_settings, correlation_rows, setting_table
 from api.studies.report_numbers import answers as answers_of
+from api.studies.report_pictures import WIDTH, thumbnail
 from ml.components.registry import components
 from ml.metrics.protocol import NullDistribution, Score
 from ml.plots.protocol import NothingToDraw, StudyPlot
