@@ -1,11 +1,18 @@
-"""An experiment as it is shown by itself."""
+"""Experiments, runs and evaluations as they are shown: by themselves, or in lists."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from api.answers.waiting import waiting
+from api.documents.evaluations import EvaluationDocument, evaluation_document
 from api.documents.experiments import Experiment, experiment_document
+from api.documents.record import full_record
+from api.documents.runs import Run, run_document
 from api.state.context import Context
 from store import queries
 from store.states import RunState
+from store.workers.troubles import troubles
 
 
 def whole_experiment(here: Context, id: str) -> Experiment:
@@ -18,6 +25,45 @@ def whole_experiment(here: Context, id: str) -> Experiment:
     runs = queries.experiment_runs(here.database, id)
     usage = queries.usage(here.database, [id])[id]
     return experiment_document(found, runs, _eta(here, found), usage)
+
+
+def listed_experiments(here: Context, found: Sequence[queries.Experiment]) -> list[Experiment]:
+    """Experiments without their runs."""
+    usage = queries.usage(here.database, [one.id for one in found])
+    return [experiment_document(one, None, None, usage[one.id]) for one in found]
+
+
+def whole_run(here: Context, id: str) -> Run:
+    """One run.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+    found = queries.run(here.database, id)
+    known = troubles(here.database)
+    tried = queries.attempts(here.database, [id])[id]
+    return run_document(found, waiting(here, found, known), full_record(found, tried))
+
+
+def listed_runs(here: Context, found: Sequence[queries.Run]) -> list[Run]:
+    """Runs, whose places in the queue may be some moments old."""
+    known = troubles(here.database)
+    tried = queries.attempts(here.database, [one.id for one in found])
+    return [
+        run_document(one, waiting(here, one, known, listed=True), full_record(one, tried[one.id]))
+        for one in found
+    ]
+
+
+def whole_evaluation(here: Context, id: str, *, reused: bool | None = None) -> EvaluationDocument:
+    """One evaluation with its scores; `reused` is for whoever has just asked for it.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+    found = queries.evaluation(here.database, id)
+    scores = queries.scores_of_evaluation(here.database, id)
+    return evaluation_document(found, scores, reused=reused)
 
 
 def _eta(here: Context, found: queries.Experiment) -> float | None:

@@ -10,16 +10,16 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from api.answers.advice import advised_evaluation
 from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.answers.long_poll import until_evaluation_ended
+from api.answers.work import whole_evaluation
 from api.documents.base import Page
 from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
 from api.http.query import Cursor, Limit, link_next
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
-from api.state.context import Context, Here
+from api.state.context import Here
 from api.submission.headers import Owner
 from api.submission.uploads import CheckedUpload
 from store import queries
 from store.experiments.evaluations import (
-    Asked,
     NewFile,
     cancel_evaluation,
     evaluate_file,
@@ -61,7 +61,7 @@ def create(
     )
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/evaluations/{asked.id}"
-    return asked_document(here, asked)
+    return whole_evaluation(here, asked.id, reused=asked.reused)
 
 
 @router.get("", operation_id="list_evaluations")
@@ -82,7 +82,7 @@ def index(
 @router.get("/{id}", operation_id="get_evaluation", dependencies=[until_evaluation_ended])
 def show(id: str, here: Here) -> EvaluationDocument:
     """One evaluation, of a file or of a run, with its scores once it has succeeded."""
-    return _document(here, id)
+    return whole_evaluation(here, id)
 
 
 @router.get("/{id}/scores", operation_id="get_evaluation_scores")
@@ -106,7 +106,7 @@ def log(id: str, here: Here, request: Request, asked: AskedLog) -> Response:
 def stop(id: str, here: Here) -> EvaluationDocument:
     """Stop an evaluation, for every experiment that waits for it, too."""
     cancel_evaluation(here.database, id)
-    return _document(here, id)
+    return whole_evaluation(here, id)
 
 
 @router.post("/{id}/resume", operation_id="resume_evaluation", status_code=HTTPStatus.ACCEPTED)
@@ -114,7 +114,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocume
     """Take a failed or cancelled evaluation up again."""
     resume_evaluation(here.database, id)
     afterwards.add_task(here.hints.send)
-    return _document(here, id)
+    return whole_evaluation(here, id)
 
 
 @router.post("/{id}/retry", operation_id="retry_evaluation", status_code=HTTPStatus.ACCEPTED)
@@ -122,7 +122,7 @@ def retry(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocumen
     """Take a failed evaluation up again; one that was cancelled stays so."""
     resume_evaluation(here.database, id, failed_only=True)
     afterwards.add_task(here.hints.send)
-    return _document(here, id)
+    return whole_evaluation(here, id)
 
 
 @router.delete("/{id}", operation_id="delete_evaluation", status_code=HTTPStatus.NO_CONTENT)
@@ -132,15 +132,3 @@ def delete(id: str, here: Here) -> None:
     That of a run keeps the run from being deleted no longer; its scores stay with the run.
     """
     delete_evaluation(here.database, id)
-
-
-def asked_document(here: Context, asked: Asked) -> EvaluationDocument:
-    """An evaluation as the answer to who asked for it."""
-    return _document(here, asked.id, reused=asked.reused)
-
-
-def _document(here: Context, id: str, *, reused: bool | None = None) -> EvaluationDocument:
-    found = queries.evaluation(here.database, id)
-    return evaluation_document(
-        found, queries.scores_of_evaluation(here.database, id), reused=reused
-    )

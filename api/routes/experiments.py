@@ -9,9 +9,9 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.answers.long_poll import until_experiment_ended
-from api.answers.whole_experiment import whole_experiment
+from api.answers.work import listed_experiments, whole_experiment
 from api.documents.base import Page
-from api.documents.experiments import Experiment, experiment_document
+from api.documents.experiments import Experiment
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next
@@ -66,9 +66,7 @@ def index(
     """Experiments that meet every condition given, newest first."""
     page = queries.experiments(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
-    usage = queries.usage(here.database, [found.id for found in page.items])
-    items = [experiment_document(found, None, None, usage[found.id]) for found in page.items]
-    return Page(items=items, next_cursor=page.next_cursor)
+    return Page(items=listed_experiments(here, page.items), next_cursor=page.next_cursor)
 
 
 @router.get("/{id}", operation_id="get_experiment", dependencies=[until_experiment_ended])

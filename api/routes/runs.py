@@ -13,13 +13,12 @@ from api.answers.advice import advised_run
 from api.answers.files import NPZ, file_route, serve_file
 from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
 from api.answers.long_poll import until_run_ended
-from api.answers.waiting import waiting
+from api.answers.work import listed_runs, whole_evaluation, whole_run
 from api.documents.base import Page
 from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
 from api.documents.experiments import Experiment
 from api.documents.latent_names import asked_names
-from api.documents.record import full_record
-from api.documents.runs import Artifact, Run, artifact_document, run_document
+from api.documents.runs import Artifact, Run, artifact_document
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next
@@ -32,8 +31,7 @@ from api.openapi import (
     RUN_EVALUATION_BODY,
     UNREADABLE,
 )
-from api.routes.evaluations import asked_document
-from api.state.context import Context, Here
+from api.state.context import Here
 from api.submission.continuing import run_work
 from api.submission.headers import Owner
 from api.submission.planning import plan_evaluation
@@ -46,7 +44,6 @@ from store.files.artifact_names import CODES
 from store.files.curves import Curves, curves
 from store.jobs.log import log_of_run
 from store.retention.delete import pin_run
-from store.workers.troubles import troubles
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
@@ -63,21 +60,13 @@ def index(
     """Runs that meet every condition given, newest first."""
     page = queries.runs(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
-    known = troubles(here.database)
-    tried = queries.attempts(here.database, [found.id for found in page.items])
-    items = [
-        run_document(
-            found, waiting(here, found, known, listed=True), full_record(found, tried[found.id])
-        )
-        for found in page.items
-    ]
-    return Page(items=items, next_cursor=page.next_cursor)
+    return Page(items=listed_runs(here, page.items), next_cursor=page.next_cursor)
 
 
 @router.get("/{id}", operation_id="get_run", dependencies=[until_run_ended])
 def show(id: str, here: Here) -> Run:
     """One run: state, progress, why it waits or failed, and what its numbers depend on."""
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.patch(
@@ -90,14 +79,14 @@ def rename(id: str, body: JsonBody, here: Here) -> Run:
     """Call its latents by these names, which pictures show, and the others by none."""
     latents = int(queries.spec_of(here.database, id)["model"]["latent_dim"])
     name_latents(here.database, id, asked_names(body, latents))
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.post("/{id}/cancel", operation_id="cancel_run", status_code=HTTPStatus.ACCEPTED)
 def stop(id: str, here: Here) -> Run:
     """Stop a run for every experiment that holds it; it keeps its newest checkpoint."""
     cancel.cancel_run(here.database, id)
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.post("/{id}/resume", operation_id="resume_run", status_code=HTTPStatus.ACCEPTED)
@@ -105,7 +94,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     """Take a failed or cancelled run up again, from its newest checkpoint."""
     cancel.resume_run(here.database, id)
     afterwards.add_task(here.hints.send)
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.post(
@@ -161,21 +150,21 @@ def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     """Take a failed run up again, from its newest checkpoint; one that was cancelled stays so."""
     cancel.resume_run(here.database, id, failed_only=True)
     afterwards.add_task(here.hints.send)
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.post("/{id}/pin", operation_id="pin_run")
 def pin(id: str, here: Here) -> Run:
     """Keep a run when the experiments that hold it are deleted."""
     pin_run(here.database, id, pinned=True)
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.post("/{id}/unpin", operation_id="unpin_run")
 def unpin(id: str, here: Here) -> Run:
     """Keep it no longer; what nothing holds is removed within some minutes."""
     pin_run(here.database, id, pinned=False)
-    return _document(here, queries.run(here.database, id))
+    return whole_run(here, id)
 
 
 @router.get("/{id}/scores", operation_id="get_scores")
@@ -212,7 +201,7 @@ def evaluate(
     asked = evaluate_run(here.database, id, spec=evaluation, evaluation_key=key, owner=owner)
     afterwards.add_task(here.hints.send)
     response.headers["Location"] = f"/v1/evaluations/{asked.id}"
-    return asked_document(here, asked)
+    return whole_evaluation(here, asked.id, reused=asked.reused)
 
 
 @router.get("/{id}/evaluations", operation_id="list_run_evaluations")
@@ -261,12 +250,6 @@ def codes(id: str, here: Here, request: Request) -> Response:
     found = queries.artifact(here.database, id, CODES)
     # The newest of a name may change; what has a digest may not.
     return serve_file(request, here, found, immutable=False)
-
-
-def _document(here: Context, found: queries.Run) -> Run:
-    known = troubles(here.database)
-    tried = queries.attempts(here.database, [found.id])[found.id]
-    return run_document(found, waiting(here, found, known), full_record(found, tried))
 
 
 def _thinned(points: list[Any], most: int) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import BackgroundTasks, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from api.answers.whole_experiment import whole_experiment
+from api.answers.work import whole_experiment
 from api.documents.experiments import Experiment, Plan
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document

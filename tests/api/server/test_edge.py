@@ -55,7 +55,7 @@ def test_an_id_that_is_no_name_is_not_taken(shared: Service, id: str) -> None:
 def test_a_fault_of_ours_leaves_one_traceback_and_names_its_request(
     running: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("api.routes.runs.queries.run", broken)
+    monkeypatch.setattr("store.queries.run", broken)
     with caplog.at_level(logging.INFO):
         answer = httpx.get(f"{running}/v1/runs/run_x", headers={"X-Request-Id": "a-1"})
     assert "request a-1" in problem(answer, 500)["detail"]
@@ -118,7 +118,7 @@ def test_a_request_is_named_where_it_is_worked_on(
     shared: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr("api.routes.runs.queries.run", lambda *_: seen.append(request_id.get()))
+    monkeypatch.setattr("store.queries.run", lambda *_: seen.append(request_id.get()))
     shared.get("/v1/runs/run_x", **{"X-Request-Id": "a-2"})
     assert seen == ["a-2"]
     assert request_id.get() == "-"
