@@ -1,1 +1,1 @@
-"""What a route tells of work: whole documents, waiting, advice, logs, files, long polls."""
+"""Answers that several routes give: work as it is shown, advice, files, logs, long polls."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from api.documents.base import Document, Page, moment
+from api.documents.base import Page, moment
+from api.documents.logs import LogLine, log_document
 from api.http.negotiation import prefers_json
 from api.http.query import link_next
 from store.errors import BadCursor
@@ -17,19 +17,6 @@ from store.jobs.log import KeptLine, Line
 
 MOST_NUMBER = 2**63 - 1
 MOST_LINES = 100_000
-
-
-class LogLine(Document):
-    """What a worker logged at one moment."""
-
-    at: datetime
-    """By its worker's clock."""
-    level: str
-    """INFO, WARNING, ERROR or CRITICAL."""
-    worker: str
-    message: str
-    cursor: str
-    """Pass as `?cursor=` for what was logged after this line, also when it was the last."""
 
 
 class Asked(NamedTuple):
@@ -81,7 +68,7 @@ def log_answer(request: Request, asked: Asked, lines: Callable[..., list[KeptLin
         found = found[:limit]
     next_cursor = str(found[-1].number) if more else None
     if asked.as_json:
-        page = Page[LogLine](items=[_document(line) for line in found], next_cursor=next_cursor)
+        page = Page[LogLine](items=[log_document(line) for line in found], next_cursor=next_cursor)
         answer: Response = JSONResponse(page.model_dump(mode="json"))
     else:
         answer = PlainTextResponse(as_text(found))
@@ -104,16 +91,6 @@ def _number(cursor: str | None) -> int:
     if number > MOST_NUMBER:
         raise BadCursor(cursor)
     return number
-
-
-def _document(line: KeptLine) -> LogLine:
-    return LogLine(
-        at=moment(line.at),
-        level=line.level,
-        worker=line.worker,
-        message=line.message,
-        cursor=str(line.number),
-    )
 
 
 def _shown(line: Line) -> str:

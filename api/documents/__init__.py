@@ -1,1 +1,1 @@
-"""The shapes of what the API answers: pydantic models, and how they are filled."""
+"""Documents that the API answers with, each kind beside the function that fills it."""

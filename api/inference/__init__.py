@@ -1,1 +1,1 @@
-"""What clients send to a trained model, and what they get back: codes and images."""
+"""What clients send to a trained model, and what they get back: codes, images, numbers."""

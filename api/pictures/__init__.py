@@ -1,1 +1,1 @@
-"""Pictures over HTTP: parameters of a plot, drawing, thumbnails."""
+"""Plots over HTTP: their params, what they are drawn from, and how they are sent."""

@@ -13,6 +13,7 @@ from ml.plots.protocol import Plot
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
 
 
+# Another schema has this name, so that OpenAPI names this one by its module: it stays here.
 class Entry(Document):
     """A component."""
 

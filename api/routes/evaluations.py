@@ -8,11 +8,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from api.answers.advice import advised_evaluation
-from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
+from api.answers.logs import LOG_ANSWER, AskedLog, log_answer
 from api.answers.long_poll import until_evaluation_ended
 from api.answers.work import whole_evaluation
 from api.documents.base import Page
 from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
+from api.documents.logs import LogLine
 from api.http.query import Cursor, Limit, link_next
 from api.openapi import FILE_EVALUATION_BODY, NO_ROOM, UNREADABLE
 from api.state.context import Here

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from api.documents.base import Document, moment
+from api.documents.events import EventDocument, event_document
 from api.state.context import Context, Here
 from store import queries
 from store.database.outages import DATABASE_OUTAGE
@@ -34,21 +33,6 @@ LastEventId = Annotated[
         description="Go on after this event; browsers and `heddle events` send it by themselves.",
     ),
 ]
-
-
-class EventDocument(Document):
-    """Something that happened to a run in an experiment."""
-
-    position: int
-    """Its place among the events of all experiments, which is the event's id in the stream."""
-    number: int
-    """Its place among its experiment's: 1, 2, 3, …"""
-    experiment: str
-    type: str
-    """run.queued, run.training, run.evaluating, run.succeeded, run.failed or run.cancelled."""
-    created_at: datetime
-    data: dict[str, Any]
-    """Of a run: `run_id`, and the `state` that it counts with in this experiment."""
 
 
 async def _place(here: Here) -> AsyncIterator[None]:
@@ -126,14 +110,7 @@ async def _read_on(
 
 
 def _format(event: queries.Event) -> bytes:
-    document = EventDocument(
-        position=event.position,
-        number=event.number,
-        experiment=event.experiment_id,
-        type=event.type,
-        created_at=moment(event.created_at),
-        data=event.data,
-    )
+    document = event_document(event)
     return format_sse_event(
         event=event.type, id=str(event.position), data_str=document.model_dump_json()
     )

@@ -11,13 +11,14 @@ from fastapi.responses import JSONResponse
 
 from api.answers.advice import advised_run
 from api.answers.files import NPZ, file_route, serve_file
-from api.answers.logs import LOG_ANSWER, AskedLog, LogLine, log_answer
+from api.answers.logs import LOG_ANSWER, AskedLog, log_answer
 from api.answers.long_poll import until_run_ended
 from api.answers.work import listed_runs, whole_evaluation, whole_run
 from api.documents.base import Page
 from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
 from api.documents.experiments import Experiment
 from api.documents.latent_names import asked_names
+from api.documents.logs import LogLine
 from api.documents.runs import Artifact, Run, artifact_document
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked

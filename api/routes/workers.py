@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
-
 from fastapi import APIRouter
 
-from api.documents.base import Document, Page, moment
+from api.documents.base import Page
+from api.documents.workers import WorkerDocument, worker_document
 from api.state.context import Here
-from store.states import JobKind
-from store.workers.presence import PresentWorker, present
+from store.workers.presence import present
 
 router = APIRouter(prefix="/v1/workers", tags=["queue"])
-
-
-class WorkersJob(Document):
-    """Work that a worker has."""
-
-    run: str | None
-    """Null for the evaluation of a file."""
-    evaluation: str | None
-    """Null for training."""
-    since: datetime | None
-
-
-class WorkerDocument(Document):
-    """A process that takes work of one kind."""
-
-    name: str
-    kind: JobKind
-    host: str
-    pid: int
-    device: str
-    device_model: str
-    memory_bytes: int | None
-    """Of its device: the GPU's, or the machine's for a CPU; null where the driver does not tell."""
-    memory_free_bytes: int | None
-    state: Literal["idle", "working", "waiting"]
-    """waiting: it takes nothing, and `trouble` says why."""
-    trouble: str | None
-    jobs: list[WorkersJob]
-    """What it does; several are done side by side."""
-    started_at: datetime
-    seen_at: datetime
-    """When it last said that it is there."""
 
 
 @router.get("", operation_id="list_workers")
 def index(here: Here) -> Page[WorkerDocument]:
     """The workers that are there. One that has said nothing for a minute is gone."""
-    return Page(items=[_document(one) for one in present(here.database)])
-
-
-def _document(one: PresentWorker) -> WorkerDocument:
-    said = one.said
-    return WorkerDocument(
-        **{name: getattr(said, name) for name in said.__slots__},
-        state="working" if one.jobs else "waiting" if one.trouble else "idle",
-        trouble=one.trouble,
-        jobs=[
-            WorkersJob(
-                run=job.run_id,
-                evaluation=job.evaluation_id,
-                since=None if job.since is None else moment(job.since),
-            )
-            for job in one.jobs
-        ],
-        started_at=moment(one.started_at),
-        seen_at=moment(one.seen_at),
-    )
+    return Page(items=[worker_document(one) for one in present(here.database)])

@@ -1,1 +1,1 @@
-"""What the process holds between requests: stores, models, lanes, hints, event streams."""
+"""What the process holds between requests: stores, models, pictures, queues, lanes, who waits."""
