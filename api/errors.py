@@ -65,20 +65,20 @@ def install(app: FastAPI) -> None:
         UnusableFile: _data_away,
         OSError: _system,
         UnknownComponent: _unknown_component,
-        PlotOfAnother: _plot_of_another,
-        WrongState: _wrong_state,
-        NotTrained: _wrong_state,
-        Pinned: _wrong_state,
-        StateNotKept: _wrong_state,
-        OriginNotKept: _wrong_state,
+        PlotOfAnother: _not_found,
+        WrongState: _conflict,
+        NotTrained: _conflict,
+        Pinned: _conflict,
+        StateNotKept: _conflict,
+        OriginNotKept: _conflict,
         BadCursor: _bad_cursor,
         KeyOfAnother: _key_of_another,
         TooManyQueued: _too_many,
-        TooBusy: _too_busy,
+        TooBusy: _in_a_moment,
         TooManyHeld: _too_many_held,
-        Contended: _contended,
+        Contended: _in_a_moment,
         NotAcceptable: _not_acceptable,
-        NothingToDraw: _nothing_to_draw,
+        NothingToDraw: _conflict,
         HTTPException: _http,
         **dict.fromkeys(DATABASE_OUTAGE, _database),
     }
@@ -105,7 +105,7 @@ async def _invalid_parameters(request: Request, error: RequestValidationError) -
     return await _invalid_spec(request, InvalidSpec(faults))
 
 
-async def _not_found(_: Request, error: NotFound) -> Response:
+async def _not_found(_: Request, error: NotFound | PlotOfAnother) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error))
 
 
@@ -117,11 +117,7 @@ async def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
-async def _plot_of_another(_: Request, error: PlotOfAnother) -> Response:
-    return problem(HTTPStatus.NOT_FOUND, str(error))
-
-
-async def _wrong_state(_: Request, error: StoreError) -> Response:
+async def _conflict(_: Request, error: StoreError | NothingToDraw) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
 
 
@@ -139,35 +135,21 @@ async def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
 
 
 async def _too_many(_: Request, error: TooManyQueued) -> Response:
-    return problem(
-        HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(HEALING_SECONDS)}
-    )
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=_retry(HEALING_SECONDS))
 
 
-async def _too_busy(_: Request, error: TooBusy) -> Response:
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
-    )
+async def _in_a_moment(_: Request, error: TooBusy | Contended) -> Response:
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=_retry(RETRY_SECONDS))
 
 
 async def _too_many_held(_: Request, error: TooManyHeld) -> Response:
     # Kept alive for the next request, a thousand of these would be as many open files.
-    headers = {"Retry-After": str(HEALING_SECONDS), "Connection": "close"}
+    headers = {**_retry(HEALING_SECONDS), "Connection": "close"}
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
-
-
-async def _contended(_: Request, error: Contended) -> Response:
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_SECONDS)}
-    )
 
 
 async def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
     return problem(HTTPStatus.NOT_ACCEPTABLE, str(error))
-
-
-async def _nothing_to_draw(_: Request, error: NothingToDraw) -> Response:
-    return problem(HTTPStatus.CONFLICT, str(error))
 
 
 async def _data_away(_: Request, error: MissingFile | UnusableFile) -> Response:
@@ -215,7 +197,7 @@ async def _database(request: Request, error: Exception) -> Response:
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         f"The database {why} at the moment. {advice}",
-        headers={"Retry-After": str(RETRY_SECONDS)},
+        headers=_retry(RETRY_SECONDS),
     )
 
 
@@ -248,4 +230,8 @@ async def _system(_: Request, error: OSError) -> Response:
 
 def _try_later(full: bool, detail: str) -> Response:
     status = HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE
-    return problem(status, detail, headers={"Retry-After": str(HEALING_SECONDS)})
+    return problem(status, detail, headers=_retry(HEALING_SECONDS))
+
+
+def _retry(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
