@@ -176,10 +176,11 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(small: Service) -> N
         raise AssertionError("was read")
         yield b""
 
-    for length in ("1" + "0" * 12, "1" * 5000):
-        headers = TYPE | {"content-length": length}
-        answer = small.client.post(PATH, content=chunks(), headers=headers)
-        assert "HEDDLE_UPLOAD_BYTES" in problem(answer, 413)["detail"]
+    for path, told in ((PATH, "HEDDLE_UPLOAD_BYTES"), ("/v1/runs/x/encode", "fewer images")):
+        for length in ("1" + "0" * 12, "1" * 5000):
+            headers = TYPE | {"content-length": length}
+            answer = small.client.post(path, content=chunks(), headers=headers)
+            assert told in problem(answer, 413)["detail"]
 
 
 def test_a_body_that_grows_too_large_is_refused_on_the_way(small: Service) -> None:
