@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from ml.codes.rows import Rows
+from ml.components.registry import components, find
 from ml.evaluation.evaluate import score_rows
 from ml.evaluation.published._formula import Published, published
 from ml.evaluation.score import metric_of
-from ml.metrics.protocol import FactorKind, Score
+from ml.metrics.protocol import AuditSetting, FactorKind, Metric, Score
 from ml.recorder import Progress, Recorder, Silent, Wish
 
-CHEAP = (
-    *({"name": name} for name in ("mig", "mig_sup", "rmig", "jemmig", "dcimig")),
-    *({"name": name} for name in ("modularity", "med")),
-    *(
-        {"name": "sap", "predictor": predictor}
-        for predictor in ("linear_svm", "correlation", "linear_regression")
-    ),
-    *({"name": "dci", "predictor": predictor} for predictor in ("lasso", "linear")),
+READ_FIRST = (
+    *("mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"),
+    *("sap", "dci", "explicitness"),
 )
-"""Metrics as one asks for them: names, and params that are not the defaults."""
-FITTED = (
-    *({"name": "sap", "predictor": name} for name in ("logistic_regression", "decision_tree")),
-    {"name": "dci", "predictor": "logistic_regression"},
-    *({"name": "explicitness", "variant": name} for name in ("multinomial", "one_vs_rest")),
-)
-SLOW = tuple({"name": "dci", "predictor": name} for name in ("gradient_boosting", "random_forest"))
-"""What `quick` leaves out; random forests take minutes on 10,000 rows."""
-CLASSIFIERS = (
-    *("linear_svm", "logistic_regression", "decision_tree", "gradient_boosting"),
-    *("multinomial", "one_vs_rest"),
-)
-"""Predictors and variants that predict classes."""
-CONTINUOUS_BINS = 10
-"""Classes that those predict of continuous factors, as Carbonneau et al. do."""
+"""The order in which an audit is read; metrics that are not named here come after, by name."""
 
 
 class Audited(BaseModel):
@@ -64,19 +47,19 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
     """Score rows by every metric that takes codes and factors, beside what codebases print.
 
     What a metric cannot be computed for becomes its Scores' `error`. Numbers called `error` are
-    left out, as they are 1 - informativeness. `quick` leaves out random forests and gradient
-    boosting, and other fitted predictors' nulls and intervals.
+    left out, as they are 1 - informativeness. `quick` leaves out what is slow, and the nulls and
+    intervals of what is not cheap, as each metric says of its settings.
     """
-    asked = metrics_of(rows, quick=quick)
+    settings = _settings(rows, quick=quick)
     items = []
-    for done, one in enumerate(asked):
+    for done, (one, setting) in enumerate(settings):
         items += [
             Audited(asked=one, score=score, published=published(rows, score))
             for score in score_rows(
                 rows,
                 [metric_of(one)],
-                uncertainty=not quick or _cheap(one),
-                recorder=_Step(recorder or Silent(), done, len(asked)),
+                uncertainty=not quick or setting.cost == "cheap",
+                recorder=_Step(recorder or Silent(), done, len(settings)),
             )
             if not score.name.startswith("error")
         ]
@@ -92,21 +75,32 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
 
 
 def metrics_of(rows: Rows, *, quick: bool = False) -> list[dict[str, Any]]:
-    """The metrics of an audit of these rows, in its order."""
-    chosen: list[dict[str, Any]] = [
-        dict(one) for one in (*CHEAP, *FITTED, *(() if quick else SLOW))
+    """The metrics of an audit of these rows, in its order, each with its name and params."""
+    return [asked for asked, _ in _settings(rows, quick=quick)]
+
+
+def _settings(rows: Rows, *, quick: bool) -> list[tuple[dict[str, Any], AuditSetting]]:
+    """What is asked for, and the setting that it comes from."""
+    continuous = "continuous" in rows.factor_kinds
+    return [
+        (
+            {"name": name, **setting.params, **(setting.if_continuous if continuous else {})},
+            setting,
+        )
+        for name in sorted(components("metric"), key=_place)
+        for setting in _audited(name)
+        if not (quick and setting.cost == "slow")
     ]
-    names = [one["name"] for one in chosen]
-    chosen.sort(key=lambda one: names.index(one["name"]))
-    if "continuous" in rows.factor_kinds:
-        for one in chosen:
-            if one.get("predictor", one.get("variant")) in CLASSIFIERS:
-                one["factor_bins"] = CONTINUOUS_BINS
-    return chosen
 
 
-def _cheap(asked: dict[str, Any]) -> bool:
-    return {name: value for name, value in asked.items() if name != "factor_bins"} in CHEAP
+def _audited(name: str) -> Sequence[AuditSetting]:
+    metric = find("metric", name)
+    assert issubclass(metric, Metric)
+    return metric.audited if metric.needs == "rows" else ()
+
+
+def _place(name: str) -> tuple[int, str]:
+    return READ_FIRST.index(name) if name in READ_FIRST else len(READ_FIRST), name
 
 
 class _Step(Silent):

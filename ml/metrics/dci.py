@@ -14,13 +14,14 @@ from ml.components.registry import register
 from ml.components.unused_params import refuse_unused
 from ml.metrics.predictors import importance as _importance
 from ml.metrics.predictors.classes import (
+    AUDITED_BINS,
     classes,
     number_of_classes,
     training_part,
     untrained_classes,
 )
 from ml.metrics.predictors.importance import Prediction
-from ml.metrics.protocol import Metric, Number, Rows, Value
+from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, Value
 
 STRUCTURE = (Number("disentanglement"), Number("completeness"))
 CLASSIFIED = (
@@ -151,6 +152,14 @@ class DCI(Metric):
     name: Literal["dci"] = "dci"
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
     numbers: ClassVar[Sequence[Number]] = STRUCTURE + CLASSIFIED + REGRESSED
+    # Random forests take minutes on 10,000 rows.
+    audited: ClassVar[Sequence[AuditSetting]] = (
+        AuditSetting({"predictor": "lasso"}, "cheap"),
+        AuditSetting({"predictor": "linear"}, "cheap"),
+        AuditSetting({"predictor": "logistic_regression"}, "fitted", AUDITED_BINS),
+        AuditSetting({"predictor": "gradient_boosting"}, "slow", AUDITED_BINS),
+        AuditSetting({"predictor": "random_forest"}, "slow"),
+    )
     predictor: Literal[
         "gradient_boosting", "logistic_regression", "lasso", "random_forest", "linear"
     ] = "gradient_boosting"

@@ -11,6 +11,7 @@ from pydantic import Field
 from ml.codes.scaling import standardised, unit_interval
 from ml.components.registry import register
 from ml.metrics.predictors.classes import (
+    AUDITED_BINS,
     classes,
     number_of_classes,
     training_part,
@@ -21,7 +22,7 @@ from ml.metrics.predictors.logistic_regression import (
     one_vs_rest_probabilities,
 )
 from ml.metrics.predictors.ranking import areas_under_curves
-from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
+from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
 
 # Not 1 on a perfect code: a line does not single out a class between others, however the models are
 # combined (0.977 on codes that are dSprites' factors, 0.989 one against the rest on golden p01).
@@ -66,6 +67,10 @@ class Explicitness(Metric):
     name: Literal["explicitness"] = "explicitness"
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
     numbers: ClassVar[Sequence[Number]] = MULTINOMIAL + ONE_VS_REST
+    audited: ClassVar[Sequence[AuditSetting]] = (
+        AuditSetting({"variant": "multinomial"}, "fitted", AUDITED_BINS),
+        AuditSetting({"variant": "one_vs_rest"}, "fitted", AUDITED_BINS),
+    )
     variant: Literal["multinomial", "one_vs_rest"] = "multinomial"
     """Which models are fitted, and on which rows they are judged."""
     C: Annotated[float, Field(gt=0, le=1e12)] = 1.0

@@ -15,6 +15,7 @@ from ml.codes.uncertainty import Draws, Numbers, affordable, jackknife_errors, n
 from ml.components.component import Component
 
 __all__ = [
+    "AuditSetting",
     "ConstantFactor",
     "FactorKind",
     "Metric",
@@ -104,6 +105,19 @@ class Value:
     """Why the value is NaN, where that can be said."""
 
 
+@dataclass(frozen=True)
+class AuditSetting:
+    """Params with which an audit (`ml.evaluation.audit`) computes a metric."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Those that tell this setting from the metric's others; the rest have their defaults."""
+    cost: Literal["cheap", "fitted", "slow"] = "fitted"
+    """In a quick audit a cheap setting has its null and its interval, a fitted one has its value
+    alone, and a slow one is left out."""
+    if_continuous: Mapping[str, Any] = field(default_factory=dict)
+    """Further params where a factor is continuous, as a classifier needs bins."""
+
+
 class Metric(Component):
     """A judgement of codes against factors."""
 
@@ -118,6 +132,9 @@ class Metric(Component):
     leads: ClassVar[bool] = False
     """Whether it is made of the leads of each factor's best latent over its second, so that a
     factor which two latents know makes it small."""
+    audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(),)
+    """The settings in which an audit computes it, in their order there; by default one, of default
+    params. An audit has rows alone, and leaves out what needs a posterior."""
 
     def reported(self) -> Sequence[Number]:
         """The numbers that it gives with these params."""

@@ -15,6 +15,7 @@ from ml.metrics.information.gaps import best_and_second
 from ml.metrics.predictors import decision_tree as _decision_tree
 from ml.metrics.predictors import linear_svm as _linear_svm
 from ml.metrics.predictors.classes import (
+    AUDITED_BINS,
     classes,
     factor_values,
     number_of_classes,
@@ -22,7 +23,7 @@ from ml.metrics.predictors.classes import (
     untrained_classes,
 )
 from ml.metrics.predictors.logistic_regression import fit_logistic_regression
-from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
+from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
 
 LEAST_VARIANCE = 1e-12
 CLASSIFIERS = ("linear_svm", "logistic_regression", "decision_tree")
@@ -106,6 +107,13 @@ class SAP(Metric):
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
     numbers: ClassVar[Sequence[Number]] = (Number("sap", perfect=None),)
     leads: ClassVar[bool] = True
+    audited: ClassVar[Sequence[AuditSetting]] = (
+        AuditSetting({"predictor": "linear_svm"}, "cheap", AUDITED_BINS),
+        AuditSetting({"predictor": "correlation"}, "cheap"),
+        AuditSetting({"predictor": "linear_regression"}, "cheap"),
+        AuditSetting({"predictor": "logistic_regression"}, "fitted", AUDITED_BINS),
+        AuditSetting({"predictor": "decision_tree"}, "fitted", AUDITED_BINS),
+    )
     predictor: Literal[
         "linear_svm", "logistic_regression", "decision_tree", "correlation", "linear_regression"
     ] = "linear_svm"

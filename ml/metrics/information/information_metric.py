@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Annotated, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -27,7 +27,7 @@ from ml.metrics.information.mutual_information import (
     information,
 )
 from ml.metrics.information.redrawn_ends import redrawn_ends
-from ml.metrics.protocol import ConstantFactor, Metric, Rows, UnusableRows, Value
+from ml.metrics.protocol import AuditSetting, ConstantFactor, Metric, Rows, UnusableRows, Value
 from ml.reproducibility.draws import generator
 
 _T = TypeVar("_T")
@@ -59,6 +59,7 @@ class InformationMetric(Metric):
     table, are above two million.
     """
 
+    audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(cost="cheap"),)
     bins: Annotated[int, Field(ge=2, le=1000)] = 20
     """Bins of equal width that a code is cut into."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from ml.codes.rows import ConstantFactor, Rows, UnfitFactor, UnusableRows
 from ml.codes.scaling import above_least
 from ml.metrics.information.mutual_information import factor_classes
 
+AUDITED_BINS: Mapping[str, Any] = {"factor_bins": 10}
+"""How an audit cuts continuous factors into classes, as Carbonneau et al. do."""
 EXACT = 2**53
 """Integers up to this are exact in float64."""
 MOST_CELLS = 10**8
