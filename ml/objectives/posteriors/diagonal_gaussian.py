@@ -17,6 +17,7 @@ class DiagonalGaussian(Posterior):
     """
 
     numbers_per_latent: ClassVar[int] = 2
+    head_in_torch: ClassVar[str] = "mean, log_variance = head.chunk(2, dim=1)"
 
     def mean(self, head: Tensor) -> Tensor:
         return head.chunk(2, dim=-1)[0]

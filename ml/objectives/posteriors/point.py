@@ -19,6 +19,9 @@ class Point(Posterior):
     """
 
     numbers_per_latent: ClassVar[int] = 1
+    head_in_torch: ClassVar[str] = (
+        "mean, log_variance = head, torch.full_like(head, -torch.inf)  # A point has no width."
+    )
 
     def mean(self, head: Tensor) -> Tensor:
         return head

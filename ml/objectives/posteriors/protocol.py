@@ -21,6 +21,9 @@ class Posterior(ABC):
     """
 
     numbers_per_latent: ClassVar[int]
+    head_in_torch: ClassVar[str]
+    """The line of torch that makes `mean` and `log_variance` of `head`, for programs that load
+    weights without Heddle (`ml.export.plain_loader`). Optional; a subclass states its own."""
 
     @abstractmethod
     def mean(self, head: Tensor) -> Tensor:

@@ -310,6 +310,16 @@ def test_a_posterior_that_is_not_known_is_told(
         plain_loader(run.model, "a run")
 
 
+def test_a_posterior_states_how_torch_reads_its_head(
+    run: TrainedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Turned(type(run.model.spec.objective.posterior)):  # type: ignore[misc]
+        head_in_torch: ClassVar[str] = "log_variance, mean = head.chunk(2, dim=1)"
+
+    monkeypatch.setattr(type(run.model.spec.objective), "posterior", Turned())
+    assert f"\n    {Turned.head_in_torch}\n" in plain_loader(run.model, "a run")
+
+
 def test_a_title_cannot_end_the_loaders_first_line(run: TrainedRun) -> None:
     text = plain_loader(run.model, 'a """\nimport os # \\')
     compile(text, "load.py", "exec")
