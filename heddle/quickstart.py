@@ -16,8 +16,8 @@ from types import FrameType
 import click
 
 from heddle.cli.output.live import LiveProgress
-from heddle.cli.output.terminal import without_orders
-from heddle.cli.output.work import advice_list, console, score_table
+from heddle.cli.output.terminal import console, without_orders
+from heddle.cli.output.work import advice_list, score_table
 from heddle.client.client import Client, connect
 from heddle.client.resources import Experiment
 from heddle.errors import HeddleError

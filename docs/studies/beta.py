@@ -24,7 +24,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from heddle.cli.output.live import LiveProgress
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console
 from heddle.client.client import Client, connect
 from heddle.client.resources import Experiment, Run
 from heddle.errors import HeddleError

@@ -19,7 +19,7 @@ import click
 from matplotlib.figure import Figure
 
 from heddle.cli.output.live import LiveProgress
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console
 from heddle.client.client import connect
 from heddle.client.resources import Run
 from heddle.service.serving import serving

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from heddle.cli.options import Command, json_option, url_option
-from heddle.cli.output.work import console, experiment_table, size_of
+from heddle.cli.output.terminal import console
+from heddle.cli.output.work import experiment_table, size_of
 from heddle.cli.work import (
     find_trained,
     find_work,

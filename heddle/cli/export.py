@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from heddle.cli.options import url_option
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console
 from heddle.cli.work import kind_of
 from heddle.client.client import connect
 

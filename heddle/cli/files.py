@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from heddle.cli.options import Command, url_option
 from heddle.cli.output.account import account_lines, account_title
-from heddle.cli.output.terminal import Terminal
-from heddle.cli.output.work import advice_list, console, file_score_table
+from heddle.cli.output.terminal import console, side_console
+from heddle.cli.output.work import advice_list, file_score_table
 from heddle.client.client import connect
 
 if TYPE_CHECKING:
@@ -238,11 +237,6 @@ def _choice(
 
 def _names(given: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",") if name.strip())
-
-
-def side_console() -> Console:
-    """For bars, beside what is printed."""
-    return Terminal(stderr=True)
 
 
 COMMANDS = (score, audit)

@@ -16,13 +16,8 @@ from heddle.cli import queue as cli_queue
 from heddle.cli import results as cli_results
 from heddle.cli import uses as cli_uses
 from heddle.cli.options import json_option, url_option
-from heddle.cli.output.terminal import without_orders
-from heddle.cli.output.work import (
-    advice_list,
-    console,
-    experiment_table,
-    score_table,
-)
+from heddle.cli.output.terminal import console, without_orders
+from heddle.cli.output.work import advice_list, experiment_table, score_table
 from heddle.cli.work import (
     echo_content,
     find_runs,

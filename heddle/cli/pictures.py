@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heddle.cli.options import Command, json_option, url_option
-from heddle.cli.output.terminal import say
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console, say
 from heddle.cli.work import echo_content, kind_of
 from heddle.client.address import address
 from heddle.client.client import Client, connect

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from heddle.cli.options import json_option, url_option
 from heddle.cli.output.queue import found_table, queue_table, share_table, worker_table
-from heddle.cli.output.terminal import say
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console, say
 from heddle.client.address import address
 from heddle.client.client import Client, connect
 from heddle.client.resources import ENDED

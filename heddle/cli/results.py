@@ -9,7 +9,7 @@ import click
 
 from heddle.cli.options import json_option, url_option
 from heddle.cli.output.results import leaderboard_tables, results_table, summary_tables
-from heddle.cli.output.work import console
+from heddle.cli.output.terminal import console
 from heddle.client.address import address
 from heddle.client.client import connect
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from heddle.cli.output.terminal import Terminal
+from heddle.cli.output.terminal import side_console
 from heddle.client.client import Client
 from heddle.client.resources import Evaluation
 from heddle.client.spec import parse_yaml
@@ -76,5 +76,5 @@ def _waited_for(evaluation: Evaluation) -> Judged:
         return Judged(done.scores(), done.advice())
     except KeyboardInterrupt:
         told = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
-        Terminal(stderr=True).print(Text(told))
+        side_console().print(Text(told))
         raise

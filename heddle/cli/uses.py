@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from heddle.cli.options import Command, json_option, url_option
+from heddle.cli.output.terminal import console
 from heddle.cli.output.uses import anomaly_table, codes_table, neighbours_table
-from heddle.cli.output.work import console
 from heddle.cli.work import kind_of
 from heddle.client.client import connect
 from heddle.client.uses import Kind

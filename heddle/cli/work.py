@@ -7,9 +7,9 @@ import httpx
 from rich.text import Text
 
 from heddle.cli.output.live import LiveProgress
+from heddle.cli.output.terminal import console
 from heddle.cli.output.work import (
     attempt_table,
-    console,
     experiment_table,
     plan_table,
     run_table,

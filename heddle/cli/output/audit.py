@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from heddle.cli.output.account import account_lines
+from heddle.cli.output.table import narrow_table
 
 MARKS = {"same": "=", "different definition": "≠", "wrong": "✗"}
 STYLES = {"same": "green", "different definition": "yellow", "wrong": "bold red"}
@@ -37,11 +37,7 @@ def audit_table(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _table(items: Sequence[Mapping[str, Any]]) -> Table:
-    # 80 columns hold it as long as its cells are short.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("metric", overflow="fold")
-    for name in ("score", "95 % interval", "null", "elsewhere"):
-        table.add_column(name, no_wrap=True)
+    table = narrow_table("metric", "score", "95 % interval", "null", "elsewhere")
     labels = [len(_label(one)) for item in items for one in item["published"]]
     for asked, of_metric in groupby(items, key=lambda item: item["asked"]):
         group = list(of_metric)

@@ -9,15 +9,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from heddle.cli.output.table import add_row, shown, titled_table
+
 PLAIN = ("run_id", "state", "train_id", "error")
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One row a run: what was swept, its scores and ends of curves."""
     names = [name for name in (rows[0] if rows else PLAIN[:2]) if name not in ("train_id", "error")]
-    table = _table("", names)
+    table = titled_table("", names)
     for row in rows:
-        _add_row(table, [_shown(row[name]) for name in names])
+        add_row(table, [shown(row[name]) for name in names])
     return table
 
 
@@ -36,10 +38,10 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
     """One table for each number, with the reasons to trust a place or not."""
     drawn: list[RenderableType] = []
     for one in tables:
-        told = [f"{key}={_shown(value)}" for key, value in one["params"].items()]
-        data = [f"{key}={_shown(value)}" for key, value in one["dataset"].items()]
+        told = [f"{key}={shown(value)}" for key, value in one["params"].items()]
+        data = [f"{key}={shown(value)}" for key, value in one["dataset"].items()]
         order = "higher is better" if one["higher_is_better"] else "lower is better"
-        told += [f"{key}={_shown(value)}" for key, value in one["depends_on"].items()]
+        told += [f"{key}={shown(value)}" for key, value in one["depends_on"].items()]
         rows = f"{one['rows']:,} rows"
         if one["train_rows"] is not None:
             rows += f", {one['train_rows']:,} of them to train on"
@@ -49,22 +51,22 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
             f" {rows}{', of ' + ', '.join(data) if data else ''}, {order}"
         )
         columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
-        table = _table(title, columns)
+        table = titled_table(title, columns)
         for entry in one["entries"]:
             setting = ", ".join(
-                f"{path}={_shown(value)}"
+                f"{path}={shown(value)}"
                 for path, value in entry["setting"].items()
                 if path != "objective.name"
             )
-            worst_to_best = f"{_shown(entry['worst'])} to {_shown(entry['best'])}"
-            _add_row(
+            worst_to_best = f"{shown(entry['worst'])} to {shown(entry['best'])}"
+            add_row(
                 table,
                 [
                     str(entry["rank"]),
-                    _shown(entry["median"]),
+                    shown(entry["median"]),
                     worst_to_best,
                     f"{entry['seeds']}{'' if entry['enough_seeds'] else ' (few)'}",
-                    _shown(entry["null_mean"]),
+                    shown(entry["null_mean"]),
                     f"{entry['objective']} {setting}",
                     entry["run_ids"][0],
                 ],
@@ -75,12 +77,12 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 def _best(summary: Mapping[str, Any]) -> Table:
     columns = ["by", "setting", "median", "seeds"]
-    table = _table("best setting, by the median over seeds", columns)
+    table = titled_table("best setting, by the median over seeds", columns)
     unlabelled = summary["best_by_udr"]
     for one in [*summary["best"], *([unlabelled] if unlabelled else [])]:
         column = one.get("column") or f"udr, of {one['active_latents']:g} active latents"
         seeds = f"{one['seeds']}{'' if one['enough_seeds'] else ' (fewer than five)'}"
-        _add_row(table, [column, _setting(one["setting"]), _shown(one["median"]), seeds])
+        add_row(table, [column, _setting(one["setting"]), shown(one["median"]), seeds])
     if not unlabelled:
         table.caption = Text(f"No UDR: {summary['udr_missing']}")
     return table
@@ -91,12 +93,10 @@ def _udr(settings: Sequence[Mapping[str, Any]]) -> list[Table]:
     if not settings:
         return []
     columns = ["setting", "median", "active latents", "seeds"]
-    table = _table("likeness of models over seeds (UDR), without labels", columns)
+    table = titled_table("likeness of models over seeds (UDR), without labels", columns)
     for one in settings:
         active = f"{one['active_latents']:g}"
-        _add_row(
-            table, [_setting(one["setting"]), _shown(one["median"]), active, str(one["seeds"])]
-        )
+        add_row(table, [_setting(one["setting"]), shown(one["median"]), active, str(one["seeds"])])
     return [table]
 
 
@@ -104,21 +104,21 @@ def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:
     known = list(dict.fromkeys(name for one in settings for name in one["columns"]))
     # Ends of curves say what the scores say, where there are some.
     columns = [name for name in known if not name.startswith(("final.", "final["))] or known
-    table = _table("median ± deviation, by setting", ["setting", "runs", *columns])
+    table = titled_table("median ± deviation, by setting", ["setting", "runs", *columns])
     table.columns[0].no_wrap = True
     for one in settings:
         cells = [_spread(one["columns"].get(name)) for name in columns]
-        _add_row(table, [_setting(one["setting"]), str(one["runs"]), *cells])
+        add_row(table, [_setting(one["setting"]), str(one["runs"]), *cells])
     return table
 
 
 def _variance(shares: Mapping[str, Any]) -> Table:
     columns = ["score", "objective", "hyperparameter", "seed"]
-    table = _table("share of a score's variance that is due to", columns)
+    table = titled_table("share of a score's variance that is due to", columns)
     for name, share in shares.items():
         if share:
             cells = [share["objective"], share["hyperparameter"], share["seed"]]
-            _add_row(table, [name, *("" if one is None else f"{one:.0%}" for one in cells)])
+            add_row(table, [name, *("" if one is None else f"{one:.0%}" for one in cells)])
     return table
 
 
@@ -126,27 +126,9 @@ def _spread(found: Mapping[str, Any] | None) -> str:
     if not found or found["median"] is None:
         return ""
     if found["std"] is None:
-        return _shown(found["median"])
-    return f"{_shown(found['median'])} ±{found['std']:.2g}"
+        return shown(found["median"])
+    return f"{shown(found['median'])} ±{found['std']:.2g}"
 
 
 def _setting(setting: Mapping[str, Any]) -> str:
-    return ", ".join(f"{path}={_shown(value)}" for path, value in setting.items()) or "the only one"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(title: str, columns: Iterable[str]) -> Table:
-    table = Table(title=Text(title) if title else None, title_justify="left")
-    for name in columns:
-        table.add_column(Text(name), overflow="fold")
-    return table
-
-
-def _add_row(table: Table, cells: Iterable[str]) -> None:
-    # Text, as a value may hold brackets that are no markup.
-    table.add_row(*(Text(cell) for cell in cells))
+    return ", ".join(f"{path}={shown(value)}" for path, value in setting.items()) or "the only one"

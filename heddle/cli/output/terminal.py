@@ -10,6 +10,9 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+#: Where output is no terminal there is no width to keep to, and ids must not be cut.
+PIPE_WIDTH = 200
+
 #: C0 without tab and line feed, DEL and C1; what turns the direction of the text around it; halves
 #: of letters, which cannot be written.
 _OBEYED = re.compile(
@@ -37,6 +40,17 @@ class Terminal(Console):
                 yield segment
             else:
                 yield Segment(without_orders(segment.text), segment.style)
+
+
+def console() -> Console:
+    """What results are printed on."""
+    screen = Terminal()
+    return screen if screen.is_terminal else Terminal(width=PIPE_WIDTH)
+
+
+def side_console() -> Console:
+    """For bars and advice, beside what is printed."""
+    return Terminal(stderr=True)
 
 
 def say(message: Any, *, err: bool = False, nl: bool = True) -> None:

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
+
+from heddle.cli.output.table import add_row, shown, titled_table
 
 
 def codes_table(labels: Sequence[str], items: Sequence[Mapping[str, Any]]) -> Table:
     """One row an image: its code."""
-    table = _table("codes", ["image", *(f"z{latent}" for latent in range(len(items[0]["mean"])))])
+    table = titled_table(
+        "codes", ["image", *(f"z{latent}" for latent in range(len(items[0]["mean"])))]
+    )
     for label, item in zip(_one_each(labels, len(items)), items, strict=True):
-        _add_row(table, [label, *map(_shown, item["mean"])])
+        add_row(table, [label, *map(shown, item["mean"])])
     return table
 
 
@@ -22,19 +25,19 @@ def anomaly_table(labels: Sequence[str], document: Mapping[str, Any]) -> Table:
     items, reference = document["items"], document["reference"]
     title = f"percentile among {reference['rows']:,} {reference['source']}: low is anomalous"
     numbers = ("percentile", "elbo", "reconstruction", "kl")
-    table = _table(title, ["image", *numbers])
+    table = titled_table(title, ["image", *numbers])
     for label, item in zip(_one_each(labels, len(items)), items, strict=True):
-        _add_row(table, [label, *(_shown(item[name]) for name in numbers)])
+        add_row(table, [label, *(shown(item[name]) for name in numbers)])
     return table
 
 
 def neighbours_table(items: Sequence[Mapping[str, Any]]) -> Table:
     """One row a neighbour, the nearest first."""
     factors = list(items[0]["factors"] or {}) if items else []
-    table = _table("nearest first", ["image", "distance", *factors])
+    table = titled_table("nearest first", ["image", "distance", *factors])
     for item in items:
-        told = [_shown(item["factors"][name]) for name in factors]
-        _add_row(table, [str(item["index"]), _shown(item["distance"]), *told])
+        told = [shown(item["factors"][name]) for name in factors]
+        add_row(table, [str(item["index"]), shown(item["distance"]), *told])
     return table
 
 
@@ -44,21 +47,3 @@ def _one_each(labels: Sequence[str], count: int) -> list[str]:
         return list(labels)
     of = f"{labels[0]} " if len(labels) == 1 else ""
     return [f"{of}#{place}" for place in range(count)]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left")
-    for name in columns:
-        table.add_column(Text(name), overflow="fold")
-    return table
-
-
-def _add_row(table: Table, cells: Sequence[str]) -> None:
-    # Text, as a file's name may hold brackets that are no markup.
-    table.add_row(*(Text(cell) for cell in cells))

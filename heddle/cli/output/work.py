@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from heddle.cli.output.terminal import Terminal
+from heddle.cli.output.table import add_row, duration, narrow_table, shown, titled_table
 from heddle.client.resources import Experiment, Run
-
-#: Where output is no terminal there is no width to keep to, and ids must not be cut.
-PIPE_WIDTH = 200
-
-
-def console() -> Console:
-    screen = Terminal()
-    return screen if screen.is_terminal else Terminal(width=PIPE_WIDTH)
 
 
 def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table:
@@ -33,19 +23,19 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
     about = [experiment.id, experiment.document.get("name") or "", experiment.state]
     about += [size_of(experiment), "pinned" if experiment.document.get("pinned") else ""]
     title = "  ".join(part for part in about if part)
-    table = _table(title, ["run", "state", *swept, *(["error", "advice"] if failed else [])])
+    table = titled_table(title, ["run", "state", *swept, *(["error", "advice"] if failed else [])])
     for run in runs:
         state = f"{run.state} (reused)" if run.document.get("reused") else run.state
-        row = [run.id, state, *(_shown(run.swept.get(path)) for path in swept)]
+        row = [run.id, state, *(shown(run.swept.get(path)) for path in swept)]
         if failed:
             row += _why(failed.get(run.id))
-        _add_row(table, row)
+        add_row(table, row)
     return table
 
 
 def plan_table(plan: Mapping[str, Any]) -> Table:
     """What posting a spec would do, one row a fact."""
-    table = _table("nothing was written", ["", ""])
+    table = titled_table("nothing was written", ["", ""])
     seconds, position = plan["seconds"], plan["position"]
     facts = {
         "runs": f"{plan['runs']}, {plan['reused']} of them reused",
@@ -53,18 +43,18 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
         "steps to train": f"{plan['steps']:,}",
         "on one worker": "not known before a run of the kind has been trained"
         if seconds is None
-        else str(timedelta(seconds=round(seconds))),
+        else duration(seconds),
         "memory of a run": f"{decimal(plan['memory_bytes'])} and its activations",
         "place in the queue": "none needed" if position is None else _place(plan),
     }
     for name, value in facts.items():
-        _add_row(table, [name, value])
+        add_row(table, [name, value])
     return table
 
 
 def _place(plan: Mapping[str, Any]) -> str:
     seconds = plan.get("starts_in_seconds")
-    when = "" if seconds is None else f", in about {timedelta(seconds=round(seconds))}"
+    when = "" if seconds is None else f", in about {duration(seconds)}"
     return f"{plan['position']}{when}"
 
 
@@ -78,7 +68,7 @@ def run_table(run: Run) -> Table:
     """One row a fact."""
     document = run.document
     spec = document.get("spec") or {}
-    table = _table(run.id, ["", ""])
+    table = titled_table(run.id, ["", ""])
     facts: dict[str, Any] = {"state": run.state, "attempts": document.get("attempts")}
     facts |= {part: _component(spec.get(part)) for part in ("dataset", "model", "objective")}
     if origin := document.get("origin"):
@@ -90,7 +80,7 @@ def run_table(run: Run) -> Table:
     error, advice = _why(run)
     for name, value in (facts | {"error": error, "advice": advice}).items():
         if value not in (None, ""):
-            _add_row(table, [name.replace("_", " "), _shown(value)])
+            add_row(table, [name.replace("_", " "), shown(value)])
     return table
 
 
@@ -99,11 +89,11 @@ def attempt_table(run: Run) -> list[Table]:
     attempts = (run.document.get("record") or {}).get("attempts") or []
     if not isinstance(attempts, list) or not attempts:
         return []
-    table = _table("attempts", ["kind", "worker", "began", "seconds", "end", "why"])
+    table = titled_table("attempts", ["kind", "worker", "began", "seconds", "end", "why"])
     for one in attempts:
         cause = one.get("cause") or {}
         row = [one["kind"], one["worker"], one["began_at"][:19], one["seconds"], one["end"]]
-        _add_row(table, [*(_shown(cell) for cell in row), cause.get("message") or ""])
+        add_row(table, [*(shown(cell) for cell in row), cause.get("message") or ""])
     return [table]
 
 
@@ -118,18 +108,16 @@ def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
     rows: list[list[str]] = []
     for score in several:
         interval = score.get("ci95")
-        ends = f"[{_shown(interval[0])}, {_shown(interval[1])}]" if interval else ""
+        ends = f"[{shown(interval[0])}, {shown(interval[1])}]" if interval else ""
         null = score.get("null")
-        chance = (
-            f"{_shown(null['mean'])} ± {null['std']:.2g} ({null['replicates']})" if null else ""
-        )
+        chance = f"{shown(null['mean'])} ± {null['std']:.2g} ({null['replicates']})" if null else ""
         metric = " ".join([score["metric"], *_told_apart(score, several)])
         row = [metric, score["name"], score.get("value"), ends, chance, score.get("error")]
-        rows.append([_shown(cell) for cell in row])
+        rows.append([shown(cell) for cell in row])
     used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
-    table = _table(title, [names[place] for place in used])
+    table = titled_table(title, [names[place] for place in used])
     for cells in rows:
-        _add_row(table, [cells[place] for place in used])
+        add_row(table, [cells[place] for place in used])
     return table
 
 
@@ -138,7 +126,7 @@ def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -
     own = _asked(score)
     others = [_asked(other) for other in scores if other["metric"] == score["metric"]]
     return [
-        f"{name}={_shown(value)}"
+        f"{name}={shown(value)}"
         for name, value in own.items()
         if value is not None and any(other.get(name) != value for other in others)
     ]
@@ -173,20 +161,16 @@ def file_score_table(
 
     `asked` are the metrics as they were asked for: only params that somebody chose are shown.
     """
-    # 80 columns hold it as long as its cells are short.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("definition", overflow="fold")
-    for name in ("score", "95 % interval", "null (replicates)"):
-        table.add_column(name, no_wrap=True)
+    table = narrow_table("definition", "score", "95 % interval", "null (replicates)")
     for (definition, metric), group in groupby(
         scores, key=lambda score: (_definition(score, asked), score["metric"])
     ):
         several = list(group)
         alone = [score["name"] for score in several] == [metric]
         if not alone:
-            _add_row(table, [definition])
+            add_row(table, [definition])
         for score in several:
-            _add_row(table, [definition if alone else f" {score['name']}", *_numbers(score)])
+            add_row(table, [definition if alone else f" {score['name']}", *_numbers(score)])
     errors = {f"{score['metric']}: {score['error']}" for score in scores if score["error"]}
     return Group(
         Text(title, style="bold"),
@@ -221,19 +205,6 @@ def _chosen(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> lis
     return [f"{key}={json.dumps(value)}".replace('"', "") for key, value in chosen.items()]
 
 
-def _table(title: str, columns: Iterable[str]) -> Table:
-    names = list(columns)
-    table = Table(title=Text(title), title_justify="left", show_header=any(names))
-    for name in names:
-        table.add_column(Text(name), overflow="fold")
-    return table
-
-
-def _add_row(table: Table, cells: Iterable[str]) -> None:
-    # Text, as a message may hold brackets that are no markup.
-    table.add_row(*(Text(cell) for cell in cells))
-
-
 def _why(run: Run | None) -> list[str]:
     error = (run.document.get("error") or {}) if run else {}
     if not error:
@@ -244,11 +215,5 @@ def _why(run: Run | None) -> list[str]:
 def _component(component: Mapping[str, Any] | None) -> str | None:
     if not component:
         return None
-    params = ", ".join(f"{key}={_shown(value)}" for key, value in component.items())
+    params = ", ".join(f"{key}={shown(value)}" for key, value in component.items())
     return params.removeprefix("name=")
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

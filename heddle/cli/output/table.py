@@ -1,0 +1,46 @@
+"""How tables look on a terminal, and how the values in them are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+
+def titled_table(title: str, columns: Iterable[str]) -> Table:
+    """A table without rows; it has no header where no column has a name."""
+    names = list(columns)
+    table = Table(title=Text(title), title_justify="left", show_header=any(names))
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    return table
+
+
+def narrow_table(first: str, *others: str) -> Table:
+    """A table without rows; 80 columns hold it as long as the cells of the `others` are short."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def add_row(table: Table, cells: Iterable[str]) -> None:
+    # Text, as a message or a file's name may hold brackets that are no markup.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def shown(value: Any) -> str:
+    """A value in a cell: a float in four digits, and nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
