@@ -5,7 +5,7 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
 WORKDIR /opt/heddle
 
 # The dependencies change seldom: in a layer of their own, below the code.
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 RUN mkdir api heddle migrations ml store worker && pip install . && pip uninstall --yes heddle
 
 COPY api api
