@@ -99,6 +99,7 @@ def create_app(
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
+    # In the order in which the documentation lists them.
     for resource in (
         experiments,
         runs,

@@ -13,7 +13,6 @@ from ml.export.run_folder import PICTURE, TrainedRun, run_folder
 from store import queries
 from store.files.artifact_names import CODES, WEIGHTS
 from store.files.curves import curves
-from store.files.objects import open_recorded
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest moment that a zip file can hold."""
@@ -34,13 +33,13 @@ def _left_by(here: Context, found: Trained) -> TrainedRun:
         run_id=id,
         model=found.model,
         data=found.data,
-        weights=_read(here, artifacts[WEIGHTS]),
-        codes=_read(here, artifacts[CODES]),
+        weights=here.read(artifacts[WEIGHTS].sha256),
+        codes=here.read(artifacts[CODES].sha256),
         encoded=found.material.encoded,
         scores=score_documents(queries.scores(here.database, id)),
         scalars=curves(here.database, here.objects, id),
         pictures={
-            name: _read(here, artifact)
+            name: here.read(artifact.sha256)
             for name, artifact in artifacts.items()
             if PICTURE.fullmatch(name)
         },
@@ -48,11 +47,6 @@ def _left_by(here: Context, found: Trained) -> TrainedRun:
         versions=record.get("versions"),
         commit=record.get("commit"),
     )
-
-
-def _read(here: Context, artifact: queries.Artifact) -> bytes:
-    with open_recorded(here.database, here.objects, artifact.sha256) as file:
-        return file.read()
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What all documents are, pages of them, and moments in them."""
+"""What documents have in common: pages of them, moments in them, and verbs to link to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
+
+VERBS = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
+"""What is done to runs, and to experiments, by a POST below their addresses."""
 
 
 class Document(BaseModel):

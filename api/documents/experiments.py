@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.documents.base import Document, moment
+from api.documents.base import VERBS, Document, moment
 from store import queries
 from store.states import ExperimentState, RunState
 
@@ -81,9 +81,6 @@ class Plan(Document):
     warnings: list[str]
 
 
-EXPERIMENT_VERBS = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
-
-
 def experiment_document(
     found: queries.Experiment,
     runs: list[queries.ExperimentRun] | None,
@@ -123,6 +120,6 @@ def experiment_document(
             "results": f"{here}/results",
             "summary": f"{here}/summary",
             "report": f"{here}/report.html",
-            **{verb: f"{here}/{verb}" for verb in EXPERIMENT_VERBS},
+            **{verb: f"{here}/{verb}" for verb in VERBS},
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.documents.base import Document, moment
+from api.documents.base import VERBS, Document, moment
 from api.documents.record import RunRecord
 from store import queries
 from store.states import RunState
@@ -102,7 +102,6 @@ def run_document(
     """A run as it is shown; `waiting` tells of its place in the queue."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations", "log")
-    verbs = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
     return Run(
         id=found.id,
         state=found.state,
@@ -125,7 +124,7 @@ def run_document(
         latent_names=found.latent_names,
         links={
             "self": here,
-            **{name: f"{here}/{name}" for name in (*names, *verbs)},
+            **{name: f"{here}/{name}" for name in (*names, *VERBS)},
             "traversal": f"{here}/traversal.png",
         },
     )

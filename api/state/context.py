@@ -20,7 +20,7 @@ from api.state.settings import ApiSettings
 from api.state.trained import Trained, TrainedModels
 from store.database.connection import Database
 from store.experiments.submit import Limits
-from store.files.objects import ObjectFolder
+from store.files.objects import ObjectFolder, open_recorded
 from store.settings import Settings
 
 PICTURE_BYTES = 64 * 2**20
@@ -54,6 +54,15 @@ class Context:
     def limits(self) -> Limits:
         """What one owner may ask for."""
         return Limits(self.store.most_queued, self.store.short_seconds)
+
+    def read(self, sha256: str) -> bytes:
+        """A file's content, found to be what was put there.
+
+        Raises:
+            ObjectGone, DamagedObject, StorageAway: it is not, or is not there.
+        """
+        with open_recorded(self.database, self.objects, sha256) as file:
+            return file.read()
 
 
 async def _context(request: Request) -> Context:

@@ -14,7 +14,6 @@ from ml.studies.study import Study
 from store import queries
 from store.errors import DamagedObject, NotFound, ObjectGone
 from store.files.artifact_names import TRAVERSAL
-from store.files.objects import open_recorded
 
 MOST_TRAVERSALS = 24
 WIDTH = 640
@@ -27,8 +26,7 @@ def traversals_of(here: Context, study: Study, server: str) -> Iterator[Picture]
     for chosen in best_of_settings(study)[:MOST_TRAVERSALS]:
         try:
             found = queries.artifact(here.database, chosen.run.run_id, TRAVERSAL)
-            with open_recorded(here.database, here.objects, found.sha256) as file:
-                small = thumbnail(file.read())
+            small = thumbnail(here.read(found.sha256))
         except (NotFound, ObjectGone, DamagedObject, OSError):
             # A page without a picture is better than none.
             continue

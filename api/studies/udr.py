@@ -14,7 +14,6 @@ from ml.studies.udr import RunUdr, UdrModel, udr
 from store import queries
 from store.errors import NotFound, ObjectGone
 from store.files.artifact_names import CODES
-from store.files.objects import open_recorded
 
 ROWS = 1_000
 MOST_RUNS = 200
@@ -100,7 +99,6 @@ def _same_images(indices: Sequence[np.ndarray | None]) -> list[bool]:
 def _read(here: Context, sha256: str) -> EncodedRows | None:
     """The rows of a run; None where the file is gone, or holds other arrays than it would now."""
     try:
-        with open_recorded(here.database, here.objects, sha256) as file:
-            return EncodedRows.from_npz(file.read())
+        return EncodedRows.from_npz(here.read(sha256))
     except (KeyError, ObjectGone):
         return None
