@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import StreamingResponse
-from fastapi.sse import format_sse_event
 
-from api.documents.events import EventDocument, event_document
-from api.state.context import Context, Here
+from api.answers.event_stream import EventStream, events_from, read_on
+from api.documents.events import EventDocument
+from api.state.context import Here
 from store import queries
-from store.database.outages import DATABASE_OUTAGE
-from store.errors import NotFound
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-ALIVE_SECONDS = 15.0
-RETRY_MILLISECONDS = 2000
 LARGEST = 2**63 - 1
 
 LastEventId = Annotated[
@@ -38,12 +31,6 @@ LastEventId = Annotated[
 async def _place(here: Here) -> AsyncIterator[None]:
     with here.held.place():
         yield
-
-
-class EventStream(StreamingResponse):
-    """Server-sent events."""
-
-    media_type = "text/event-stream"
 
 
 @router.get(
@@ -71,46 +58,10 @@ async def stream(
     """
     begin = last_event_id if last_event_id is not None else after
     # What is wrong is told before the stream begins.
-    await _read_on(here, begin or 0, experiment, 1)
+    await read_on(here, begin or 0, experiment, 1)
     if begin is None and experiment is None:
         begin = await to_thread.run_sync(
             queries.last_position, here.database, limiter=here.hub.reading
         )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(_events(here, begin or 0, experiment), headers=headers)
-
-
-async def _events(here: Context, after: int, experiment: str | None) -> AsyncIterator[bytes]:
-    yield format_sse_event(comment="events", retry=RETRY_MILLISECONDS)
-    loop = asyncio.get_running_loop()
-    said = loop.time()
-    while True:
-        try:
-            found = await _read_on(here, after, experiment)
-        except DATABASE_OUTAGE:
-            found = queries.Read([], after)
-        except NotFound:
-            return
-        for event in found.events:
-            yield _format(event)
-        after = found.upto
-        if found.events:
-            said = loop.time()
-        elif loop.time() - said >= ALIVE_SECONDS:
-            yield format_sse_event(comment="alive")
-            said = loop.time()
-        await here.hub.wait(after, said + ALIVE_SECONDS - loop.time())
-
-
-async def _read_on(
-    here: Context, after: int, experiment: str | None, limit: int = 500
-) -> queries.Read:
-    read = partial(queries.read_on, here.database, after, experiment_id=experiment, limit=limit)
-    return await to_thread.run_sync(read, limiter=here.hub.reading)
-
-
-def _format(event: queries.Event) -> bytes:
-    document = event_document(event)
-    return format_sse_event(
-        event=event.type, id=str(event.position), data_str=document.model_dump_json()
-    )
+    return EventStream(events_from(here, begin or 0, experiment), headers=headers)
