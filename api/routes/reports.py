@@ -13,8 +13,7 @@ from api.state.context import Here, in_drawing_lane
 from api.studies.report import report_page, to_html
 from api.studies.report_pictures import traversals_of
 from api.studies.studies import runs_of, study_of
-from api.studies.udr import udr_of
-from ml.studies.summary import summarise
+from api.studies.summaries import summary_of
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 
@@ -34,8 +33,7 @@ def report(id: str, here: Here, request: Request) -> Response:
     """
     experiment = whole_experiment(here, id)
     study = study_of(here, id)
-    udr, udr_missing = udr_of(here, study)
-    summary = summarise(study, udr=udr, udr_missing=udr_missing)
+    summary = summary_of(here, study)
     server = str(request.base_url).rstrip("/")
     runs = list(runs_of(here, id))
     page = report_page(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,15 +11,11 @@ from api.documents.base import Page
 from api.http.negotiation import best_match
 from api.openapi import USES_A_MODEL
 from api.state.context import Here, in_studies_lane
-from api.studies.result_files import MEDIA_TYPES, Format, to_file
+from api.studies.result_files import MEDIA_TYPES, Format, file_name, results_file
 from api.studies.studies import study_of
-from api.studies.udr import udr_of
-from ml.components.registry import components, nearest
-from ml.components.spec_errors import Fault, InvalidSpec, shown
-from ml.metrics.protocol import Score
-from ml.studies.leaderboard import Table, leaderboard
-from ml.studies.summary import StudySummary, summarise
-from store import queries
+from api.studies.summaries import summary_of, tables_of
+from ml.studies.leaderboard import Table
+from ml.studies.summary import StudySummary
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -57,14 +52,12 @@ def results(
     """
     wanted = format or best_match(request, MEDIA_TYPES)
     study = study_of(here, id)
-    rows = study.rows()
     headers = {"Vary": "Accept"}
     if wanted == "json":
-        return JSONResponse({"items": rows, "next_cursor": None}, headers=headers)
-    columns = ["run_id", "state", "train_id", *study.paths, *study.columns, "error"]
-    name = re.sub(r"[^A-Za-z0-9]+", "-", study.name).strip("-") or id
-    headers["Content-Disposition"] = f'attachment; filename="{name}.{wanted}"'
-    content = to_file(rows, columns, wanted)
+        return JSONResponse({"items": study.rows(), "next_cursor": None}, headers=headers)
+    name = file_name(study, wanted, default=id)
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    content = results_file(study, wanted)
     return Response(content, media_type=MEDIA_TYPES[wanted], headers=headers)
 
 
@@ -85,11 +78,7 @@ def summary(
     The best setting is the one of the best median over seeds; without labels, the one whose
     models are most alike (UDR).
     """
-    study = study_of(here, id)
-    if not udr:
-        return summarise(study, udr_missing="it was not asked for.")
-    found, missing = udr_of(here, study)
-    return summarise(study, udr=found, udr_missing=missing)
+    return summary_of(here, study_of(here, id), udr=udr)
 
 
 @router.get("/leaderboard", operation_id="get_leaderboard", dependencies=[in_studies_lane])
@@ -106,14 +95,5 @@ def board(
     other tables, and so do ELBO and reconstruction of other likelihoods. A KL is not ranked, as
     neither less nor more of it is better.
     """
-    asked = {"dataset": dataset, "metric": metric, "objective": objective}
-    faults = [
-        Fault(kind, shown(name), "one of " + ", ".join(known), nearest(name, known))
-        for kind, name in asked.items()
-        if name is not None and name not in (known := list(components(kind)))
-    ]
-    if faults:
-        raise InvalidSpec(faults)
-    found, specs = queries.scores_on(here.database, dataset, objective=objective, metric=metric)
-    scores = ((one.run_id, Score.model_validate(one.document)) for one in found)
-    return Page(items=leaderboard(scores, specs, most=limit))
+    tables = tables_of(here, dataset, metric=metric, objective=objective, most=limit)
+    return Page(items=tables)

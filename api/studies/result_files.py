@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+
+from ml.studies.study import Study
 
 Format = Literal["json", "csv", "parquet"]
 
@@ -20,6 +23,18 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 LARGEST_EXACT = 2**53
 """Whole numbers up to this are exact as floats."""
+
+
+def results_file(study: Study, format: Format) -> bytes:
+    """The results of a study as a file."""
+    columns = ["run_id", "state", "train_id", *study.paths, *study.columns, "error"]
+    return to_file(study.rows(), columns, format)
+
+
+def file_name(study: Study, format: Format, *, default: str) -> str:
+    """The study's name as that of a file, or else the default."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", study.name).strip("-") or default
+    return f"{name}.{format}"
 
 
 def to_file(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Format) -> bytes:
