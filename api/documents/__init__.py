@@ -1,1 +1,1 @@
-"""Documents that the API answers with, each kind beside the function that fills it."""
+"""Documents that the API answers with, each kind with what fills it or may change of it."""

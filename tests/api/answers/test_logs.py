@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import pytest
-from fastapi import Request
-
-from api.http.negotiation import prefers_json
 from store.jobs.log import Line, add_lines
 from store.states import JobKind
 from tests.api.service import Service, problem
@@ -67,23 +63,3 @@ def test_a_runs_log_has_its_evaluations_and_theirs_is_their_own(service: Service
     assert service.get(f"/v1/runs/{run_id}/log").text.endswith("scores\n")
     assert service.get(f"/v1/evaluations/{asked['id']}/log").text.endswith("scores\n")
     problem(service.get("/v1/evaluations/eval_x/log"), 404)
-
-
-@pytest.mark.parametrize(
-    ("accept", "json"),
-    [
-        ("", False),
-        ("*/*", False),
-        ("application/json", True),
-        ("application/json, text/plain, */*", True),
-        ("text/plain, application/json", False),
-        ("text/plain;q=0.5, application/json;q=0.9", True),
-        ("application/json;q=0, */*", False),
-        ("application/json;q=x", False),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
-        ("image/png", False),
-    ],
-)
-def test_json_is_given_to_who_names_it_first(accept: str, json: bool) -> None:
-    request = Request({"type": "http", "headers": [(b"accept", accept.encode())]})
-    assert prefers_json(request) is json
