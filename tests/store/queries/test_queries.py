@@ -200,7 +200,7 @@ def test_the_database_finds_experiments_by_the_state_that_their_places_add_up_to
     known = {id: experiment(database, id).state for id in ids}
     assert set(known.values()) == set(ExperimentState)
     for state in ExperimentState:
-        pages = walk(partial(experiments, database, state=state), limit=40)
+        pages = walk(partial(experiments, database, ExperimentFilters(state=state)), limit=40)
         found = [id for page in pages for id in page]
         assert found == sorted((id for id in ids if known[id] is state), reverse=True)
 
