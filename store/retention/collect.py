@@ -15,10 +15,11 @@ from sqlalchemy import select
 from store.database.connection import Database
 from store.database.rows import parts
 from store.database.tables import Artifact, Evaluation, Run
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.folders import check_mark
 from store.files.objects import ObjectFolder
 from store.files.whole_file import ASIDE
-from store.jobs.checkpoints import CheckpointFolder, named_paths
+from store.jobs.checkpoints import named_paths
 from store.retention.holders import forget_unheld, unheld
 
 _RUNS_AT_ONCE = 100

@@ -19,8 +19,9 @@ from api.state.settings import ApiSettings
 from ml.evaluation.score import score
 from ml.metrics.protocol import Score
 from store.database.connection import Database
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.objects import ObjectFolder
-from store.jobs.checkpoints import CheckpointFolder, record_checkpoint
+from store.jobs.checkpoints import record_checkpoint
 from store.jobs.claim import Claim, claim
 from store.jobs.finish import NewArtifact, fail, finish_evaluation, finish_training
 from store.jobs.heartbeat import beat

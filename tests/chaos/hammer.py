@@ -24,9 +24,9 @@ from store import queries
 from store.database.connection import Database
 from store.database.tables import Evaluation, Job
 from store.errors import WrongState
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.folders import MARK
 from store.files.objects import ObjectFolder
-from store.jobs.checkpoints import CheckpointFolder
 from store.retention.collect import collect
 from store.retention.delete import delete_evaluation, delete_experiment
 from store.states import JobState

@@ -20,10 +20,10 @@ from ml.recorder import Checkpoint, NotKept, Progress, Wish, continue_or_stop
 from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
 from store.files.artifact_names import snapshot
+from store.files.checkpoint_folder import Checkpoint as RecordedCheckpoint
 from store.files.curves import Curves, curves
 from store.files.folders import check_mark
 from store.jobs.attempts import MEASURED
-from store.jobs.checkpoints import Checkpoint as RecordedCheckpoint
 from store.jobs.checkpoints import checkpoints, record_checkpoint, unnamed_paths
 from store.jobs.claim import Claim
 from store.jobs.finish import NewArtifact, acknowledge_cancel, keep_artifacts

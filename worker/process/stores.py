@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from store.database.connection import Database
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.objects import ObjectFolder
-from store.jobs.checkpoints import CheckpointFolder
 from store.settings import Settings, settings
 
 

@@ -16,8 +16,9 @@ from store.experiments.cancel import cancel_run
 from store.experiments.dry_run import dry_run
 from store.experiments.origins import kept_states
 from store.files.artifact_names import CURVES
+from store.files.checkpoint_folder import Checkpoint, CheckpointFolder
 from store.files.objects import ObjectFolder
-from store.jobs.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
+from store.jobs.checkpoints import checkpoints, record_checkpoint
 from store.jobs.claim import Claim
 from store.jobs.finish import NewArtifact, acknowledge_cancel, finish_training
 from store.queries import artifacts, run, usage

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from store.database.connection import Database
 from store.errors import FolderOfAnother, NotWritable, StorageAway
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.folders import MARK, check_mark
 from store.files.objects import ObjectFolder
-from store.jobs.checkpoints import CheckpointFolder
 
 
 @pytest.fixture

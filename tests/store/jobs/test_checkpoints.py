@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from store.errors import BadName
-from store.jobs.checkpoints import Checkpoint, CheckpointFolder, checkpoints, record_checkpoint
+from store.files.checkpoint_folder import CheckpointFolder
+from store.jobs.checkpoints import checkpoints, record_checkpoint
 from store.jobs.claim import Claim
 from store.jobs.finish import release
 from tests.store.lab import Lab
-
-# Parameters of tests are the same in every process that collects them.
-A_RUN = "run_01m822kecrheprs28fdpac8mzh"
 
 
 @pytest.fixture
@@ -76,30 +73,3 @@ def test_a_torn_checkpoint_falls_back_to_the_older_one(lab: Lab, folder: Checkpo
     row = checkpoints(lab.database, run_id)[0]
     assert (row.fence, row.step) == (2, 150)
     assert folder.read_whole(row) == b"fence 2, step 150"
-
-
-@pytest.mark.parametrize(
-    "path", ["../x", "/etc/passwd", "run_x/1-2.safetensors", f"{A_RUN}/../1-2.safetensors"]
-)
-def test_a_path_that_the_folder_did_not_give_is_refused(
-    folder: CheckpointFolder, path: str
-) -> None:
-    row = Checkpoint("", 1, 2, path, "", 0, 0.0)
-    with pytest.raises(BadName, match="<run id>/<fence>-<step>"):
-        folder.read_whole(row)
-    with pytest.raises(BadName):
-        folder.remove([path])
-    with pytest.raises(BadName):
-        folder.write("../x", 1, 2, b"")
-
-
-def test_clearing_deletes_a_runs_files_also_those_that_nobody_recorded(tmp_path: Path) -> None:
-    folder = CheckpointFolder(tmp_path)
-    other = A_RUN[:-1] + "0"
-    for run_id in (A_RUN, other):
-        folder.write(run_id, 1, 5, b"unrecorded")
-    folder.clear(A_RUN)
-    folder.clear(A_RUN)
-    assert [path.name for path in tmp_path.iterdir()] == [other]
-    with pytest.raises(BadName):
-        folder.clear("..")

@@ -14,10 +14,11 @@ import store.retention.collect
 from store.database.connection import Database
 from store.errors import StorageAway
 from store.experiments.evaluations import NewFile, evaluate_file
+from store.files.checkpoint_folder import CheckpointFolder
 from store.files.folders import MARK
 from store.files.objects import ObjectFolder
 from store.files.whole_file import ASIDE
-from store.jobs.checkpoints import CheckpointFolder, record_checkpoint
+from store.jobs.checkpoints import record_checkpoint
 from store.jobs.finish import NewArtifact, finish_training
 from store.retention.collect import Collected, collect
 from store.retention.delete import delete_evaluation, delete_experiment, pin_run
