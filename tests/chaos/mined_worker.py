@@ -56,10 +56,10 @@ def _lay_once(_process: int) -> None:
     # to come up.
     import worker.evaluation
     import worker.training
-    from store.jobs import checkpoints
+    from store.files import checkpoint_folder
     from worker.lease.lease import Lease
 
-    checkpoints.write_whole = _mined_file(checkpoints.write_whole)
+    checkpoint_folder.write_whole = _mined_file(checkpoint_folder.write_whole)
     worker.training.finish_training = _mined_result(worker.training.finish_training)
     worker.evaluation.finish_evaluation = _mined_result(worker.evaluation.finish_evaluation)
     Lease.progress = _counted(Lease.progress)  # type: ignore[method-assign]
