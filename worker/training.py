@@ -29,6 +29,7 @@ from store.jobs.finish import NewArtifact, finish_training
 from store.queries import evaluations, spec_of
 from store.states import JobKind
 from worker.lease.files import JSON, NPZ, TENSORS, NewFile
+from worker.lease.job_log import Log
 from worker.lease.lease import Lease
 from worker.lease.outcome import MayBeAnother, recorded
 from worker.process import gpus
@@ -150,6 +151,7 @@ class _Held:
     def __init__(self, here: Stores, claim: Claim) -> None:
         self.here, self.claim = here, claim
         self.lease = Lease(here, claim, energy=self._joules)
+        self._log = Log(claim.job_id)
         self.ended = False
         self._width = 1
         self._device = torch.device("cpu")
@@ -182,7 +184,7 @@ class _Held:
 
     def log(self, message: str, *values: object) -> None:
         """A line of this run's own log, and of the worker's."""
-        logger.info(message, *values, extra={"job_id": self.claim.job_id})
+        self._log.info(message, *values)
 
     def understood(self) -> bool:
         """Whether this version can read the run's spec; if not, the run ends with the reason."""

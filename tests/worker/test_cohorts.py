@@ -365,7 +365,7 @@ def test_a_checkpoint_that_was_recorded_unheard_stays(
         record_checkpoint(*arguments, **others)
         raise LeaseLost("job", 1)
 
-    monkeypatch.setattr("worker.lease.lease.record_checkpoint", unheard)
+    monkeypatch.setattr("worker.lease.checkpointing.record_checkpoint", unheard)
     assert train_next()
     [only] = checkpoints(workplace.stores.database, run_id)
     assert workplace.stores.checkpoints.read_whole(only) is not None

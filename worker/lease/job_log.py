@@ -25,6 +25,14 @@ MOST_CHARACTERS = 4000
 LOGGERS = ("worker", "ml", "store", "py.warnings")
 
 
+class Log(logging.LoggerAdapter[logging.Logger]):
+    """Logs lines of one job, which are kept as its own."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(logging.getLogger(__name__), {"job_id": job_id})
+        self.job_id = job_id
+
+
 class _Held:
     """The lines of one job that have not been kept yet."""
 

@@ -14,7 +14,7 @@ from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
 from store.jobs.claim import Claim
 from store.jobs.finish import acknowledge_cancel, fail, release
-from worker.lease.job_log import job_log
+from worker.lease.job_log import Log, job_log
 from worker.lease.patience import patiently
 from worker.process import draining
 from worker.process.stores import Stores
@@ -47,21 +47,21 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     Errors are logged and go no further. Celery would hand them to its parent process, which would
     import their classes and torch with them. What is logged meanwhile is kept as the job's.
     """
-    own = {"job_id": claim.job_id}
+    log = Log(claim.job_id)
     with job_log.of(stores.database, claim):
         try:
             with _recorded(stores, claim):
                 yield
         except LeaseLost as lost:
-            logger.error("%s", lost, extra=own)
+            log.error("%s", lost)
         except DATABASE_OUTAGE:
-            logger.exception("the database is away; job %s waits for it", claim.job_id, extra=own)
+            log.exception("the database is away; job %s waits for it", claim.job_id)
             _give_back(stores, claim)
 
 
 @contextmanager
 def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
-    own = {"job_id": claim.job_id}
+    log = Log(claim.job_id)
     try:
         yield
     except (LeaseLost, *DATABASE_OUTAGE):
@@ -69,18 +69,18 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     except Stopped as stopped:
         end = acknowledge_cancel if stopped.wish is Wish.CANCEL else release
         how = "cancelled" if stopped.wish is Wish.CANCEL else "let go, to be taken up again"
-        logger.info("job %s is %s", claim.job_id, how, extra=own)
+        log.info("job %s is %s", claim.job_id, how)
         patiently(lambda: end(stores.database, claim), stores.settings)
     except StorageTrouble as trouble:
-        logger.error("job %s is queued again: %s", claim.job_id, trouble, extra=own)
+        log.error("job %s is queued again: %s", claim.job_id, trouble)
         cause = {"type": type(trouble).__name__, "message": str(trouble)}
         patiently(lambda: release(stores.database, claim, cause=cause), stores.settings)
     except MayBeAnother as stopped:
-        logger.warning("job %s is tried again: %s", claim.job_id, stopped, extra=own)
+        log.warning("job %s is tried again: %s", claim.job_id, stopped)
         cause = {"type": "BrokenTogether", "message": str(stopped)}
         patiently(lambda: release(stores.database, claim, lost=True, cause=cause), stores.settings)
     except Exception as error:
-        logger.exception("job %s failed", claim.job_id, extra=own)
+        log.exception("job %s failed", claim.job_id)
         found = error_document(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
     except (SystemExit, KeyboardInterrupt):

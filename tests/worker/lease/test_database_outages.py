@@ -42,7 +42,7 @@ def in_outage(calls: int | None, function: Callable[..., Any]) -> Callable[..., 
 
 
 @pytest.mark.parametrize(
-    "name", ["worker.lease.lease.beat", "worker.lease.lease.record_checkpoint"]
+    "name", ["worker.lease.renewal.beat", "worker.lease.checkpointing.record_checkpoint"]
 )
 def test_a_run_outlives_a_moment_without_the_database(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
@@ -93,7 +93,7 @@ def test_files_that_may_have_grown_old_meanwhile_are_put_once_more(
         artifacts = put(here, files)
         if next(puts) == 0:
             # The folder hangs for longer than a lease lasts, and a collection comes first.
-            monkeypatch.setattr("worker.lease.lease.time", SimpleNamespace(monotonic=later))
+            monkeypatch.setattr("worker.lease.conclusion.time", SimpleNamespace(monotonic=later))
             for folder in workplace.stores.objects.root.glob("??"):
                 shutil.rmtree(folder)
         return artifacts
@@ -101,16 +101,16 @@ def test_files_that_may_have_grown_old_meanwhile_are_put_once_more(
     def later() -> float:
         if threading.current_thread() is not threading.main_thread():
             return time.monotonic()  # A heart that beats meanwhile must not take it for itself.
-        monkeypatch.setattr("worker.lease.lease.time", time)
+        monkeypatch.setattr("worker.lease.conclusion.time", time)
         return time.monotonic() + 1000
 
-    monkeypatch.setattr("worker.lease.lease.put", slowly)
+    monkeypatch.setattr("worker.lease.conclusion.put", slowly)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 
 
 @pytest.mark.parametrize(
-    "name", ["worker.lease.lease.beat", "worker.lease.lease.record_checkpoint"]
+    "name", ["worker.lease.renewal.beat", "worker.lease.checkpointing.record_checkpoint"]
 )
 def test_work_stops_without_a_loss_when_the_database_is_away_for_longer_than_the_lease(
     name: str, workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
@@ -150,7 +150,7 @@ def test_a_cohort_is_queued_again_without_a_loss_after_an_outage(
         return refused
 
     with monkeypatch.context() as without:
-        without.setattr("worker.lease.lease.beat", until_it_is_back(beat))
+        without.setattr("worker.lease.renewal.beat", until_it_is_back(beat))
         without.setattr("worker.lease.outcome.release", until_it_is_back(release))
         assert train_next()
     # A process that holds a job that nobody else can take yet is not ended by force.

@@ -23,6 +23,7 @@ from tests.worker.test_cohorts import alone, sweep
 from tests.worker.workplace import PATIENCE, Workplace, meanwhile, on_sqlite, spec, until
 from worker.lease.heart import Heart
 from worker.lease.lease import Lease
+from worker.lease.renewal import Renewal
 from worker.reaping import reap_now
 from worker.training import train_next
 
@@ -218,9 +219,9 @@ def test_work_stops_when_its_beats_do_not_come_through(
     """A beat that hangs raises nothing; by the time, the lease has run out."""
     workplace.configure(lease_seconds=0.4)
     run_id = workplace.post(spec(steps=1000, checkpoint_minutes=2))
-    beaten = Lease._beat
+    beaten = Renewal._beat
 
-    def hangs(self: Lease) -> None:
+    def hangs(self: Renewal) -> None:
         by_itself = threading.current_thread().name == "heartbeat"
         if by_itself and (workplace.run(run_id).progress or {}).get("step"):
             time.sleep(2)
@@ -236,7 +237,7 @@ def test_work_stops_when_its_beats_do_not_come_through(
             refused.append(told.step)
             raise
 
-    monkeypatch.setattr(Lease, "_beat", hangs)
+    monkeypatch.setattr(Renewal, "_beat", hangs)
     monkeypatch.setattr(Lease, "progress", notes)
     assert train_next()
     assert refused and refused[0] < 1000

@@ -43,7 +43,7 @@ FULL = errno.ENOSPC
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be kept is tried again without delay."""
-    monkeypatch.setattr("worker.lease.lease.BEATS_BETWEEN_TRIES", 1)
+    monkeypatch.setattr("worker.lease.conclusion.BEATS_BETWEEN_TRIES", 1)
 
 
 @pytest.fixture

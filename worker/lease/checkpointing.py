@@ -1,0 +1,130 @@
+"""Checkpoints and snapshots of a job, each written under its fence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ml.networks import tensor_file
+from ml.recorder import Checkpoint, NotKept
+from store.database.outages import DATABASE_OUTAGE
+from store.errors import LeaseLost, StorageTrouble
+from store.files.artifact_names import snapshot
+from store.files.checkpoint_folder import Checkpoint as RecordedCheckpoint
+from store.files.folders import check_mark
+from store.jobs.checkpoints import checkpoints, record_checkpoint, unnamed_paths
+from store.jobs.claim import Claim
+from store.jobs.finish import keep_artifacts
+from worker.lease.files import TENSORS, NewFile, put
+from worker.lease.job_log import Log
+from worker.lease.pending import Pending
+from worker.lease.progress_log import ProgressLog
+from worker.lease.renewal import Renewal
+from worker.process.stores import Stores
+
+
+class Checkpointing:
+    """Keeps what training can go on from, and finds it again."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        claim: Claim,
+        *,
+        pending: Pending,
+        renewal: Renewal,
+        log: Log,
+        progress_log: ProgressLog,
+    ) -> None:
+        self._stores, self._claim = stores, claim
+        self._pending, self._renewal = pending, renewal
+        self._log, self._progress_log = log, progress_log
+
+    def restore(self) -> Checkpoint | None:
+        """The newest checkpoint whose file is what was recorded; damaged ones are passed over.
+
+        Raises:
+            StorageAway: if one is missing because the whole folder is.
+        """
+        for row in checkpoints(self._stores.database, self._claim.trains):
+            data = self._content(row)
+            if data is not None:
+                tensors, document = tensor_file.from_bytes(data)
+                self._log.info("goes on from step %d", row.step)
+                return Checkpoint(row.step, tensors, document)
+            said = "checkpoint %s is damaged or gone; trying the one before"
+            self._log.warning(said, row.path)
+        return None
+
+    def _content(self, row: RecordedCheckpoint) -> bytes | None:
+        folder = self._stores.checkpoints
+        try:
+            data = folder.read_whole(row)
+        except OSError:
+            check_mark(self._stores.database, folder)
+            raise
+        if data is None:
+            check_mark(self._stores.database, folder)
+        return data
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then the curves up to it, then make it count.
+
+        Raises:
+            NotKept: if the folder does not take it.
+            LeaseLost: if the job is no longer this worker's.
+        """
+        data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
+        claim, began = self._claim, time.monotonic()
+        patiently = self._renewal.patiently
+        try:
+            path, sha256, size = patiently(lambda: self._write(checkpoint.step, data))
+        except StorageTrouble as trouble:
+            self._pending.meet(trouble)
+            raise NotKept(str(trouble)) from trouble
+        self._pending.end_trouble()
+        self._progress_log.tell_checkpoint(checkpoint.step, size, time.monotonic() - began)
+        try:
+            # First the curves: whoever goes on from here will not draw them again.
+            patiently(self._renewal.flush)
+            forgotten = patiently(
+                lambda: record_checkpoint(
+                    self._stores.database,
+                    claim,
+                    step=checkpoint.step,
+                    path=path,
+                    sha256=sha256,
+                    size=size,
+                    width=checkpoint.document["width"],
+                    device_model=checkpoint.document["history"][-1]["device_model"],
+                )
+            )
+        except LeaseLost:
+            # It may have been recorded though nobody heard so, and others go on from there.
+            with suppress(*DATABASE_OUTAGE):
+                self._discard(unnamed_paths(self._stores.database, [path]))
+            raise
+        self._discard(forgotten)
+
+    def keep_snapshot(self, step: int, weights: bytes) -> None:
+        """Keep the weights as they are now; a folder that takes none is passed over."""
+        file = NewFile(snapshot(step), TENSORS, weights)
+        try:
+            self._renewal.patiently(lambda: self._keep(file))
+        except StorageTrouble as trouble:
+            self._log.warning("no snapshot of step %d: %s", step, trouble)
+
+    def _keep(self, file: NewFile) -> None:
+        artifacts = put(self._stores, [file])
+        keep_artifacts(self._stores.database, self._claim, artifacts)
+
+    def _write(self, step: int, data: bytes) -> tuple[str, str, int]:
+        folder = self._stores.checkpoints
+        check_mark(self._stores.database, folder)
+        return folder.write(self._claim.trains, self._claim.fence, step, data)
+
+    def _discard(self, paths: Sequence[str]) -> None:
+        # What cannot be deleted now goes with the run's folder.
+        with suppress(OSError):
+            self._stores.checkpoints.remove(paths)
