@@ -1,46 +1,28 @@
-"""Training runs: claim those that go together, train, encode for their evaluations, record."""
+"""Training runs: claim those that go together, and train them side by side."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, NoReturn
 
 import torch
 
-from ml.evaluation.encode import EncodedRows, encode_rows
-from ml.networks.model import Model
-from ml.recorder import Stopped, Wish
-from ml.reproducibility.environment import default_device, environment, library_versions
-from ml.spec.identity import cohort_key, course_id, train_id
-from ml.spec.run_spec import Evaluation, RunSpec
+from ml.reproducibility.environment import default_device, environment
 from ml.training.loop import train_cohort
-from ml.training.packing import WIDEST, is_out_of_memory, ran_out, widest
+from ml.training.packing import WIDEST, is_out_of_memory, widest
 from store.database.outages import DATABASE_OUTAGE
-from store.files.artifact_names import CODES, CURVES, WEIGHTS
-from store.files.curves import Curves, to_bytes
-from store.jobs.checkpoints import unbind_width
-from store.jobs.claim import Claim, claim_beside, count_beside
-from store.jobs.finish import NewArtifact, finish_training
-from store.queries import evaluations, spec_of
+from store.jobs.claim import claim_beside, count_beside
 from store.states import JobKind
-from worker.lease.files import JSON, NPZ, TENSORS, NewFile
-from worker.lease.job_log import Log
-from worker.lease.lease import Lease
-from worker.lease.outcome import MayBeAnother, recorded
-from worker.process import gpus
-from worker.process.commit import commit
+from worker.held_run import HeldRun
+from worker.lease.outcome import MayBeAnother
 from worker.process.settings import worker_settings
 from worker.process.storage import claim_if_able
-from worker.process.stores import Stores, stores, worker_name
+from worker.process.stores import stores, worker_name
 
 logger = logging.getLogger(__name__)
-
-LAST_PART = 20
 
 
 def train_next() -> bool:
@@ -59,7 +41,7 @@ def train_next() -> bool:
         return False
     try:
         with ExitStack() as held:
-            head = held.enter_context(_Held(here, claims[0]))
+            head = held.enter_context(HeldRun(here, claims[0]))
             if head.understood():
                 runs = [head, *_others(held, head, device, device_model)]
                 # Keys and widths are another version's word; what goes together is ours to say.
@@ -76,8 +58,8 @@ def train_next() -> bool:
 
 
 def _others(
-    held: ExitStack, head: _Held, device: torch.device, device_model: str
-) -> Iterator[_Held]:
+    held: ExitStack, head: HeldRun, device: torch.device, device_model: str
+) -> Iterator[HeldRun]:
     """Runs to train beside the first, as many as fit, each held from now on.
 
     Measured while the first is held: what measuring meets is that run's affair.
@@ -98,10 +80,10 @@ def _others(
         logger.warning("the database is away; %s goes alone", head.claim.run_id)
         return
     for other in others:
-        yield held.enter_context(_Held(here, other))
+        yield held.enter_context(HeldRun(here, other))
 
 
-def _width(head: _Held, device: torch.device, device_model: str) -> int:
+def _width(head: HeldRun, device: torch.device, device_model: str) -> int:
     """How many runs to train side by side, the head included."""
     allowed = worker_settings()
     processes = allowed.train_processes
@@ -118,7 +100,7 @@ def _width(head: _Held, device: torch.device, device_model: str) -> int:
         return 1
 
 
-def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
+def _train(runs: list[HeldRun], bound: int | None, device: torch.device) -> None:
     width = bound or len(runs)
     for run in runs:
         run.place_of(device, width)
@@ -137,172 +119,3 @@ def _train(runs: list[_Held], bound: int | None, device: torch.device) -> None:
         if isinstance(error, torch.AcceleratorError):
             # After such an error nothing works on the device in this process any more.
             raise SystemExit(1) from error
-
-
-class _Held:
-    """A run that is being trained, from its claim to its end; what it meets ends no other.
-
-    Left without an end, it is taken back by the reaper, or queued if the process is to end.
-    """
-
-    spec: RunSpec
-    key: str
-
-    def __init__(self, here: Stores, claim: Claim) -> None:
-        self.here, self.claim = here, claim
-        self.lease = Lease(here, claim, energy=self._joules)
-        self._log = Log(claim.job_id)
-        self.ended = False
-        self._width = 1
-        self._device = torch.device("cpu")
-        self._contexts = ExitStack()
-
-    def __enter__(self) -> _Held:
-        self._contexts.enter_context(recorded(self.here, self.claim))
-        self.log("training of %s, attempt %d, begins", self.claim.run_id, self.claim.attempts)
-        self._contexts.enter_context(self.lease)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.ended:
-            return
-        if error is None or isinstance(error, Exception):
-            self.ended = True
-            logger.error("%s was left without an end; the reaper takes it back", self.claim.run_id)
-            self._contexts.close()
-        else:
-            self.end(error)
-
-    def _joules(self) -> float | None:
-        gpu = gpus.gpu() if self._device.type == "cuda" else None
-        return None if gpu is None else gpu.joules()
-
-    def log(self, message: str, *values: object) -> None:
-        """A line of this run's own log, and of the worker's."""
-        self._log.info(message, *values)
-
-    def understood(self) -> bool:
-        """Whether this version can read the run's spec; if not, the run ends with the reason."""
-        try:
-            self.spec = RunSpec.parse(spec_of(self.here.database, self.claim.trains))
-            self.key = cohort_key(self.spec)
-        except Exception as error:
-            self.end(error)
-        return not self.ended
-
-    def goes_with(self, head: _Held) -> bool:
-        return self.key == head.key and self.claim.cohort_width in (None, head.claim.cohort_width)
-
-    def place_of(self, device: torch.device, width: int) -> None:
-        """Where it is trained from now on, and among how many."""
-        self._device, self._width = device, width
-        noted = self._noted()
-        self.lease.note(noted)
-        versions = ", ".join(f"{name} {version}" for name, version in noted["versions"].items())
-        code = f", commit {noted['commit']}" if noted["commit"] else ""
-        model = environment(device)["device_model"]
-        self.log("on %s (%s), %d side by side, %s%s", device, model, width, versions, code)
-
-    def release(self) -> None:
-        """Let others train it."""
-        self.end(Stopped(Wish.PAUSE))
-
-    def end(self, outcome: Model | BaseException) -> None:
-        """Record how it ended, the first time that it does."""
-        if self.ended:
-            return
-        self.ended = True
-        try:
-            with self._contexts:
-                try:
-                    if isinstance(outcome, BaseException):
-                        raise outcome
-                    self._finish(outcome)
-                except Exception as error:
-                    if self._width == 1 or not is_out_of_memory(error):
-                        raise
-                    self._make_narrower()
-        except Exception:
-            logger.exception("the end of %s is left to the reaper", self.claim.run_id)
-
-    def _make_narrower(self) -> NoReturn:
-        """Let it be tried in a narrower cohort, at the price of its bits at this width."""
-        logger.warning("memory ran out; %s is tried in a narrower cohort", self.claim.run_id)
-        ran_out(self.spec, self._device, self._width)
-        unbind_width(self.here.database, self.claim)
-        raise Stopped(Wish.PAUSE)
-
-    def _finish(self, model: Model) -> None:
-        here, run_id = self.here, self.claim.trains
-        files = [NewFile(WEIGHTS, TENSORS, model.to_bytes())]
-        # The model is on the device now: encode here what scoring will most likely want.
-        source: str | None = None
-        known = self.lease.curves()
-        final = _final(known)
-        for wanted in evaluations(here.database, run_id)[:1]:
-            evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
-            data = self.spec.dataset.open()
-            source = data.source
-            encoded = encode_rows(model, data, evaluation, self.lease)
-            final |= _evidence(encoded)
-            files.append(NewFile(CODES, NPZ, encoded.to_npz()))
-        record = self._record(model, source) | {"final": final}
-        files.append(NewFile(CURVES, JSON, to_bytes(known)))
-        keep: list[str] = []
-
-        def finish(kept: Sequence[NewArtifact]) -> None:
-            keep[:] = finish_training(
-                here.database,
-                self.claim,
-                record=record,
-                artifacts=kept,
-                keep_state=here.settings.keep_states,
-                course_id=course_id(self.spec),
-            )
-
-        self.lease.conclude(finish, files)
-        here.checkpoints.clear(run_id, keep)
-        self.log("%s is trained, after %d steps", run_id, self.spec.training.steps)
-
-    def _record(self, model: Model, source: str | None) -> dict[str, Any]:
-        noted = self._noted()
-        return {
-            **model.record,
-            **noted,
-            "dataset": noted["dataset"] | {"source": source},
-            "train_id": train_id(model.spec),
-            "worker": worker_name(),
-        }
-
-    def _noted(self) -> dict[str, Any]:
-        """What the run's record tells from the beginning on."""
-        return {
-            "versions": library_versions(),
-            "commit": commit(),
-            "dataset": self.spec.dataset.identity(),
-        }
-
-
-def _final(curves: Curves) -> dict[str, float]:
-    """Where each curve ended: the mean of its last twentieth, as one batch tells little."""
-    ends: dict[str, float] = {}
-    for tag, points in curves.items():
-        last = [value for _, value in points[-max(1, len(points) // LAST_PART) :]]
-        finite = [value for value in last if value is not None]
-        if "/" not in tag and finite:
-            ends[tag] = math.fsum(finite) / len(finite)
-    return ends
-
-
-def _evidence(encoded: EncodedRows) -> dict[str, float]:
-    """Reconstruction and KL of the evaluation's rows, which tell it better than a batch does."""
-    found = {
-        "reconstruction": float(encoded.reconstruction.mean()),
-        "kl": float(encoded.kl.sum(axis=1).mean()),
-    }
-    return {tag: value for tag, value in found.items() if math.isfinite(value)}

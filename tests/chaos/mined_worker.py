@@ -55,12 +55,12 @@ def _lay_once(_process: int) -> None:
     # At the first task: Celery's parent must not import torch, and kills a child that takes seconds
     # to come up.
     import worker.evaluation
-    import worker.training
+    import worker.held_run
     from store.files import checkpoint_folder
     from worker.lease.lease import Lease
 
     checkpoint_folder.write_whole = _mined_file(checkpoint_folder.write_whole)
-    worker.training.finish_training = _mined_result(worker.training.finish_training)
+    worker.held_run.finish_training = _mined_result(worker.held_run.finish_training)
     worker.evaluation.finish_evaluation = _mined_result(worker.evaluation.finish_evaluation)
     Lease.progress = _counted(Lease.progress)  # type: ignore[method-assign]
     # Real ones would take most of the time, and no harm that is of interest.

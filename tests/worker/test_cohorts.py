@@ -322,7 +322,7 @@ def test_one_whose_end_cannot_be_made_fails_alone_and_keeps_its_checkpoints(
                 raise OSError("no space left on the device")
             return encode_rows(*arguments)
 
-        broken.setattr("worker.training.encode_rows", encodes)
+        broken.setattr("worker.held_run.encode_rows", encodes)
         assert train_next()
     states = [workplace.run(run_id).state for run_id in runs]
     assert states == [
@@ -349,7 +349,7 @@ def test_a_result_that_is_refused_takes_no_checkpoint_with_it(
     def refused(*_: Any, **__: Any) -> None:
         raise LeaseLost("job", 1)
 
-    monkeypatch.setattr("worker.training.finish_training", refused)
+    monkeypatch.setattr("worker.held_run.finish_training", refused)
     assert train_next()
     assert workplace.checkpoint_steps(run_id)[0] == STEPS
     assert workplace.files()

@@ -58,7 +58,7 @@ def test_a_run_outlives_an_outage_of_the_database_when_it_ends(
     workplace: Workplace, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = workplace.post()
-    name = "worker.training.finish_training"
+    name = "worker.held_run.finish_training"
     monkeypatch.setattr(name, in_outage(5, _found(name)))
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
@@ -78,7 +78,7 @@ def test_files_are_kept_anew_at_every_try_to_record_them(
             raise OUTAGE
         finish_training(*arguments, **options)
 
-    monkeypatch.setattr("worker.training.finish_training", finish)
+    monkeypatch.setattr("worker.held_run.finish_training", finish)
     assert train_next()
     assert workplace.trained(run_id).same(undisturbed)
 

@@ -129,7 +129,7 @@ def test_memory_that_runs_out_while_a_cohort_encodes_costs_no_run(
             raise error
         return encode_rows(model, *arguments)
 
-    monkeypatch.setattr("worker.training.encode_rows", encodes)
+    monkeypatch.setattr("worker.held_run.encode_rows", encodes)
     while train_next():
         pass
     assert states(workplace, runs) == [RunState.EVALUATING] * 2
@@ -150,7 +150,7 @@ def test_one_whose_data_are_gone_fails_alone_before_it_is_trained(
             raise FileNotFoundError("no such file: dsprites.npz")
         return cohort_key(spec)
 
-    monkeypatch.setattr("worker.training.cohort_key", key)
+    monkeypatch.setattr("worker.held_run.cohort_key", key)
     assert train_next()
     assert states(workplace, runs) == [RunState.EVALUATING, RunState.FAILED]
 
@@ -202,7 +202,7 @@ def test_others_are_beaten_for_while_one_waits_for_the_database(
         time.sleep(2.5)
         finish_training(*arguments, **options)
 
-    monkeypatch.setattr("worker.training.finish_training", finishes)
+    monkeypatch.setattr("worker.held_run.finish_training", finishes)
     with meanwhile(train_next) as work:
         until(lambda: workplace.run(runs[0]).state is RunState.EVALUATING)
         # 2.5 s after the first wanted to end, the second is still held.
