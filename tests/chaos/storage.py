@@ -24,6 +24,9 @@ from ml.spec.run_spec import RunSpec
 from ml.training.loop import train
 from store import queries
 from store.database.tables import Job
+from store.files.artifact_names import WEIGHTS
+from store.files.curves import curves
+from store.files.objects import ObjectFolder
 from tests.heddle.fake_programs import until
 from tests.ml.recorders import Kept
 from tests.npz import CODES, npz
@@ -194,11 +197,12 @@ class _Check:
     def _same(self, run_id: str) -> bool:
         with self._home.database() as database:
             run = queries.run(database, run_id)
-            sha256 = queries.artifact(database, run_id, "weights.safetensors").sha256
+            sha256 = queries.artifact(database, run_id, WEIGHTS).sha256
             data = (self._disk.share / "objects" / sha256[:2] / sha256).read_bytes()
             with database.read() as session:
                 losses = session.query(Job).filter_by(run_id=run_id, kind="train").one().losses
-            found = Trained(tensor_file.from_bytes(data)[0], queries.scalars(database, run_id))
+            left = curves(database, ObjectFolder(self._disk.share / "objects"), run_id)
+            found = Trained(tensor_file.from_bytes(data)[0], left)
         torch.set_num_threads(1)
         kept = Kept()
         same = left_by(train(RunSpec.parse(run.spec), kept), kept).same(found)
