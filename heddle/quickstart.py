@@ -15,6 +15,7 @@ from types import FrameType
 
 import click
 
+from heddle.cli.options import home_option
 from heddle.cli.output.live import LiveProgress
 from heddle.cli.output.terminal import console, without_orders
 from heddle.cli.output.work import advice_list, score_table
@@ -27,14 +28,7 @@ from heddle.service.serving import serving
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Serve on when the experiment is done, until Ctrl-C.")
-@click.option(
-    "--home",
-    default=".heddle",
-    show_default=True,
-    envvar="HEDDLE_HOME",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of the database, the files and the logs.",
-)
+@home_option
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),

@@ -1,21 +1,57 @@
-"""Commands that take results away from the server: a run as a folder, a study as one page."""
+"""Commands that take results away from the server: files, a run as a folder, a study as a page."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from rich.table import Table
 
-from heddle.cli.options import url_option
-from heddle.cli.output.terminal import console
-from heddle.cli.work import kind_of
+from heddle.cli.options import (
+    experiment_argument,
+    file_out_option,
+    json_option,
+    json_option_that,
+    run_argument,
+    url_option,
+    work_argument,
+)
+from heddle.cli.output.terminal import print_document
+from heddle.cli.work import find_runs, kind_of
 from heddle.client.client import connect
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@work_argument
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to; the runs of an experiment get a folder each.",
+)
+@json_option
+@url_option
+def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None:
+    """Fetch the files of a run or of each run of an experiment, checked by their digests.
+
+    What is there already is not fetched again, and an interrupted download goes on.
+
+    Example: heddle download run_01jd3k --to results
+    """
+    with connect(url) as client:
+        for run in find_runs(client, work_id):
+            paths = run.download(folder / run.id if work_id.startswith("exp_") else folder)
+            if as_json:
+                click.echo(client.get(f"/v1/runs/{run.id}/artifacts").content)
+            else:
+                click.echo("".join(f"{path}\n" for path in paths), nl=False)
+
+
+@click.command()
+@run_argument
 @click.option(
     "--to",
     "folder",
@@ -23,7 +59,7 @@ from heddle.client.client import connect
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to; a new folder named as the run if absent.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print folder and files as JSON.")
+@json_option_that("Print folder and files as JSON.")
 @url_option
 def export(run_id: str, folder: Path | None, as_json: bool, url: str | None) -> None:
     """Fetch a trained run as a folder that needs no Heddle.
@@ -38,29 +74,24 @@ def export(run_id: str, folder: Path | None, as_json: bool, url: str | None) -> 
     with connect(url) as client:
         paths = client.run(run_id).export(folder)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
-    if as_json:
-        files = [{"name": name, "bytes": size} for name, size in sizes.items()]
-        click.echo(json.dumps({"run": run_id, "folder": str(folder), "files": files}))
-        return
-    table = Table("file", "bytes", title=str(folder), title_justify="left", box=None)
-    table.columns[1].justify = "right"
-    for name, size in sizes.items():
-        table.add_row(name, f"{size:,}")
-    console().print(table)
-    if "load.py" in sizes:
+    files = [{"name": name, "bytes": size} for name, size in sizes.items()]
+    document = {"run": run_id, "folder": str(folder), "files": files}
+    print_document(document, as_json, lambda: _files_table(str(folder), sizes))
+    if "load.py" in sizes and not as_json:
         click.echo(f"python {folder / 'load.py'} compares its codes with ours.")
 
 
+def _files_table(title: str, sizes: Mapping[str, int]) -> Table:
+    table = Table("file", "bytes", title=title, title_justify="left", box=None)
+    table.columns[1].justify = "right"
+    for name, size in sizes.items():
+        table.add_row(name, f"{size:,}")
+    return table
+
+
 @click.command()
-@click.argument("experiment_id", metavar="EXPERIMENT")
-@click.option(
-    "--out",
-    metavar="FILE",
-    default="report.html",
-    show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.",
-)
+@experiment_argument
+@file_out_option("The file to write.", default="report.html")
 @url_option
 def report(experiment_id: str, out: Path, url: str | None) -> None:
     """Write an experiment's report: one HTML file with answer, plots, tables and references.
@@ -76,4 +107,4 @@ def report(experiment_id: str, out: Path, url: str | None) -> None:
     click.echo(path)
 
 
-COMMANDS = (export, report)
+COMMANDS = (download, export, report)

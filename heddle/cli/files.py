@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Group
 
-from heddle.cli.options import Command, url_option
+from heddle.cli.options import all_of, json_option_that, url_option
 from heddle.cli.output.account import account_lines, account_title
-from heddle.cli.output.terminal import console, side_console
+from heddle.cli.output.terminal import print_document, side_console
 from heddle.cli.output.work import advice_list, file_score_table
 from heddle.client.client import connect
 
@@ -29,73 +29,69 @@ def _one_character(
     return given
 
 
-def _file_options(command: Command) -> Command:
-    """What `score` and `audit` ask of a file."""
-    options = [
-        click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
-        click.option(
-            "--codes",
-            metavar="NAMES",
-            default="",
-            help="Columns of codes, as in 'z*' or a,b; in an npz they are z0, z1, …",
-        ),
-        click.option(
-            "--factors",
-            metavar="NAMES",
-            default="",
-            help="Columns of factors; by default all that are no codes.",
-        ),
-        click.option(
-            "--factors-file",
-            metavar="FILE",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Where the factors are, if not in FILE; a row for each row of codes.",
-        ),
-        click.option(
-            "--drop",
-            metavar="NAMES",
-            default="",
-            help="Columns that are neither, as in 'Unnamed: 0'.",
-        ),
-        click.option(
-            "--codes-array",
-            metavar="NAME",
-            help="Which array of an npz, HDF5 or mat has the codes.",
-        ),
-        click.option("--factors-array", metavar="NAME", help="The same of the factors."),
-        click.option(
-            "--header/--no-header",
-            default=None,
-            help="Whether a CSV begins with names; without, they are column_0, column_1, …",
-        ),
-        click.option(
-            "--separator",
-            metavar="CHARACTER",
-            callback=_one_character,
-            help="What stands between the cells of a CSV, as in ';'; by default that is found out.",
-        ),
-        click.option(
-            "--decimal",
-            type=click.Choice([".", ","]),
-            help="What stands before the fractions in a CSV; by default that is found out.",
-        ),
-        click.option(
-            "--factor-kinds",
-            metavar="KINDS",
-            help="discrete or continuous, for all, for each, or as in scale=discrete,x=continuous.",
-        ),
-        click.option(
-            "--train-rows",
-            metavar="N",
-            type=click.IntRange(min=1),
-            help="The first N rows fit predictors, the rest test them; by default three quarters.",
-        ),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
-        click.option("--json", "as_json", is_flag=True, help="Print it all as JSON."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+#: What `score` and `audit` ask of a file.
+_file_options = all_of(
+    click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
+    click.option(
+        "--codes",
+        metavar="NAMES",
+        default="",
+        help="Columns of codes, as in 'z*' or a,b; in an npz they are z0, z1, …",
+    ),
+    click.option(
+        "--factors",
+        metavar="NAMES",
+        default="",
+        help="Columns of factors; by default all that are no codes.",
+    ),
+    click.option(
+        "--factors-file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Where the factors are, if not in FILE; a row for each row of codes.",
+    ),
+    click.option(
+        "--drop",
+        metavar="NAMES",
+        default="",
+        help="Columns that are neither, as in 'Unnamed: 0'.",
+    ),
+    click.option(
+        "--codes-array",
+        metavar="NAME",
+        help="Which array of an npz, HDF5 or mat has the codes.",
+    ),
+    click.option("--factors-array", metavar="NAME", help="The same of the factors."),
+    click.option(
+        "--header/--no-header",
+        default=None,
+        help="Whether a CSV begins with names; without, they are column_0, column_1, …",
+    ),
+    click.option(
+        "--separator",
+        metavar="CHARACTER",
+        callback=_one_character,
+        help="What stands between the cells of a CSV, as in ';'; by default that is found out.",
+    ),
+    click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        help="What stands before the fractions in a CSV; by default that is found out.",
+    ),
+    click.option(
+        "--factor-kinds",
+        metavar="KINDS",
+        help="discrete or continuous, for all, for each, or as in scale=discrete,x=continuous.",
+    ),
+    click.option(
+        "--train-rows",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="The first N rows fit predictors, the rest test them; by default three quarters.",
+    ),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
+    json_option_that("Print it all as JSON."),
+)
 
 
 @click.command()
@@ -147,20 +143,13 @@ def score(
             found = scoring.score_there(client, file, spec, _choice(**choice), side_console())
     else:
         found = score_here(file, spec, _choice(**choice), side_console())
-    if as_json:
-        document: dict[str, Any] = {
-            "items": found.scores,
-            "next_cursor": None,
-            "advice": found.advice,
-        }
-        if found.understood is not None:
-            document["understood"] = found.understood
-        click.echo(json.dumps(document))
-    else:
-        known = found.understood
-        title = file.name if known is None else account_title(file.name, known)
-        table = file_score_table(title, found.scores, asked, below=account_lines(known))
-        console().print(table, advice_list(found.advice))
+    known = found.understood
+    document: dict[str, Any] = {"items": found.scores, "next_cursor": None, "advice": found.advice}
+    if known is not None:
+        document["understood"] = known
+    title = file.name if known is None else account_title(file.name, known)
+    table = file_score_table(title, found.scores, asked, below=account_lines(known))
+    print_document(document, as_json, lambda: Group(table, advice_list(found.advice)))
     if any(one["error"] for one in found.scores):
         sys.exit(1)
 
@@ -198,10 +187,7 @@ def audit(
         train_rows=train_rows,
         quick=quick,
     )
-    if as_json:
-        click.echo(json.dumps(document))
-    else:
-        console().print(audit_table(document))
+    print_document(document, as_json, lambda: audit_table(document))
     if all(item["score"]["error"] for item in document["items"]):
         sys.exit(1)
 

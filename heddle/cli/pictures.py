@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,26 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from heddle.cli.options import Command, json_option, url_option
-from heddle.cli.output.terminal import console, say
-from heddle.cli.work import echo_content, kind_of
+from heddle.cli.options import (
+    file_out_option,
+    json_option,
+    json_option_that,
+    run_argument,
+    url_option,
+)
+from heddle.cli.output.terminal import print_document, say
+from heddle.cli.work import kind_of
 from heddle.client.address import address
 from heddle.client.client import Client, connect
 from heddle.client.plots import fetch_plot
 from heddle.client.resources import Run
 
-_file_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the name of the file as JSON."
-)
-
-
-def _out_option(default: str, formats: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--out",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help=f"The file to write, {formats}; {default} if absent.",
-    )
+_file_json_option = json_option_that("Print the name of the file as JSON.")
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
-@_out_option("traversal.png", ".png, .svg or .gif")
+@run_argument
+@file_out_option("The file to write, .png, .svg or .gif; traversal.png if absent.")
 @click.option(
     "--base",
     type=click.Choice(["typical", "mean", "prior", "image"]),
@@ -87,7 +82,9 @@ def traverse(
     multiple=True,
     help="A param of the plot, as in --set log_x=true; lists have commas; may be repeated.",
 )
-@_out_option("PLOT.png", ".png, .svg, or .gif of traversal and training_film")
+@file_out_option(
+    "The file to write, .png, .svg, or .gif of traversal and training_film; PLOT.png if absent."
+)
 @_file_json_option
 @url_option
 def plot(
@@ -144,22 +141,22 @@ def plots(of: str | None, as_json: bool, url: str | None) -> None:
     """
     with connect(url) as client:
         answer = client.get("/v1/catalog")
-    if as_json:
-        echo_content(answer)
-        return
+    print_document(answer.content, as_json, lambda: _plots_table(answer.json()["plots"], of))
+
+
+def _plots_table(known: Iterable[Mapping[str, Any]], of: str | None) -> Table:
     table = Table("plot", "of", "shows", "params", box=None)
     table.columns[0].no_wrap = True
-    for entry in answer.json()["plots"]:
+    for entry in known:
         if of in (None, entry["of"]):
             params = [name for name in entry["params_schema"]["properties"] if name != "name"]
-            table.add_row(
-                *map(Text, (entry["name"], entry["of"], entry["summary"])), " ".join(params)
-            )
-    console().print(table)
+            told = map(Text, (entry["name"], entry["of"], entry["summary"]))
+            table.add_row(*told, " ".join(params))
+    return table
 
 
 @click.command("name")
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("assignments", metavar="LATENT=NAME...", nargs=-1, required=True)
 @json_option
 @url_option

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
+from functools import partial
 from time import sleep
 from typing import Any
 
 import click
+from rich.console import Group
 from rich.text import Text
 
-from heddle.cli.options import json_option, url_option
+from heddle.cli.options import experiment_argument, json_option, url_option, work_argument
 from heddle.cli.output.queue import found_table, queue_table, share_table, worker_table
-from heddle.cli.output.terminal import console, say
+from heddle.cli.output.terminal import print_document, say
+from heddle.cli.work import kind_of
 from heddle.client.address import address
 from heddle.client.client import Client, connect
 from heddle.client.resources import ENDED
@@ -33,10 +35,8 @@ def queue(owner: str | None, limit: int, as_json: bool, url: str | None) -> None
     params: dict[str, Any] = {"limit": limit} | ({"owner": owner} if owner else {})
     with connect(url) as client:
         answer = client.get("/v1/queue", **params)
-    if as_json:
-        click.echo(answer.content)
-        return
-    console().print(queue_table(answer.json()), share_table(answer.json()))
+    tables = (queue_table, share_table)
+    print_document(answer.content, as_json, lambda: Group(*(one(answer.json()) for one in tables)))
 
 
 @click.command()
@@ -49,14 +49,11 @@ def workers(as_json: bool, url: str | None) -> None:
     """
     with connect(url) as client:
         answer = client.get("/v1/workers")
-    if as_json:
-        click.echo(answer.content)
-    else:
-        console().print(worker_table(answer.json()["items"]))
+    print_document(answer.content, as_json, lambda: worker_table(answer.json()["items"]))
 
 
 @click.command()
-@click.argument("work_id", metavar="ID")
+@work_argument
 @click.option("--tail", type=click.IntRange(min=1), help="Only so many lines, the last ones.")
 @click.option("--follow", is_flag=True, help="Go on as more is logged, until the work has ended.")
 @json_option
@@ -66,10 +63,7 @@ def log(work_id: str, tail: int | None, follow: bool, as_json: bool, url: str | 
 
     Example: heddle log run_01jd3k --follow
     """
-    kind = {"run": "runs", "eval": "evaluations"}.get(work_id.partition("_")[0])
-    if kind is None:
-        raise click.UsageError(f"Got the id {work_id!r}, expected run_… or eval_…")
-    path = address(kind, work_id)
+    path = address(f"{kind_of(work_id, 'run or evaluation')}s", work_id)
     params: dict[str, Any] = {} if tail is None else {"tail": tail}
     with connect(url) as client:
         ended = not follow
@@ -119,12 +113,12 @@ def events(experiment_id: str | None, after: int | None, as_json: bool, url: str
     """
     with connect(url) as client:
         for event in client.events(experiment_id, after=after):
-            if as_json:
-                click.echo(json.dumps(event))
-            else:
-                run = event["data"].get("run_id", "")
-                line = f"{event['created_at'][:19]}Z  {event['experiment']}  {event['type']}  {run}"
-                console().print(Text(line))
+            print_document(event, as_json, partial(_event_line, event))
+
+
+def _event_line(event: dict[str, Any]) -> Text:
+    run = event["data"].get("run_id", "")
+    return Text(f"{event['created_at'][:19]}Z  {event['experiment']}  {event['type']}  {run}")
 
 
 @click.command()
@@ -154,14 +148,11 @@ def find(
         answer = client.get(
             f"/v1/{'experiments' if experiments else 'runs'}", limit=limit, **params
         )
-    if as_json:
-        click.echo(answer.content)
-    else:
-        console().print(found_table(answer.json()["items"]))
+    print_document(answer.content, as_json, lambda: found_table(answer.json()["items"]))
 
 
 @click.command()
-@click.argument("experiment_id", metavar="EXPERIMENT")
+@experiment_argument
 @click.option("--name", metavar="TEXT")
 @click.option("--notes", metavar="TEXT")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="All its tags; may be repeated.")
@@ -185,10 +176,7 @@ def note(
         raise click.UsageError("Give at least one of --name, --notes and --tag")
     with connect(url) as client:
         answer = client.patch(address("experiments", experiment_id), document)
-    if as_json:
-        click.echo(answer.content)
-    else:
-        console().print(found_table([answer.json()]))
+    print_document(answer.content, as_json, lambda: found_table([answer.json()]))
 
 
 COMMANDS = (queue, workers, log, events, find, note)

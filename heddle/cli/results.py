@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from heddle.cli.options import json_option, url_option
+from heddle.cli.options import experiment_argument, json_option, url_option
 from heddle.cli.output.results import leaderboard_tables, results_table, summary_tables
-from heddle.cli.output.terminal import console
+from heddle.cli.output.terminal import console, print_document
 from heddle.client.address import address
 from heddle.client.client import connect
 
@@ -18,7 +18,7 @@ BY_SUFFIX = {f".{format}": format for format in FORMATS[1:]}
 
 
 @click.command()
-@click.argument("experiment_id", metavar="EXPERIMENT")
+@experiment_argument
 @click.option(
     "--format",
     "kind",
@@ -55,7 +55,7 @@ def results(
 
 
 @click.command()
-@click.argument("experiment_id", metavar="EXPERIMENT")
+@experiment_argument
 @click.option("--no-udr", is_flag=True, help="Do not compare models, which reads their codes.")
 @json_option
 @url_option
@@ -67,10 +67,7 @@ def summary(experiment_id: str, no_udr: bool, as_json: bool, url: str | None) ->
     params: dict[str, Any] = {"udr": "false"} if no_udr else {}
     with connect(url) as client:
         answer = client.get(address("experiments", experiment_id, "summary"), **params)
-    if as_json:
-        click.echo(answer.content)
-    else:
-        console().print(summary_tables(answer.json()))
+    print_document(answer.content, as_json, lambda: summary_tables(answer.json()))
 
 
 @click.command()
@@ -102,10 +99,7 @@ def leaderboard(
         answer = client.get(
             "/v1/leaderboard", **{key: value for key, value in asked.items() if value is not None}
         )
-    if as_json:
-        click.echo(answer.content)
-    else:
-        console().print(leaderboard_tables(answer.json()["items"]))
+    print_document(answer.content, as_json, lambda: leaderboard_tables(answer.json()["items"]))
 
 
 COMMANDS = (results, summary, leaderboard)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
+from rich.console import RenderableType
 
-from heddle.cli.options import Command, json_option, url_option
-from heddle.cli.output.terminal import console
+from heddle.cli.options import Command, json_option, run_argument, url_option
+from heddle.cli.output.terminal import print_document
 from heddle.cli.output.uses import anomaly_table, codes_table, neighbours_table
 from heddle.cli.work import kind_of
 from heddle.client.client import connect
@@ -68,7 +70,6 @@ def _suffixes(kinds: tuple[Kind, ...]) -> str:
     return " or ".join(f".{kind}" for kind in kinds)
 
 
-_run = click.argument("run_id", metavar="RUN")
 _files = click.argument(
     "files", nargs=-1, metavar="[FILE]...", type=click.Path(dir_okay=False, path_type=Path)
 )
@@ -93,6 +94,16 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     click.echo(path)
+
+
+def _give(
+    answer: httpx.Response, out: Out, as_json: bool, draw: Callable[[], RenderableType]
+) -> None:
+    """Write the file that is asked for and name it, or print what came."""
+    if out is not None:
+        _write(out[0], answer.content)
+    else:
+        print_document(answer.content, as_json, draw)
 
 
 def _picture(
@@ -121,7 +132,7 @@ def _picture(
 
 
 @click.command()
-@_run
+@run_argument
 @click.option(
     "--latents",
     metavar="NUMBERS",
@@ -143,7 +154,7 @@ def decode(run_id: str, latents: tuple[list[float], ...], **common: Any) -> None
 
 
 @click.command()
-@_run
+@run_argument
 @click.option("--count", default=16, show_default=True, type=click.IntRange(1, 256))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @_out("png", "npz", "json", default="samples.png")
@@ -159,7 +170,7 @@ def generate(run_id: str, count: int, seed: int, **common: Any) -> None:
 
 
 @click.command()
-@_run
+@run_argument
 @click.argument("a", type=click.IntRange(min=0))
 @click.argument("b", type=click.IntRange(min=0))
 @click.option("--factor", metavar="NAME", help="By the latent that tells most about it.")
@@ -184,7 +195,7 @@ def swap(
 
 
 @click.command()
-@_run
+@run_argument
 @click.argument("a", type=click.IntRange(min=0))
 @click.argument("b", type=click.IntRange(min=0))
 @click.option("--frames", default=11, show_default=True, type=click.IntRange(2, 100))
@@ -209,7 +220,7 @@ def interpolate(run_id: str, a: int, b: int, frames: int, path: str, **common: A
 
 
 @click.command()
-@_run
+@run_argument
 @_files
 @_index
 @_resize
@@ -235,16 +246,11 @@ def encode(
     kind: Kind = "json" if as_json or out is None else out[1]
     with connect(url) as client:
         answer = client.run(run_id).use_on("encode", files, index=index, kind=kind, resize=resize)
-    if out is not None:
-        _write(out[0], answer.content)
-    elif as_json:
-        click.echo(answer.content)
-    else:
-        console().print(codes_table(_labels(files, index), answer.json()["items"]))
+    _give(answer, out, as_json, lambda: codes_table(_labels(files, index), answer.json()["items"]))
 
 
 @click.command()
-@_run
+@run_argument
 @_files
 @_index
 @click.option(
@@ -280,16 +286,11 @@ def anomaly(
         answer = client.run(run_id).use_on(
             "anomaly", files, index=index, samples=samples, resize=resize
         )
-    if out is not None:
-        _write(out[0], answer.content)
-    elif as_json:
-        click.echo(answer.content)
-    else:
-        console().print(anomaly_table(_labels(files, index), answer.json()))
+    _give(answer, out, as_json, lambda: anomaly_table(_labels(files, index), answer.json()))
 
 
 @click.command()
-@_run
+@run_argument
 @click.option("--index", metavar="N", type=click.IntRange(min=0), help="An image of the data set.")
 @click.option("--latents", metavar="NUMBERS", type=_Numbers(float), help="A code.")
 @click.option(
@@ -341,12 +342,7 @@ def neighbours(
             scale=scale,
             resize=resize,
         )
-    if out is not None:
-        _write(out[0], answer.content)
-    elif as_json:
-        click.echo(answer.content)
-    else:
-        console().print(neighbours_table(answer.json()["items"]))
+    _give(answer, out, as_json, lambda: neighbours_table(answer.json()["items"]))
 
 
 def _labels(files: tuple[Path, ...], index: tuple[int, ...]) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 import httpx
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from heddle.cli.output.live import LiveProgress
-from heddle.cli.output.terminal import console
+from heddle.cli.output.terminal import console, print_document
 from heddle.cli.output.work import (
     attempt_table,
     experiment_table,
@@ -20,13 +21,7 @@ from heddle.client.resources import Evaluation, Experiment, ExperimentFailed, Ru
 
 
 def show_plan(plan: httpx.Response, as_json: bool) -> None:
-    if as_json:
-        click.echo(plan.content)
-        return
-    document = plan.json()
-    console().print(plan_table(document))
-    for warning in document["warnings"]:
-        console().print(Text(warning))
+    print_document(plan.content, as_json, lambda: plan_table(plan.json()))
 
 
 def watch_until_ended(client: Client, experiment: Experiment, as_json: bool) -> None:
@@ -50,20 +45,21 @@ def watch_until_ended(client: Client, experiment: Experiment, as_json: bool) -> 
 
 
 def show_work(client: Client, work: Experiment | Run | Evaluation, as_json: bool) -> None:
-    if as_json:
-        click.echo(work.served)
-    elif isinstance(work, Run):
-        console().print(run_table(work), *attempt_table(work))
-    elif isinstance(work, Evaluation):
-        console().print(Text(f"{work.id}  {work.state}  {work.reason}".strip()))
-        if work.state == "succeeded":
-            console().print(score_table("", work.scores()))
-    else:
-        failed: dict[str, Run] = {}
-        if any(run.state == "failed" for run in work.runs()):
-            items = client.iterate("/v1/runs", experiment=work.id, state="failed")
-            failed = {item["id"]: Run(client, item) for item in items}
-        console().print(experiment_table(work, failed))
+    print_document(work.served, as_json, lambda: _drawn(client, work))
+
+
+def _drawn(client: Client, work: Experiment | Run | Evaluation) -> RenderableType:
+    if isinstance(work, Run):
+        return Group(run_table(work), *attempt_table(work))
+    if isinstance(work, Evaluation):
+        line = Text(f"{work.id}  {work.state}  {work.reason}".strip())
+        scored = work.state == "succeeded"
+        return Group(line, score_table("", work.scores())) if scored else line
+    failed: dict[str, Run] = {}
+    if any(run.state == "failed" for run in work.runs()):
+        items = client.iterate("/v1/runs", experiment=work.id, state="failed")
+        failed = {item["id"]: Run(client, item) for item in items}
+    return experiment_table(work, failed)
 
 
 def kind_of(work_id: str, expected: str = "experiment, run or evaluation") -> str:
@@ -92,7 +88,3 @@ def find_runs(client: Client, work_id: str) -> list[Run]:
     if kind_of(work_id, "experiment or run") == "run":
         return [client.run(work_id)]
     return client.experiment(work_id).runs()
-
-
-def echo_content(response: httpx.Response) -> None:
-    click.echo(response.content)

@@ -7,12 +7,18 @@ import pytest
 
 from heddle.client import connection
 from heddle.client.client import Client
-from tests.heddle.fake_server import FakeServer
+from tests.heddle.fake_server import FakeServer, connect_to
 
 
 @pytest.fixture
 def server() -> FakeServer:
     return FakeServer()
+
+
+@pytest.fixture
+def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is connected is connected to the server that is not there."""
+    connect_to(server.answer, monkeypatch)
 
 
 @pytest.fixture

@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import pytest
+
+from heddle.client import client as client_module
+from heddle.client import connection
+from heddle.client.client import Client
 
 Answer = Callable[[httpx.Request], httpx.Response]
 EXPERIMENT = "exp_01"
@@ -130,4 +135,13 @@ def problem(
         status,
         content=json.dumps(document | {"errors": errors or []}),
         headers={"Content-Type": "application/problem+json"},
+    )
+
+
+def connect_to(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every command a client that is answered by this function."""
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(
+        client_module, "Client", lambda *_, **__: Client("http://heddle.test", transport=transport)
     )

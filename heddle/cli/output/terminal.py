@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -51,6 +52,18 @@ def console() -> Console:
 def side_console() -> Console:
     """For bars and advice, beside what is printed."""
     return Terminal(stderr=True)
+
+
+def print_document(
+    document: bytes | Mapping[str, Any], as_json: bool, draw: Callable[[], RenderableType]
+) -> None:
+    """Print a document as JSON, a server's to the byte, or else what is drawn of it for people."""
+    if not as_json:
+        console().print(draw())
+    elif isinstance(document, bytes):
+        click.echo(document)
+    else:
+        click.echo(json.dumps(document))
 
 
 def say(message: Any, *, err: bool = False, nl: bool = True) -> None:

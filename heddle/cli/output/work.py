@@ -33,8 +33,8 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
     return table
 
 
-def plan_table(plan: Mapping[str, Any]) -> Table:
-    """What posting a spec would do, one row a fact."""
+def plan_table(plan: Mapping[str, Any]) -> RenderableType:
+    """What posting a spec would do, one row a fact, and a line a warning below."""
     table = titled_table("nothing was written", ["", ""])
     seconds, position = plan["seconds"], plan["position"]
     facts = {
@@ -49,7 +49,7 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     }
     for name, value in facts.items():
         add_row(table, [name, value])
-    return table
+    return Group(table, *map(Text, plan["warnings"]))
 
 
 def _place(plan: Mapping[str, Any]) -> str:

@@ -9,11 +9,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle.cli import control as cli_control
 from heddle.cli import main as cli
 from heddle.cli.output.live import told
-from heddle.client import connection
-from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 
 PROGRESS = {
@@ -26,15 +23,7 @@ PROGRESS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
-    for module in (cli, cli_control):
-        monkeypatch.setattr(
-            module,
-            "connect",
-            lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
-        )
+pytestmark = pytest.mark.usefixtures("connected")
 
 
 def heddle(*arguments: str, stdin: str | None = None) -> Result:

@@ -11,21 +11,12 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from heddle.cli import export as cli_export
 from heddle.cli import main as cli
-from heddle.client.client import Client
 from heddle.client.download import unpack
 from heddle.errors import HeddleError
 from tests.heddle.fake_server import FakeServer, problem
 
-
-@pytest.fixture(autouse=True)
-def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        cli_export,
-        "connect",
-        lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
-    )
+pytestmark = pytest.mark.usefixtures("connected")
 
 
 def heddle(*arguments: str) -> Result:

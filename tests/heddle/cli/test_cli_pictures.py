@@ -11,19 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from heddle.cli import main as cli
-from heddle.cli import pictures as cli_pictures
 from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 
+pytestmark = pytest.mark.usefixtures("connected")
+
 
 @pytest.fixture(autouse=True)
-def connected(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        cli_pictures,
-        "connect",
-        lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
-    )
 
 
 def heddle(*arguments: str) -> Result:

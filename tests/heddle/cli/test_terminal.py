@@ -12,25 +12,14 @@ from rich.progress import Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from heddle.cli import control as cli_control
 from heddle.cli import main as cli
-from heddle.cli import pictures as cli_pictures
-from heddle.cli import queue as cli_queue
 from heddle.cli.output.terminal import Terminal, without_orders
 from heddle.cli.output.work import advice_list, experiment_table
 from heddle.client.client import Client
 from tests.heddle.fake_server import FakeServer, problem
 from tests.hostile import OBEYED, TEXTS
 
-
-@pytest.fixture(autouse=True)
-def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (cli, cli_control, cli_pictures, cli_queue):
-        monkeypatch.setattr(
-            module,
-            "connect",
-            lambda url: Client("http://heddle.test", transport=httpx.MockTransport(server.answer)),
-        )
+pytestmark = pytest.mark.usefixtures("connected")
 
 
 def heddle(*arguments: str) -> Result:

@@ -19,16 +19,14 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from heddle.cli import files as cli_files
 from heddle.cli import main as cli
 from heddle.cli.output.work import file_score_table
 from heddle.cli.scoring import parse_metrics
-from heddle.client import connection
-from heddle.client.client import Client
 from heddle.errors import SpecError
 from heddle.local.codes_file import Choice, read_codes, write_npz
 from heddle.local.codes_table import UnusableTable, read_table
 from ml import score
+from tests.heddle.fake_server import connect_to
 
 QUICK = ("--quick", "--metrics", "mig")
 
@@ -364,12 +362,7 @@ class Evaluating:
 @pytest.fixture
 def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
     found = Evaluating()
-    monkeypatch.setattr(connection, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(
-        cli_files,
-        "connect",
-        lambda url: Client("http://heddle.test", transport=httpx.MockTransport(found.answer)),
-    )
+    connect_to(found.answer, monkeypatch)
     return found
 
 

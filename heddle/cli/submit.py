@@ -1,0 +1,184 @@
+"""Commands that make experiments, of a spec or of other work, and that follow them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from heddle.cli.options import (
+    all_of,
+    experiment_argument,
+    json_option,
+    url_option,
+    work_argument,
+)
+from heddle.cli.output.terminal import console
+from heddle.cli.output.work import experiment_table
+from heddle.cli.work import find_trained, kind_of, show_plan, watch_until_ended
+from heddle.client.client import Client, connect
+from heddle.client.resources import Experiment
+from heddle.client.spec import assigned, override, read_spec
+
+_watch_option = click.option("--watch", "watched", is_flag=True, help="Stay until it has ended.")
+_priority_option = click.option(
+    "--priority", type=click.IntRange(-10, 10), default=0, help="Higher goes first; 0 if absent."
+)
+_dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Only show what would be done, and what it takes."
+)
+_making_options = all_of(
+    work_argument, _watch_option, _priority_option, _dry_run_option, json_option, url_option
+)
+_steps_option = click.option(
+    "--steps",
+    metavar="N",
+    required=True,
+    type=click.IntRange(min=1),
+    help="How far in all, with the steps that are made.",
+)
+_set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="What is otherwise, as in --set objective.beta=8; may be repeated.",
+)
+
+
+@click.command()
+@_making_options
+@_set_option
+def clone(work_id: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Post the spec of an experiment or a run once more, with changes.
+
+    Example: heddle clone exp_01jd3k --set training.batch_size=256 --set name=wider
+    """
+    _make(work_id, "clone", {"changes": _changes(overrides)}, **options)
+
+
+@click.command()
+@_making_options
+@_steps_option
+def extend(work_id: str, steps: int, **options: Any) -> None:
+    """Train further what has ended: a new experiment, whose runs go on from there.
+
+    They end with the very bits of runs that were so long from the beginning.
+
+    Example: heddle extend exp_01jd3k --steps 300000
+    """
+    _make(work_id, "extend", {"steps": steps}, **options)
+
+
+@click.command()
+@_making_options
+@_steps_option
+@_set_option
+def fork(work_id: str, overrides: tuple[str, ...], steps: int, **options: Any) -> None:
+    """Go on from where work has ended with other numbers: a new experiment.
+
+    With sweep.PATH a run for each of several: --set sweep.objective.beta=[4,8,16].
+
+    Example: heddle fork run_01jd3k --set objective.beta=16 --steps 300000
+    """
+    _make(work_id, "fork", {"steps": steps, "changes": _changes(overrides)}, **options)
+
+
+def _changes(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return dict(assigned(assignment) for assignment in overrides)
+
+
+def _make(
+    work_id: str,
+    verb: str,
+    body: dict[str, Any],
+    *,
+    watched: bool,
+    priority: int,
+    dry_run: bool,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    if dry_run and watched:
+        raise click.UsageError("--dry-run posts nothing, so it does not take --watch")
+    with connect(url) as client:
+        work = find_trained(client, work_id)
+        if dry_run:
+            show_plan(work.plan(verb, body, priority=priority), as_json)
+        else:
+            experiment = work.make(verb, body, priority=priority)
+            _show_made(client, experiment, watched, as_json)
+
+
+def _show_made(client: Client, experiment: Experiment, watched: bool, as_json: bool) -> None:
+    if not as_json:
+        console().print(experiment_table(experiment, {}))
+    if watched:
+        watch_until_ended(client, experiment, as_json)
+    elif as_json:
+        click.echo(experiment.served)
+
+
+@click.command()
+@click.argument("spec", metavar="FILE|-", type=click.Path(dir_okay=False, allow_dash=True))
+@_watch_option
+@click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Change the spec, as in --set objective.beta=8; may be repeated.",
+)
+@click.option(
+    "--key",
+    metavar="TEXT",
+    help="Name this request: posted again with its key, it makes no second experiment.",
+)
+@_priority_option
+@_dry_run_option
+@json_option
+@url_option
+def submit(
+    spec: str,
+    watched: bool,
+    overrides: tuple[str, ...],
+    key: str | None,
+    priority: int,
+    dry_run: bool,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """Post the spec in a YAML or JSON file, or from standard input.
+
+    Example: heddle submit sweep.yaml --set training.steps=5000 --watch
+    """
+    if dry_run and (watched or key is not None):
+        raise click.UsageError("--dry-run posts nothing, so it takes neither --watch nor --key")
+    document = read_spec(sys.stdin.read() if spec == "-" else Path(spec))
+    for assignment in overrides:
+        override(document, assignment)
+    with connect(url) as client:
+        if dry_run:
+            show_plan(client.plan(document, priority=priority), as_json)
+        else:
+            experiment = client.submit(document, idempotency_key=key, priority=priority)
+            _show_made(client, experiment, watched, as_json)
+
+
+@click.command()
+@experiment_argument
+@json_option
+@url_option
+def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
+    """Follow an experiment until it has ended; Ctrl-C leaves it going.
+
+    Example: heddle watch exp_01jd3k
+    """
+    kind_of(experiment_id, "experiment")
+    with connect(url) as client:
+        watch_until_ended(client, client.experiment(experiment_id), as_json)
+
+
+COMMANDS = (submit, clone, extend, fork, watch)
