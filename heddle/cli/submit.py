@@ -17,7 +17,7 @@ from heddle.cli.options import (
 )
 from heddle.cli.output.terminal import console
 from heddle.cli.output.work import experiment_table
-from heddle.cli.work import find_trained, kind_of, show_plan, watch_until_ended
+from heddle.cli.work import find_trained, kind_of, show_dry_run, watch_until_ended
 from heddle.client.client import Client, connect
 from heddle.client.resources import Experiment
 from heddle.client.spec import assigned, override, read_spec
@@ -106,7 +106,7 @@ def _make(
     with connect(url) as client:
         work = find_trained(client, work_id)
         if dry_run:
-            show_plan(work.plan(verb, body, priority=priority), as_json)
+            show_dry_run(work.dry_run(verb, body, priority=priority), as_json)
         else:
             experiment = work.make(verb, body, priority=priority)
             _show_made(client, experiment, watched, as_json)
@@ -161,7 +161,7 @@ def submit(
         override(document, assignment)
     with connect(url) as client:
         if dry_run:
-            show_plan(client.plan(document, priority=priority), as_json)
+            show_dry_run(client.dry_run(document, priority=priority), as_json)
         else:
             experiment = client.submit(document, idempotency_key=key, priority=priority)
             _show_made(client, experiment, watched, as_json)

@@ -11,8 +11,8 @@ from heddle.cli.output.live import LiveProgress
 from heddle.cli.output.terminal import console, print_document
 from heddle.cli.output.work import (
     attempt_table,
+    dry_run_table,
     experiment_table,
-    plan_table,
     run_table,
     score_table,
 )
@@ -20,8 +20,8 @@ from heddle.client.client import Client
 from heddle.client.resources import Evaluation, Experiment, ExperimentFailed, Run
 
 
-def show_plan(plan: httpx.Response, as_json: bool) -> None:
-    print_document(plan.content, as_json, lambda: plan_table(plan.json()))
+def show_dry_run(answer: httpx.Response, as_json: bool) -> None:
+    print_document(answer.content, as_json, lambda: dry_run_table(answer.json()))
 
 
 def watch_until_ended(client: Client, experiment: Experiment, as_json: bool) -> None:

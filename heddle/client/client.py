@@ -95,7 +95,7 @@ class Client(Connection):
         )
         return Experiment(self, response)
 
-    def plan(self, spec: Mapping[str, Any] | str | Path, *, priority: int = 0) -> httpx.Response:
+    def dry_run(self, spec: Mapping[str, Any] | str | Path, *, priority: int = 0) -> httpx.Response:
         """What `submit` would do with a spec, without doing it; it raises what that would.
 
         It is told of a request that is new, as one under a random key is.
@@ -103,7 +103,9 @@ class Client(Connection):
         The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position,
         starts_in_seconds and warnings.
         """
-        return self.plan_of("/v1/experiments", read_spec(spec), priority=priority)
+        return self.dry_run_of("/v1/experiments", read_spec(spec), priority=priority)
+
+    plan = dry_run  #: The former name of `dry_run`.
 
     def experiment(self, experiment_id: str) -> Experiment:
         return Experiment(self, self.get(address("experiments", experiment_id)))

@@ -138,10 +138,12 @@ class Connection:
             headers={"Idempotency-Key": name.encode()},
         )
 
-    def plan_of(self, path: str, document: Any, *, priority: int = 0) -> httpx.Response:
+    def dry_run_of(self, path: str, document: Any, *, priority: int = 0) -> httpx.Response:
         """What `ask` would do, without doing it; it raises what that would."""
         params = {"dry_run": "true"} | ({"priority": str(priority)} if priority else {})
         return self._repeat(path, params=params, json=document)
+
+    plan_of = dry_run_of  #: The former name of `dry_run_of`.
 
     def patch(self, path: str, document: Any) -> httpx.Response:
         """A PATCH, sent once.

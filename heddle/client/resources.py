@@ -139,9 +139,11 @@ class _Trained(_Work):
         response = self._client.ask(f"{self._path}/{verb}", dict(body), priority=priority)
         return Experiment(self._client, response)
 
-    def plan(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> httpx.Response:
-        """What `make` would do, without doing it; see `Client.plan`."""
-        return self._client.plan_of(f"{self._path}/{verb}", dict(body), priority=priority)
+    def dry_run(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> httpx.Response:
+        """What `make` would do, without doing it; see `Client.dry_run`."""
+        return self._client.dry_run_of(f"{self._path}/{verb}", dict(body), priority=priority)
+
+    plan = dry_run  #: The former name of `dry_run`.
 
 
 class _Asked(_Work):

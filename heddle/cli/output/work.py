@@ -33,29 +33,29 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
     return table
 
 
-def plan_table(plan: Mapping[str, Any]) -> RenderableType:
+def dry_run_table(found: Mapping[str, Any]) -> RenderableType:
     """What posting a spec would do, one row a fact, and a line a warning below."""
     table = titled_table("nothing was written", ["", ""])
-    seconds, position = plan["seconds"], plan["position"]
+    seconds, position = found["seconds"], found["position"]
     facts = {
-        "runs": f"{plan['runs']}, {plan['reused']} of them reused",
-        "weights of a model": f"{plan['parameters']:,}",
-        "steps to train": f"{plan['steps']:,}",
+        "runs": f"{found['runs']}, {found['reused']} of them reused",
+        "weights of a model": f"{found['parameters']:,}",
+        "steps to train": f"{found['steps']:,}",
         "on one worker": "not known before a run of the kind has been trained"
         if seconds is None
         else duration(seconds),
-        "memory of a run": f"{decimal(plan['memory_bytes'])} and its activations",
-        "place in the queue": "none needed" if position is None else _place(plan),
+        "memory of a run": f"{decimal(found['memory_bytes'])} and its activations",
+        "place in the queue": "none needed" if position is None else _place(found),
     }
     for name, value in facts.items():
         add_row(table, [name, value])
-    return Group(table, *map(Text, plan["warnings"]))
+    return Group(table, *map(Text, found["warnings"]))
 
 
-def _place(plan: Mapping[str, Any]) -> str:
-    seconds = plan.get("starts_in_seconds")
+def _place(found: Mapping[str, Any]) -> str:
+    seconds = found.get("starts_in_seconds")
     when = "" if seconds is None else f", in about {duration(seconds)}"
-    return f"{plan['position']}{when}"
+    return f"{found['position']}{when}"
 
 
 def size_of(experiment: Experiment) -> str:

@@ -48,7 +48,7 @@ def test_submit_reads_standard_input(server: FakeServer) -> None:
 
 
 def test_submit_can_show_what_it_would_do(server: FakeServer) -> None:
-    plan = {
+    answered = {
         "runs": 4,
         "reused": 1,
         "parameters": 1_200_000,
@@ -58,14 +58,14 @@ def test_submit_can_show_what_it_would_do(server: FakeServer) -> None:
         "position": 3,
         "warnings": ["Two seeds [/are] few."],
     }
-    server.instead = [lambda _: httpx.Response(200, json=plan)] * 2
+    server.instead = [lambda _: httpx.Response(200, json=answered)] * 2
     shown = heddle("submit", "-", "--dry-run", stdin="seed: 1\n").output
     for part in ("4, 1 of them reused", "1,200,000", "900,000", "1:02:05", "19.2 MB", "3"):
         assert part in shown
     assert "Two seeds [/are] few." in shown
     assert server.requests[0].url.params["dry_run"] == "true"
     document = json.loads(heddle("submit", "-", "--dry-run", "--json", stdin="seed: 1\n").output)
-    assert document == plan
+    assert document == answered
     assert heddle("submit", "-", "--dry-run", "--key", "a", stdin="seed: 1\n").exit_code == 2
     assert len(server.requests) == 2
 

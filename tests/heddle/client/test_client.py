@@ -473,3 +473,15 @@ def test_events_come_back_to_a_server_that_is_busy_a_few_times(
     with pytest.raises(HeddleError, match="Busy"):
         next(events)
     assert asked[6:] == ["4", "pause 7.0"] * 4 + ["4"]
+
+
+def test_a_dry_run_goes_by_its_former_name_too(client: Client, server: FakeServer) -> None:
+    client.dry_run({"seed": 1}, priority=2)
+    client.plan({"seed": 1}, priority=2)
+    run = client.run("run_a")
+    run.dry_run("extend", {"steps": 9})
+    run.plan("extend", {"steps": 9})
+    asked = [(one.url, one.content) for one in server.requests if one.method == "POST"]
+    assert asked[0] == asked[1] and asked[2] == asked[3]
+    assert [url.params["dry_run"] for url, _ in asked] == ["true"] * 4
+    assert asked[2][0].path == "/v1/runs/run_a/extend"
