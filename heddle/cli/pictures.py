@@ -20,8 +20,8 @@ from heddle.cli.options import (
 )
 from heddle.cli.output.terminal import print_document, say
 from heddle.cli.work import kind_of
-from heddle.client.address import address
 from heddle.client.client import Client, connect
+from heddle.client.connection import address
 from heddle.client.plots import fetch_plot
 from heddle.client.resources import Run
 

@@ -15,8 +15,8 @@ from heddle.cli.options import experiment_argument, json_option, url_option, wor
 from heddle.cli.output.queue import found_table, queue_table, share_table, worker_table
 from heddle.cli.output.terminal import print_document, say
 from heddle.cli.work import kind_of
-from heddle.client.address import address
 from heddle.client.client import Client, connect
+from heddle.client.connection import address
 from heddle.client.resources import ENDED
 
 FOLLOW_SECONDS = 2.0

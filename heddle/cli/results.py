@@ -10,8 +10,8 @@ import click
 from heddle.cli.options import experiment_argument, json_option, url_option
 from heddle.cli.output.results import leaderboard_tables, results_table, summary_tables
 from heddle.cli.output.terminal import console, print_document
-from heddle.client.address import address
 from heddle.client.client import connect
+from heddle.client.connection import address
 
 FORMATS = ("table", "csv", "parquet", "json")
 BY_SUFFIX = {f".{format}": format for format in FORMATS[1:]}

@@ -8,8 +8,8 @@ from heddle.cli.options import json_option, url_option, work_argument
 from heddle.cli.output.terminal import console
 from heddle.cli.output.work import advice_list, score_table
 from heddle.cli.work import find_runs, find_work, kind_of, show_work
-from heddle.client.address import address
 from heddle.client.client import connect
+from heddle.client.connection import address
 
 
 @click.command()

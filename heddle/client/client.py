@@ -20,8 +20,7 @@ from typing import Any
 
 import httpx
 
-from heddle.client.address import address
-from heddle.client.connection import Connection
+from heddle.client.connection import Connection, address
 from heddle.client.resources import Evaluation, Experiment, Run
 from heddle.client.spec import read_spec
 from heddle.errors import SpecError
@@ -140,7 +139,7 @@ class Client(Connection):
                 "spec": (None, document, "application/json"),
                 "file": (Path(path).name, file, "application/octet-stream"),
             }
-            response = self._send("/v1/evaluations", files=parts, timeout=UPLOAD_TIMEOUT)
+            response = self._send("POST", "/v1/evaluations", files=parts, timeout=UPLOAD_TIMEOUT)
         return Evaluation(self, response)
 
     def evaluate_run(

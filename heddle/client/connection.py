@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from heddle.client.address import address
 from heddle.client.problem import checked, pause_asked_for
 from heddle.errors import ServerUnreachable
 
@@ -119,7 +119,7 @@ class Connection:
             ServerUnreachable: when there is no answer.
         """
         content = {"files": list(files)} if files else {"json": document}
-        return self._send(path, params=params, headers={"Accept": accept}, **content)
+        return self._send("POST", path, params=params, headers={"Accept": accept}, **content)
 
     def ask(
         self, path: str, document: Any, *, key: str | None = None, priority: int = 0
@@ -152,10 +152,7 @@ class Connection:
             HeddleError: what the server answered, when it is not a success.
             ServerUnreachable: when there is no answer.
         """
-        try:
-            return checked(self._http.patch(path, json=document))
-        except httpx.TransportError as error:
-            raise ServerUnreachable(self.url, cause_of(error)) from error
+        return self._send("PATCH", path, json=document)
 
     def delete(self, path: str) -> None:
         """A DELETE, sent once.
@@ -164,14 +161,11 @@ class Connection:
             HeddleError: what the server answered, when it is not a success.
             ServerUnreachable: when there is no answer.
         """
-        try:
-            checked(self._http.delete(path))
-        except httpx.TransportError as error:
-            raise ServerUnreachable(self.url, cause_of(error)) from error
+        self._send("DELETE", path)
 
-    def _send(self, path: str, **content: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
-            return checked(self._http.post(path, **content))
+            return checked(self._http.request(method, path, **content))
         except httpx.TransportError as error:
             raise ServerUnreachable(self.url, cause_of(error)) from error
 
@@ -242,6 +236,11 @@ class Connection:
         """A GET whose body the caller reads piece by piece; httpx's own errors come through."""
         with self._http.stream("GET", path, headers=dict(headers)) as response:
             yield response
+
+
+def address(*parts: str) -> str:
+    """`/v1/…` of these parts; in an id, `?`, `#`, `/` and `%` are letters like others."""
+    return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 
 def cause_of(error: httpx.TransportError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from heddle.client.connection import Connection
+from heddle.client.connection import Connection, cause_of
 from heddle.client.problem import checked, pause_asked_for
 from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable
 
@@ -48,12 +48,18 @@ def fetch_file(
     client: Connection, path: str, target: Path, params: Mapping[str, str] | None = None
 ) -> Path:
     """Whatever a path serves now, as a file; an existing one is replaced in one step."""
+    # Before anything is asked for: a folder that cannot be made is not worth the answer.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(target, client.get(path, **(params or {})).content)
+    return target
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Write a file aside and put it in place; nobody sees a part of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    response = client.get(path, **(params or {}))
-    part.write_bytes(response.content)
+    part.write_bytes(content)
     part.replace(target)
-    return target
 
 
 def _stream_whole(client: Connection, path: str, part: Path, size: int) -> None:
@@ -67,7 +73,7 @@ def _stream_whole(client: Connection, path: str, part: Path, size: int) -> None:
             whole = _stream_rest(client, path, part, have)
             cause = "the server is busy"
         except httpx.TransportError as error:
-            whole, cause = False, str(error) or type(error).__name__
+            whole, cause = False, cause_of(error)
         got = part.stat().st_size
         if whole and got != size:
             part.unlink()
@@ -111,10 +117,7 @@ def unpack(content: bytes, folder: Path) -> list[Path]:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise HeddleError(f"Got {len(content)} bytes that are no whole zip file: {error}") from None
     for path, data in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.write_bytes(data)
-        part.replace(path)
+        _write_whole(path, data)
     return list(files)
 
 

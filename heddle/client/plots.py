@@ -32,14 +32,14 @@ def fetch_plot(
     """
     suffix = Path(path).suffix.lower()
     if (plot, suffix) in SHORT:
-        address = f"{place}/{SHORT[plot, suffix]}"
+        served_at = f"{place}/{SHORT[plot, suffix]}"
     elif suffix in (".png", ".svg"):
-        address = f"{place}/plots/{quote(plot, safe='')}{suffix}"
+        served_at = f"{place}/plots/{quote(plot, safe='')}{suffix}"
     else:
         formats = ".png or .gif, or in .svg" if (plot, ".gif") in SHORT else ".png or .svg"
         raise ValueError(f"Got the file {path}, expected one ending in {formats}")
     given = {name: _text(value) for name, value in params.items() if value is not None}
-    return fetch_file(client, address, Path(path), given)
+    return fetch_file(client, served_at, Path(path), given)
 
 
 def _text(value: Any) -> str:

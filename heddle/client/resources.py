@@ -146,6 +146,28 @@ class _Trained(_Work):
     plan = dry_run  #: The former name of `dry_run`.
 
 
+class _Scored(_Work):
+    """Work that has scores, once it has succeeded."""
+
+    @property
+    def reason(self) -> str:
+        """Why it failed and what to do about it, in one line; empty when it did not."""
+        error = self.document.get("error")
+        if not error:
+            return ""
+        line = f"{error.get('type')}: {error.get('message')}"
+        return f"{line} - {error['advice']}" if error.get("advice") else line
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Its scores, none before it has succeeded; `value` is None where `error` says why."""
+        return list(self._client.iterate(f"{self._path}/scores"))
+
+    def advice(self) -> list[dict[str, Any]]:
+        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
+        answer = self._client.get(f"{self._path}/scores")
+        return list(answer.json().get("advice", ()))
+
+
 class _Asked(_Work):
     """Work that somebody asked the server for."""
 
@@ -252,7 +274,7 @@ class Experiment(_Asked, _Trained):
         return fetch_file(self._client, f"{self._path}/report.html", Path(path))
 
 
-class Evaluation(_Asked):
+class Evaluation(_Asked, _Scored):
     """Scores of a file of codes or of a run, as the server last told."""
 
     _resource = "evaluations"
@@ -261,20 +283,6 @@ class Evaluation(_Asked):
     def error(self) -> dict[str, Any] | None:
         """Why it failed: type, message and advice; None when it did not."""
         return self.document.get("error")
-
-    @property
-    def reason(self) -> str:
-        """Why it failed and what to do about it, in one line; empty when it did not."""
-        return _one_line(self.error)
-
-    def scores(self) -> list[dict[str, Any]]:
-        """Its scores, none before it has succeeded; see `Run.scores`."""
-        return list(self._client.iterate(f"{self._path}/scores"))
-
-    def advice(self) -> list[dict[str, Any]]:
-        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
-        answer = self._client.get(f"{self._path}/scores")
-        return list(answer.json().get("advice", ()))
 
     def wait(
         self,
@@ -293,7 +301,7 @@ class Evaluation(_Asked):
         return self
 
 
-class Run(_Trained, Uses):
+class Run(_Trained, _Scored, Uses):
     """One model, trained under one spec and one seed, as the server last told."""
 
     _resource = "runs"
@@ -321,28 +329,14 @@ class Run(_Trained, Uses):
         values = ", ".join(f"{path}={value}" for path, value in self.swept.items())
         return f"{self.id} ({values})" if values else self.id
 
-    @property
-    def reason(self) -> str:
-        """Why it failed and what to do about it, in one line; empty when it did not."""
-        return _one_line(self.document.get("error"))
-
-    def scores(self) -> list[dict[str, Any]]:
-        """Its scores; `value` is None where there is none, and `error` says why."""
-        return list(self._client.iterate(f"/v1/runs/{self.id}/scores"))
-
-    def advice(self) -> list[dict[str, Any]]:
-        """The plain reasons behind odd scores: `about`, `reason` and `suggestion` of each."""
-        answer = self._client.get(f"/v1/runs/{self.id}/scores")
-        return list(answer.json().get("advice", ()))
-
     def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
         """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""
-        curves = self._client.get(f"/v1/runs/{self.id}/scalars", **params).json()
+        curves = self._client.get(f"{self._path}/scalars", **params).json()
         return {tag: [(step, value) for step, value in points] for tag, points in curves.items()}
 
     def artifacts(self) -> list[dict[str, Any]]:
         """The files it left: name, sha256, media_type, bytes."""
-        return list(self._client.iterate(f"/v1/runs/{self.id}/artifacts"))
+        return list(self._client.iterate(f"{self._path}/artifacts"))
 
     def download(self, folder: str | Path) -> list[Path]:
         """Fetch every artifact into a folder, whole and checked, or not at all.
@@ -361,7 +355,7 @@ class Run(_Trained, Uses):
         Raises:
             HeddleError: 409 when it is not trained yet.
         """
-        content = self._client.get(f"/v1/runs/{self.id}/folder.zip").content
+        content = self._client.get(f"{self._path}/folder.zip").content
         return unpack(content, Path(folder))
 
     def traversal(self, path: str | Path, **params: Any) -> Path:
@@ -390,11 +384,4 @@ class Run(_Trained, Uses):
     def log(self, tail: int | None = None) -> str:
         """What workers logged of it, the last `tail` lines or all."""
         params: dict[str, Any] = {} if tail is None else {"tail": tail}
-        return self._client.get(f"/v1/runs/{self.id}/log", **params).text
-
-
-def _one_line(error: Mapping[str, Any] | None) -> str:
-    if not error:
-        return ""
-    line = f"{error.get('type')}: {error.get('message')}"
-    return f"{line} - {error['advice']}" if error.get("advice") else line
+        return self._client.get(f"{self._path}/log", **params).text
