@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Group
@@ -14,9 +14,7 @@ from heddle.cli.output.account import account_lines, account_title
 from heddle.cli.output.terminal import print_document, side_console
 from heddle.cli.output.work import advice_list, file_score_table
 from heddle.client.client import connect
-
-if TYPE_CHECKING:
-    from heddle.local.codes_file import Choice
+from heddle.local.choice import Choice, Dialect
 
 
 def _one_character(
@@ -206,9 +204,6 @@ def _choice(
     decimal: str | None,
 ) -> Choice:
     """What the options of `_file_options` say of a file."""
-    from heddle.local.codes_file import Choice
-    from heddle.local.csv_text import Dialect
-
     return Choice(
         codes=_names(codes),
         factors=_names(factors),

@@ -15,7 +15,8 @@ from heddle.client.client import Client
 from heddle.client.resources import Evaluation
 from heddle.client.spec import parse_yaml
 from heddle.errors import SpecError
-from heddle.local.codes_file import Choice, name_of, read_codes, write_npz
+from heddle.local.choice import Choice
+from heddle.local.codes_file import name_of, read_codes, write_npz
 from heddle.local.scoring import Judged, rows_to_score, understood_of
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from heddle.local.bar import Bar
-from heddle.local.codes_file import Choice, read_codes
+from heddle.local.choice import Choice
+from heddle.local.codes_file import read_codes
 from heddle.local.scoring import rows_to_score, understood_of
 from ml.evaluation.audit import audit, metrics_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy as np
 
 from heddle.errors import FieldError, SpecError
 from heddle.local.array_files import ARRAYS, NPY, read_held
-from heddle.local.codes_table import PARQUET, chosen, is_table, matching, open_table
-from heddle.local.csv_text import SEPARATORS, Dialect
+from heddle.local.choice import Choice
+from heddle.local.codes_table import find_codes_and_factors
+from heddle.local.columns import chosen, matching
+from heddle.local.csv_text import SEPARATORS
 from heddle.local.inflated import SUFFIXES
+from heddle.local.table import PARQUET, is_table, open_table
 from ml.codes.arrays_file import (
     KNOWN,
     LONGEST_NAME,
@@ -32,28 +35,6 @@ KINDS: tuple[FactorKind, ...] = ("discrete", "continuous")
 
 class UnusableFile(SpecError):
     """A file that cannot be scored; its errors name arrays or columns."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the caller says of a file."""
-
-    codes: Sequence[str] = ()
-    """Names and patterns of the codes; in an npz without names they are z0, z1, …"""
-    factors: Sequence[str] = ()
-    kinds: str | None = None
-    """`discrete`, one kind a factor, or `scale=discrete,x=continuous`."""
-    drop: Sequence[str] = ()
-    """Names and patterns of what is neither."""
-    factors_file: Path | None = None
-    """Where the factors are, if not in the same file; a row there for each row of codes."""
-    codes_array: str | None = None
-    factors_array: str | None = None
-    dialect: Dialect = field(default_factory=Dialect)
-
-    def __bool__(self) -> bool:
-        """Whether it says anything that a file sent as it is would not say."""
-        return self != Choice()
 
 
 def read_codes(path: Path, choice: Choice) -> CodesAndFactors:
@@ -113,7 +94,8 @@ def _found(path: Path, sides: tuple[Side, ...], choice: Choice) -> Found:
         for side in sides:
             if of_array[side] is not None:
                 raise SpecError(f"{path} is a table; columns are chosen by --{side}")
-        return open_table(path, choice.dialect).find(
+        return find_codes_and_factors(
+            open_table(path, choice.dialect),
             sides,
             codes=choice.codes,
             factors=choice.factors,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from heddle.errors import SpecError
+from heddle.local.choice import Dialect
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _CANDIDATES = "\t;|, "
@@ -34,15 +35,6 @@ _BYTE_ORDER = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What the caller says of a CSV; None is found out."""
-
-    separator: str | None = None
-    decimal: str | None = None
-    header: bool | None = None
 
 
 @dataclass

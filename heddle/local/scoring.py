@@ -10,7 +10,8 @@ from rich.console import Console
 
 from heddle.errors import SpecError
 from heddle.local.bar import Bar
-from heddle.local.codes_file import Choice, UnusableFile, read_codes, told
+from heddle.local.choice import Choice
+from heddle.local.codes_file import UnusableFile, read_codes, told
 from ml.codes.arrays_file import CodesAndFactors, UnusableArrays
 from ml.codes.file_account import account_of
 from ml.codes.rows import Rows

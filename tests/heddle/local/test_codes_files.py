@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 from heddle.cli import main as cli
 from heddle.errors import SpecError
 from heddle.local import inflated
-from heddle.local.codes_file import Choice, read_codes
-from heddle.local.csv_text import Dialect
+from heddle.local.choice import Choice, Dialect
+from heddle.local.codes_file import read_codes
 from ml import score
 from ml.codes.arrays_file import CodesAndFactors
 

@@ -23,8 +23,10 @@ from heddle.cli import main as cli
 from heddle.cli.output.work import file_score_table
 from heddle.cli.scoring import parse_metrics
 from heddle.errors import SpecError
-from heddle.local.codes_file import Choice, read_codes, write_npz
-from heddle.local.codes_table import UnusableTable, read_table
+from heddle.local.choice import Choice
+from heddle.local.codes_file import read_codes, write_npz
+from heddle.local.codes_table import read_table
+from heddle.local.table import UnusableTable
 from ml import score
 from tests.heddle.fake_server import connect_to
 
