@@ -175,9 +175,9 @@ def audit(
     Example: heddle audit codes.npz --quick
     """
     from heddle.cli.output.audit import audit_table
-    from heddle.local import audit as auditing  # The other commands need not wait for torch.
+    from heddle.local.audit import audit_file  # The other commands need not wait for torch.
 
-    document = auditing.audit_file(
+    document = audit_file(
         file,
         _choice(**choice),
         side_console(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 import httpx
 from rich.console import RenderableType
 
+from heddle.cli.option_types import FileOfKind, Numbers, suffixes
 from heddle.cli.options import Command, json_option, run_argument, url_option
 from heddle.cli.output.terminal import print_document
 from heddle.cli.output.uses import anomaly_table, codes_table, neighbours_table
@@ -18,56 +18,13 @@ from heddle.cli.work import kind_of
 from heddle.client.client import connect
 from heddle.client.uses import Kind
 
-
-class _Numbers(click.ParamType[Any]):
-    """Numbers with commas between them."""
-
-    name = "numbers"
-
-    def __init__(self, of: Callable[[str], float]) -> None:
-        self._of = of
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            numbers = [self._of(part) for part in value.split(",")]
-        except ValueError:
-            numbers = []
-        if not numbers or not all(map(math.isfinite, numbers)):
-            example = "0,0,1.5" if self._of is float else "0,3"
-            self.fail(f"got {value!r}, expected finite numbers as in {example}", param, ctx)
-        return numbers
-
-
-class _File(click.ParamType[Any]):
-    """A file to write, of a kind that its suffix tells."""
-
-    name = "file"
-
-    def __init__(self, *kinds: Kind) -> None:
-        self._kinds = kinds
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Path, Kind]:
-        suffix = Path(value).suffix.lower()
-        kind = next((kind for kind in self._kinds if suffix == f".{kind}"), None)
-        if kind is None:
-            expected = f"a name that ends in {_suffixes(self._kinds)}"
-            self.fail(f"got {value!r}, expected {expected}", param, ctx)
-        return Path(value), kind
-
-
 Out = tuple[Path, Kind] | None
 
 
 def _out(*kinds: Kind, default: str = "") -> Callable[[Command], Command]:
     absent = f"; {default} if absent" if default else ""
-    help = f"The file to write, {_suffixes(kinds)}{absent}."
-    return click.option("--out", metavar="FILE", type=_File(*kinds), help=help)
-
-
-def _suffixes(kinds: tuple[Kind, ...]) -> str:
-    return " or ".join(f".{kind}" for kind in kinds)
+    help = f"The file to write, {suffixes(kinds)}{absent}."
+    return click.option("--out", metavar="FILE", type=FileOfKind(*kinds), help=help)
 
 
 _files = click.argument(
@@ -136,7 +93,7 @@ def _picture(
 @click.option(
     "--latents",
     metavar="NUMBERS",
-    type=_Numbers(float),
+    type=Numbers(float),
     multiple=True,
     required=True,
     help="One number a latent, as in 0,0,1.5; repeat it for several images.",
@@ -174,7 +131,7 @@ def generate(run_id: str, count: int, seed: int, **common: Any) -> None:
 @click.argument("a", type=click.IntRange(min=0))
 @click.argument("b", type=click.IntRange(min=0))
 @click.option("--factor", metavar="NAME", help="By the latent that tells most about it.")
-@click.option("--latents", metavar="NUMBERS", type=_Numbers(int), help="By number, as in 0,3.")
+@click.option("--latents", metavar="NUMBERS", type=Numbers(int), help="By number, as in 0,3.")
 @_out("png", "npz", "json", default="swap.png")
 @_scale
 @json_option
@@ -292,7 +249,7 @@ def anomaly(
 @click.command()
 @run_argument
 @click.option("--index", metavar="N", type=click.IntRange(min=0), help="An image of the data set.")
-@click.option("--latents", metavar="NUMBERS", type=_Numbers(float), help="A code.")
+@click.option("--latents", metavar="NUMBERS", type=Numbers(float), help="A code.")
 @click.option(
     "--file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -18,7 +18,8 @@ def server() -> FakeServer:
 @pytest.fixture
 def connected(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is connected is connected to the server that is not there."""
-    connect_to(server.answer, monkeypatch)
+    # Looked up at each request: a test may replace it.
+    connect_to(lambda request: server.answer(request), monkeypatch)
 
 
 @pytest.fixture
