@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from heddle.service import broker as embedded_redis
+from heddle.service.broker import choose_broker
 from heddle.service.children import Command, end, start
 from store.database.connection import Database, migrate
 from store.database.tables import Experiment, ExperimentRun, Job, Run
@@ -142,7 +142,7 @@ def serving(home: Path, database_url: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     migrate(database_url)
-    broker = embedded_redis.choose(home)
+    broker = choose_broker(home)
     environment = {
         "HEDDLE_HOME": str(home),
         "HEDDLE_DATABASE_URL": database_url,

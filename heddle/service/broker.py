@@ -72,7 +72,7 @@ class Broker:
             shutil.rmtree(self.short_folder, ignore_errors=True)
 
 
-def choose(home: Path, environment: Mapping[str, str] = os.environ) -> Broker:
+def choose_broker(home: Path, environment: Mapping[str, str] = os.environ) -> Broker:
     """The best Redis to be had here, with its data in `<home>/redis`; nothing is started.
 
     Raises:

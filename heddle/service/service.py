@@ -22,7 +22,7 @@ import httpx
 from filelock import FileLock, Timeout
 
 from heddle.errors import HomeServed, PortTaken, ServiceError
-from heddle.service import broker as embedded_redis
+from heddle.service.broker import choose_broker
 from heddle.service.children import Children, Command
 from heddle.service.home import private_home, using
 
@@ -116,7 +116,7 @@ class _Service:
         }
         try:
             if not os.environ.get("HEDDLE_BROKER_URL"):
-                broker = embedded_redis.choose(self._home)
+                broker = choose_broker(self._home)
                 self._children.add(broker.command)
                 environment["HEDDLE_BROKER_URL"] = broker.url
                 broker.wait(self._check)

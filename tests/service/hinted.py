@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from api.state.hints import Hints
-from heddle.service import broker as embedded_redis
-from heddle.service.broker import choose
+from heddle.service import broker as brokers
+from heddle.service.broker import choose_broker
 from heddle.service.children import Command, kill_group, start
 from heddle.service.service import _worker
 from tests.heddle.fake_programs import clean_environment
@@ -26,7 +26,7 @@ class Hinted:
 
     def __init__(self, home: Path, kind: str, *, wired: bool, health: int | None) -> None:
         self._home = home
-        self._broker = choose(home, environment_of(kind, home))
+        self._broker = choose_broker(home, environment_of(kind, home))
         self._redis = start(self._broker.command)
         self._broker.wait(lambda: True)
         self._wire = Wire(self._broker.address)
@@ -126,8 +126,8 @@ def hinted(
 
 
 def environment_of(kind: str, home: Path) -> dict[str, str]:
-    """What makes `choose` take this kind of broker."""
-    binary = embedded_redis._in_wheel()
+    """What makes `choose_broker` take this kind of broker."""
+    binary = brokers._in_wheel()
     assert binary is not None
     programs = home / "programs"
     programs.mkdir(parents=True)

