@@ -7,7 +7,7 @@ from typing import Any
 
 from api.documents.evaluations import AdvisedScores, score_documents
 from api.state.context import Context
-from ml.codes.latent_label import latent_label
+from ml.codes.latents import latent_label
 from ml.components.spec_errors import InvalidSpec
 from ml.evaluation.advice import advise, curves_read
 from ml.metrics.protocol import Score

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 from scipy.special import gammainc
 
-from ml.codes.latent_label import latent_label
+from ml.codes.latents import USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
 from ml.metrics.null_test import is_clear
 from ml.metrics.protocol import Metric, Score
@@ -20,8 +20,6 @@ from ml.spec.unreached import unreached
 Curves = Mapping[str, Sequence[tuple[int, float | None]]]
 """Training curves: tag to (step, value) pairs."""
 
-UNUSED_KL = 0.01
-"""Nats; a latent with less is unused, as in UDR (Duan et al., 2020)."""
 STILL_FALLING = 0.01
 """Share of the reconstruction by which a trained model may still improve over its last tenth."""
 FEWEST_POINTS = 20
@@ -130,13 +128,13 @@ def _unused_latents(
         called = [_called(known, latent, names) for latent in kl]
     else:
         called = [latent_label(latent, names) for latent in kl]
-    unused = [name for name, value in zip(called, kl.values(), strict=True) if value < UNUSED_KL]
+    unused = [name for name, value in zip(called, kl.values(), strict=True) if is_unused(value)]
     if not unused:
         return
     if len(unused) == len(kl):
         yield Advice(
             about="training",
-            reason=f"all {len(kl)} latents have collapsed: each has a KL below {UNUSED_KL} nats"
+            reason=f"all {len(kl)} latents have collapsed: each has a KL below {USED_NATS} nats"
             f" {where}, so that codes say nothing of the image",
             suggestion=f"{_more_in_latents(spec)}; no score of these codes means anything",
         )
@@ -144,7 +142,7 @@ def _unused_latents(
         yield Advice(
             about="training",
             reason=f"{len(unused)} of {len(kl)} latents are unused ({', '.join(unused)}): a KL"
-            f" below {UNUSED_KL} nats {where}",
+            f" below {USED_NATS} nats {where}",
             suggestion="usual where there are more latents than factors; if factors are missing"
             f" from the codes, {_more_in_latents(spec)}",
         )
@@ -396,7 +394,7 @@ def _shared_factor(
     shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
     above_chance = shares - _chance(score, np.full(len(shares), score.params["bins"]))
     kl = dict(enumerate(score.details.get("kl_per_latent", ()))) or at_last
-    used = [latent for latent in range(len(shares)) if kl.get(latent, math.inf) >= UNUSED_KL]
+    used = [latent for latent in range(len(shares)) if is_used(kl.get(latent, math.inf))]
     for factor, column, told in zip(
         score.details["factors"], shares.T, above_chance.T, strict=True
     ):

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from ml.codes.latents import USED_NATS, is_unused, is_used
 from ml.components.plain_text import plain_text
 from ml.components.references import cited
 from ml.components.registry import components
@@ -33,8 +34,6 @@ HOW_TO_READ_SCORES = (
     " the rows."
 )
 ARROWS = {True: "↑", False: "↓", None: ""}
-IDLE_NATS = 0.01
-"""A latent of a smaller mean KL tells next to nothing of the image."""
 
 
 def run_readme(
@@ -133,10 +132,10 @@ def _latents(encoded: EncodedRows, names: Mapping[int, str]) -> str:
     """The latents by falling KL, those that tell something of the image or have a name."""
     kl = encoded.kl.mean(axis=0)
     order = sorted(range(len(kl)), key=lambda latent: (-kl[latent], latent))
-    told = [latent for latent in order if latent in names or kl[latent] >= IDLE_NATS]
+    told = [latent for latent in order if latent in names or is_used(kl[latent])]
     rows = [(f"`z{latent}`", _text(names.get(latent, "")), _number(kl[latent])) for latent in told]
-    idle = int((kl < IDLE_NATS).sum())
-    rest = f"{idle} of {_count(len(kl), 'latent')} idle, below {IDLE_NATS} nats." if idle else ""
+    idle = int(is_unused(kl).sum())
+    rest = f"{idle} of {_count(len(kl), 'latent')} idle, below {USED_NATS} nats." if idle else ""
     if not rows and not rest:
         return ""
     table = _table(("latent", "name", "mean KL, nats"), rows) if rows else ""

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ml.codes.latent_label import latent_label
+from ml.codes.latents import latent_label
 from ml.components.component import Component
 from ml.datasets.protocol import Dataset
 from ml.objectives.posteriors.protocol import Posterior

@@ -6,9 +6,6 @@ import numpy as np
 
 from ml.plots.protocol import Material
 
-ACTIVE_NATS = 0.01
-"""Mean KL above which a latent counts as used."""
-
 
 def usage(material: Material) -> np.ndarray:
     """Each latent's mean KL in nats; of an encoder that has none, its codes' deviation."""

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-ACTIVE_NATS = 0.01
-"""Mean KL above which a latent counts."""
+from ml.codes.latents import is_used
+
 ALPHA = 0.1
 """Weight of the Lasso's penalty, in scikit-learn's convention (errors over twice the rows)."""
 SETTLED = 1e-5
@@ -34,9 +34,7 @@ class UdrModel:
     def active(self) -> np.ndarray:
         """Which latents take part: those with a mean KL above 0.01 nats; all that vary without."""
         kl = self.kl.mean(axis=0)
-        found: np.ndarray = (
-            np.ptp(self.codes, axis=0) > 0 if np.isnan(kl).all() else kl > ACTIVE_NATS
-        )
+        found: np.ndarray = np.ptp(self.codes, axis=0) > 0 if np.isnan(kl).all() else is_used(kl)
         return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
+from ml.codes.latents import is_used
 from ml.components.registry import register
 from ml.objectives.posteriors.traversals import by_factor, led
 from ml.plots.drawing.film import tiles_film
@@ -16,7 +17,7 @@ from ml.plots.drawing.numbers import alike
 from ml.plots.of_models._moved import Moved, check_latent
 from ml.plots.of_models._told import shares
 from ml.plots.protocol import Material
-from ml.plots.usage import ACTIVE_NATS, by_use, usage
+from ml.plots.usage import by_use, usage
 
 FILM_FRAMES = 16
 MOST_IN_A_PICTURE = 100
@@ -131,5 +132,5 @@ def _most_told(material: Material) -> list[str]:
     told = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
     if np.isnan(material.encoded.kl).any():
         return told
-    used = usage(material) >= ACTIVE_NATS
+    used = is_used(usage(material))
     return [text if active else "unused" for text, active in zip(told, used, strict=True)]

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from ml.codes.latents import is_used
 from ml.components.registry import register
 from ml.plots.drawing.bounds import show_what_follows_the_start
 from ml.plots.drawing.colours import GREY, line_style
 from ml.plots.drawing.direct_labels import label_ends
 from ml.plots.drawing.sheet import COLUMN, sheet, small_letters
 from ml.plots.protocol import Curve, Material, Needs, NothingToDraw, RunPlot
-from ml.plots.usage import ACTIVE_NATS
 
 TAG = "kl_per_latent/"
 MOST_LINES = 20
@@ -53,7 +53,7 @@ class KLOverTraining(RunPlot):
                 "No curve of a latent's KL was logged: the objective has no KL, or the run has not"
                 " trained yet; choose a run of a variational autoencoder that has begun."
             )
-        used = sum(points[-1][1] > ACTIVE_NATS for points in curves.values())
+        used = sum(is_used(points[-1][1]) for points in curves.values())
         many = len(curves) > MOST_LINES
         height = HEIGHT if not many else min(4.5, 1.7 + 0.05 * len(curves))
         figure = sheet(COLUMN, height, material.title)
@@ -73,11 +73,11 @@ class KLOverTraining(RunPlot):
         ends = []
         for place, (latent, points) in enumerate(curves.items()):
             steps, values = np.array(points, dtype=float).T
-            style = line_style(place) if values[-1] > ACTIVE_NATS else {"color": GREY, "zorder": 1}
+            style = line_style(place) if is_used(values[-1]) else {"color": GREY, "zorder": 1}
             mark = "o" if len(points) == 1 else None
             shown = values.clip(min=DARKEST_NATS) if self.log_y else values
             [line] = axes.plot(steps, shown, lw=0.9, marker=mark, ms=3, **style)
-            if values[-1] > ACTIVE_NATS:
+            if is_used(values[-1]):
                 ends.append((float(shown[-1]), material.label(latent), str(line.get_color())))
         if self.log_y:
             axes.set_yscale("log")
