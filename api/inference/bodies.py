@@ -14,7 +14,8 @@ from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec
 from ml.datasets.protocol import Dataset
 from ml.inference.interpolation import Path
 from ml.inference.neighbours import Distance
-from ml.spec.run_spec import MAX_SEED, Part
+from ml.reproducibility.draws import MAX_SEED
+from ml.spec.run_spec import Part
 
 MOST_IMAGES = 1024
 MOST_DECODED = 256

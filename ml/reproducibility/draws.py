@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 BLOCK = 256
+MAX_SEED = 2**63 - 1
+"""The largest seed that may be asked for."""
 T = TypeVar("T")
 
 

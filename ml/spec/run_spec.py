@@ -31,13 +31,13 @@ from ml.models.protocol import Architecture, UnfitImages
 from ml.objectives.likelihood import Likelihood
 from ml.objectives.protocol import Objective
 from ml.optimizers.protocol import Optimizer
+from ml.reproducibility.draws import MAX_SEED
 from ml.schedules.protocol import Schedule
 from ml.spec.choices import Precision, Sampling
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
 MAX_ROWS = 1_000_000
-MAX_SEED = 2**63 - 1
 MAX_ORIGINS = 16
 MAX_SNAPSHOTS = 100
 MAX_COEFFICIENTS = 64

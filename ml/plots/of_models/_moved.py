@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 from ml.components.spec_errors import Fault, InvalidSpec
 from ml.objectives.posteriors.traversals import Span, most_typical
 from ml.plots.protocol import Material, RunPlot
-from ml.reproducibility.draws import generator
+from ml.reproducibility.draws import MAX_SEED, generator
 
-MAX_SEED = 2**63 - 1
 FARTHEST = 1e6
 PlainNumber = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 

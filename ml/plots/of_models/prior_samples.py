@@ -13,9 +13,7 @@ from ml.components.registry import register
 from ml.plots.drawing.sheet import COLUMN, PAGE, sheet
 from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.protocol import Material, RunPlot
-from ml.reproducibility.draws import generator
-
-MAX_SEED = 2**63 - 1
+from ml.reproducibility.draws import MAX_SEED, generator
 
 
 @register
