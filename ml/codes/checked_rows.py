@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.codes.rows import FactorKind, Rows, UnusableRows
+from ml.codes.rows import EXACT, FactorKind, Rows, UnusableRows
 
 LARGEST = 1e150
 """What is beyond has no square."""
-EXACT = 2**53
-"""Integers up to this are exact in float64."""
 
 
 def rows_of(

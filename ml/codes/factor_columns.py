@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.codes.rows import FactorKind
+from ml.codes.rows import EXACT, FactorKind
 
 MOST_CLASSES = 1000
 ROWS_A_CLASS = 4
@@ -27,8 +27,6 @@ MISSING = frozenset(
 """Text that stands where there is no value, in small letters."""
 _MISSING = pa.array(sorted(MISSING))
 
-_EXACT = 2**53
-"""Integers beyond are not all numbers of 64 bits."""
 _INTEGER = r"^[+-]?[0-9]+$"
 _DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$"
 _ALMOST = r"^[+-]?[0-9][0-9]*([.,'%][0-9]*)+$"
@@ -160,7 +158,7 @@ def numbers_of_text(texts: Any) -> np.ndarray | None:
         numbers: np.ndarray = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return None
-    if np.abs(numbers).max(initial=0) >= _EXACT and bool(
+    if np.abs(numbers).max(initial=0) >= EXACT and bool(
         pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py()
     ):
         return None
@@ -180,7 +178,7 @@ def counts_rows(values: np.ndarray) -> bool:
 
 def _exact(values: np.ndarray) -> np.ndarray:
     """Integers as int64, by their ranks where beside a column of floats they would be rounded."""
-    if values.dtype.kind != "b" and (values.max() > _EXACT or values.min() < -_EXACT):
+    if values.dtype.kind != "b" and (values.max() > EXACT or values.min() < -EXACT):
         values = np.unique(values, return_inverse=True)[1]
     return values.astype(np.int64)
 

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+EXACT = 2**53
+"""Integers up to this are exact in float64."""
+
 FactorKind = Literal["discrete", "continuous"]
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ml.codes.rows import ConstantFactor, Rows, UnfitFactor, UnusableRows
+from ml.codes.rows import EXACT, ConstantFactor, Rows, UnfitFactor, UnusableRows
 from ml.codes.scaling import above_least
 from ml.metrics.information.mutual_information import factor_classes
 
 AUDITED_BINS: Mapping[str, Any] = {"factor_bins": 10}
 """How an audit cuts continuous factors into classes, as Carbonneau et al. do."""
-EXACT = 2**53
-"""Integers up to this are exact in float64."""
 MOST_CELLS = 10**8
 """Rows times classes of a factor: 0.8 GB an array, of which a predictor holds several."""
 
