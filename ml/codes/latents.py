@@ -9,6 +9,8 @@ import numpy as np
 
 USED_NATS = 0.01
 """Mean KL to the prior above which a latent counts as used, as in UDR (Duan et al., 2020)."""
+KL_TAG = "kl_per_latent/"
+"""What the tag of a latent's KL over training begins with; the latent's number ends it."""
 
 
 def latent_label(latent: int, names: Mapping[int, str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 from scipy.special import gammainc
 
-from ml.codes.latents import USED_NATS, is_unused, is_used, latent_label
+from ml.codes.latents import KL_TAG, USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
 from ml.metrics.null_test import is_clear
 from ml.metrics.protocol import Metric, Score
@@ -37,7 +37,6 @@ SMALL_BULK = 1 / 3
 ENOUGH_BINS = 7
 """For those rows; a third of the bins that there are by default."""
 MOST_LISTED = 5
-LATENT = "kl_per_latent/"
 RECONSTRUCTION = "reconstruction"
 
 
@@ -54,7 +53,7 @@ class Advice(BaseModel):
 
 def curves_read(latents: int) -> list[str]:
     """The tags of all curves that advice on a model with so many latents looks at."""
-    return [RECONSTRUCTION, *(f"{LATENT}{latent}" for latent in range(latents))]
+    return [RECONSTRUCTION, *(f"{KL_TAG}{latent}" for latent in range(latents))]
 
 
 def advise(
@@ -106,9 +105,9 @@ def _unreached(spec: RunSpec) -> Iterator[Advice]:
 def _last_kl(curves: Curves) -> dict[int, float]:
     """The KL of each latent at the last step that has one."""
     last = {
-        int(tag.removeprefix(LATENT)): points[-1][1]
+        int(tag.removeprefix(KL_TAG)): points[-1][1]
         for tag, points in curves.items()
-        if tag.startswith(LATENT) and points
+        if tag.startswith(KL_TAG) and points
     }
     return {latent: value for latent, value in sorted(last.items()) if value is not None}
 

@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from matplotlib.figure import Figure
 
+from ml.codes.latents import KL_TAG
 from ml.components.registry import register
 from ml.plots.drawing.bounds import show_what_follows_the_start
 from ml.plots.protocol import Material, RunPlot
 
-LATENT = "kl_per_latent/"
 LEGEND_UP_TO = 12
 
 
@@ -28,7 +28,7 @@ class Curves(RunPlot):
             "loss": ["loss"],
             "reconstruction (nats)": ["reconstruction"],
             "KL (nats)": ["kl"],
-            "KL of each latent (nats)": [tag for tag in material.scalars if tag.startswith(LATENT)],
+            "KL of each latent (nats)": [tag for tag in material.scalars if tag.startswith(KL_TAG)],
         }
         for axes, (title, tags) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
             if material.scalars and not any(material.scalars.get(tag) for tag in tags):
@@ -40,7 +40,7 @@ class Curves(RunPlot):
             axes.grid(alpha=0.3)
             for tag in tags:
                 points = material.scalars.get(tag, [])
-                label = f"z{tag.removeprefix(LATENT)}" if tag.startswith(LATENT) else tag
+                label = f"z{tag.removeprefix(KL_TAG)}" if tag.startswith(KL_TAG) else tag
                 if points:
                     axes.plot(*zip(*points, strict=True), lw=1, label=label)
             if 1 < len(tags) <= LEGEND_UP_TO:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from ml.codes.latents import is_used
+from ml.codes.latents import KL_TAG, is_used
 from ml.components.registry import register
 from ml.plots.drawing.bounds import show_what_follows_the_start
 from ml.plots.drawing.colours import GREY, line_style
@@ -18,7 +18,6 @@ from ml.plots.drawing.direct_labels import label_ends
 from ml.plots.drawing.sheet import COLUMN, sheet, small_letters
 from ml.plots.protocol import Curve, Material, Needs, NothingToDraw, RunPlot
 
-TAG = "kl_per_latent/"
 MOST_LINES = 20
 HEIGHT = 2.5
 MOST_NAMES = 25
@@ -125,9 +124,9 @@ class KLOverTraining(RunPlot):
 def _of_latents(material: Material) -> dict[int, Curve]:
     """Curves with points by latent, the largest at the end first."""
     found = {
-        int(tag.removeprefix(TAG)): [point for point in points if math.isfinite(point[1])]
+        int(tag.removeprefix(KL_TAG)): [point for point in points if math.isfinite(point[1])]
         for tag, points in material.scalars.items()
-        if tag.startswith(TAG)
+        if tag.startswith(KL_TAG)
     }
     drawn = {latent: points for latent, points in found.items() if points}
     return dict(sorted(drawn.items(), key=lambda item: -item[1][-1][1]))

@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ml.codes.latents import KL_TAG
 from ml.components.registry import register
 from ml.plots.drawing.bounds import show_what_follows_the_start
 from ml.plots.protocol import Curve, Material, RunPlot
 
-LATENT = "kl_per_latent/"
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl")
 IN_OTHER_PANELS = {"loss", "elbo", "reconstruction", "kl", "capacity", *PARTS}
 MOST_IN_LEGEND = 12
@@ -75,7 +75,7 @@ def _panels(curves: Curves) -> dict[str, Callable[[Axes], None]]:
         title = "parts of the KL" if len(parts) > 1 else next(iter(parts))
         panels[f"{title}, estimated (nats)"] = partial(_lines, curves=parts)
     for tag, points in sorted(curves.items()):
-        known = tag in IN_OTHER_PANELS or tag.startswith(LATENT) or tag.endswith("gradient_norm")
+        known = tag in IN_OTHER_PANELS or tag.startswith(KL_TAG) or tag.endswith("gradient_norm")
         if not known:
             panels[_words(tag)] = partial(_lines, curves={tag: points})
     return panels
@@ -91,9 +91,9 @@ def _words(tag: str) -> str:
 
 def _latents(curves: Curves) -> dict[str, Curve]:
     """The latents' KL by name, the largest at the last point first."""
-    found = [tag for tag in curves if tag.startswith(LATENT)]
+    found = [tag for tag in curves if tag.startswith(KL_TAG)]
     found.sort(key=lambda tag: -curves[tag][-1][1])
-    return {f"z{tag.removeprefix(LATENT)}": curves[tag] for tag in found}
+    return {f"z{tag.removeprefix(KL_TAG)}": curves[tag] for tag in found}
 
 
 def _stack(axes: Axes, *, layers: Curves, over: Curves | None = None) -> None:
