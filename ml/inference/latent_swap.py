@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml.codes.rows import ConstantFactor
-from ml.metrics.information.mutual_information import equal_width_bins, information
-
-BINS = 20
+from ml.metrics.information.mutual_information import shares_told
 
 
 def swapped(a: np.ndarray, b: np.ndarray, latents: Sequence[int]) -> np.ndarray:
@@ -34,7 +32,6 @@ def most_telling(codes: np.ndarray, factor: np.ndarray, name: str) -> tuple[int,
     values, classes = np.unique(factor, return_inverse=True)
     if len(values) < 2:
         raise ConstantFactor(name, 0, values[0].item())
-    known = information(equal_width_bins(codes, BINS), classes[:, None])
-    shares = known.mutual[:, 0] / known.factors[0]
+    shares = shares_told(codes, classes[:, None])[:, 0]
     best = int(shares.argmax())
     return best, float(shares[best])

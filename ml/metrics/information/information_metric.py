@@ -20,6 +20,7 @@ from ml.codes.uncertainty import (
 )
 from ml.metrics.information.bulk import bulk_shares
 from ml.metrics.information.mutual_information import (
+    BINS,
     Information,
     bins_between,
     equal_width_bins,
@@ -60,7 +61,7 @@ class InformationMetric(Metric):
     """
 
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(cost="cheap"),)
-    bins: Annotated[int, Field(ge=2, le=1000)] = 20
+    bins: Annotated[int, Field(ge=2, le=1000)] = BINS
     """Bins of equal width that a code is cut into."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Bins that every factor is cut into; null keeps the values of discrete factors and cuts

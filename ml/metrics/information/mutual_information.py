@@ -9,6 +9,8 @@ import numpy as np
 from ml.codes.rows import Rows, UnusableRows
 from ml.codes.scaling import above_least
 
+BINS = 20
+"""Of a code, where nobody asks for another number of them, as in the protocol."""
 MOST_CELLS = 2**24
 """Cells that are counted at once: 128 MB an array."""
 
@@ -91,6 +93,21 @@ def factor_classes(rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool) 
         else:
             classes[:, column] = equal_width_bins(values[:, None], n_bins, scaled=scaled)[:, 0]
     return classes
+
+
+def shares_told(codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The share of each factor's entropy that each latent tells, I(z; v) / H(v).
+
+    Args:
+        codes: (samples, latents), which are cut into 20 bins of equal width.
+        classes: class indices of factors that vary, (samples, factors).
+
+    Returns:
+        (latents, factors), in [0, 1].
+    """
+    known = information(equal_width_bins(codes, BINS), classes)
+    shares: np.ndarray = known.mutual / known.factors
+    return shares
 
 
 def information(codes: np.ndarray, factors: np.ndarray) -> Information:

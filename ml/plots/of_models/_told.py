@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml.metrics.information.mutual_information import equal_width_bins, information
+from ml.metrics.information.mutual_information import shares_told
 from ml.plots.protocol import Material
-
-BINS = 20
 
 
 def shares(material: Material) -> tuple[np.ndarray, list[str]]:
@@ -20,6 +18,4 @@ def shares(material: Material) -> tuple[np.ndarray, list[str]]:
     if not varying:
         return np.empty((material.encoded.mean.shape[1], 0)), []
     classes = np.stack([np.unique(factors[:, k], return_inverse=True)[1] for k in varying], 1)
-    known = information(equal_width_bins(material.encoded.mean, BINS), classes)
-    found: np.ndarray = known.mutual / known.factors
-    return found, [material.factor_names[k] for k in varying]
+    return shares_told(material.encoded.mean, classes), [material.factor_names[k] for k in varying]
