@@ -1,4 +1,4 @@
-"""The letters of pictures: how wide a text is, before it is drawn."""
+"""The letters of pictures: numbers as text, and how wide a text is before it is drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from PIL import ImageFont
 
 from ml.components.plain_text import plain_text
@@ -36,3 +37,17 @@ def fitting(text: str, width: float, size: int) -> str:
     while text and letters.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
+
+
+def alike(values: np.ndarray) -> list[str]:
+    """Numbers with as many decimals each, so that the largest has two digits at least.
+
+    -0.003, 0.62 and 2.2 are told as 0.0, 0.6 and 2.2.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if not 1e-4 <= largest < 1e6:
+        return [f"{value:.1e}" if value else "0" for value in values.tolist()]
+    decimals = max(0, 1 - int(np.floor(np.log10(largest))))
+    # Adding zero leaves no negative one.
+    rounded = [round(value, decimals) + 0.0 for value in values.astype(float).tolist()]
+    return [f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in rounded]

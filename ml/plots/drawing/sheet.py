@@ -1,9 +1,10 @@
-"""The sheet that a picture is drawn on: its sizes, and a title that fits its width."""
+"""The sheet that a picture is drawn on: its sizes, a title that fits, and the bounds of axes."""
 
 from __future__ import annotations
 
 import textwrap
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -45,3 +46,12 @@ def small_letters(axes: Axes) -> None:
     axes.yaxis.label.set_fontsize(LABEL)
     axes.title.set_fontsize(LABEL)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def show_what_follows_the_start(axes: Axes) -> None:
+    """Bound the axis by what comes after a tenth of the points: the first steps dwarf the rest."""
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+    late = [values for curve in curves for values in curve[len(curve) // 10 :]]
+    if late and max(late) > min(late):
+        margin = 0.05 * (max(late) - min(late))
+        axes.set_ylim(min(late) - margin, max(late) + margin)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ml.components.registry import register
 from ml.objectives.posteriors.traversals import plane
-from ml.plots.drawing.numbers import alike
+from ml.plots.drawing.letters import alike
 from ml.plots.drawing.sheet import LABEL, PAGE, TICK, sheet
 from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.of_models._moved import Moved, check_latent

@@ -12,8 +12,8 @@ from ml.codes.latents import is_used
 from ml.components.registry import register
 from ml.objectives.posteriors.traversals import by_factor, led
 from ml.plots.drawing.film import tiles_film
+from ml.plots.drawing.letters import alike
 from ml.plots.drawing.mosaic import Row, mosaic
-from ml.plots.drawing.numbers import alike
 from ml.plots.of_models._moved import Moved, check_latent
 from ml.plots.of_models._told import shares
 from ml.plots.protocol import Material

@@ -21,8 +21,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ml.components.registry import register
 from ml.components.spec_errors import Fault, InvalidSpec
 from ml.plots.drawing.colours import GREY
-from ml.plots.drawing.letters import inches
-from ml.plots.drawing.numbers import alike
+from ml.plots.drawing.letters import alike, inches
 from ml.plots.drawing.sheet import COLUMN, LABEL, TICK, sheet, small_letters
 from ml.plots.of_studies._setting_names import short_path
 from ml.plots.of_studies._swept import (

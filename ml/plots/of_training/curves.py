@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ml.codes.latents import KL_TAG
 from ml.components.registry import register
-from ml.plots.drawing.bounds import show_what_follows_the_start
+from ml.plots.drawing.sheet import show_what_follows_the_start
 from ml.plots.protocol import Material, RunPlot
 
 LEGEND_UP_TO = 12

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from ml.codes.latents import KL_TAG, is_used
 from ml.components.registry import register
-from ml.plots.drawing.bounds import show_what_follows_the_start
 from ml.plots.drawing.colours import GREY, line_style
 from ml.plots.drawing.direct_labels import label_ends
-from ml.plots.drawing.sheet import COLUMN, sheet, small_letters
+from ml.plots.drawing.sheet import COLUMN, sheet, show_what_follows_the_start, small_letters
 from ml.plots.protocol import Curve, Material, Needs, NothingToDraw, RunPlot
 
 MOST_LINES = 20

@@ -19,8 +19,8 @@ from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.objectives.posteriors.point import Point
 from ml.objectives.posteriors.traversals import by_factor, evenly, led, plane, spanned
 from ml.plots.animation import gif, there_and_back
+from ml.plots.drawing.letters import alike
 from ml.plots.drawing.mosaic import Row, mosaic
-from ml.plots.drawing.numbers import alike
 from ml.plots.drawing.tiles import tiles
 from ml.plots.of_models.latent_plane import LatentPlane
 from ml.plots.of_models.traversal import Traversal
