@@ -45,8 +45,8 @@ from api.inference.number_answers import (
 from api.openapi import USES_A_MODEL
 from api.state.context import TrainedInLane
 from ml.components.spec_errors import parsed
-from ml.datasets.unit_range import in_unit_range
-from ml.evaluation.encode_images import encode_images
+from ml.datasets.protocol import in_unit_range
+from ml.evaluation.encode import encode_images
 from ml.inference.anomaly import judge, reference
 from ml.inference.generation import generated
 from ml.inference.interpolation import interpolate as way_between

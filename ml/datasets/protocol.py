@@ -230,3 +230,10 @@ OperatorPath = Annotated[str, AfterValidator(_stays_in_data_folder)]
 Python callers may also give an absolute path or go upwards. Values of HTTP clients are validated
 with the context `{"remote": True}`, which keeps them inside the folder.
 """
+
+
+def in_unit_range(data: Dataset, index: np.ndarray) -> np.ndarray:
+    """The data set's images (samples, height, width, channels), white being 1."""
+    images = data.images(index).reshape(-1, *data.image_shape)
+    scaled: np.ndarray = images.astype(np.float32) / data.max_value
+    return scaled

@@ -1,4 +1,4 @@
-"""The rows that scores are computed on: images drawn once, and what a model makes of them."""
+"""What a model makes of images: of the rows that scores are computed on, and of any others."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ml.datasets.protocol import Dataset
 from ml.datasets.resident import ResidentImages
-from ml.networks.model import CHUNK, Model
+from ml.networks.model import CHUNK, Encoding, Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.reproducibility.draws import generator
 from ml.spec.run_spec import Evaluation
@@ -139,3 +140,23 @@ def encode_rows(
     return EncodedRows(
         index, factors, mean, log_variance, samples, kl, reconstruction, np.array(train)
     )
+
+
+def encode_images(model: Model, images: np.ndarray) -> Encoding:
+    """Posterior of images (samples, height, width, channels) in [0, 1], a chunk at a time.
+
+    There must be at least one.
+    """
+    tensors = as_tensors(images)
+    parts = [model.encode(tensors[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+    return Encoding(
+        np.concatenate([part.mean for part in parts]),
+        np.concatenate([part.log_variance for part in parts]),
+        np.concatenate([part.kl for part in parts]),
+        torch.cat([part.head for part in parts]),
+    )
+
+
+def as_tensors(images: np.ndarray) -> Tensor:
+    """Images (samples, height, width, channels) as networks take them, channels first, float32."""
+    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).permute(0, 3, 1, 2)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ml.evaluation.encode import EncodedRows
-from ml.evaluation.encode_images import as_tensors, encode_images
+from ml.evaluation.encode import EncodedRows, as_tensors, encode_images
 from ml.networks.model import CHUNK, Model
 from ml.reproducibility.draws import generator
 

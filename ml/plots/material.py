@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ml.datasets.protocol import Dataset
-from ml.datasets.unit_range import in_unit_range as in_unit_range
+from ml.datasets.protocol import in_unit_range as in_unit_range
 from ml.evaluation.encode import EncodedRows
 from ml.metrics.protocol import Score
 from ml.networks.model import CHUNK, Model

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from api.inference import image_answers, images
-from ml.evaluation.encode_images import encode_images
+from ml.evaluation.encode import encode_images
 from tests.api.http.test_fuzz import any_json, any_text
 from tests.api.service import Service, problem
 from tests.api.trained_run import SPEC, files_of, model_of, trained

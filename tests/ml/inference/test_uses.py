@@ -12,10 +12,8 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from ml.codes.rows import ConstantFactor
-from ml.datasets.protocol import Dataset
-from ml.datasets.unit_range import in_unit_range
-from ml.evaluation.encode import EncodedRows, encode_rows
-from ml.evaluation.encode_images import as_tensors, encode_images
+from ml.datasets.protocol import Dataset, in_unit_range
+from ml.evaluation.encode import EncodedRows, as_tensors, encode_images, encode_rows
 from ml.inference.anomaly import Judged, judge, percentiles, reference
 from ml.inference.generation import generated
 from ml.inference.image_files import FRAME_MILLISECONDS, gif, near_square, pixels, png, resized
