@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import types
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
@@ -101,3 +102,19 @@ def _blanked(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_blanked(one) for one in value)
     return None if value is None else math.nan
+
+
+def refuse_unused(component: Component, choice: str, users: Mapping[str, Collection[str]]) -> None:
+    """Raise ValueError where a param is set that has no effect with the value of `choice`.
+
+    `choice` is the name of the param that decides; `users` says with which of its values
+    each other param has an effect.
+    """
+    chosen = getattr(component, choice)
+    for param, using in users.items():
+        given = getattr(component, param)
+        if chosen not in using and given != type(component).model_fields[param].default:
+            raise ValueError(
+                f"{choice} {chosen} does not use {param}; leave it out, or choose {choice} "
+                + " or ".join(using)
+            )

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from ml.components.component import refuse_unused
 from ml.components.registry import register
-from ml.components.unused_params import refuse_unused
 from ml.metrics.predictors import importance as _importance
 from ml.metrics.predictors.classes import (
     AUDITED_BINS,

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ml.codes.scaling import standardised, unit_interval
+from ml.components.component import refuse_unused
 from ml.components.registry import register
-from ml.components.unused_params import refuse_unused
 from ml.metrics.information.gaps import best_and_second
 from ml.metrics.predictors import decision_tree as _decision_tree
 from ml.metrics.predictors import linear_svm as _linear_svm
