@@ -9,9 +9,8 @@ import torch
 from pydantic import Field
 
 from ml.components.registry import register
-from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step
+from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step, Weight
 from ml.objectives.terms.evidence import evidence
-from ml.objectives.terms.weight import Weight
 
 
 @register

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ml.components.registry import register
-from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step
+from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step, Weight
 from ml.objectives.terms.evidence import evidence
 from ml.objectives.terms.kl_parts import Estimator, kl_parts
-from ml.objectives.terms.weight import Weight
 
 
 @register

@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import model_validator
 
 from ml.components.registry import register
-from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step
+from ml.objectives.protocol import KLWeight, Loss, Networks, Objective, Step, Weight
 from ml.objectives.terms.evidence import evidence
-from ml.objectives.terms.weight import Weight
 
 
 @register

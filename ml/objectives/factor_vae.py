@@ -12,9 +12,18 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from ml.components.registry import register
-from ml.objectives.protocol import Draw, KLWeight, Loss, Needs, Networks, Objective, Step, Update
+from ml.objectives.protocol import (
+    Draw,
+    KLWeight,
+    Loss,
+    Needs,
+    Networks,
+    Objective,
+    Step,
+    Update,
+    Weight,
+)
 from ml.objectives.terms.evidence import evidence
-from ml.objectives.terms.weight import Weight
 from ml.optimizers.adam import Adam
 from ml.optimizers.protocol import Optimizer
 

@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ml.components.registry import register
-from ml.objectives.protocol import Draw, KLWeight, Loss, Needs, Networks, Objective, Step
+from ml.objectives.protocol import Draw, KLWeight, Loss, Needs, Networks, Objective, Step, Weight
 from ml.objectives.terms.discrepancy import Kernel, squared_discrepancy
 from ml.objectives.terms.evidence import evidence
-from ml.objectives.terms.weight import Weight
 
 
 @register

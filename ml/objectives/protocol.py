@@ -15,15 +15,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
+from pydantic import Field
 from torch import Tensor, nn
 
 from ml.components.component import Component
 from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.objectives.posteriors.protocol import Posterior
 from ml.optimizers.protocol import Optimizer
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+"""Of a term: from 0, which leaves it out, to a million."""
 
 
 class Networks(Protocol):

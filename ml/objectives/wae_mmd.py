@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 from ml.components.registry import register
 from ml.objectives.posteriors.point import Point
 from ml.objectives.posteriors.protocol import Posterior
-from ml.objectives.protocol import Draw, Loss, Needs, Networks, Objective, Step
+from ml.objectives.protocol import Draw, Loss, Needs, Networks, Objective, Step, Weight
 from ml.objectives.terms.discrepancy import Kernel, squared_discrepancy
-from ml.objectives.terms.weight import Weight
 
 
 @register

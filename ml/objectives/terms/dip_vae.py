@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ml.objectives.protocol import Loss, Networks, Objective, Step
+from ml.objectives.protocol import Loss, Networks, Objective, Step, Weight
 from ml.objectives.terms.covariance import penalties
 from ml.objectives.terms.evidence import evidence
-from ml.objectives.terms.weight import Weight
 
 
 class DIPVAE(Objective):
