@@ -38,6 +38,6 @@ def test_an_entry_says_what_a_component_means_and_takes(shared: Service) -> None
 )
 def test_every_entry_can_be_posted_by_its_name(service: Service, plural: str, field: str) -> None:
     for entry in service.json("/v1/catalog")[plural]:
-        document = service.post({**SPEC, field: entry["name"]})
+        document = service.post({**SPEC, "model": "mlp", field: entry["name"]})
         run = service.json(f"/v1/runs/{service.run_of(document)}")
         assert run["spec"][field]["name"] == entry["name"]
