@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from ml.components.component import refuse_unused
@@ -46,13 +47,15 @@ ONE_CODE = "completeness compares codes and needs at least two, got one"
 INSTEAD = ", or choose predictor lasso, random_forest or linear"
 
 
-def disentanglement_per_code(importance: np.ndarray) -> np.ndarray:
-    r"""How far each code is from mattering equally to all factors, (latents,).
+def disentanglement_per_code(
+    importance: Float[np.ndarray, "latents factors"],
+) -> Float[np.ndarray, "latents"]:
+    r"""How far each code is from mattering equally to all factors.
 
     .. math:: D_d = 1 - H_K(R_{d\cdot} / \textstyle\sum_k R_{dk})
 
-    with the entropy to base K. `importance` R is (latents, factors), not negative. In [0, 1]; a
-    code that matters to none scores 0, and with a single factor any other scores 1.
+    with the entropy to base K. `importance` R is not negative. In [0, 1]; a code that matters to
+    none scores 0, and with a single factor any other scores 1.
     """
     masses = importance.sum(1, keepdims=True)
     # disentanglement_lib adds 1e-11 to every importance instead, for an entropy at zero.
@@ -63,19 +66,20 @@ def disentanglement_per_code(importance: np.ndarray) -> np.ndarray:
     return np.where(masses[:, 0] > 0, focus.clip(0.0, 1.0), 0.0)
 
 
-def disentanglement(importance: np.ndarray) -> float:
+def disentanglement(importance: Float[np.ndarray, "latents factors"]) -> float:
     r"""Whether each code matters to one factor only: the mean over codes by their importance.
 
     .. math:: \sum_d D_d \frac{\sum_k R_{dk}}{\sum_{dk} R_{dk}}
 
-    `importance` is (latents, factors), not negative. In [0, 1], higher is better; 0 where nothing
-    matters.
+    `importance` is not negative. In [0, 1], higher is better; 0 where nothing matters.
     """
     return _weighted(disentanglement_per_code(importance), importance.sum(1))
 
 
-def completeness_per_factor(importance: np.ndarray) -> np.ndarray:
-    """How far each factor is from needing all codes equally, (factors,).
+def completeness_per_factor(
+    importance: Float[np.ndarray, "latents factors"],
+) -> Float[np.ndarray, "factors"]:
+    """How far each factor is from needing all codes equally.
 
     The disentanglement of the transposed matrix: 1 less the entropy, to base D, of the D codes'
     shares. 0 for a factor to which no code matters, 1 for others if there is a single code.
@@ -83,11 +87,10 @@ def completeness_per_factor(importance: np.ndarray) -> np.ndarray:
     return disentanglement_per_code(importance.T)
 
 
-def completeness(importance: np.ndarray) -> float:
+def completeness(importance: Float[np.ndarray, "latents factors"]) -> float:
     """Whether each factor needs one code only: the mean over factors by their importance.
 
-    `importance` is (latents, factors), not negative. In [0, 1], higher is better; 0 where nothing
-    matters.
+    `importance` is not negative. In [0, 1], higher is better; 0 where nothing matters.
     """
     return disentanglement(importance.T)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 from pydantic import Field
 
 from ml.components.registry import register
@@ -64,12 +65,14 @@ class MED(InformationMetric):
         }
 
 
-def most_disentangled(shares: np.ndarray, k: int) -> np.ndarray:
+def most_disentangled(
+    shares: Float[np.ndarray, "latents factors"], k: int
+) -> Int[np.ndarray, "kept"]:
     """Indices of the k most disentangled latents of each factor, in rising order.
 
-    `shares` is (latents, factors). A latent is of the factor that it has the largest share of; of
-    equally disentangled ones the first are kept, where the published code keeps whichever comes
-    first of a sort that keeps no order.
+    A latent is of the factor that it has the largest share of; of equally disentangled ones the
+    first are kept, where the published code keeps whichever comes first of a sort that keeps no
+    order.
     """
     best = np.argsort(-disentanglement_per_code(shares), kind="stable")
     factor = shares.argmax(1)[best]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.components.registry import register
 from ml.metrics.information.gaps import best_and_second
@@ -14,13 +15,15 @@ from ml.metrics.information.mutual_information import Information
 from ml.metrics.protocol import Number
 
 
-def gaps(mutual: np.ndarray, factor_entropies: np.ndarray) -> np.ndarray:
+def gaps(
+    mutual: Float[np.ndarray, "latents factors"], factor_entropies: Float[np.ndarray, "factors"]
+) -> Float[np.ndarray, "factors"]:
     r"""By how much each factor's best latent leads its second, as a share of the factor's entropy.
 
     .. math:: \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)}
 
-    `mutual` is (latents, factors) and the entropies are (factors,), both in the same unit; the
-    gaps are (factors,), in [0, 1]. With a single latent there is no second and it counts as 0.
+    Information and entropies are in the same unit, the gaps in [0, 1]. With a single latent there
+    is no second and it counts as 0.
     """
     best, second = best_and_second(mutual)
     found: np.ndarray = (best - second) / factor_entropies

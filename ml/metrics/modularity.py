@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.components.registry import register
 from ml.metrics.information.information_metric import InformationMetric
@@ -13,13 +14,12 @@ from ml.metrics.information.mutual_information import Information
 from ml.metrics.protocol import Number, Rows, UnusableRows
 
 
-def modularity(mutual: np.ndarray) -> np.ndarray:
-    r"""How far each latent is from sharing itself out evenly among factors, (latents,).
+def modularity(mutual: Float[np.ndarray, "latents factors"]) -> Float[np.ndarray, "latents"]:
+    r"""How far each latent is from sharing itself out evenly among factors.
 
     .. math:: 1 - \frac{\sum_k I_{dk}^2 - \max_k I_{dk}^2}{(K - 1) \max_k I_{dk}^2}
 
-    `mutual` is (latents, factors) with at least two factors. A latent that knows nothing of any
-    factor scores 0.
+    There are at least two factors. A latent that knows nothing of any factor scores 0.
     """
     squares = mutual**2
     best = squares.max(1)

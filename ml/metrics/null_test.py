@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import ndtr, stdtrit
 
 from ml.metrics.protocol import NullDistribution
@@ -29,7 +30,7 @@ ROUNDING = 1e-9
 """Of a score of order one."""
 
 
-def null_of(values: np.ndarray) -> NullDistribution:
+def null_of(values: Float[np.ndarray, "replicates"]) -> NullDistribution:
     """What stands beside a score, from its values on permuted factors."""
     n = len(values)
     limits = None

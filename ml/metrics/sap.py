@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float, Shaped
 from pydantic import Field, model_validator
 
 from ml.codes.scaling import standardised, unit_interval
@@ -34,19 +35,21 @@ USERS = {
 }
 
 
-def sap(scores: np.ndarray) -> np.ndarray:
-    """By how much each factor's best code predicts it better than its second best, (factors,).
+def sap(scores: Float[np.ndarray, "latents factors"]) -> Float[np.ndarray, "factors"]:
+    """By how much each factor's best code predicts it better than its second best.
 
-    `scores` says how well each single code predicts each factor, (latents, factors). With a single
-    code there is no second and it counts as 0.
+    `scores` says how well each single code predicts each factor. With a single code there is no
+    second and it counts as 0.
     """
     best, second = best_and_second(scores)
     gaps: np.ndarray = best - second
     return gaps
 
 
-def squared_correlations(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    r"""Squared Pearson correlation of every code with every factor, (latents, factors).
+def squared_correlations(
+    codes: Shaped[np.ndarray, "samples latents"], factors: Shaped[np.ndarray, "samples factors"]
+) -> Float[np.ndarray, "latents factors"]:
+    r"""Squared Pearson correlation of every code with every factor.
 
     .. math:: \frac{\mathrm{Cov}(z_d, v_k)^2}{\mathrm{Var}(z_d) \mathrm{Var}(v_k)}
 

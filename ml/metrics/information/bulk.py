@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 EXTREME = 0.005
 """Share of the rows, at least one, that is left aside at either end."""
@@ -10,8 +11,8 @@ FEWEST = 50
 """Rows of which that is told."""
 
 
-def bulk_shares(columns: np.ndarray) -> np.ndarray:
-    """Share of each column's range, minimum to maximum, in which 99 % of the rows lie, (columns,).
+def bulk_shares(columns: Shaped[np.ndarray, "samples columns"]) -> Float[np.ndarray, "columns"]:
+    """Share of each column's range, minimum to maximum, in which 99 % of the rows lie.
 
     Bins of equal width cut the range, so that where the share is small, as of heavy-tailed codes,
     few of them tell rows apart. 1 for a column that is constant but for extremes, as one of a rare

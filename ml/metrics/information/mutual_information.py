@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int, Real, Shaped
 
 from ml.codes.rows import Rows, UnusableRows
 from ml.codes.scaling import above_least
@@ -19,15 +20,17 @@ MOST_CELLS = 2**24
 class Information:
     """What is known from one table of counts, in nats."""
 
-    mutual: np.ndarray
-    """Of every code with every factor, (latents, factors)."""
-    codes: np.ndarray
-    """Entropies of the binned codes, (latents,)."""
-    factors: np.ndarray
-    """Entropies of the factors, (factors,)."""
+    mutual: Float[np.ndarray, "latents factors"]
+    """Of every code with every factor."""
+    codes: Float[np.ndarray, "latents"]
+    """Entropies of the binned codes."""
+    factors: Float[np.ndarray, "factors"]
+    """Entropies of the factors."""
 
 
-def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -> np.ndarray:
+def equal_width_bins(
+    values: Shaped[np.ndarray, "samples columns"], n_bins: int, *, scaled: bool = False
+) -> Int[np.ndarray, "samples columns"]:
     """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
 
     The edges are numpy.histogram's in the dtype of `values`, the bin is
@@ -56,9 +59,12 @@ def equal_width_bins(values: np.ndarray, n_bins: int, *, scaled: bool = False) -
 
 
 def bins_between(
-    values: np.ndarray, n_bins: int, lowest: np.ndarray, highest: np.ndarray
-) -> np.ndarray:
-    """Bin indices of each column, of equal width between the ends given for it, (columns,).
+    values: Shaped[np.ndarray, "samples columns"],
+    n_bins: int,
+    lowest: Float[np.ndarray, "columns"],
+    highest: Float[np.ndarray, "columns"],
+) -> Int[np.ndarray, "samples columns"]:
+    """Bin indices of each column, of equal width between the ends given for it.
 
     What lies beyond falls into the first or the last bin.
     """
@@ -80,7 +86,9 @@ def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
     return np.linspace(low, high, n_bins + 1, dtype=dtype if dtype.kind == "f" else np.float64)
 
 
-def factor_classes(rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool) -> np.ndarray:
+def factor_classes(
+    rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool
+) -> Int[np.ndarray, "samples factors"]:
     """Class indices of each factor: of its values where it is discrete, else of its bins.
 
     `all_factors` cuts discrete factors into bins, too.
@@ -95,26 +103,26 @@ def factor_classes(rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool) 
     return classes
 
 
-def shares_told(codes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def shares_told(
+    codes: Real[np.ndarray, "samples latents"], classes: Int[np.ndarray, "samples factors"]
+) -> Float[np.ndarray, "latents factors"]:
     """The share of each factor's entropy that each latent tells, I(z; v) / H(v).
 
-    Args:
-        codes: (samples, latents), which are cut into 20 bins of equal width.
-        classes: class indices of factors that vary, (samples, factors).
-
-    Returns:
-        (latents, factors), in [0, 1].
+    The codes are cut into 20 bins of equal width; the classes are indices of factors that vary.
+    Shares are in [0, 1].
     """
     known = information(equal_width_bins(codes, BINS), classes)
     shares: np.ndarray = known.mutual / known.factors
     return shares
 
 
-def information(codes: np.ndarray, factors: np.ndarray) -> Information:
+def information(
+    codes: Int[np.ndarray, "samples latents"], factors: Int[np.ndarray, "samples factors"]
+) -> Information:
     """Mutual information of every code with every factor, and their entropies.
 
-    Both are class indices from 0, (samples, latents) and (samples, factors). All pairs are counted
-    by one bincount, or by one for as many latents as fit into memory. From counts n of N rows
+    Both are class indices from 0. All pairs are counted by one bincount, or by one for as many
+    latents as fit into memory. From counts n of N rows
 
     .. math:: N H = N \\log N - \\sum n \\log n, \\qquad I = H(z) + H(v) - H(z, v)
 

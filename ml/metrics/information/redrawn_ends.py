@@ -18,6 +18,7 @@ References:
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 SHARE = 0.05
 """Of the rows, that are taken for a tail."""
@@ -26,9 +27,9 @@ LEAST_CHANCE = 1e-12
 
 
 def redrawn_ends(
-    columns: np.ndarray, number: int, draws: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest values of other draws of the columns, (number, columns) each."""
+    columns: Shaped[np.ndarray, "samples columns"], number: int, draws: np.random.Generator
+) -> tuple[Float[np.ndarray, "draws columns"], Float[np.ndarray, "draws columns"]]:
+    """Lowest and highest values of other draws of the columns, as many as `number` says."""
     values = columns.astype(np.float64)
     highest = [_highest(column, number, draws) for column in values.T]
     lowest = [-_highest(-column, number, draws) for column in values.T]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from ml.codes.rows import EXACT, ConstantFactor, Rows, UnfitFactor, UnusableRows
 from ml.codes.scaling import above_least
@@ -22,9 +23,9 @@ MOST_CELLS = 10**8
 class Classes:
     """One factor as classes 0, 1, … of the rows that a classifier is fitted on."""
 
-    fit: np.ndarray
+    fit: Int[np.ndarray, "train"]
     """Class of each row of the fit; every class occurs."""
-    test: np.ndarray
+    test: Int[np.ndarray, "test"]
     """Class of each row after those; -1 where it is none of the fit's, so that no prediction of
     it is right."""
 
@@ -113,8 +114,8 @@ def untrained_classes(rows: Rows, factor_bins: int | None) -> dict[str, dict[str
     return found
 
 
-def factor_values(rows: Rows, fit: int) -> np.ndarray:
-    """Each factor's values as numbers, (samples, factors), whatever its kind.
+def factor_values(rows: Rows, fit: int) -> Float[np.ndarray, "samples factors"]:
+    """Each factor's values as numbers, whatever its kind.
 
     Integers are counted from the least of their column, which changes no regression; so ids of
     classes may be of any size.

@@ -8,11 +8,14 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 DEEPEST = 9
 
 
-def nodes_by_depth(tree: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
+def nodes_by_depth(
+    tree: Any, rows: Float[np.ndarray, "samples latents"]
+) -> Iterator[Int[np.ndarray, "samples"]]:
     """The node of each row after 1, 2, … splits, until every row is in a leaf.
 
     `tree` is scikit-learn's `tree_` and the rows are float32, as there. A tree grown to a depth is
@@ -28,7 +31,9 @@ def nodes_by_depth(tree: Any, rows: np.ndarray) -> Iterator[np.ndarray]:
         yield at
 
 
-def stratified_folds(classes: np.ndarray, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def stratified_folds(
+    classes: Int[np.ndarray, "samples"], number: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows to fit and rows to judge of each fold, unshuffled, classes in proportion."""
     # Not above: a process that trains has no use for what takes so long to import.
     from sklearn.model_selection import StratifiedKFold
@@ -40,7 +45,9 @@ def stratified_folds(classes: np.ndarray, number: int) -> list[tuple[np.ndarray,
 
 
 def accuracy(
-    code: np.ndarray, classes: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]
+    code: Shaped[np.ndarray, "samples"],
+    classes: Int[np.ndarray, "samples"],
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> float:
     """Accuracy of a tree of one code on the rows it was fitted on.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.codes.rows import Rows, UnusableRows
 from ml.codes.scaling import standardised, unit_interval
@@ -27,10 +28,10 @@ LARGEST = 2.0**100
 class Prediction:
     """What a predictor of all factors tells."""
 
-    importance: np.ndarray
-    """Of each code for each factor, not negative, (latents, factors)."""
-    informativeness: Mapping[str, np.ndarray]
-    """How well each factor is predicted, in [0, 1], (factors,), by the name of the number."""
+    importance: Float[np.ndarray, "latents factors"]
+    """Of each code for each factor, not negative."""
+    informativeness: Mapping[str, Float[np.ndarray, "factors"]]
+    """How well each factor is predicted, in [0, 1], by the name of the number."""
 
 
 def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> Prediction:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from ml.metrics.predictors.classes import Classes
 
@@ -16,9 +17,12 @@ SMALLEST_SCALE = 1e-100
 
 
 def accuracies(
-    code: np.ndarray, test: np.ndarray, factors: Sequence[Classes], c: float
-) -> np.ndarray:
-    """Held-out accuracy with which one code's linear SVM tells each factor's classes, (factors,).
+    code: Shaped[np.ndarray, "train"],
+    test: Shaped[np.ndarray, "test"],
+    factors: Sequence[Classes],
+    c: float,
+) -> Float[np.ndarray, "factors"]:
+    """Held-out accuracy with which one code's linear SVM tells each factor's classes.
 
     One machine a class against the others, the largest decision value wins; for two classes a
     single machine. `code` and `test` are that code's training and test rows.
@@ -38,9 +42,9 @@ def accuracies(
 
 
 def separators(
-    code: np.ndarray, factors: Sequence[Classes], c: float
-) -> tuple[np.ndarray, np.ndarray]:
-    r"""Slope and offset of each machine, (machines,), the factors' classes in order.
+    code: Shaped[np.ndarray, "train"], factors: Sequence[Classes], c: float
+) -> tuple[Float[np.ndarray, "machines"], Float[np.ndarray, "machines"]]:
+    r"""Slope and offset of each machine, the factors' classes in order.
 
     Each is what scikit-learn's LinearSVC(C=c, class_weight="balanced") is after:
 

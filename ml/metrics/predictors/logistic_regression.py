@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
@@ -17,11 +18,15 @@ MOST_ITERATIONS = 1000
 
 
 def fit_logistic_regression(
-    codes: np.ndarray, classes: np.ndarray, c: float, *, balanced: bool = False
+    codes: Float[np.ndarray, "samples latents"],
+    classes: Shaped[np.ndarray, "samples"],
+    c: float,
+    *,
+    balanced: bool = False,
 ) -> LogisticRegression:
     """A multinomial model with scikit-learn's defaults: L2 penalty of weight 1/c, L-BFGS.
 
-    Codes (samples, latents) on a common scale; `balanced` weighs rows by 1 / size of their class.
+    Codes are on a common scale; `balanced` weighs rows by 1 / size of their class.
     """
     # Not above: a process that trains has no use for what takes so long to import.
     from sklearn.linear_model import LogisticRegression
@@ -39,12 +44,12 @@ def _linear_algebra() -> ThreadpoolController:
 
 
 def one_vs_rest_probabilities(
-    codes: np.ndarray,
-    classes: np.ndarray,
+    codes: Float[np.ndarray, "samples latents"],
+    classes: Int[np.ndarray, "samples"],
     c: float,
     continue_or_stop: Callable[[], None] = lambda: None,
-) -> np.ndarray:
-    """Probability of each class by one balanced model a class, (samples, classes).
+) -> Float[np.ndarray, "samples classes"]:
+    """Probability of each class by one balanced model a class.
 
     With more than two classes each row is divided by its sum. Fitted on the rows that it judges.
     """

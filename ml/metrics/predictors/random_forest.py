@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.metrics.predictors.decision_tree import nodes_by_depth
 
@@ -18,8 +19,8 @@ TREES = 10
 
 
 def fit_random_forest(
-    codes: np.ndarray,
-    factor: np.ndarray,
+    codes: Float[np.ndarray, "samples latents"],
+    factor: Float[np.ndarray, "samples"],
     *,
     folds: int,
     random_state: int,

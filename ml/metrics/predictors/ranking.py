@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 
-def areas_under_curves(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    r"""Area under the ROC curve of each class against the others, (classes,).
+def areas_under_curves(
+    scores: Float[np.ndarray, "samples classes"], classes: Int[np.ndarray, "samples"]
+) -> Float[np.ndarray, "classes"]:
+    r"""Area under the ROC curve of each class against the others.
 
     .. math:: P(s_+ > s_-) + \tfrac12 P(s_+ = s_-)
 
-    for a row of the class and one of the others (Mann and Whitney). `scores` is (samples, classes);
-    `classes` (samples,) are its columns, or -1 for rows of no class. In [0, 1], 0.5 by
-    chance; NaN for a class that has no rows, or all of them.
+    for a row of the class and one of the others (Mann and Whitney). `classes` are columns of
+    `scores`, or -1 for rows of no class. In [0, 1], 0.5 by chance; NaN for a class that has no
+    rows, or all of them.
     """
     # Not above: a process that trains has no use for what takes a second to import.
     from scipy.stats import rankdata

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from ml.metrics.predictors.gradient_boosting._grow import Workspace, grow, most_nodes, workspace
 from ml.metrics.predictors.gradient_boosting._log_loss import (
@@ -40,35 +41,44 @@ class SingleClass(ValueError):
 class GradientBoosting:
     """A fitted ensemble; names that scikit-learn has for the same thing are its own."""
 
-    classes_: np.ndarray
-    """The labels, ascending, (classes,)."""
-    feature_importances_: np.ndarray
+    classes_: Int[np.ndarray, "classes"]
+    """The labels, ascending."""
+    feature_importances_: Float[np.ndarray, "features"]
     """Each feature's share of the decrease in variance over all splits, (features,); they sum to 1,
     or are all 0 where no tree has a split."""
-    trees: np.ndarray
+    trees: Shaped[np.ndarray, "iterations trees nodes"]
     """(iterations, trees an iteration, nodes) of `_nodes.NODE`: one tree a class, or one in all
     with two classes."""
-    prior: np.ndarray
-    """Raw predictions before the first iteration, (trees an iteration,)."""
+    prior: Float[np.ndarray, "trees"]
+    """Raw predictions before the first iteration."""
     learning_rate: float
 
     def decision_function(
-        self, x: np.ndarray, *, continue_or_stop: Callable[[], None] = lambda: None
-    ) -> np.ndarray:
-        """Raw predictions (samples, classes), or (samples,) log-odds with two classes."""
+        self,
+        x: Shaped[np.ndarray, "samples features"],
+        *,
+        continue_or_stop: Callable[[], None] = lambda: None,
+    ) -> Float[np.ndarray, "samples *classes"]:
+        """Raw predictions of each class; with two classes, log-odds without that axis."""
         raw = self._raw(x, continue_or_stop)
         return raw[0] if len(raw) == 1 else raw.T
 
     def predict_proba(
-        self, x: np.ndarray, *, continue_or_stop: Callable[[], None] = lambda: None
-    ) -> np.ndarray:
-        """Probabilities of the classes, (samples, classes)."""
+        self,
+        x: Shaped[np.ndarray, "samples features"],
+        *,
+        continue_or_stop: Callable[[], None] = lambda: None,
+    ) -> Float[np.ndarray, "samples classes"]:
+        """Probabilities of the classes."""
         return probabilities(self._raw(x, continue_or_stop))
 
     def predict(
-        self, x: np.ndarray, *, continue_or_stop: Callable[[], None] = lambda: None
-    ) -> np.ndarray:
-        """The likeliest label of each row, (samples,)."""
+        self,
+        x: Shaped[np.ndarray, "samples features"],
+        *,
+        continue_or_stop: Callable[[], None] = lambda: None,
+    ) -> Int[np.ndarray, "samples"]:
+        """The likeliest label of each row."""
         raw = self._raw(x, continue_or_stop)
         likeliest = raw[0] >= 0 if len(raw) == 1 else raw.argmax(axis=0)
         labels: np.ndarray = self.classes_[likeliest.astype(np.intp)]
