@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal, Protocol, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Shaped
 
 from ml.codes.factor_columns import (
     ROWS_A_CLASS,
@@ -70,19 +71,15 @@ _EXPECTED_KIND = {
 class CodesAndFactors:
     """What a file holds; the fields are named as its arrays are, but for the last three."""
 
-    codes: np.ndarray
-    """(samples, latents)."""
-    factors: np.ndarray
-    """(samples, factors)."""
+    codes: Shaped[np.ndarray, "samples latents"]
+    factors: Shaped[np.ndarray, "samples factors"]
     factor_names: tuple[str, ...] | None = None
     factor_sizes: tuple[int, ...] | None = None
     """How many values each factor can take."""
     factor_kinds: tuple[FactorKind, ...] | None = None
     """As the file says, or else by the rule for files."""
-    posterior_logvar: np.ndarray | None = None
-    """(samples, latents)."""
-    posterior_sample: np.ndarray | None = None
-    """(samples, latents)."""
+    posterior_logvar: Shaped[np.ndarray, "samples latents"] | None = None
+    posterior_sample: Shaped[np.ndarray, "samples latents"] | None = None
     code_names: tuple[str, ...] | None = None
     kind_notes: tuple[str | None, ...] = ()
     """What was assumed of each factor's kind, where the rule decided."""

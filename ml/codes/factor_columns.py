@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Real, Shaped
 
 from ml.codes.rows import EXACT, FactorKind
 
@@ -40,7 +41,7 @@ class UnusableColumn(ValueError):
 class FactorColumn:
     """The values of a factor, a number a row."""
 
-    values: np.ndarray
+    values: Shaped[np.ndarray, "samples"]
     """int64, or floating."""
     kind: FactorKind
     note: str | None = None
@@ -52,7 +53,9 @@ class FactorColumn:
         return self.kind == "discrete" or _few(self.values)
 
 
-def column_of_numbers(values: np.ndarray, said: FactorKind | None = None) -> FactorColumn:
+def column_of_numbers(
+    values: Shaped[np.ndarray, "samples"], said: FactorKind | None = None
+) -> FactorColumn:
     """A factor by its numbers, of the kind that is `said` or else by the rule for files.
 
     Integers and truth values are classes. Floating numbers that are all integers are classes if
@@ -143,7 +146,7 @@ def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
     return column_of_labels(texts, said)
 
 
-def numbers_of_text(texts: Any) -> np.ndarray | None:
+def numbers_of_text(texts: Any) -> Real[np.ndarray, "samples"] | None:
     """Cells of text as int64 or float64, or None where one is no such number."""
     if bool(pc.any(pc.starts_with(texts, "+")).as_py()):
         texts = pc.replace_substring_regex(texts, r"^\+([0-9.])", r"\1")
@@ -165,7 +168,7 @@ def numbers_of_text(texts: Any) -> np.ndarray | None:
     return numbers
 
 
-def counts_rows(values: np.ndarray) -> bool:
+def counts_rows(values: Shaped[np.ndarray, "samples"]) -> bool:
     """Whether it counts up by one, from the first value again where another shard begins.
 
     Columns of a grid do so as well, but begin again more often, or do not count as far.

@@ -9,6 +9,7 @@ where an encoder saw the image in another batch, and its sums were rounded in an
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int
 
 from ml.codes.rows import Rows
 
@@ -20,7 +21,7 @@ ROUNDING = 1e-5
 """Of a code's deviation: what differs by less in every code, of two at least, may be rounding."""
 
 
-def blocks(rows: Rows) -> np.ndarray:
+def blocks(rows: Rows) -> Int[np.ndarray, "samples"]:
     """Which rows are one and the same: a number of each, from 0 in the order of their first rows.
 
     They are equal in all codes, up to rounding, and in all factors. Codes of few values are equal
@@ -35,7 +36,7 @@ def blocks(rows: Rows) -> np.ndarray:
     return found
 
 
-def first_rows(block: np.ndarray) -> np.ndarray:
+def first_rows(block: Int[np.ndarray, "samples"]) -> Int[np.ndarray, "blocks"]:
     """The first row of every block."""
     first: np.ndarray = np.unique(block, return_index=True)[1]
     return first

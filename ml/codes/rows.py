@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 EXACT = 2**53
 """Integers up to this are exact in float64."""
@@ -51,20 +52,19 @@ def _go_on() -> None:
 class Rows:
     """A sample of codes with all that metrics may want to know of each row.
 
-    Codes are (samples, latents), factors (samples, factors). The first `train` rows are for
-    fitting predictors, the others for testing them.
+    The first `train` rows are for fitting predictors, the others for testing them.
     """
 
-    codes: np.ndarray
-    factors: np.ndarray
+    codes: Shaped[np.ndarray, "samples latents"]
+    factors: Shaped[np.ndarray, "samples factors"]
     factor_names: tuple[str, ...]
     factor_kinds: tuple[FactorKind, ...]
     train: int
     seed: int = 0
-    kl: np.ndarray | None = None
-    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
-    reconstruction: np.ndarray | None = None
-    """-log p(x|z) in nats, (samples,), one posterior sample a row."""
+    kl: Float[np.ndarray, "samples latents"] | None = None
+    """KL to the prior in nats; NaN for a posterior that has none."""
+    reconstruction: Float[np.ndarray, "samples"] | None = None
+    """-log p(x|z) in nats, one posterior sample a row."""
     factors_left_out: tuple[str, ...] = ()
     """Factors that the data set has with a single value, and so no column of here."""
     code_names: tuple[str, ...] | None = None
@@ -79,7 +79,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, index: np.ndarray | slice, train: int) -> Rows:
+    def take(self, index: Int[np.ndarray, "chosen"] | slice, train: int) -> Rows:
         """Some of the rows, in the order of `index`; the first `train` of them are for fitting."""
 
         def taken(values: np.ndarray | None) -> np.ndarray | None:
@@ -145,6 +145,6 @@ class Rows:
             shared={},
         )
 
-    def with_factors_of(self, index: np.ndarray) -> Rows:
+    def with_factors_of(self, index: Int[np.ndarray, "samples"]) -> Rows:
         """Each row with another row's factors: codes that know nothing of them."""
         return replace(self, factors=self.factors[index], shared={})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Integer, Shaped, UInt
 
 
-def standardised(codes: np.ndarray, fit: int) -> np.ndarray:
+def standardised(
+    codes: Shaped[np.ndarray, "samples latents"], fit: int
+) -> Float[np.ndarray, "samples latents"]:
     """Each column less its mean, divided by its standard deviation, both of the first `fit` rows.
 
     A column that is constant there is not divided, as disentanglement_lib does to its undoing: a
@@ -21,7 +24,9 @@ def standardised(codes: np.ndarray, fit: int) -> np.ndarray:
     return scaled
 
 
-def unit_interval(values: np.ndarray) -> np.ndarray:
+def unit_interval(
+    values: Shaped[np.ndarray, "samples columns"],
+) -> Float[np.ndarray, "samples columns"]:
     """Each column moved and stretched onto [0, 1]; a constant one becomes 0."""
     if values.dtype.kind in "iu":
         values = above_least(values)
@@ -31,7 +36,9 @@ def unit_interval(values: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def above_least(integers: np.ndarray) -> np.ndarray:
+def above_least(
+    integers: Integer[np.ndarray, "samples *columns"],
+) -> UInt[np.ndarray, "samples *columns"]:
     """By how much each integer exceeds the least of its column, exactly, as unsigned integers.
 
     Numbers of a class may be hashes beyond 2^53, above which float64 does not tell neighbours

@@ -33,6 +33,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import ndtri, stdtrit
 
 from ml.codes.repeated_rows import blocks, first_rows
@@ -60,7 +61,7 @@ def affordable(seconds: float) -> int:
     return max(FEWEST_PERMUTATIONS, min(MOST_PERMUTATIONS, int(NULL_SECONDS / seconds)))
 
 
-def permutations(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
+def permutations(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "samples"]]:
     """Whose factors each row has: permuted, with rows that are one and the same kept together.
 
     The same for the same seed. Where no row stands twice, these are permutations of the rows.
@@ -73,7 +74,7 @@ def permutations(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
         yield first[draws.permutation(len(first))][block]
 
 
-def subsamples(rows: Rows, replicates: int) -> Iterator[np.ndarray]:
+def subsamples(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "chosen"]]:
     """Indices of two thirds of the rows, drawn without replacement; equal rows go together."""
     draws = generator(rows.seed, "subsamples")
     order, begin = _by_block(blocks(rows))
@@ -139,14 +140,14 @@ def subsample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates:
     return {name: subsample_half_width(values, rows) for name, values in drawn.items()}
 
 
-def subsample_half_width(values: np.ndarray, rows: Rows) -> float:
+def subsample_half_width(values: Float[np.ndarray, "replicates"], rows: Rows) -> float:
     """1.96 standard errors of the score of the rows, from the scores of their subsamples."""
     different = int(blocks(rows).max()) + 1
     size = _size(different)
     return half_width(values) * math.sqrt(size / (different - size))
 
 
-def half_width(values: np.ndarray) -> float:
+def half_width(values: Float[np.ndarray, "replicates"]) -> float:
     """1.96 standard deviations."""
     return float(ndtri((1 + CONFIDENCE) / 2) * values.std(ddof=1))
 
