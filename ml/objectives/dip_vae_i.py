@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.components.registry import register
@@ -42,5 +43,5 @@ class DIPVAEI(DIPVAE):
         # Means of no variance are what it is against.
         return (KLWeight("lambda_d", "raise", "lambda_d"),)
 
-    def covariance(self, head: Tensor) -> Tensor:
+    def covariance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "latents latents"]:
         return covariance(self.posterior.mean(head))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.components.registry import register
@@ -40,6 +41,6 @@ class DIPVAEII(DIPVAE):
     name: Literal["dip_vae_ii"] = "dip_vae_ii"
     diagonal_factor: ClassVar[float] = 1.0
 
-    def covariance(self, head: Tensor) -> Tensor:
+    def covariance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "latents latents"]:
         variances = self.posterior.log_variance(head).exp().mean(0)
         return covariance(self.posterior.mean(head)) + torch.diag(variances)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -28,8 +29,11 @@ def likelihood_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def negative_log_likelihood(
-    logits: Tensor, images: Tensor, likelihood: Likelihood, deviation: float = 1.0
-) -> Tensor:
+    logits: Float[Tensor, "batch channels height width"],
+    images: Float[Tensor, "batch channels height width"],
+    likelihood: Likelihood,
+    deviation: float = 1.0,
+) -> Float[Tensor, "batch"]:
     r"""-log p(x|z) in nats of each sample, summed over pixels and channels.
 
     The mean of a pixel is the sigmoid of its logit in both.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float, Shaped
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -33,16 +34,26 @@ Weight = Annotated[float, Field(ge=0, le=1e6)]
 class Networks(Protocol):
     """The networks of a run with their present parameters bound; outputs are float32."""
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images (samples, channels, height, width) in [0, 1] to the posterior's head."""
+    def encode(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch numbers"]:
+        """Images in [0, 1] to the posterior's head."""
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents (samples, latents) to logits (samples, channels, height, width)."""
+    def decode(
+        self, latents: Float[Tensor, "batch latents"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Latents to logits."""
 
-    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+    def reconstruction(
+        self,
+        latents: Float[Tensor, "batch latents"],
+        images: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch"]:
         """-log p(x|z) in nats of each sample, under the likelihood of the training spec."""
 
-    def call(self, network: str, inputs: Tensor) -> Tensor:
+    def call(
+        self, network: str, inputs: Float[Tensor, "batch *inputs"]
+    ) -> Float[Tensor, "batch *outputs"]:
         """One of the objective's own networks, by the name that `extra_networks` gave it."""
 
 
@@ -68,16 +79,16 @@ class Draw:
 class Step:
     """What a loss is given besides the networks: one step of one run."""
 
-    images: tuple[Tensor, ...]
-    """`images[k]` is the k-th independent batch, (samples, channels, height, width) in [0, 1]."""
+    images: tuple[Float[Tensor, "batch channels height width"], ...]
+    """`images[k]` is the k-th independent batch, in [0, 1]."""
     population: int
     """How many images the data set has."""
     draws: Mapping[str, Tensor]
     """The draws that the objective needs, by name."""
-    coefficients: Mapping[str, Tensor]
-    """The objective's coefficients, scalars."""
-    done: Tensor
-    """Steps made before this one, a scalar."""
+    coefficients: Mapping[str, Float[Tensor, ""]]
+    """The objective's coefficients."""
+    done: Shaped[Tensor, ""]
+    """Steps made before this one."""
     carry: Mapping[str, Tensor]
     """What the losses of earlier updates of this step handed on."""
 
@@ -85,8 +96,8 @@ class Step:
 class Loss(NamedTuple):
     """What a loss function returns."""
 
-    value: Tensor
-    """A scalar, minimised over the update's parameters."""
+    value: Float[Tensor, ""]
+    """Minimised over the update's parameters."""
     terms: Mapping[str, Tensor] = {}
     """What is logged: scalars, or one number a latent."""
     carry: Mapping[str, Tensor] = {}

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.objectives.posteriors.protocol import Posterior
@@ -23,17 +24,21 @@ class Point(Posterior):
         "mean, log_variance = head, torch.full_like(head, -torch.inf)  # A point has no width."
     )
 
-    def mean(self, head: Tensor) -> Tensor:
+    def mean(self, head: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch latents"]:
         return head
 
-    def log_variance(self, head: Tensor) -> Tensor:
+    def log_variance(self, head: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch latents"]:
         return torch.full_like(head, -torch.inf)
 
-    def sample(self, head: Tensor, noise: Tensor) -> Tensor:  # noqa: ARG002
+    def sample(
+        self,
+        head: Float[Tensor, "batch latents"],
+        noise: Float[Tensor, "batch latents"],  # noqa: ARG002
+    ) -> Float[Tensor, "batch latents"]:
         return head
 
-    def kl(self, head: Tensor) -> None:  # noqa: ARG002
+    def kl(self, head: Float[Tensor, "batch latents"]) -> None:  # noqa: ARG002
         return None
 
-    def prior(self, latents: int, noise: np.ndarray | None = None) -> None:  # noqa: ARG002
+    def prior(self, latents: int, noise: Float[np.ndarray, "latents"] | None = None) -> None:  # noqa: ARG002
         return None

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.objectives.posteriors.traversals import Span, evenly, spanned
@@ -26,31 +27,33 @@ class Posterior(ABC):
     weights without Heddle (`ml.export.plain_loader`). Optional; a subclass states its own."""
 
     @abstractmethod
-    def mean(self, head: Tensor) -> Tensor:
-        """The codes: posterior means, (samples, latents)."""
+    def mean(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "batch latents"]:
+        """The codes: posterior means."""
 
     @abstractmethod
-    def log_variance(self, head: Tensor) -> Tensor:
-        """Logarithm of the posterior variances, (samples, latents)."""
+    def log_variance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "batch latents"]:
+        """Logarithm of the posterior variances."""
 
     @abstractmethod
-    def sample(self, head: Tensor, noise: Tensor) -> Tensor:
-        """Latents z, (samples, latents), a differentiable function of standard normal noise."""
+    def sample(
+        self, head: Float[Tensor, "batch numbers"], noise: Float[Tensor, "batch latents"]
+    ) -> Float[Tensor, "batch latents"]:
+        """Latents z, a differentiable function of standard normal noise."""
 
     @abstractmethod
-    def kl(self, head: Tensor) -> Tensor | None:
-        """KL(q(z_d|x) || p(z_d)) in nats, (samples, latents); None for a family without one."""
+    def kl(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "batch latents"] | None:
+        """KL(q(z_d|x) || p(z_d)) in nats; None for a family without one."""
 
     def traverse(
         self,
-        codes: np.ndarray,
+        codes: Float[np.ndarray, "samples latents"],
         frames: int,
         *,
         span: Span = "quantiles",
         extent: float | None = None,
         between: tuple[float, float] | None = None,
-    ) -> np.ndarray:
-        """Values through which each latent is led, (latents, frames), rising along a row.
+    ) -> Float[np.ndarray, "latents frames"]:
+        """Values through which each latent is led, rising along a row.
 
         By default the quantiles of the codes themselves, from 1 % to 99 %: where the model really
         lives (`ml.objectives.posteriors.traversals.spanned`). `between` two plain numbers goes
@@ -60,8 +63,10 @@ class Posterior(ABC):
             return evenly(*between, latents=codes.shape[1], frames=frames)
         return spanned(codes, frames, span=span, extent=extent)
 
-    def prior(self, latents: int, noise: np.ndarray | None = None) -> np.ndarray | None:
-        """The prior's mean, or a draw of it made of standard normal noise, (latents,).
+    def prior(
+        self, latents: int, noise: Float[np.ndarray, "latents"] | None = None
+    ) -> Float[np.ndarray, "latents"] | None:
+        """The prior's mean, or a draw of it made of standard normal noise.
 
         None for a family without a prior. This one is standard normal.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 Span = Literal["quantiles", "deviations", "range", "units"]
 
@@ -16,9 +17,13 @@ EXTENTS: dict[Span, float] = {"quantiles": 0.01, "deviations": 2.0, "units": 3.0
 
 
 def spanned(
-    codes: np.ndarray, frames: int, *, span: Span = "quantiles", extent: float | None = None
-) -> np.ndarray:
-    """Values through which each latent is led, (latents, frames).
+    codes: Float[np.ndarray, "samples latents"],
+    frames: int,
+    *,
+    span: Span = "quantiles",
+    extent: float | None = None,
+) -> Float[np.ndarray, "latents frames"]:
+    """Values through which each latent is led.
 
     - `quantiles` of the latent's own codes, from the share `extent` to 1 - `extent` (0.01): as
       many images lie between any two neighbours.
@@ -41,40 +46,38 @@ def spanned(
     return np.linspace(low, high, frames).T
 
 
-def evenly(low: float, high: float, *, latents: int, frames: int) -> np.ndarray:
-    """The same evenly spaced values for each latent, (latents, frames)."""
+def evenly(
+    low: float, high: float, *, latents: int, frames: int
+) -> Float[np.ndarray, "latents frames"]:
+    """The same evenly spaced values for each latent."""
     return np.tile(np.linspace(low, high, frames), (latents, 1))
 
 
-def most_typical(codes: np.ndarray) -> int:
+def most_typical(codes: Float[np.ndarray, "samples latents"]) -> int:
     """The row whose code is nearest to the mean, each latent in units of its deviation."""
     deviation = codes.std(axis=0)
     scaled = (codes - codes.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     return int(np.argmin((scaled**2).sum(axis=1)))
 
 
-def led(base: np.ndarray, latents: np.ndarray, values: np.ndarray) -> np.ndarray:
+def led(
+    base: Float[np.ndarray, "latents"],
+    latents: Int[np.ndarray, "rows"],
+    values: Float[np.ndarray, "latents frames"],
+) -> Float[np.ndarray, "rows frames latents"]:
     """Codes in which one latent after another is led while the others stay at the base.
 
-    Args:
-        base: (latents,).
-        latents: those that are led, (rows,).
-        values: (latents, frames).
-
-    Returns:
-        (rows, frames, latents).
+    `latents` are those that are led, and `values` those of all latents.
     """
     codes = np.tile(base, (len(latents), values.shape[1], 1))
     codes[np.arange(len(latents)), :, latents] = values[latents]
     return codes
 
 
-def plane(base: np.ndarray, x: int, y: int, values: np.ndarray) -> np.ndarray:
-    """Codes in which two latents are led: `x` along the columns, `y` falling along the rows.
-
-    Returns:
-        (frames, frames, latents).
-    """
+def plane(
+    base: Float[np.ndarray, "latents"], x: int, y: int, values: Float[np.ndarray, "latents frames"]
+) -> Float[np.ndarray, "frames frames latents"]:
+    """Codes in which two latents are led: `x` along the columns, `y` falling along the rows."""
     frames = values.shape[1]
     codes = np.tile(base, (frames, frames, 1))
     codes[:, :, x] = values[x]
@@ -82,12 +85,14 @@ def plane(base: np.ndarray, x: int, y: int, values: np.ndarray) -> np.ndarray:
     return codes
 
 
-def by_factor(shares: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+def by_factor(
+    shares: Float[np.ndarray, "latents factors"], otherwise: Int[np.ndarray, "latents"]
+) -> Int[np.ndarray, "latents"]:
     """Each factor's best latent in the factors' order, then the rest in the order `otherwise`.
 
     Args:
-        shares: what each latent tells of each factor, (latents, factors).
-        otherwise: all latents, (latents,).
+        shares: what each latent tells of each factor.
+        otherwise: all latents.
     """
     best = shares.argmax(axis=0) if shares.size else np.empty(0, np.int64)
     found: np.ndarray = np.array(list(dict.fromkeys([*best.tolist(), *otherwise.tolist()])))

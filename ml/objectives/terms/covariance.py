@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
 class Penalties(NamedTuple):
     """Scalars, without their weights."""
 
-    off_diagonal: Tensor
+    off_diagonal: Float[Tensor, ""]
     r"""sum_{i != j} C_ij^2."""
-    diagonal: Tensor
+    diagonal: Float[Tensor, ""]
     r"""sum_i (C_ii - 1)^2."""
 
 
-def covariance(rows: Tensor) -> Tensor:
-    """The covariance of rows (samples, latents), with the number of samples as divisor."""
+def covariance(rows: Float[Tensor, "batch latents"]) -> Float[Tensor, "latents latents"]:
+    """The covariance of a batch, with its size as divisor."""
     centred = rows - rows.mean(0)
     return centred.T @ centred / len(rows)
 
 
-def penalties(matrix: Tensor) -> Penalties:
-    """How far a covariance matrix (latents, latents) is from the identity."""
+def penalties(matrix: Float[Tensor, "latents latents"]) -> Penalties:
+    """How far a covariance matrix is from the identity."""
     diagonal = torch.diagonal(matrix)
     return Penalties(
         # Without the diagonal, and not as a difference of sums, which would leave rounding behind.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.objectives.protocol import Loss, Networks, Objective, Step, Weight
@@ -32,8 +33,8 @@ class DIPVAE(Objective):
         }
 
     @abstractmethod
-    def covariance(self, head: Tensor) -> Tensor:
-        """The covariance that is to be the identity, (latents, latents)."""
+    def covariance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "latents latents"]:
+        """The covariance that is to be the identity."""
 
     def loss(self, networks: Networks, step: Step) -> Loss:
         terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])

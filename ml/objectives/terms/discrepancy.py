@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 Kernel = Literal["rbf", "imq"]
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def squared_discrepancy(one: Tensor, other: Tensor, kernel: Kernel) -> Tensor:
-    r"""Squared MMD of two samples (samples, latents) of equal size, a scalar.
+def squared_discrepancy(
+    one: Float[Tensor, "batch latents"], other: Float[Tensor, "batch latents"], kernel: Kernel
+) -> Float[Tensor, ""]:
+    r"""Squared MMD of two samples of equal size.
 
     .. math:: \frac{1}{n(n-1)} \sum_{i \ne j} [k(x_i, x_j) + k(y_i, y_j)] -
         \frac{2}{n^2} \sum_{ij} k(x_i, y_j)
@@ -26,8 +29,10 @@ def squared_discrepancy(one: Tensor, other: Tensor, kernel: Kernel) -> Tensor:
     return within / pairs - 2 * kernel_matrix(one, other, kernel).mean()
 
 
-def kernel_matrix(one: Tensor, other: Tensor, kernel: Kernel) -> Tensor:
-    r"""k(x_i, y_j), (samples, samples), for a prior of variance one in D dimensions.
+def kernel_matrix(
+    one: Float[Tensor, "batch latents"], other: Float[Tensor, "batch latents"], kernel: Kernel
+) -> Float[Tensor, "batch batch"]:
+    r"""k(x_i, y_j) for a prior of variance one in D dimensions.
 
     - `rbf`: exp(-||x - y||^2 / 2D); 2D is the expected squared distance of two draws of the prior.
     - `imq`: the sum over s in 0.1, 0.2, 0.5, 1, 2, 5, 10 of C / (C + ||x - y||^2), C = 2 D s, as in

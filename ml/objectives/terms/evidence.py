@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.objectives.posteriors.protocol import Posterior
@@ -13,18 +14,18 @@ from ml.objectives.protocol import Networks
 class Evidence(NamedTuple):
     """Means over a batch."""
 
-    head: Tensor
-    """The encoder's head, (samples, numbers)."""
-    latents: Tensor
-    """One sample of z for each image, (samples, latents)."""
-    reconstruction: Tensor
-    """-log p(x|z) in nats, a scalar."""
-    kl_per_latent: Tensor
-    """KL to the prior in nats, (latents,)."""
+    head: Float[Tensor, "batch numbers"]
+    """The encoder's head."""
+    latents: Float[Tensor, "batch latents"]
+    """One sample of z for each image."""
+    reconstruction: Float[Tensor, ""]
+    """-log p(x|z) in nats."""
+    kl_per_latent: Float[Tensor, "latents"]
+    """KL to the prior in nats."""
 
     @property
-    def kl(self) -> Tensor:
-        """KL of all latents to the prior in nats, a scalar."""
+    def kl(self) -> Float[Tensor, ""]:
+        """KL of all latents to the prior in nats."""
         return self.kl_per_latent.sum()
 
     def terms(self) -> dict[str, Tensor]:
@@ -36,7 +37,12 @@ class Evidence(NamedTuple):
         }
 
 
-def evidence(networks: Networks, posterior: Posterior, images: Tensor, noise: Tensor) -> Evidence:
+def evidence(
+    networks: Networks,
+    posterior: Posterior,
+    images: Float[Tensor, "batch channels height width"],
+    noise: Float[Tensor, "batch latents"],
+) -> Evidence:
     """Encode, sample once, decode, and take both terms as means over the batch."""
     head = networks.encode(images)
     latents = posterior.sample(head, noise)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 Estimator = Literal["minibatch", "mws", "mss"]
@@ -15,18 +16,18 @@ Estimator = Literal["minibatch", "mws", "mss"]
 class KLParts(NamedTuple):
     """In nats, scalars. Their sum is the KL of the sampled latents, for every estimator."""
 
-    mutual_information: Tensor
+    mutual_information: Float[Tensor, ""]
     r"""I(z; x) = E[log q(z|x) - log q(z)]."""
-    total_correlation: Tensor
+    total_correlation: Float[Tensor, ""]
     r"""KL(q(z) || prod_d q(z_d))."""
-    dimension_wise_kl: Tensor
+    dimension_wise_kl: Float[Tensor, ""]
     r"""sum_d KL(q(z_d) || p(z_d))."""
 
 
 def kl_parts(
-    latents: Tensor,
-    mean: Tensor,
-    log_variance: Tensor,
+    latents: Float[Tensor, "batch latents"],
+    mean: Float[Tensor, "batch latents"],
+    log_variance: Float[Tensor, "batch latents"],
     *,
     population: int,
     estimator: Estimator,
@@ -41,9 +42,9 @@ def kl_parts(
     log q(z_jd) likewise; see `log_weights`.
 
     Args:
-        latents: one sample of each image's posterior, (batch, latents).
-        mean: posterior means, (batch, latents).
-        log_variance: of the posteriors, (batch, latents).
+        latents: one sample of each image's posterior.
+        mean: of the posteriors.
+        log_variance: of the posteriors.
         population: how many images the data set has.
         estimator: how q(z) is estimated.
     """
@@ -67,8 +68,8 @@ def gaussian_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> T
 
 
 @lru_cache(maxsize=8)
-def log_weights(estimator: Estimator, batch: int, population: int) -> Tensor:
-    r"""log w_ji, (batch, batch): how posterior i counts in the estimate of q(z_j).
+def log_weights(estimator: Estimator, batch: int, population: int) -> Float[Tensor, "batch batch"]:
+    r"""log w_ji: how posterior i counts in the estimate of q(z_j).
 
     - `minibatch`: w = 1, the study's own estimate with its constants dropped: (D - 1) log B below
       the estimate by means over the batch, for D latents and a batch of B.
