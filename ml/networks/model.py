@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ml.models.protocol import ImageShape
@@ -25,13 +26,12 @@ CHUNK = 500
 class Encoding:
     """What a model makes of images; all float32."""
 
-    mean: np.ndarray
-    """Posterior means, the codes, (samples, latents)."""
-    log_variance: np.ndarray
-    """(samples, latents)."""
-    kl: np.ndarray
-    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
-    head: Tensor
+    mean: Float[np.ndarray, "samples latents"]
+    """Posterior means, the codes."""
+    log_variance: Float[np.ndarray, "samples latents"]
+    kl: Float[np.ndarray, "samples latents"]
+    """KL to the prior in nats; NaN for a posterior that has none."""
+    head: Float[Tensor, "samples numbers"]
     """The encoder's own numbers."""
 
 
@@ -47,8 +47,8 @@ class Model:
     record: Mapping[str, Any] = field(default_factory=dict)
     """How the weights came about: environment of each stretch, identity."""
 
-    def encode(self, images: Tensor) -> Encoding:
-        """Posterior of images (samples, channels, height, width) in [0, 1], in float32."""
+    def encode(self, images: Float[Tensor, "samples channels height width"]) -> Encoding:
+        """Posterior of images in [0, 1], in float32."""
         posterior = self.spec.objective.posterior
         with torch.no_grad():
             head = self._networks().encode(images.to(self._device()))
@@ -60,8 +60,10 @@ class Model:
                 head,
             )
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Images (samples, height, width, channels), pixel means in [0, 1], of latents.
+    def decode(
+        self, latents: Float[np.ndarray, "samples latents"]
+    ) -> Float[np.ndarray, "samples height width channels"]:
+        """Images, pixel means in [0, 1], of latents.
 
         Raises:
             ValueError: latents are not (samples, latents) of this model.
@@ -75,12 +77,18 @@ class Model:
         ]
         return np.concatenate(chunks) if chunks else np.empty((0, *self.image_shape), np.float32)
 
-    def logits(self, latents: Tensor) -> Tensor:
-        """Logits (samples, channels, height, width)."""
+    def logits(
+        self, latents: Float[Tensor, "samples latents"]
+    ) -> Float[Tensor, "samples channels height width"]:
+        """What the decoder gives, of which pixel means are the sigmoid."""
         with torch.no_grad():
             return self._networks().decode(latents.to(self._device()))
 
-    def reconstruction(self, latents: Tensor, images: Tensor) -> np.ndarray:
+    def reconstruction(
+        self,
+        latents: Float[Tensor, "samples latents"],
+        images: Float[Tensor, "samples channels height width"],
+    ) -> Float[np.ndarray, "samples"]:
         """-log p(x|z) in nats of each sample, under the likelihood of the spec."""
         with torch.no_grad():
             return _array(self._networks().reconstruction(latents, images))

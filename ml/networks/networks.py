@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -93,16 +94,26 @@ class BoundNetworks:
         self._likelihood = spec.training.likelihood
         self._deviation = spec.training.pixel_deviation or 1.0
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch numbers"]:
         return self.call("encoder", images)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(
+        self, latents: Float[Tensor, "batch latents"]
+    ) -> Float[Tensor, "batch channels height width"]:
         return self.call("decoder", latents)
 
-    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+    def reconstruction(
+        self,
+        latents: Float[Tensor, "batch latents"],
+        images: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch"]:
         return self._cost(self.decode(latents), images)
 
-    def call(self, network: str, inputs: Tensor) -> Tensor:
+    def call(
+        self, network: str, inputs: Float[Tensor, "batch *inputs"]
+    ) -> Float[Tensor, "batch *outputs"]:
         return self._called(network, self._parameters[network], inputs)
 
     def _cost(self, logits: Tensor, images: Tensor) -> Tensor:
@@ -126,10 +137,16 @@ class StackedNetworks(BoundNetworks):
     stack of one costs what one model costs.
     """
 
-    def call(self, network: str, inputs: Tensor) -> Tensor:
+    def call(
+        self, network: str, inputs: Float[Tensor, "batch *inputs"]
+    ) -> Float[Tensor, "batch *outputs"]:
         return _on_the_stack(partial(self._of_all, network), inputs)
 
-    def reconstruction(self, latents: Tensor, images: Tensor) -> Tensor:
+    def reconstruction(
+        self,
+        latents: Float[Tensor, "batch latents"],
+        images: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch"]:
         return _on_the_stack(self._reconstruction_of_all, latents, images)
 
     def _of_all(self, network: str, inputs: Tensor) -> Tensor:

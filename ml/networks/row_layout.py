@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from ml.networks.memory_layout import ALIGNMENT
@@ -28,15 +29,15 @@ class RowLayout:
         self.length = sum(self._sizes)
         """Numbers in a row."""
 
-    def pack(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Tensors as a row, (length,), in memory of its own."""
+    def pack(self, tensors: Mapping[str, Tensor]) -> Shaped[Tensor, "length"]:
+        """Tensors as a row in memory of its own."""
         row = torch.zeros(1, self.length)
         for name, place in self.unpack(row).items():
             place[0].copy_(tensors[name])
         return row[0]
 
-    def unpack(self, rows: Tensor) -> dict[str, Tensor]:
-        """Views into rows (places, length) as tensors (places, *shape), by name; differentiable."""
+    def unpack(self, rows: Shaped[Tensor, "places length"]) -> dict[str, Tensor]:
+        """Views into rows as tensors (places, *shape), by name; differentiable."""
         # One split, whose gradient is one concatenation.
         parts = torch.split(rows, self._sizes, dim=1)[::2]
         return {
