@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from ml.evaluation.encode import EncodedRows, as_tensors, encode_images
 from ml.networks.model import CHUNK, Model
@@ -17,18 +18,18 @@ from ml.reproducibility.draws import generator
 class Judged:
     """The terms of the bound of each image, in nats."""
 
-    reconstruction: np.ndarray
-    """-log p(x|z), (samples,), the mean over posterior samples where there are several."""
-    kl: np.ndarray | None
-    """KL to the prior, summed over latents, (samples,); None for an encoder without noise."""
+    reconstruction: Float[np.ndarray, "samples"]
+    """-log p(x|z), the mean over posterior samples where there are several."""
+    kl: Float[np.ndarray, "samples"] | None
+    """KL to the prior, summed over latents; None for an encoder without noise."""
 
     @property
-    def elbo(self) -> np.ndarray | None:
+    def elbo(self) -> Float[np.ndarray, "samples"] | None:
         """The evidence lower bound, -(reconstruction + kl); None where there is no KL."""
         return None if self.kl is None else -(self.reconstruction + self.kl)
 
     @property
-    def likeness(self) -> np.ndarray:
+    def likeness(self) -> Float[np.ndarray, "samples"]:
         """What images are ranked by, higher is more like the training data: the ELBO.
 
         Of an encoder without noise, which has none, -reconstruction.
@@ -37,8 +38,10 @@ class Judged:
         return -self.reconstruction if elbo is None else elbo
 
 
-def judge(model: Model, images: np.ndarray, *, samples: int = 1) -> Judged:
-    """The terms of images (samples, height, width, channels) in [0, 1].
+def judge(
+    model: Model, images: Float[np.ndarray, "samples height width channels"], *, samples: int = 1
+) -> Judged:
+    """The terms of images in [0, 1].
 
     The noise of each image's posterior samples is drawn from a key that is the image itself: the
     same image gives the same numbers in whatever file and place it comes, and two images have
@@ -67,10 +70,12 @@ def reference(encoded: EncodedRows) -> Judged:
     return _judged(encoded.reconstruction.astype(np.float64), encoded.kl)
 
 
-def percentiles(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def percentiles(
+    values: Float[np.ndarray, "values"], reference: Float[np.ndarray, "reference"]
+) -> Float[np.ndarray, "values"]:
     """The share of the reference that is at or below each value, in percent.
 
-    Low for what is lower than most of the reference; (values,), in [0, 100], NaN for NaN.
+    Low for what is lower than most of the reference; in [0, 100], NaN for NaN.
     """
     below = np.searchsorted(np.sort(reference), values, side="right")
     return np.where(np.isnan(values), np.nan, 100.0 * below / len(reference))

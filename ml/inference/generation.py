@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.evaluation.encode import EncodedRows
 from ml.plots.of_models.prior_samples import like
@@ -14,8 +15,10 @@ Source = Literal["prior", "codes"]
 """The prior N(0, I), or a Gaussian with the mean and covariance of the codes."""
 
 
-def generated(encoded: EncodedRows, count: int, seed: int) -> tuple[np.ndarray, Source]:
-    """Latents (count, latents) of the prior, and where they are from; float32.
+def generated(
+    encoded: EncodedRows, count: int, seed: int
+) -> tuple[Float[np.ndarray, "count latents"], Source]:
+    """Latents of the prior, and where they are from; float32.
 
     A model without noise has no prior: there they are of a Gaussian fitted to its codes. The same
     seed gives the same latents on every machine, those of the plot `prior_samples`, and more of

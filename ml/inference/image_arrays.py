@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from ml.codes.arrays_file import UnusableArrays
 from ml.codes.npz_members import OtherSize, open_npz, read_member, unreadable
@@ -30,8 +31,8 @@ def read_images(
     *,
     most_bytes: int = MOST_BYTES,
     check: Callable[[tuple[int, ...]], None] | None = None,
-) -> np.ndarray:
-    """The array `images` as it was saved, (samples, height, width, channels).
+) -> Shaped[np.ndarray, "samples height width channels"]:
+    """The array `images` as it was saved, with an axis of channels.
 
     Nothing is unpickled, and what the file declares is checked before memory is taken for it.
 
@@ -66,7 +67,9 @@ def read_images(
     return array if array.ndim == 4 else array[..., None]
 
 
-def as_unit_range(images: np.ndarray, max_value: int) -> np.ndarray:
+def as_unit_range(
+    images: Shaped[np.ndarray, "samples height width channels"], max_value: int
+) -> Float[np.ndarray, "samples height width channels"]:
     """Images as they were saved, as float32 in [0, 1].
 
     `max_value` is that of a white pixel in the data set's own bytes.

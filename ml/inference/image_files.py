@@ -6,6 +6,7 @@ import io
 import math
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image
 
 from ml.plots.drawing.tiles import tiles
@@ -18,8 +19,13 @@ GAP = 2
 FRAME_MILLISECONDS = 80
 
 
-def png(images: np.ndarray, *, columns: int | None = None, scale: int = 1) -> bytes:
-    """Images (samples, height, width, channels) in [0, 1] as a PNG file: one, or a mosaic.
+def png(
+    images: Float[np.ndarray, "samples height width channels"],
+    *,
+    columns: int | None = None,
+    scale: int = 1,
+) -> bytes:
+    """Images in [0, 1] as a PNG file: one, or a mosaic.
 
     Each pixel becomes `scale` by `scale` equal ones. Several images stand row after row in
     `columns`, without a number in a grid that is nearly square, on white.
@@ -34,8 +40,8 @@ def png(images: np.ndarray, *, columns: int | None = None, scale: int = 1) -> by
     return file.getvalue()
 
 
-def gif(images: np.ndarray, *, scale: int = 1) -> bytes:
-    """Images (samples, height, width, channels) in [0, 1] as a film there and back, without end.
+def gif(images: Float[np.ndarray, "samples height width channels"], *, scale: int = 1) -> bytes:
+    """Images in [0, 1] as a film there and back, without end.
 
     Raises:
         NothingToDraw: images of so many channels have no picture.
@@ -60,8 +66,8 @@ def mosaic_pixels(image_shape: tuple[int, int, int], count: int, scale: int) -> 
     return count * height * width * scale**2
 
 
-def pixels(image: Image.Image, channels: int) -> np.ndarray:
-    """A picture of any mode as (height, width, channels) in [0, 1], float32.
+def pixels(image: Image.Image, channels: int) -> Float[np.ndarray, "height width channels"]:
+    """A picture of any mode as an array in [0, 1], float32.
 
     What is transparent becomes black, and of several frames the first counts.
     """
@@ -80,8 +86,10 @@ def pixels(image: Image.Image, channels: int) -> np.ndarray:
     return found
 
 
-def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Images (samples, height, width, channels) in [0, 1] at another size, in straight lines.
+def resized(
+    images: Float[np.ndarray, "samples _ _ channels"], height: int, width: int
+) -> Float[np.ndarray, "samples height width channels"]:
+    """Images in [0, 1] at another size, in straight lines.
 
     Where they become smaller, each pixel is the weighted mean of all that it covers.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 Path = Literal["linear", "spherical"]
 
@@ -12,8 +13,13 @@ NO_ARC = 1e-6
 """Sine of the angle below which two directions are one, or opposite."""
 
 
-def interpolate(a: np.ndarray, b: np.ndarray, frames: int, path: Path = "linear") -> np.ndarray:
-    r"""Latents (frames, latents) on the way from `a` to `b`, both (latents,) and both included.
+def interpolate(
+    a: Float[np.ndarray, "latents"],
+    b: Float[np.ndarray, "latents"],
+    frames: int,
+    path: Path = "linear",
+) -> Float[np.ndarray, "frames latents"]:
+    r"""Latents on the way from `a` to `b`, both included.
 
     `linear` is the straight line. `spherical` turns the direction evenly through the angle
     :math:`\Omega` between the two, while the norm goes from one to the other in a straight line:

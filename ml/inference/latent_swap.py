@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from ml.codes.rows import ConstantFactor
 from ml.metrics.information.mutual_information import shares_told
 
 
-def swapped(a: np.ndarray, b: np.ndarray, latents: Sequence[int]) -> np.ndarray:
-    """Codes (4, latents): a, b, a with these latents of b, b with these latents of a."""
+def swapped(
+    a: Float[np.ndarray, "latents"], b: Float[np.ndarray, "latents"], latents: Sequence[int]
+) -> Float[np.ndarray, "4 latents"]:
+    """Four codes: a, b, a with these latents of b, b with these latents of a."""
     found = np.stack([a, b, a, b])
     chosen = list(latents)
     found[2, chosen], found[3, chosen] = b[chosen], a[chosen]
     return found
 
 
-def most_telling(codes: np.ndarray, factor: np.ndarray, name: str) -> tuple[int, float]:
+def most_telling(
+    codes: Float[np.ndarray, "samples latents"], factor: Shaped[np.ndarray, "samples"], name: str
+) -> tuple[int, float]:
     r"""The latent that tells most about a factor, and the share of the factor's entropy it tells.
 
     .. math:: \max_d I(z_d; v) / H(v)
 
-    in [0, 1], of codes (samples, latents) in 20 bins of equal width and a factor's values
-    (samples,); of latents that tell as much the first.
+    in [0, 1], of codes in 20 bins of equal width; of latents that tell as much the first.
 
     Raises:
         ConstantFactor: the factor takes a single value.

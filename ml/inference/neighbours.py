@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist
 
 Distance = Literal["euclidean", "standardised"]
@@ -12,9 +13,12 @@ Distance = Literal["euclidean", "standardised"]
 
 
 def distances(
-    codes: np.ndarray, others: np.ndarray, *, units: np.ndarray | None = None
-) -> np.ndarray:
-    """Euclidean distances (codes, others) of codes (codes, latents) and (others, latents).
+    codes: Float[np.ndarray, "codes latents"],
+    others: Float[np.ndarray, "others latents"],
+    *,
+    units: Float[np.ndarray, "latents"] | None = None,
+) -> Float[np.ndarray, "codes others"]:
+    """Euclidean distances of each code from each of the others.
 
     `units` are those of `deviations`, or None for the latents as they are.
     """
@@ -25,12 +29,12 @@ def distances(
     return found
 
 
-def deviations(codes: np.ndarray) -> np.ndarray:
-    """Each latent's standard deviation (latents,), 1 for one that does not vary at all."""
+def deviations(codes: Float[np.ndarray, "samples latents"]) -> Float[np.ndarray, "latents"]:
+    """Each latent's standard deviation, 1 for one that does not vary at all."""
     found: np.ndarray = codes.std(axis=0, dtype=np.float64)
     return np.where(found > 0, found, 1.0)
 
 
-def nearest_rows(distances: np.ndarray, count: int) -> np.ndarray:
-    """Rows in rising order of their distances (rows,), at most `count`; of equal ones the first."""
+def nearest_rows(distances: Float[np.ndarray, "rows"], count: int) -> Int[np.ndarray, "nearest"]:
+    """Rows in rising order of their distances, at most `count`; of equal ones the first."""
     return np.argsort(distances, kind="stable")[:count]
