@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
+from jaxtyping import Float, Int, Int64, UInt8
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, ValidationInfo
 
@@ -96,8 +97,10 @@ class Dataset:
         """Whether every combination of the factors is there exactly once."""
         return isinstance(self.labels, str)
 
-    def images(self, index: ArrayLike | slice) -> NDArray[np.uint8]:
-        """The chosen images: (n, h, w), or (n, h, w, c) when they have several channels.
+    def images(
+        self, index: ArrayLike | slice
+    ) -> UInt8[np.ndarray, "samples height width *channels"]:
+        """The chosen images, without an axis of channels where they have a single one.
 
         Args:
             index: integers from 0 to len - 1 in one dimension (a single one is a batch of one),
@@ -113,8 +116,8 @@ class Dataset:
         shape = (height, width) if channels == 1 else self.image_shape
         return rows.reshape(len(rows), *shape)
 
-    def factors(self, index: ArrayLike | slice) -> NDArray[np.int64] | None:
-        """The factors of the chosen images, (n, factors), or None where they are unknown.
+    def factors(self, index: ArrayLike | slice) -> Int64[np.ndarray, "samples factors"] | None:
+        """The factors of the chosen images, or None where they are unknown.
 
         Raises:
             IndexError: as `images` does.
@@ -126,7 +129,7 @@ class Dataset:
             return self.labels[positions].astype(np.int64, copy=False)
         return np.stack(np.unravel_index(positions, self.factor_sizes), axis=1).astype(np.int64)
 
-    def index(self, factors: ArrayLike) -> NDArray[np.int64]:
+    def index(self, factors: ArrayLike) -> Int64[np.ndarray, "samples"]:
         """Where in a full grid the images with these factors lie: (n, factors) to (n,).
 
         Raises:
@@ -232,8 +235,10 @@ with the context `{"remote": True}`, which keeps them inside the folder.
 """
 
 
-def in_unit_range(data: Dataset, index: np.ndarray) -> np.ndarray:
-    """The data set's images (samples, height, width, channels), white being 1."""
+def in_unit_range(
+    data: Dataset, index: Int[np.ndarray, "samples"]
+) -> Float[np.ndarray, "samples height width channels"]:
+    """The data set's images, white being 1."""
     images = data.images(index).reshape(-1, *data.image_shape)
     scaled: np.ndarray = images.astype(np.float32) / data.max_value
     return scaled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ml.datasets.protocol import Dataset
@@ -23,8 +24,10 @@ class ResidentImages:
             None if device.type == "cpu" else torch.from_numpy(np.array(data.storage)).to(device)
         )
 
-    def gather(self, index: np.ndarray) -> Tensor:
-        """Images (samples, channels, height, width), float32 in [0, 1]."""
+    def gather(
+        self, index: Int[np.ndarray, "samples"]
+    ) -> Float[Tensor, "samples channels height width"]:
+        """Images as float32 in [0, 1]."""
         if self._uploaded is None:
             stored = torch.from_numpy(self._data.storage[index])
         else:

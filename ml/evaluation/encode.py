@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 
 from ml.datasets.protocol import Dataset
@@ -22,22 +23,21 @@ from ml.spec.run_spec import Evaluation
 class EncodedRows:
     """Codes and factors of the evaluation's rows, with what only the model knows of them."""
 
-    index: np.ndarray
-    """Indices of the images in the data set, (samples,)."""
-    factors: np.ndarray
-    """(samples, factors); no columns for a data set without factors."""
-    mean: np.ndarray
-    """Posterior means, (samples, latents)."""
-    log_variance: np.ndarray
-    """(samples, latents)."""
-    sample: np.ndarray
-    """One posterior sample of each row, (samples, latents)."""
-    kl: np.ndarray
-    """KL to the prior in nats, (samples, latents); NaN for a posterior that has none."""
-    reconstruction: np.ndarray
-    """-log p(x|z) in nats of that sample, (samples,)."""
-    train_rows: np.ndarray
-    """The first so many rows are for fitting predictors; an array without axes."""
+    index: Int[np.ndarray, "samples"]
+    """Indices of the images in the data set."""
+    factors: Shaped[np.ndarray, "samples factors"]
+    """No columns for a data set without factors."""
+    mean: Float[np.ndarray, "samples latents"]
+    """Posterior means."""
+    log_variance: Float[np.ndarray, "samples latents"]
+    sample: Float[np.ndarray, "samples latents"]
+    """One posterior sample of each row."""
+    kl: Float[np.ndarray, "samples latents"]
+    """KL to the prior in nats; NaN for a posterior that has none."""
+    reconstruction: Float[np.ndarray, "samples"]
+    """-log p(x|z) in nats of that sample."""
+    train_rows: Integer[np.ndarray, ""]
+    """The first so many rows are for fitting predictors."""
 
     def to_npz(self) -> bytes:
         """The arrays as an npz file, the same bytes for the same arrays."""
@@ -51,7 +51,9 @@ class EncodedRows:
             return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
 
-def draw_rows(n_images: int, *, rows: int, test_rows: int, seed: int) -> tuple[np.ndarray, int]:
+def draw_rows(
+    n_images: int, *, rows: int, test_rows: int, seed: int
+) -> tuple[Int[np.ndarray, "samples"], int]:
     """Indices of the images to evaluate on, each once, and how many of them are for fitting.
 
     The protocol draws with replacement, which from few images puts many into both parts: a
@@ -64,7 +66,9 @@ def draw_rows(n_images: int, *, rows: int, test_rows: int, seed: int) -> tuple[n
     return index, rows
 
 
-def evaluation_rows(data: Dataset, evaluation: Evaluation) -> tuple[np.ndarray, int]:
+def evaluation_rows(
+    data: Dataset, evaluation: Evaluation
+) -> tuple[Int[np.ndarray, "samples"], int]:
     """What `draw_rows` draws of a data set, with images of the same pixels in the same part.
 
     A data set may show one picture under several indices, as dSprites does at the first and the
@@ -142,8 +146,10 @@ def encode_rows(
     )
 
 
-def encode_images(model: Model, images: np.ndarray) -> Encoding:
-    """Posterior of images (samples, height, width, channels) in [0, 1], a chunk at a time.
+def encode_images(
+    model: Model, images: Float[np.ndarray, "samples height width channels"]
+) -> Encoding:
+    """Posterior of images in [0, 1], a chunk at a time.
 
     There must be at least one.
     """
@@ -157,6 +163,8 @@ def encode_images(model: Model, images: np.ndarray) -> Encoding:
     )
 
 
-def as_tensors(images: np.ndarray) -> Tensor:
-    """Images (samples, height, width, channels) as networks take them, channels first, float32."""
+def as_tensors(
+    images: Float[np.ndarray, "samples height width channels"],
+) -> Float[Tensor, "samples channels height width"]:
+    """Images as networks take them, channels first, float32."""
     return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).permute(0, 3, 1, 2)

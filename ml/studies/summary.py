@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata, t
 
@@ -259,7 +260,7 @@ def correlations(study: Study) -> Correlations:
     )
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+def spearman(x: Float[np.ndarray, "runs"], y: Float[np.ndarray, "runs"]) -> float | None:
     """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
     if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None

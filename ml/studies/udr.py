@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
@@ -25,13 +26,12 @@ Similarity = Literal["lasso", "spearman"]
 class UdrModel:
     """What a model made of images; the images are the same for all models that are compared."""
 
-    codes: np.ndarray
-    """(samples, latents)."""
-    kl: np.ndarray
-    """(samples, latents), in nats; NaN for an encoder that has no posterior."""
+    codes: Float[np.ndarray, "samples latents"]
+    kl: Float[np.ndarray, "samples latents"]
+    """In nats; NaN for an encoder that has no posterior."""
 
     @property
-    def active(self) -> np.ndarray:
+    def active(self) -> Bool[np.ndarray, "latents"]:
         """Which latents take part: those with a mean KL above 0.01 nats; all that vary without."""
         kl = self.kl.mean(axis=0)
         found: np.ndarray = np.ptp(self.codes, axis=0) > 0 if np.isnan(kl).all() else is_used(kl)
@@ -97,8 +97,8 @@ def udr(models: Sequence[UdrModel], *, similarity: Similarity = "lasso") -> list
     return [float(next(values)) if fit else None for fit in finite]
 
 
-def pair_likeness(similarity: np.ndarray) -> float:
-    """Likeness of two models by the similarity (latents of one, latents of the other).
+def pair_likeness(similarity: Float[np.ndarray, "one other"]) -> float:
+    """Likeness of two models by the similarity of the latents of one to those of the other.
 
     1 for an identity, 1 / latents where all are alike, 0 where nothing is or there is no latent.
     """
@@ -113,8 +113,11 @@ def pair_likeness(similarity: np.ndarray) -> float:
 
 
 def lasso_coefficients(
-    gram: np.ndarray, products: np.ndarray, *, alpha: float = ALPHA
-) -> np.ndarray:
+    gram: Float[np.ndarray, "inputs inputs"],
+    products: Float[np.ndarray, "inputs targets"],
+    *,
+    alpha: float = ALPHA,
+) -> Float[np.ndarray, "inputs targets"]:
     r"""Weights W (inputs, targets) that minimise, for each target y of the inputs X,
 
     .. math:: \frac{1}{2n} \lVert y - X w \rVert^2 + \alpha \lVert w \rVert_1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Int
 
 from ml.reproducibility.draws import Stream, generator
 from ml.spec.choices import Sampling
@@ -13,8 +14,8 @@ from ml.spec.choices import Sampling
 class Indices(Protocol):
     """Indices of the images of each step."""
 
-    def at(self, step: int) -> np.ndarray:
-        """(batch,) indices into the data set."""
+    def at(self, step: int) -> Int[np.ndarray, "batch"]:
+        """Indices into the data set."""
 
 
 def indices(sampling: Sampling, *, seed: int, number: int, images: int, batch: int) -> Indices:
@@ -35,7 +36,7 @@ class Epochs:
         self._seed, self._purpose, self._images, self._batch = seed, purpose, images, batch
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
-    def at(self, step: int) -> np.ndarray:
+    def at(self, step: int) -> Int[np.ndarray, "batch"]:
         position, end = step * self._batch, (step + 1) * self._batch
         parts = []
         while position < end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from ml.codes.rows import Rows
 from ml.evaluation.published._formula import different
@@ -46,8 +47,8 @@ def constant_factors(rows: Rows) -> str:
     return listed([rows.factor_names[column] for column in np.flatnonzero(same)])
 
 
-def codes_listed(which: np.ndarray) -> str:
-    """The codes where `which` (latents,) is true, by place: `code 0`, `codes 0 and 3`."""
+def codes_listed(which: Bool[np.ndarray, "latents"]) -> str:
+    """The codes where `which` is true, by place: `code 0`, `codes 0 and 3`."""
     places = [str(column) for column in np.flatnonzero(which)]
     if not places:
         return ""

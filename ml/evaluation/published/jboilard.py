@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.codes.rows import Rows
 from ml.evaluation.published._formula import Codebase, Outcome, different, formula, no_number
@@ -12,12 +13,14 @@ from ml.metrics.protocol import Score
 JBOILARD = Codebase("jboilard", "jboilard1994/disentanglement_lib", "65ac158e")
 
 
-def dcimig_as_mean_of_ratios(credited: np.ndarray, factor_entropies: np.ndarray) -> float:
+def dcimig_as_mean_of_ratios(
+    credited: Float[np.ndarray, "factors"], factor_entropies: Float[np.ndarray, "factors"]
+) -> float:
     r"""DCIMIG with each factor's credited gap divided by its own entropy.
 
     .. math:: \frac{1}{K} \sum_k \frac{\mathrm{gap}_k}{H(v_k)}
 
-    Both are (factors,), in the same unit. Ours is the ratio of the sums.
+    Both are in the same unit. Ours is the ratio of the sums.
     """
     return float((credited / factor_entropies).mean())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ml.codes.rows import Rows
 from ml.evaluation.published._formula import (
@@ -70,11 +71,11 @@ def _shares_of_code(known: Information) -> np.ndarray:
     return shares
 
 
-def disentanglement_until_a_dead_code(importance: np.ndarray) -> float:
+def disentanglement_until_a_dead_code(importance: Float[np.ndarray, "latents factors"]) -> float:
     """DCI's disentanglement over the codes that stand before the first that matters to none.
 
-    `importance` is (latents, factors). 0 where the very first code matters to none: the loop is
-    left by `break` where the next code is meant.
+    0 where the very first code matters to none: the loop is left by `break` where the next code is
+    meant.
     """
     dead = np.flatnonzero(importance.sum(1) == 0)
     return disentanglement(importance[: dead[0]] if dead.size else importance)
