@@ -18,7 +18,8 @@ from ml.evaluation.evaluate import open_data, score_encoded, score_rows
 from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
 from ml.spec.evaluation_spec import FileEvaluation
-from ml.spec.run_spec import Evaluation, RunSpec
+from ml.spec.parts import Evaluation
+from ml.spec.run_spec import RunSpec
 from store.errors import DamagedObject, NotFound, ObjectGone
 from store.files.artifact_names import CODES, TRAVERSAL, WEIGHTS, picture
 from store.files.curves import Curves, curves

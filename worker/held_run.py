@@ -16,7 +16,8 @@ from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
 from ml.reproducibility.environment import environment, library_versions
 from ml.spec.identity import cohort_key, course_id, train_id
-from ml.spec.run_spec import Evaluation, RunSpec
+from ml.spec.parts import Evaluation
+from ml.spec.run_spec import RunSpec
 from ml.training.packing import is_out_of_memory, ran_out
 from store.files.artifact_names import CODES, CURVES, WEIGHTS
 from store.files.curves import Curves, to_bytes

@@ -15,7 +15,7 @@ from ml.datasets.protocol import Dataset
 from ml.inference.interpolation import Path
 from ml.inference.neighbours import Distance
 from ml.reproducibility.draws import MAX_SEED
-from ml.spec.run_spec import Part
+from ml.spec.parts import Part
 
 MOST_IMAGES = 1024
 MOST_DECODED = 256

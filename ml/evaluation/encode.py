@@ -16,7 +16,7 @@ from ml.datasets.resident import ResidentImages
 from ml.networks.model import CHUNK, Encoding, Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.reproducibility.draws import generator
-from ml.spec.run_spec import Evaluation
+from ml.spec.parts import Evaluation
 
 
 @dataclass(frozen=True)

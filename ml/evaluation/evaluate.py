@@ -15,7 +15,8 @@ from ml.evaluation.score import metric_of, scores_of
 from ml.metrics.protocol import FactorKind, Metric, Rows, Score
 from ml.networks.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
-from ml.spec.run_spec import Evaluation, RunSpec
+from ml.spec.parts import Evaluation
+from ml.spec.run_spec import RunSpec
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from pydantic import Field
 from ml.components.dotted_paths import value_at
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.experiments.experiment import Experiment, Label, changed
-from ml.spec.run_spec import MAX_STEPS, Part
+from ml.spec.parts import MAX_STEPS, Part
 
 STEPS = "training.steps"
 _SWEEP = "sweep."

@@ -14,7 +14,8 @@ from ml.codes.rows import FactorKind, Rows, UnusableRows
 from ml.components.spec_errors import Fault, InvalidSpec, parsed
 from ml.reproducibility.draws import MAX_SEED
 from ml.spec.identity import FORMAT, SCORING, digest
-from ml.spec.run_spec import AnyMetric, Evaluation, Part, RunSpec, Traversal
+from ml.spec.parts import AnyMetric, Evaluation, Part, Traversal
+from ml.spec.run_spec import RunSpec
 
 READING = 2
 """Goes up when the same arrays are understood otherwise; 2 takes few integral floats as classes."""

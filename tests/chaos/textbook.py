@@ -56,7 +56,7 @@ def train_run(spec: dict[str, Any], name: str, again: bool) -> None:
 def evaluate_run(name: str, again: bool = False) -> None:
     from ml import evaluate
     from ml.networks.model import Model
-    from ml.spec.run_spec import Evaluation
+    from ml.spec.parts import Evaluation
     from tests.chaos.work import AGAIN
 
     model = Model.from_bytes(_results().joinpath(f"{name}.model").read_bytes())

@@ -13,7 +13,7 @@ from api.documents.evaluations import EvaluationDocument
 from ml.codes.arrays_file import KNOWN
 from ml.components.registry import components
 from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation
-from ml.spec.run_spec import Evaluation
+from ml.spec.parts import Evaluation
 from tests.api.service import SPEC, Service
 from tests.npz import npz
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml.metrics.protocol import Score
-from ml.spec.run_spec import Evaluation
+from ml.spec.parts import Evaluation
 from store.jobs.finish import fail, finish_evaluation
 from store.states import JobKind
 from tests.api.service import Service, problem, scores

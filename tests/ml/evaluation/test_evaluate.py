@@ -16,7 +16,7 @@ from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
 from ml.plots.protocol import RunPlot
 from ml.recorder import Progress, Silent, Stopped, Wish
-from ml.spec.run_spec import Evaluation
+from ml.spec.parts import Evaluation
 
 DIGITS = dataset("digits")
 

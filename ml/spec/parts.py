@@ -1,0 +1,147 @@
+"""The parts of a spec: how a run is trained, what it is scored by, and its traversal."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from ml.components.registry import components
+from ml.datasets.protocol import DatasetComponent
+from ml.metrics.protocol import Metric
+from ml.models.protocol import Architecture
+from ml.objectives.likelihood import Likelihood
+from ml.objectives.protocol import Objective
+from ml.optimizers.protocol import Optimizer
+from ml.reproducibility.draws import MAX_SEED
+from ml.schedules.protocol import Schedule
+from ml.spec.choices import Precision, Sampling
+
+MAX_STEPS = 10_000_000
+MAX_BATCH = 8192
+MAX_ROWS = 1_000_000
+MAX_SNAPSHOTS = 100
+MAX_COEFFICIENTS = 64
+
+
+def _named(value: object, *, default: str | None) -> object:
+    """A component may be given by its bare name, or, where one is the default, by params alone."""
+    if default is not None and isinstance(value, Mapping) and "name" not in value:
+        return {"name": default, **value}
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _one_of(kind: str, *, default: str | None = None) -> Any:
+    """The union of all components of a kind, told apart by `name`."""
+    members = tuple(components(kind).values())
+    union: Any = functools.reduce(operator.or_, members)
+    if len(members) > 1:
+        union = Annotated[union, Field(discriminator="name")]
+    names: Any = Literal[tuple(components(kind))]
+    named = functools.partial(_named, default=default)
+    return Annotated[union, BeforeValidator(named, json_schema_input_type=union | names)]
+
+
+if TYPE_CHECKING:
+    AnyDataset = DatasetComponent
+    AnyModel = Architecture
+    AnyObjective = Objective
+    AnyOptimizer = Optimizer
+    AnySchedule = Schedule
+    AnyMetric = Metric
+else:
+    AnyDataset = _one_of("dataset")
+    AnyModel = _one_of("model", default="locatello")
+    AnyObjective = _one_of("objective")
+    AnyOptimizer = _one_of("optimizer", default="adam")
+    AnySchedule = _one_of("schedule", default="constant")
+    AnyMetric = _one_of("metric")
+
+
+def with_defaults(kind: str, name: str) -> Any:
+    """The component of this kind and name with the default of each of its params."""
+    return components(kind)[name].model_validate({"name": name})
+
+
+class Part(BaseModel):
+    """A part of a spec: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Training(Part):
+    """How the weights are found. Defaults are those of Locatello et al. 2019."""
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 300_000
+    """Optimizer steps."""
+    batch_size: Annotated[int, Field(ge=2, le=MAX_BATCH)] = 64
+    """Images a step."""
+    optimizer: AnyOptimizer = Field(default_factory=lambda: with_defaults("optimizer", "adam"))
+    schedule: AnySchedule = Field(default_factory=lambda: with_defaults("schedule", "constant"))
+    gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Largest norm of a group's whole gradient; null for none."""
+    coefficients: Annotated[dict[str, AnySchedule], Field(max_length=MAX_COEFFICIENTS)] = {}
+    """By what the objective's coefficients are multiplied at each step:
+    `{beta: {name: warm_up, over: 10000}}` lets beta grow from zero."""
+    sampling: Sampling = "with_replacement"
+    """How images are drawn for a batch: independently, as in the protocol, or in epochs, each of
+    which has every image once."""
+    precision: Precision = "float32"
+    """bfloat16 runs the networks in bfloat16 and keeps weights and losses in float32."""
+    likelihood: Likelihood = "bernoulli"
+    """p(x|z) of each pixel: its cross-entropy, or a Gaussian around the decoder's mean."""
+    pixel_deviation: Annotated[float, Field(ge=1e-3, le=100)] | None = None
+    """Standard deviation of a pixel under the Gaussian likelihood, in units of a white pixel; null
+    is 1. The smaller it is, the more the reconstruction weighs against all other terms."""
+    checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
+    """At most this much work is repeated after a kill."""
+    snapshots: Annotated[int, Field(ge=0, le=MAX_SNAPSHOTS)] = 0
+    """How often the weights are kept along the way, at steps evenly spaced on a logarithmic axis,
+    for films of the training. A run that has been trained already has those it was trained with."""
+
+    @field_validator("pixel_deviation")
+    @classmethod
+    def _is_of_use(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("likelihood") == "bernoulli":
+            raise ValueError("null, as the bernoulli likelihood has no deviation")
+        return value
+
+
+class Evaluation(Part):
+    """What the model is scored by."""
+
+    metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
+        default_factory=lambda: [with_defaults("metric", name) for name in ("mig", "sap", "dci")]
+    )
+    codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
+    """Which codes are scored: posterior means, posterior samples, or both."""
+    rows: Annotated[int, Field(ge=2, le=MAX_ROWS)] = 10_000
+    """Rows scored by metrics that take one sample, and on which predictors are fitted."""
+    test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
+    """Further rows on which predictors are tested."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Draws the rows; the same rows for every model of a study."""
+    uncertainty: bool = True
+    """Compute each score's null and interval, too; false takes a seventh of the time or less."""
+
+
+class Traversal(Part):
+    """The traversal picture."""
+
+    span: Literal["quantiles", "deviations", "range"] = "quantiles"
+    """Through what of its own codes each latent goes: their quantiles (1 % to 99 %), two of their
+    deviations to either side of their mean, or from their least to their greatest."""
+    frames: Annotated[int, Field(ge=2, le=51)] = 11
+    """Columns of the picture."""
