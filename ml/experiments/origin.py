@@ -6,7 +6,6 @@ from ml.components.spec_errors import Fault, InvalidSpec
 from ml.networks.networks import build, groups_of
 from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
-from ml.training.state import optimizer_of
 
 Layout = dict[str, tuple[int, ...]]
 """Path of a tensor of a checkpoint to its shape."""
@@ -50,7 +49,7 @@ def layout(spec: RunSpec) -> Layout:
     return {
         f"{group}/{kind}/{network}/{name}": tuple(parameter.shape)
         for group, networks in groups_of(modules).items()
-        for kind in ("parameters", *optimizer_of(group, spec).slots)
+        for kind in ("parameters", *spec.optimizer_of(group).slots)
         for network in networks
         for name, parameter in modules[network].named_parameters()
     }

@@ -20,6 +20,7 @@ from ml.components.dotted_paths import with_values
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
 from ml.models.protocol import UnfitImages
+from ml.optimizers.protocol import Optimizer
 from ml.reproducibility.draws import MAX_SEED
 from ml.spec.parts import (
     AnyDataset,
@@ -148,6 +149,10 @@ class RunSpec(Part):
         if self.origin is None:
             return None
         return self._before or RunSpec.parse(self._of_origin())
+
+    def optimizer_of(self, group: str) -> Optimizer:
+        """The objective's own optimizer for a group of parameters, else that of training."""
+        return self.objective.optimizers().get(group, self.training.optimizer)
 
     def document(self) -> dict[str, Any]:
         """The resolved spec as JSON values."""

@@ -17,7 +17,6 @@ from ml.objectives.protocol import Update
 from ml.reproducibility.draws import Stream
 from ml.spec.run_spec import RunSpec
 from ml.training.sampling import indices
-from ml.training.state import optimizer_of
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class _Place:
         self._weights = spec.objective.coefficients(
             pixels=math.prod(data.image_shape), latents=latents
         )
-        self._optimizers = {update.group: optimizer_of(update.group, spec) for update in updates}
+        self._optimizers = {update.group: spec.optimizer_of(update.group) for update in updates}
 
     def indices(self, step: int, *, number: int) -> np.ndarray:
         return self._indices[number].at(step)

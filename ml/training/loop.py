@@ -33,7 +33,7 @@ from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
 from ml.training.feed import Feed, Inputs
 from ml.training.snapshots import snapshot_steps
-from ml.training.state import Group, TrainingState, optimizer_of, usable
+from ml.training.state import Group, TrainingState, usable
 
 CURVE_POINTS = 1000
 """A run's curves have about this many points."""
@@ -157,7 +157,7 @@ def train_cohort(
     updates = checked_updates(specs[0].objective.without_numbers())
     feed = Feed(places, updates, data, device)
     optimizers = {
-        update.group: optimizer_of(update.group, specs[0]).without_numbers() for update in updates
+        update.group: specs[0].optimizer_of(update.group).without_numbers() for update in updates
     }
     clips = torch.tensor(
         [[spec.training.gradient_clip or math.inf] for spec in places], device=device

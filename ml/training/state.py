@@ -14,7 +14,6 @@ from ml.networks.memory_layout import channels_last
 from ml.networks.networks import Parameters, groups_of, initial_parameters
 from ml.networks.row_layout import RowLayout
 from ml.objectives.protocol import Update
-from ml.optimizers.protocol import Optimizer
 from ml.recorder import Checkpoint
 from ml.reproducibility.environment import environment
 from ml.spec.identity import FORMAT, course_id, train_id
@@ -79,11 +78,6 @@ def _leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
     )
 
 
-def optimizer_of(group: str, spec: RunSpec) -> Optimizer:
-    """The objective's own optimizer for a group, else the training spec's."""
-    return spec.objective.optimizers().get(group, spec.training.optimizer)
-
-
 @dataclass
 class Group:
     """Parameters that are moved together, a row for each place of the cohort."""
@@ -127,7 +121,7 @@ class TrainingState:
             }
             layout = RowLayout(shapes, channels_last=channels_last(device, precision))
             rows = torch.zeros(len(places), layout.length, device=device)
-            slots = optimizer_of(group, places[0]).slots if group in moved else ()
+            slots = places[0].optimizer_of(group).slots if group in moved else ()
             self.groups[group] = Group(
                 layout, rows, {slot: torch.zeros_like(rows) for slot in slots}
             )
