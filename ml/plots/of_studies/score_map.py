@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,12 +22,21 @@ from ml.components.spec_errors import Fault, InvalidSpec
 from ml.plots.drawing.colours import GREY
 from ml.plots.drawing.letters import alike, inches
 from ml.plots.drawing.sheet import COLUMN, LABEL, TICK, sheet, small_letters
+from ml.plots.of_studies._map_cells import (
+    BETA_NORM,
+    Cell,
+    Side,
+    Span,
+    cells_of,
+    is_beta,
+    lies_on,
+    side_of,
+    unit_beta,
+)
 from ml.plots.of_studies._setting_names import short_path
 from ml.plots.of_studies._swept import (
-    Scale,
     column_label,
     is_number,
-    scale_of,
     score_with_values,
     several,
     swept_path,
@@ -36,17 +44,14 @@ from ml.plots.of_studies._swept import (
 )
 from ml.plots.protocol import NothingToDraw, StudyPlot
 from ml.studies.study import Study, StudyRun
-from ml.studies.values import counted, counted_values, median, plain
+from ml.studies.values import counted, counted_values, plain
 
-BETA_NORM = "beta_norm"
 NUMBER = TICK - 1
 """Size of the numbers in cells, in points."""
 GAP = 0.6
 """Between cells, in points; small cells have less."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue, in what an eye sees of them."""
-NARROWEST = 0.4
-"""Of the mean cell: numbers that would make a narrower one lie side by side instead."""
 LINE = 1.4 / 72
 """Height of a line in inches, for each point of its letters."""
 LONGEST_TICK = 20
@@ -59,53 +64,6 @@ ROWS_OF_BETA_NORM = 10
 COLOURS = {True: "YlGnBu", False: "YlGnBu_r", None: "Greys"}
 """By whether higher is better: darker is."""
 LABELS = {BETA_NORM: "beta_norm (β × latents / pixels)"}
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One of the two axes."""
-
-    path: str
-    scale: Scale | None
-    """None for `beta_norm`, whose values are those of the runs at hand."""
-    log: bool
-
-    def place(self, run: StudyRun) -> float:
-        if self.scale is not None:
-            return self.scale.place(run.swept[self.path])
-        assert run.beta_norm is not None
-        return run.beta_norm
-
-    def cut(self, runs: Sequence[StudyRun]) -> list[tuple[Span, list[StudyRun]]]:
-        """The runs by their place here, each with where its cells begin and end."""
-        known = () if self.scale is None else map(self.scale.place, self.scale.values)
-        found: dict[float, list[StudyRun]] = {place: [] for place in known}
-        for run in runs:
-            found.setdefault(self.place(run), []).append(run)
-        places = sorted(found)
-        edges = _edges(places, log=self.log)
-        return [((edges[k], edges[k + 1]), found[place]) for k, place in enumerate(places)]
-
-    def share(self, span: Span, whole: Span) -> float:
-        """How much of the axis it takes."""
-        low, high, start, end = (math.log(one) if self.log else one for one in (*span, *whole))
-        return (high - low) / (end - start)
-
-    def middle(self, span: Span) -> float:
-        low, high = span
-        return math.sqrt(low) * math.sqrt(high) if self.log else (low + high) / 2
-
-
-@dataclass(frozen=True)
-class _Cell:
-    x: Span
-    y: Span
-    runs: int
-    """That have the score."""
-    value: float | None
-    """Their median."""
 
 
 @register
@@ -141,7 +99,7 @@ class ScoreMap(StudyPlot):
             raise InvalidSpec([Fault("y", y, "another path than that of x")])
         score = score_with_values(study, "score", self.score)
         x, y = _paths(study, score, x, y)
-        runs = [run for run in study.runs if _lies(run, x) and _lies(run, y)]
+        runs = [run for run in study.runs if lies_on(run, x) and lies_on(run, y)]
         if not counted_values(runs, score):
             raise NothingToDraw(f"No run with a value of {score} has both {x} and {y}.")
         return _map(study, score, runs, x, y)
@@ -153,7 +111,7 @@ def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str,
     left = [
         path
         for path in several(study)
-        if path not in asked and not (BETA_NORM in asked and _is_beta(path))
+        if path not in asked and not (BETA_NORM in asked and is_beta(path))
     ]
     if len(asked) + len(left) < 2:
         there = len(several(study))
@@ -162,8 +120,8 @@ def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str,
             f" {'is' if there == 1 else 'are'} {there or 'none'}; sweep over another."
         )
     numeric = [path for path in left if all(map(is_number, swept_values(study.runs, path)))]
-    others = [path for path in numeric if not _is_beta(path)]
-    betas = [path for path in numeric if _is_beta(path)]
+    others = [path for path in numeric if not is_beta(path)]
+    betas = [path for path in numeric if is_beta(path)]
     first = x if x is not None else [*others, *left][0]
     second = y if y is not None else next(path for path in [*betas, *left] if path != first)
     if y is None and _normalised(study, score, latents=first, beta=second):
@@ -173,56 +131,19 @@ def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str,
     return first, second
 
 
-def _is_beta(path: str) -> bool:
-    return path.rpartition(".")[2] in ("beta", BETA_NORM)
-
-
 def _normalised(study: Study, score: str, *, latents: str, beta: str) -> bool:
     """Whether it is beta over latents, and all that counts has its place on a logarithmic axis."""
     norms = [run.beta_norm for run in study.runs if counted(run, score) is not None]
     return (
         latents.rpartition(".")[2] == "latent_dim"
-        and _is_beta(beta)
+        and is_beta(beta)
         and all(norm is not None and 0 < norm < math.inf for norm in norms)
     )
 
 
-def _lies(run: StudyRun, path: str) -> bool:
-    if path == BETA_NORM:
-        return run.beta_norm is not None and math.isfinite(run.beta_norm)
-    return path in run.swept
-
-
-def _side(runs: Sequence[StudyRun], path: str) -> _Side:
-    if path == BETA_NORM:
-        return _Side(path, None, all((run.beta_norm or 0) > 0 for run in runs))
-    values = swept_values(runs, path)
-    scale = scale_of(values, log=None)
-    side = _Side(path, scale, scale.log)
-    spans = [span for span, _ in side.cut(())]
-    shares = [side.share(span, (spans[0][0], spans[-1][1])) for span in spans]
-    if min(shares) < NARROWEST / len(shares):
-        return _Side(path, Scale(values, numeric=False, log=False), log=False)
-    return side
-
-
-def _edges(places: Sequence[float], *, log: bool) -> list[float]:
-    """Of cells around rising places: half way between them, on the axis that they lie on."""
-    at = np.log(places) if log else np.asarray(places)
-    if len(at) == 1:
-        # Nothing says how far a single cell reaches.
-        half = math.log(2) / 2 if log else abs(at[0]) / 2 or 0.5
-        edges = np.array([at[0] - half, at[0] + half])
-    else:
-        between = at[:-1] / 2 + at[1:] / 2
-        edges = np.array([2 * at[0] - between[0], *between, 2 * at[-1] - between[-1]])
-    found: list[float] = (np.exp(edges) if log else edges).tolist()
-    return found
-
-
 def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> Figure:
-    across, up = _side(runs, x), _side(runs, y)
-    cells = _cells(runs, score, across, up)
+    across, up = side_of(runs, x), side_of(runs, y)
+    cells = cells_of(runs, score, across, up)
     there = [cell for cell in cells if cell.value is not None]
     wide = min(cell.x[0] for cell in cells), max(cell.x[1] for cell in cells)
     high = min(cell.y[0] for cell in cells), max(cell.y[1] for cell in cells)
@@ -272,24 +193,14 @@ def _norm(low: float, high: float) -> Normalize:
     return Normalize(low - beside, high + beside)
 
 
-def _cells(runs: Sequence[StudyRun], score: str, across: _Side, up: _Side) -> list[_Cell]:
-    # Where beta_norm lies along a side, its cells are those of each value on the other.
-    if across.scale is not None:
-        places = [(x, y, cell) for x, some in across.cut(runs) for y, cell in up.cut(some)]
-    else:
-        places = [(x, y, cell) for y, some in up.cut(runs) for x, cell in across.cut(some)]
-    told = [(x, y, counted_values(cell, score)) for x, y, cell in places]
-    return [_Cell(x, y, len(found), median(found) if found else None) for x, y, found in told]
-
-
-def _title(study: Study, score: str, cells: Sequence[_Cell], x: str, y: str) -> str:
+def _title(study: Study, score: str, cells: Sequence[Cell], x: str, y: str) -> str:
     counts = [cell.runs for cell in cells if cell.value is not None]
     fewest, most = min(counts), max(counts)
     told = f"{most}" if fewest == most else f"{fewest} to {most}"
     others = [
         short_path(path, study.paths)
         for path in several(study)
-        if path not in (x, y) and not (BETA_NORM in (x, y) and _is_beta(path))
+        if path not in (x, y) and not (BETA_NORM in (x, y) and is_beta(path))
     ]
     return "".join(
         [
@@ -301,7 +212,7 @@ def _title(study: Study, score: str, cells: Sequence[_Cell], x: str, y: str) -> 
     )
 
 
-def _longest(side: _Side) -> float:
+def _longest(side: Side) -> float:
     """Inches that the ticks of a y axis take."""
     if side.scale is None:
         return inches("0.000", TICK)
@@ -313,7 +224,7 @@ def _tick(value: object) -> str:
     return name if len(name) <= LONGEST_TICK else f"{name[: LONGEST_TICK - 1]}…"
 
 
-def _label(axes: Axes, across: _Side, up: _Side, room: tuple[float, float]) -> None:
+def _label(axes: Axes, across: Side, up: Side, room: tuple[float, float]) -> None:
     wide, high = room
     if across.log:
         axes.set_xscale("log")
@@ -331,7 +242,7 @@ def _label(axes: Axes, across: _Side, up: _Side, room: tuple[float, float]) -> N
     small_letters(axes)
 
 
-def _label_few_decades(axis: Axis, side: _Side, span: Span) -> None:
+def _label_few_decades(axis: Axis, side: Side, span: Span) -> None:
     """More ticks than powers of ten, where hardly one of these lies on a logarithmic axis."""
     if side.scale is None and side.log and span[1] / span[0] < 100:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -339,19 +250,19 @@ def _label_few_decades(axis: Axis, side: _Side, span: Span) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def _draw_cells(axes: Axes, cells: Sequence[_Cell], colours: np.ndarray, *, gap: float) -> None:
+def _draw_cells(axes: Axes, cells: Sequence[Cell], colours: np.ndarray, *, gap: float) -> None:
     frames = PatchCollection(
         [_frame(cell) for cell in cells], facecolors=colours, edgecolors="white", linewidths=gap
     )
     axes.add_collection(frames, autolim=False)
 
 
-def _hatch(axes: Axes, cells: Sequence[_Cell]) -> None:
+def _hatch(axes: Axes, cells: Sequence[Cell]) -> None:
     for cell in cells:
         axes.add_patch(_frame(cell, hatch="/////", facecolor="white", edgecolor=GREY, lw=0))
 
 
-def _frame(cell: _Cell, **style: Any) -> Rectangle:
+def _frame(cell: Cell, **style: Any) -> Rectangle:
     (left, right), (bottom, top) = cell.x, cell.y
     return Rectangle((left, bottom), right - left, top - bottom, **style)
 
@@ -373,13 +284,13 @@ def _write_numbers(
         )
 
 
-def _draw_unit_beta(axes: Axes, runs: Sequence[StudyRun], across: _Side, up: _Side) -> None:
+def _draw_unit_beta(axes: Axes, runs: Sequence[StudyRun], across: Side, up: Side) -> None:
     """The line on which beta is 1, with its name at the end."""
-    level = _is_beta(up.path)
-    if not level and not _is_beta(across.path):
+    level = is_beta(up.path)
+    if not level and not is_beta(across.path):
         return
     beta, other = (up, across) if level else (across, up)
-    steps = [(span, _unit_beta(beta, some)) for span, some in other.cut(runs)]
+    steps = [(span, unit_beta(beta, some)) for span, some in other.cut(runs)]
     ends = axes.get_ylim() if level else axes.get_xlim()
     inside = [(span, one) for span, one in steps if one is not None and ends[0] <= one <= ends[1]]
     if not inside:
@@ -400,18 +311,3 @@ def _draw_unit_beta(axes: Axes, runs: Sequence[StudyRun], across: _Side, up: _Si
         fontsize=TICK,
         annotation_clip=False,
     )
-
-
-def _unit_beta(side: _Side, runs: Sequence[StudyRun]) -> float | None:
-    """Where beta is 1 on this side for these runs, if it is in one place."""
-    if side.scale is None:
-        ratios = [run.beta_norm / run.beta for run in runs if run.beta and run.beta_norm]
-        one = bool(ratios) and math.isclose(min(ratios), max(ratios))
-        return ratios[0] if one else None
-    values = side.scale.values
-    if side.path.rpartition(".")[2] != "beta" or not all(map(is_number, values)):
-        return None
-    if not values[0] <= 1 <= values[-1]:
-        return None
-    # Where numbers lie side by side, it lies between those around it.
-    return 1.0 if side.scale.numeric else float(np.interp(1, values, range(len(values))))
