@@ -1,1 +1,1 @@
-"""The database: its URL, engine, tables, and how rows are written and paged."""
+"""The database: where it is, connections, tables, ids, and how rows are written and paged."""

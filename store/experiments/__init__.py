@@ -1,1 +1,1 @@
-"""Experiments and evaluations: submit, reuse, cancel, label."""
+"""Experiments and evaluations: submitted or run dry, where runs begin, cancelled, labelled."""

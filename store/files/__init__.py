@@ -1,1 +1,1 @@
-"""The object folder and what lies in it: artifacts, checkpoints, curves."""
+"""Folders of files and what lies in them: artifacts by their names, checkpoints, curves."""

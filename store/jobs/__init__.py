@@ -1,1 +1,1 @@
-"""The life of a job: claimed, beating, finished, taken back, and what is told of it."""
+"""The life of a job: demanded, claimed, beating, preempted, finished or reaped, and told of."""

@@ -1,1 +1,1 @@
-"""Who goes next, and when: fair share, forecasts, the queue."""
+"""Who goes next, and when: the fair share, the queue, the pace of jobs, forecasts."""

@@ -1,1 +1,1 @@
-"""Work under a lease: its heart, its log, its files, its outcome."""
+"""Work under a lease: renewed by a heart, logged, its checkpoints and files, its end."""
