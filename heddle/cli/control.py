@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from heddle.cli.options import json_option, url_option, work_argument
+from heddle.cli.options import url_option, work_argument, work_options
 from heddle.cli.output.work import size_of
 from heddle.cli.work import find_trained, find_work, kind_of, show_work
 from heddle.client.client import connect
@@ -12,9 +12,7 @@ from heddle.client.resources import Experiment, Run
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def cancel(work_id: str, as_json: bool, url: str | None) -> None:
     """Stop a run, the runs of an experiment that no other wants, or an evaluation.
 
@@ -25,9 +23,7 @@ def cancel(work_id: str, as_json: bool, url: str | None) -> None:
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def resume(work_id: str, as_json: bool, url: str | None) -> None:
     """Queue failed and cancelled work again, from its checkpoints.
 
@@ -38,9 +34,7 @@ def resume(work_id: str, as_json: bool, url: str | None) -> None:
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def retry(work_id: str, as_json: bool, url: str | None) -> None:
     """Queue again what has failed of an experiment, a run or an evaluation; not what was cancelled.
 
@@ -51,9 +45,7 @@ def retry(work_id: str, as_json: bool, url: str | None) -> None:
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def pin(work_id: str, as_json: bool, url: str | None) -> None:
     """Have the deletion of an experiment refused, or keep a run when its experiments go.
 
@@ -64,9 +56,7 @@ def pin(work_id: str, as_json: bool, url: str | None) -> None:
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def unpin(work_id: str, as_json: bool, url: str | None) -> None:
     """Let an experiment be deleted again, or a run go with its experiments.
 

@@ -52,6 +52,10 @@ def work_argument(command: Command) -> Command:
     return click.argument("work_id", metavar="ID")(command)
 
 
+#: What a command takes that does one thing to work, or shows it.
+work_options = all_of(work_argument, json_option, url_option)
+
+
 def run_argument(command: Command) -> Command:
     return click.argument("run_id", metavar="RUN")(command)
 

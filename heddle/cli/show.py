@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from heddle.cli.options import json_option, url_option, work_argument
+from heddle.cli.options import work_options
 from heddle.cli.output.terminal import console
 from heddle.cli.output.work import advice_list, score_table
 from heddle.cli.work import find_runs, find_work, kind_of, show_work
@@ -13,9 +13,7 @@ from heddle.client.connection import address
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def show(work_id: str, as_json: bool, url: str | None) -> None:
     """Show an experiment with its runs, a run, or an evaluation: states, errors, what to do.
 
@@ -26,9 +24,7 @@ def show(work_id: str, as_json: bool, url: str | None) -> None:
 
 
 @click.command()
-@work_argument
-@json_option
-@url_option
+@work_options
 def scores(work_id: str, as_json: bool, url: str | None) -> None:
     """Show the scores of a run on the server, of each run of an experiment, or of an evaluation.
 
