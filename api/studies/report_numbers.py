@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from ml.studies.statistics import Correlations, Description
 from ml.studies.study import Column, Setting, Study, StudyRun
 from ml.studies.summary import (
     BestByUdr,
     BestSetting,
-    Correlations,
-    Description,
     SettingSummary,
     StudySummary,
 )

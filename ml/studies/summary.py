@@ -1,4 +1,4 @@
-"""What a sweep came to: tables by setting and by value, what goes with what, and what is best."""
+"""What a sweep came to: tables by setting and by value, what is best, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
-from scipy.stats import rankdata, t
-
 from ml.metrics.null_test import is_clear
+from ml.studies.statistics import Correlations, Description, Document, correlations, describe
 from ml.studies.study import SEED, Column, Setting, Study, StudyRun
 from ml.studies.udr import RunUdr
 from ml.studies.values import (
@@ -27,34 +23,13 @@ from ml.studies.values import (
 )
 from ml.studies.variance_shares import VarianceShares, variance_shares
 
-FEWEST_PAIRS = 3
-"""Runs between which a correlation is told."""
 FEWEST_ACTIVE = 2
 """Latents of a model in which anything could be entangled."""
 ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
 NOT_COMPARED = "the models' codes were not compared."
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class Description(_Document):
-    """Values of runs, described."""
-
-    n: int
-    """Runs that succeeded and have the number."""
-    mean: float | None
-    median: float | None
-    std: float | None
-    """Deviation, with n - 1 below; null for fewer than two."""
-    ci95: tuple[float, float] | None
-    """95 % interval of the mean by Student's t; null for fewer than two."""
-    low: float | None
-    high: float | None
-
-
-class SettingSummary(_Document):
+class SettingSummary(Document):
     """Runs that differ in the seed alone."""
 
     setting: dict[str, Any]
@@ -65,7 +40,7 @@ class SettingSummary(_Document):
     columns: dict[str, Description]
 
 
-class ValueSummary(_Document):
+class ValueSummary(Document):
     """Runs with one value at a swept path, whatever else was swept."""
 
     path: str
@@ -74,20 +49,7 @@ class ValueSummary(_Document):
     columns: dict[str, Description]
 
 
-class Correlations(_Document):
-    """Spearman's rank correlations across runs."""
-
-    columns: list[str]
-    matrix: list[list[float | None]]
-    """Signs as they are; null for fewer than three runs with both, or where one is constant."""
-    pairs: list[list[int]]
-    """Runs that have both numbers."""
-    higher_is_better: list[bool | None]
-    """By column: where the two of a pair differ in it, a negative sign means that they agree. Null
-    where neither is better, as with a KL."""
-
-
-class BestSetting(_Document):
+class BestSetting(Document):
     """The setting with the best median of a score over seeds."""
 
     column: str
@@ -108,13 +70,13 @@ class BestSetting(_Document):
     runner_up_median: float | None
 
 
-class UdrOfRun(_Document):
+class UdrOfRun(Document):
     udr: float
     active_latents: int
     """Latents with a mean KL above 0.01 nats, which are those that were compared."""
 
 
-class UdrOfSetting(_Document):
+class UdrOfSetting(Document):
     """How alike models are that differ in the seed alone."""
 
     setting: dict[str, Any]
@@ -128,7 +90,7 @@ class UdrOfSetting(_Document):
     """By run id."""
 
 
-class BestByUdr(_Document):
+class BestByUdr(Document):
     """What is best without labels: models that are alike over seeds and use two latents or more."""
 
     setting: dict[str, Any]
@@ -151,7 +113,7 @@ class BestByUdr(_Document):
     """By run id, of all settings."""
 
 
-class StudySummary(_Document):
+class StudySummary(Document):
     """What a sweep came to; only runs that succeeded stand in its numbers."""
 
     name: str
@@ -216,57 +178,6 @@ def summarise(
         correlations=correlations(study),
         variance={name: _variance(study, name) for name in study.score_columns},
     )
-
-
-def describe(values: Sequence[float]) -> Description:
-    """Finite values, described; a number too large for a float is null."""
-    n = len(values)
-    if n == 0:
-        return Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = np.asarray(values, dtype=np.float64)
-        mean, std = float(found.mean()), float(found.std(ddof=1)) if n > 1 else math.nan
-        half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan
-    ends = (mean - half, mean + half)
-    return Description(
-        n=n,
-        mean=_finite(mean),
-        median=median(values),
-        std=_finite(std),
-        ci95=ends if all(map(math.isfinite, ends)) else None,
-        low=min(values),
-        high=max(values),
-    )
-
-
-def correlations(study: Study) -> Correlations:
-    """Rank correlations between all columns, each over the runs that have both."""
-    names = list(study.columns)
-    table = np.array(
-        [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
-    ).reshape(len(study.runs), len(names))
-    there = ~np.isnan(table)
-    pairs = there.T.astype(int) @ there.astype(int)
-    matrix: list[list[float | None]] = [[None] * len(names) for _ in names]
-    for i in range(len(names)):
-        for j in range(i, len(names)):
-            both = there[:, i] & there[:, j]
-            matrix[i][j] = matrix[j][i] = spearman(table[both, i], table[both, j])
-    return Correlations(
-        columns=names,
-        matrix=matrix,
-        pairs=pairs.tolist(),
-        higher_is_better=[study.columns[name].higher_is_better for name in names],
-    )
-
-
-def spearman(x: Float[np.ndarray, "runs"], y: Float[np.ndarray, "runs"]) -> float | None:
-    """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
-    if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
-    # Rounding may pass 1 by a little.
-    return min(1.0, max(-1.0, value))
 
 
 def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]:
@@ -520,11 +431,3 @@ def _within_null(study: Study, best: BestSetting) -> str | None:
         f" its null ({null.mean:.3g} ± {null.std:.2g}): codes that know nothing of the factors"
         " score as much."
     )
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

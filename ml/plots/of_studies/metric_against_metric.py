@@ -24,8 +24,8 @@ from ml.plots.of_studies._swept import (
     usual_columns,
 )
 from ml.plots.protocol import NothingToDraw, StudyPlot
+from ml.studies.statistics import correlations, spearman
 from ml.studies.study import Study, StudyRun
-from ml.studies.summary import correlations, spearman
 from ml.studies.values import counted, plain
 
 MOST_WITH_NUMBERS = 20

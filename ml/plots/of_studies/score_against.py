@@ -32,8 +32,8 @@ from ml.plots.of_studies._swept import (
     usual_columns,
 )
 from ml.plots.protocol import NothingToDraw, StudyPlot
+from ml.studies.statistics import describe
 from ml.studies.study import SEED, Setting, Study, StudyRun
-from ml.studies.summary import describe
 from ml.studies.values import counted, counted_values, median
 
 USUAL = ("mig", "sap", "dci.disentanglement")

@@ -15,15 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.metrics.protocol import NullDistribution
+from ml.studies.statistics import Description, correlations, describe, spearman
 from ml.studies.study import Column, RunResult, Study, StudyRun, study
 from ml.studies.summary import (
     BestSetting,
-    Description,
     StudySummary,
     ValueSummary,
-    correlations,
-    describe,
-    spearman,
     summarise,
 )
 from ml.studies.udr import RunUdr

@@ -1,0 +1,110 @@
+"""Values of runs described, and rank correlations between the columns of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import rankdata, t
+
+from ml.studies.study import Study
+from ml.studies.values import counted, median
+
+FEWEST_PAIRS = 3
+"""Runs between which a correlation is told."""
+
+
+class Document(BaseModel):
+    """An answer whose attributes' docstrings describe it in schemas."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Description(Document):
+    """Values of runs, described."""
+
+    n: int
+    """Runs that succeeded and have the number."""
+    mean: float | None
+    median: float | None
+    std: float | None
+    """Deviation, with n - 1 below; null for fewer than two."""
+    ci95: tuple[float, float] | None
+    """95 % interval of the mean by Student's t; null for fewer than two."""
+    low: float | None
+    high: float | None
+
+
+class Correlations(Document):
+    """Spearman's rank correlations across runs."""
+
+    columns: list[str]
+    matrix: list[list[float | None]]
+    """Signs as they are; null for fewer than three runs with both, or where one is constant."""
+    pairs: list[list[int]]
+    """Runs that have both numbers."""
+    higher_is_better: list[bool | None]
+    """By column: where the two of a pair differ in it, a negative sign means that they agree. Null
+    where neither is better, as with a KL."""
+
+
+def describe(values: Sequence[float]) -> Description:
+    """Finite values, described; a number too large for a float is null."""
+    n = len(values)
+    if n == 0:
+        return Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.asarray(values, dtype=np.float64)
+        mean, std = float(found.mean()), float(found.std(ddof=1)) if n > 1 else math.nan
+        half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan
+    ends = (mean - half, mean + half)
+    return Description(
+        n=n,
+        mean=_finite(mean),
+        median=median(values),
+        std=_finite(std),
+        ci95=ends if all(map(math.isfinite, ends)) else None,
+        low=min(values),
+        high=max(values),
+    )
+
+
+def correlations(study: Study) -> Correlations:
+    """Rank correlations between all columns, each over the runs that have both."""
+    names = list(study.columns)
+    table = np.array(
+        [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
+    ).reshape(len(study.runs), len(names))
+    there = ~np.isnan(table)
+    pairs = there.T.astype(int) @ there.astype(int)
+    matrix: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for i in range(len(names)):
+        for j in range(i, len(names)):
+            both = there[:, i] & there[:, j]
+            matrix[i][j] = matrix[j][i] = spearman(table[both, i], table[both, j])
+    return Correlations(
+        columns=names,
+        matrix=matrix,
+        pairs=pairs.tolist(),
+        higher_is_better=[study.columns[name].higher_is_better for name in names],
+    )
+
+
+def spearman(x: Float[np.ndarray, "runs"], y: Float[np.ndarray, "runs"]) -> float | None:
+    """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
+    if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    # Rounding may pass 1 by a little.
+    return min(1.0, max(-1.0, value))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
