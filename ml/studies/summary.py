@@ -1,4 +1,4 @@
-"""What a sweep came to: tables by setting and by value, what is best, and what is missing."""
+"""What a sweep came to: tables by setting and by value, and what is best."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml.metrics.null_test import is_clear
+from ml.studies.not_counted import not_counted
 from ml.studies.statistics import Correlations, Description, Document, correlations, describe
 from ml.studies.study import SEED, Column, Setting, Study, StudyRun
 from ml.studies.udr import RunUdr
 from ml.studies.values import (
     ENOUGH_SEEDS,
-    SUCCEEDED,
     counted,
     counted_values,
     median,
@@ -25,7 +25,6 @@ from ml.studies.variance_shares import VarianceShares, variance_shares
 
 FEWEST_ACTIVE = 2
 """Latents of a model in which anything could be entangled."""
-ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
 NOT_COMPARED = "the models' codes were not compared."
 
 
@@ -155,7 +154,11 @@ def summarise(
     return StudySummary(
         name=study.name,
         counts=dict(Counter(run.state for run in study.runs)),
-        warnings=[*_warnings(study, best), *(against if by_udr else ())],
+        warnings=[
+            *not_counted(study),
+            *(warning for one in best if (warning := _within_null(study, one)) is not None),
+            *(against if by_udr else ()),
+        ],
         best=best,
         best_by_udr=by_udr,
         udr_missing=None if by_udr else (" ".join(against) or udr_missing or NOT_COMPARED),
@@ -339,85 +342,6 @@ def _too_few(seeds: int) -> str:
     return (
         f"It rests on {seeds} seed{'s' if seeds > 1 else ''}; at least {ENOUGH_SEEDS} are needed"
         " before an order of settings means much."
-    )
-
-
-def _warnings(study: Study, best: Sequence[BestSetting]) -> list[str]:
-    runs = study.runs
-    going = [run for run in runs if run.state not in ENDED]
-    failed = [run for run in runs if run.state == "failed"]
-    cancelled = [run for run in runs if run.state == "cancelled"]
-    told = []
-    if going:
-        told.append(f"{_share(going, runs)} not ended yet and {_stand(going)} in no number.")
-    if failed:
-        reasons = _reasons(run.error or "no reason was recorded" for run in failed)
-        told.append(f"{_share(failed, runs)} failed and {_stand(failed)} in no number: {reasons}")
-    if cancelled:
-        told.append(
-            f"{_share(cancelled, runs)} been cancelled and {_stand(cancelled)} in no number."
-        )
-    done = [run for run in runs if run.state == SUCCEEDED]
-    if done and not study.score_columns:
-        told.append("No scores were asked for, so no setting is the best by one.")
-    for name in study.score_columns:
-        without = [run for run in done if _lacks(study, run, name)]
-        if without:
-            reasons = _reasons(
-                run.missing.get(name, "it was not asked for, or is not finite") for run in without
-            )
-            told.append(
-                f"{name} is missing from {len(without)} of the {len(done)} runs that succeeded:"
-                f" {reasons}"
-            )
-    few = _few_seeds(study)
-    if few:
-        told.append(few)
-    told += [warning for one in best if (warning := _within_null(study, one)) is not None]
-    return told
-
-
-def _lacks(study: Study, run: StudyRun, column: str) -> bool:
-    """Whether the run has no number, and none that only does not compare in place of it."""
-    if counted(run, column) is not None:
-        return False
-    return column in run.values or not any(name in run.values for name in study.like(column))
-
-
-def _share(some: Sequence[StudyRun], runs: Sequence[StudyRun]) -> str:
-    return f"{len(some)} of {len(runs)} runs {'has' if len(some) == 1 else 'have'}"
-
-
-def _stand(some: Sequence[StudyRun]) -> str:
-    return "stands" if len(some) == 1 else "stand"
-
-
-def _reasons(reasons: Iterable[str]) -> str:
-    """The commonest reason, and how many others there are, as the end of a sentence."""
-    ordered = Counter(reasons).most_common()
-    reason = ordered[0][0].strip().rstrip(".")
-    more = len(ordered) - 1
-    if not more:
-        return f"{reason}."
-    return f"{reason}; and {more} other reason{'s' if more > 1 else ''}."
-
-
-def _few_seeds(study: Study) -> str | None:
-    """Which settings have fewer seeds that succeeded than a median should rest on."""
-    seeds = [
-        count
-        for runs in study.settings.values()
-        if (count := len({run.seed for run in runs if run.state == SUCCEEDED}))
-    ]
-    few = [count for count in seeds if count < ENOUGH_SEEDS]
-    if not few:
-        return None
-    fewest, most = min(few), max(few)
-    told = str(fewest) if fewest == most else f"{fewest} to {most}"
-    return (
-        f"{len(few)} of {len(seeds)} settings {'rests' if len(few) == 1 else 'rest'} on {told}"
-        f" seed{'s' if most > 1 else ''}; at least {ENOUGH_SEEDS} are needed before an order of"
-        " settings means much."
     )
 
 
