@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from ml.codes.latents import is_used
 from ml.components.registry import register
+from ml.metrics.information.mutual_information import shares_told
 from ml.objectives.posteriors.traversals import by_factor, led
 from ml.plots.drawing.film import tiles_film
 from ml.plots.drawing.letters import alike
 from ml.plots.drawing.mosaic import Row, mosaic
 from ml.plots.of_models._moved import Moved, check_latent
-from ml.plots.of_models._told import shares
 from ml.plots.protocol import Material
 from ml.plots.usage import by_use, usage
 
@@ -110,7 +110,7 @@ class Traversal(Moved):
         if self.order == "index":
             order = np.arange(material.encoded.mean.shape[1])
         elif self.order == "factor":
-            order = by_factor(shares(material)[0], by_use(material))
+            order = by_factor(_shares(material)[0], by_use(material))
         else:
             order = by_use(material)
         return order[: self.most]
@@ -126,7 +126,7 @@ def _most_told(material: Material) -> list[str]:
     One that is not used may follow a factor by ways so small that its own noise hides them; binned
     between its ends it would seem to know it.
     """
-    found, names = shares(material)
+    found, names = _shares(material)
     if not names:
         return [""] * len(found)
     told = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
@@ -134,3 +134,14 @@ def _most_told(material: Material) -> list[str]:
         return told
     used = is_used(usage(material))
     return [text if active else "unused" for text, active in zip(told, used, strict=True)]
+
+
+def _shares(material: Material) -> tuple[np.ndarray, list[str]]:
+    """What latents tell of factors that vary, (latents, factors), and those factors' names."""
+    factors = material.encoded.factors
+    varying = [k for k in range(len(material.factor_names)) if np.ptp(factors[:, k]) > 0]
+    if not varying:
+        return np.empty((material.encoded.mean.shape[1], 0)), []
+    classes = np.stack([np.unique(factors[:, k], return_inverse=True)[1] for k in varying], 1)
+    names = [material.factor_names[k] for k in varying]
+    return shares_told(material.encoded.mean, classes), names
