@@ -1,1 +1,1 @@
-"""Codes and factors as arrays: rows, files of them, what they hold, how uncertain they are."""
+"""Codes and factors as arrays: rows, files of them, what latents are called, and uncertainty."""

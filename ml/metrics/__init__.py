@@ -1,1 +1,1 @@
-"""Metrics: one file each, pure functions on arrays."""
+"""Metrics: one file each, pure functions on arrays, and what several of them share."""

@@ -1,1 +1,1 @@
-"""Training objectives: one file each."""
+"""Training objectives: one file each, and the posteriors and terms that they are made of."""

@@ -1,1 +1,1 @@
-"""Pictures: one file each."""
+"""Pictures of models, training, studies and data sets: one file each, and what they share."""

@@ -1,1 +1,1 @@
-"""What a run is asked to be: its spec, resolved, and the identity that follows from it."""
+"""What a run is asked to be: the parts of its spec, the spec, and the identity it has from it."""
