@@ -61,7 +61,7 @@ class Renewal:
 
     @property
     def is_over(self) -> bool:
-        """Whether the job is no longer this worker's to renew: it is done, or let go."""
+        """Whether there is nothing more to renew: the job is done, or let go."""
         return self._over.is_set()
 
     def check(self) -> None:
@@ -86,8 +86,7 @@ class Renewal:
     def patiently(self, write: Callable[[], T]) -> T:
         """Try a write again while the database is away, for as long as a lease lasts.
 
-        Raises:
-            LeaseLost: if the job is no longer this worker's, also while it waits.
+        What the lease is lost by meanwhile is raised.
         """
         return patiently(write, self._stores.settings, self.wait)
 
