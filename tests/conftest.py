@@ -25,7 +25,7 @@ from store.database.connection import Database, migrate
 from store.database.tables import Base
 from tests.ml.golden import CASES, COVERED, KEYS
 
-pytest_plugins = ["tests.leftovers"]
+pytest_plugins = ["tests.shapes", "tests.leftovers"]
 
 # The same examples each time, however long a busy machine takes to make them.
 hypothesis.settings.register_profile(
