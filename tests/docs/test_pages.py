@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 DECISIONS = DOCS / "decisions"
 PAGES = [
-    ROOT / "README.md",
-    *sorted(ROOT.glob("CONTRIBUTING.md")),
+    *sorted(ROOT.glob("*.md")),
     *sorted(DOCS.rglob("*.md")),
+    ROOT / "tests" / "golden" / "README.md",
 ]
 PACKAGES = ("api", "heddle", "migrations", "ml", "store", "worker")
 FOLDERS = (*PACKAGES, "benchmarks", "docs", "tests")
