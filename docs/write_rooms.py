@@ -71,13 +71,20 @@ def layers() -> dict[str, tuple[tuple[str, ...], ...]]:
 def picture() -> str:
     """The drawing, as SVG."""
     rooms = layers()
+    heddle = Box(20, 60, 240, rooms["heddle"])
+    api = Box(320, 60, 300, rooms["api"])
+    worker = Box(680, 60, 300, rooms["worker"])
+    # What is imported stands below, and migrations between.
+    ground = max(_below(heddle) + 40, _below(api) + 40, _below(worker) + 160)
+    migrations = Box(740, ground - 100, 240, ())
+    ml, store = Box(20, ground, 560, rooms["ml"]), Box(640, ground, 340, rooms["store"])
     boxes = {
-        "heddle": Box(20, 60, 240, rooms["heddle"]),
-        "api": Box(320, 60, 300, rooms["api"]),
-        "worker": Box(680, 60, 300, rooms["worker"]),
-        "migrations": Box(740, 450, 240, ()),
-        "ml": Box(20, 580, 560, rooms["ml"]),
-        "store": Box(640, 580, 340, rooms["store"]),
+        "heddle": heddle,
+        "api": api,
+        "worker": worker,
+        "migrations": migrations,
+        "ml": ml,
+        "store": store,
     }
     height = max(map(_below, boxes.values())) + 20
     lines = [
@@ -98,13 +105,13 @@ def picture() -> str:
         _text(289, 103, "HTTP", 11.5, "#555", anchor="middle"),
         _arrow("M620 110H678", dashed=True),
         _text(649, 103, "a hint", 11.5, "#555", anchor="middle"),
-        _arrow(f"M110 {_below(boxes['heddle'])}V578"),
-        _text(118, 430, "local alone", 11.5, "#555"),
-        _arrow(f"M400 {_below(boxes['api'])}V578"),
-        _arrow(f"M590 {_below(boxes['api'])}L668 578"),
-        _arrow(f"M692 {_below(boxes['worker'])}V300H650V562H556V578"),
-        _arrow(f"M712 {_below(boxes['worker'])}V578"),
-        _arrow(f"M860 {_below(boxes['migrations'])}V578"),
+        _arrow(f"M110 {_below(heddle)}V{ground - 2}"),
+        _text(118, (_below(heddle) + ground) / 2, "local alone", 11.5, "#555"),
+        _arrow(f"M400 {_below(api)}V{ground - 2}"),
+        _arrow(f"M590 {_below(api)}L668 {ground - 2}"),
+        _arrow(f"M692 {_below(worker)}v20H650V{ground - 16}H556V{ground - 2}"),
+        _arrow(f"M712 {_below(worker)}V{ground - 2}"),
+        _arrow(f"M860 {_below(migrations)}V{ground - 2}"),
     ]
     for package, box in boxes.items():
         lines += _package(package, box)
