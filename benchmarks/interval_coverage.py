@@ -23,7 +23,7 @@ import numpy as np
 from ml.codes.checked_rows import rows_of
 from ml.evaluation.score import metric_of
 from ml.metrics.information import information_metric as _information_metric
-from ml.metrics.null_test import is_clear, null_of
+from ml.metrics.significance import is_clear, null_of
 
 REPLICATES = 200
 METRICS: dict[str, dict[str, str]] = {

@@ -42,7 +42,7 @@ from ml.reproducibility.draws import generator
 
 FEWEST_PERMUTATIONS = 3
 MOST_PERMUTATIONS = 50
-"""Of a null that fits take; enough for the rank of one more value (see `ml.metrics.null_test`)."""
+"""Of a null that fits take; enough for the rank of one more value (`ml.metrics.significance`)."""
 NULL_SECONDS = 5.0
 """That such a null may take on one core."""
 GROUPS = 4

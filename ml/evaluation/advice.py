@@ -12,8 +12,8 @@ from scipy.special import gammainc
 
 from ml.codes.latents import KL_TAG, USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
-from ml.metrics.null_test import is_clear
 from ml.metrics.protocol import Metric, Score
+from ml.metrics.significance import is_clear
 from ml.spec.run_spec import RunSpec
 from ml.spec.unreached import unreached
 

@@ -16,7 +16,6 @@ from ml.codes.repeated_rows import blocks, first_rows, trained_on
 from ml.components.registry import find
 from ml.components.spec_errors import Fault, InvalidSpec, describe
 from ml.evaluation.row_facts import row_facts
-from ml.metrics.null_test import null_of
 from ml.metrics.protocol import (
     FactorKind,
     Metric,
@@ -27,6 +26,7 @@ from ml.metrics.protocol import (
     UnusableRows,
     Value,
 )
+from ml.metrics.significance import null_of
 from ml.reproducibility.environment import library_versions
 
 Asked = str | Mapping[str, Any] | Metric

@@ -38,7 +38,7 @@ class NullDistribution(BaseModel):
     replicates: int
     limits: tuple[float, float] | None = None
     """Values that 2.3 % of the replicates reach from either end; none of fewer than 43, and of
-    scores from before they were kept. `ml.metrics.null_test` says what is clear of a null."""
+    scores from before they were kept. `ml.metrics.significance` says what is clear of a null."""
 
 
 class Score(BaseModel):

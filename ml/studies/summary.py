@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ml.metrics.null_test import is_clear
+from ml.metrics.significance import is_clear
 from ml.studies.not_counted import not_counted
 from ml.studies.statistics import Correlations, Description, Document, correlations, describe
 from ml.studies.study import SEED, Column, Setting, Study, StudyRun

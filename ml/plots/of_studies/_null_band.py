@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ml.metrics.null_test import not_clear
+from ml.metrics.significance import not_clear
 from ml.plots.drawing.colours import GREY
 from ml.studies.study import Column, StudyRun
 from ml.studies.values import pooled_null
@@ -32,7 +32,7 @@ def null_band(
 ) -> bool:
     """Draw the runs' pooled null behind all else, across the panel or from one x to another.
 
-    What lies in it is not clear of the null (`ml.metrics.null_test`). It ends where the score's
+    What lies in it is not clear of the null (`ml.metrics.significance`). It ends where the score's
     range does. Returns whether there is one.
     """
     null = pooled_null(runs, column.name)

@@ -11,8 +11,8 @@ from ml.codes.repeated_rows import blocks, trained_on
 from ml.codes.rows import Rows
 from ml.codes.uncertainty import permutations, subsamples, without_groups
 from ml.evaluation.advice import advise
-from ml.metrics.null_test import is_clear
 from ml.metrics.protocol import Score
+from ml.metrics.significance import is_clear
 
 
 def noise(rows: int, times: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

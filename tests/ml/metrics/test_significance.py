@@ -9,8 +9,8 @@ from scipy import stats
 
 from ml.codes.checked_rows import rows_of
 from ml.evaluation.score import metric_of, score
-from ml.metrics.null_test import LEVEL, is_clear, not_clear, null_of
 from ml.metrics.protocol import NullDistribution
+from ml.metrics.significance import LEVEL, is_clear, not_clear, null_of
 
 
 def false_alarms(draw: Any, replicates: int, *, higher_is_better: bool = True) -> float:
