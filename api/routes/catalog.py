@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from fastapi import APIRouter
 
-from api.documents.base import Document
+from api.documents.catalog import CatalogEntry
 from ml.components.registry import components, kinds
 from ml.plots.protocol import Plot
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
 
 
-# Another schema has this name, so that OpenAPI names this one by its module: it stays here.
-class Entry(Document):
-    """A component."""
-
-    name: str
-    summary: str
-    description: str
-    """Formula, range, sources: the component's own documentation."""
-    version: int
-    """Changes when its numbers do."""
-    params_schema: dict[str, Any]
-    """JSON Schema of its parameters."""
-    source: str
-    """The module that defines it."""
-    of: Literal["run", "study", "dataset"] | None
-    """What a plot is a picture of; null for all but plots."""
-
-
 @router.get("", operation_id="get_catalog")
-def catalog() -> dict[str, list[Entry]]:
+def catalog() -> dict[str, list[CatalogEntry]]:
     """Objectives, metrics, data sets, models, optimizers, schedules and plots."""
     return {plural: _entries(kind) for plural, kind in kinds().items()}
 
 
-def _entries(kind: str) -> list[Entry]:
+def _entries(kind: str) -> list[CatalogEntry]:
     return [
-        Entry(
+        CatalogEntry(
             name=name,
             summary=component.summary(),
             description=component.description(),

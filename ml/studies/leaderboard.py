@@ -17,7 +17,7 @@ from ml.studies.comparable import Comparing, alike, depends_on
 from ml.studies.values import ENOUGH_SEEDS
 
 
-class Entry(BaseModel):
+class LeaderboardEntry(BaseModel):
     """A setting: runs that differ in the seed alone."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -64,7 +64,7 @@ class Table(BaseModel):
     """What else it is a number of, as a reconstruction is one of `likelihood` and
     `pixel_deviation`; empty for most."""
     higher_is_better: bool
-    entries: list[Entry]
+    entries: list[LeaderboardEntry]
 
 
 def leaderboard(
@@ -122,12 +122,12 @@ def _entry(
     run_ids: Sequence[str],
     found: Mapping[str, Score],
     specs: Mapping[str, Mapping[str, Any]],
-) -> Entry:
+) -> LeaderboardEntry:
     values = _values(found, run_ids)
     nulls = [null.mean for id in run_ids if (null := found[id].null) is not None]
     spec = specs[run_ids[0]]
     seeds = len({specs[id]["seed"] for id in run_ids})
-    return Entry(
+    return LeaderboardEntry(
         rank=rank,
         objective=str(spec["objective"]["name"]),
         setting=chosen(spec),
