@@ -11,8 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from heddle.client import connection
-from heddle.client.client import Client, connect
+from heddle.client import Client, connect, connection
 from heddle.client.resources import EvaluationFailed, Experiment, ExperimentFailed
 from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable, SpecError
 from tests.heddle.fake_server import Answer, Broken, FakeServer, listed, problem, sha256
