@@ -33,7 +33,7 @@ COLOURS = {
     "store": "#a23b4a",
 }
 ABOUT = {
-    "heddle": "client, command line, embedded service",
+    "heddle": "client, commands, a service",
     "api": "the REST service",
     "worker": "Celery: claims, trains, scores",
     "migrations": "how the tables came to be",
