@@ -1,1 +1,1 @@
-"""Documents that the API answers with, each kind with what fills it or may change of it."""
+"""The documents of the API's answers, and the functions that fill them from the store's rows."""

@@ -1,4 +1,4 @@
-"""What documents have in common: pages of them, moments in them, and verbs to link to."""
+"""What documents share: their base class, pages, times, and the verbs that they link to."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pydantic import BaseModel, ConfigDict
 T = TypeVar("T")
 
 VERBS = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
-"""What is done to runs, and to experiments, by a POST below their addresses."""
+"""The actions on a run or an experiment, each a POST to `<its address>/<verb>`."""
 
 
 class Document(BaseModel):
-    """An answer."""
+    """The base of every answer. Docstrings of fields become their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Page(Document, Generic[T]):
-    """A page of a list."""
+    """One page of a list."""
 
     items: list[T]
     next_cursor: str | None = None
-    """Pass as `?cursor=` for the next page; null on the last."""
+    """Pass it as `?cursor=` to get the next page. It is null on the last page."""
 
 
 def moment(seconds: float) -> datetime:
-    """A moment as it is shown."""
+    """The UTC time of these seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)

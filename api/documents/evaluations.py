@@ -1,4 +1,4 @@
-"""An evaluation of a run or of a file of codes, and scores."""
+"""Evaluations of runs and of files of codes, and their scores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from store.states import EvaluationState
 
 
 class UploadedFile(Document):
-    """A file of codes that somebody sent."""
+    """A file of codes that a client sent."""
 
     name: str
-    """As its first sender called it."""
+    """The name that its first sender gave it."""
     sha256: str
     bytes: int
 
 
 class EvaluationDocument(Document):
-    """Scores of a run or of a file of codes, as one spec asked for them."""
+    """The scoring of a run or of a file of codes by one spec."""
 
     id: str
     state: EvaluationState
@@ -33,23 +33,25 @@ class EvaluationDocument(Document):
     finished_at: datetime | None
     error: RunError | None
     run: str | None
-    """What it judges: this run, or else the file."""
+    """The run that it scores. It is null where `file` is scored."""
     file: UploadedFile | None
     understood: FileAccount | None
-    """What was found in the file: rows, codes, factors, what was left aside and assumed; null for a
-    run, and for files that were sent before this was kept."""
+    """What the file holds: its rows, codes and factors, the arrays that were left aside, and what
+    was assumed. It is null for a run, and for files that were sent before this was recorded."""
     spec: dict[str, Any]
-    """Resolved: every default filled in. A run's has the parts evaluation and traversal."""
+    """The resolved spec, with every default filled in. A run's has the parts `evaluation` and
+    `traversal`."""
     progress: Progress
     scores: list[Score] | None = None
-    """Null until it has succeeded, and in lists."""
+    """It is null until the evaluation has succeeded, and in lists."""
     reused: bool | None = None
-    """Whether it was there, or under way, when this request asked for it; null in other answers."""
+    """Whether the evaluation existed already, finished or not, when this request asked for it. It
+    is null in answers to other requests."""
     links: dict[str, str]
 
 
 class AdvisedScores(Page[Score]):
-    """Scores, and the plain reasons behind odd ones."""
+    """Scores, and advice that explains odd ones."""
 
     next_cursor: str | None = None
     advice: list[Advice]
@@ -61,7 +63,7 @@ def evaluation_document(
     *,
     reused: bool | None = None,
 ) -> EvaluationDocument:
-    """An evaluation as it is shown."""
+    """The document of an evaluation."""
     here = f"/v1/evaluations/{found.id}"
     names = ("scores", "cancel", "resume", "retry")
     links = {"self": here, **{name: f"{here}/{name}" for name in names}}
@@ -89,5 +91,5 @@ def evaluation_document(
 
 
 def score_documents(found: Sequence[queries.Score]) -> list[Score]:
-    """Scores as they are shown, which is as `ml` gave them."""
+    """The documents of scores. They are what `ml` recorded."""
     return [Score.model_validate(score.document) for score in found]

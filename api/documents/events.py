@@ -1,4 +1,4 @@
-"""An event."""
+"""Events of experiments."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ class EventDocument(Document):
     """Something that happened to a run in an experiment."""
 
     position: int
-    """Its place among the events of all experiments, which is the event's id in the stream."""
+    """The event's number among the events of all experiments. It is the event's id in the
+    stream."""
     number: int
-    """Its place among its experiment's: 1, 2, 3, …"""
+    """The event's number among those of its experiment: 1, 2, 3, …"""
     experiment: str
     type: str
-    """run.queued, run.training, run.evaluating, run.succeeded, run.failed or run.cancelled."""
+    """One of run.queued, run.training, run.evaluating, run.succeeded, run.failed and
+    run.cancelled."""
     created_at: datetime
     data: dict[str, Any]
-    """Of a run: `run_id`, and the `state` that it counts with in this experiment."""
+    """The `run_id`, and the `state` that the run counts with in this experiment."""
 
 
 def event_document(event: queries.Event) -> EventDocument:
-    """An event as it is shown."""
+    """The document of an event."""
     return EventDocument(
         position=event.position,
         number=event.number,

@@ -1,4 +1,4 @@
-"""An experiment, and what posting one would do."""
+"""Experiments, and the plan of a dry run."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from store.states import ExperimentState, RunState
 
 
 class ExperimentRun(Document):
-    """A place of an experiment's sweep."""
+    """A place of an experiment's sweep, and the run in it."""
 
     id: str
-    """Of the run, which several experiments may share."""
+    """The run's id. Several experiments may share the run."""
     index: int
-    """Its place in the sweep."""
+    """The place in the sweep, from 0."""
     swept: dict[str, Any]
-    """Dotted path to the value it has here."""
+    """The swept values here, by their dotted paths."""
     state: RunState
     reused: bool
-    """Whether this work existed, or was under way, when it was asked for."""
+    """Whether the run existed already, finished or not, when the experiment was posted."""
 
 
 class Usage(Document):
-    """Bytes of files, each counted once; others may hold them too."""
+    """Bytes of files. Each file counts once, also where another experiment holds it too."""
 
     artifacts: int
     checkpoints: int
 
 
 class Experiment(Document):
-    """A spec that someone posted, and the runs that answer it."""
+    """A spec that somebody posted, and the runs that answer it."""
 
     id: str
     name: str
@@ -42,42 +42,45 @@ class Experiment(Document):
     notes: str
     owner: str
     counts: dict[str, int]
-    """Runs by state."""
+    """The number of runs in each state."""
     eta_seconds: float | None
-    """Until the runs that are being trained now are trained; null when that is not known."""
+    """The time until all runs in training are trained. It is null when that is not known."""
     pinned: bool
-    """Whether it is refused to delete it."""
+    """Whether a request to delete it is refused."""
     usage: Usage
-    """What the files of its runs take up."""
+    """The bytes of its runs' files."""
     spec: dict[str, Any]
-    """As posted."""
+    """The spec as it was posted."""
     runs: list[ExperimentRun] | None = None
-    """Absent in lists."""
+    """It is null in lists."""
     links: dict[str, str]
 
 
 class Plan(Document):
-    """What posting a spec would do as things are now; nothing was written."""
+    """What posting a spec would do now. Nothing was written."""
 
     runs: int
-    """Places of the sweep."""
+    """The number of places in the sweep."""
     reused: int
-    """Those of them whose run is there, in whatever state, or is another place's."""
+    """The number of places whose run exists already, in whatever state, or is the run of another
+    place too."""
     parameters: int
-    """Weights of the model; of the largest one, where the sweep has several."""
+    """The number of weights of the model. Where the sweep has several models, it is that of the
+    largest."""
     steps: int
-    """To be trained in all, without those that exist already."""
+    """The steps to train in all runs together. Steps that are trained already do not count."""
     seconds: float | None
-    """Of training on one worker, by what such runs took here a step, with as many side by side as
-    then; null before one has been trained."""
+    """The estimated training time on one worker. It comes from the time a step that such runs took
+    here, with as many side by side as then. It is null until one has been trained."""
     memory_bytes: int
-    """What weights, gradients and the optimizer take of the device for the largest run, in float32;
-    activations come on top."""
+    """The device memory that the largest run's weights, gradients and optimizer state take in
+    float32. Activations need more."""
     position: int | None
-    """In the queue, of the first training that is new, or else is taken up again; 1 is next. Null
-    if there is nothing to train."""
+    """The queue position of the first new training. Where no training is new, it is that of the
+    first one that is resumed. 1 is next. It is null if there is nothing to train."""
     starts_in_seconds: float | None
-    """Until that begins, if nobody posts anything; null where it is not known."""
+    """The time until that training begins, if nobody posts other work. It is null where it is not
+    known."""
     warnings: list[str]
 
 
@@ -87,7 +90,7 @@ def experiment_document(
     eta: float | None,
     usage: queries.Usage,
 ) -> Experiment:
-    """An experiment as it is shown."""
+    """The document of an experiment. Its `runs` are null in lists."""
     here = f"/v1/experiments/{found.id}"
     return Experiment(
         id=found.id,

@@ -1,4 +1,4 @@
-"""What people call a run's latents."""
+"""The names that people give to a run's latents."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ Name = Annotated[str, Field(min_length=1, max_length=MOST_LETTERS), AfterValidat
 
 
 class RunChange(BaseModel):
-    """What may be changed of a run."""
+    """The part of a run that a client may change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     latent_names: dict[str, Name] | None
-    """A name for each latent that has one, by its number; null or {} for none at all."""
+    """Names of latents, by their numbers. Not every latent needs a name. null or {} removes all
+    names."""
 
 
 def asked_names(body: object, latents: int) -> dict[int, str]:
     """The names that a body gives to a model's latents.
 
     Raises:
-        InvalidSpec: there is no such latent, or a name is none.
+        InvalidSpec: the model has no such latent, or a name is not allowed.
     """
     names = parsed(RunChange, body).latent_names or {}
     known = {str(latent): latent for latent in range(latents)}

@@ -1,4 +1,4 @@
-"""A line of a log."""
+"""Lines of logs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from store.jobs.log import KeptLine
 
 
 class LogLine(Document):
-    """What a worker logged at one moment."""
+    """One message of a worker's log."""
 
     at: datetime
-    """By its worker's clock."""
+    """The time by the worker's clock."""
     level: str
-    """INFO, WARNING, ERROR or CRITICAL."""
+    """One of INFO, WARNING, ERROR and CRITICAL."""
     worker: str
     message: str
     cursor: str
-    """Pass as `?cursor=` for what was logged after this line, also when it was the last."""
+    """Pass it as `?cursor=` to get the lines after this one. The last line's works too."""
 
 
 def log_document(line: KeptLine) -> LogLine:
-    """A line as it is shown in JSON."""
+    """The document of a line."""
     return LogLine(
         at=moment(line.at),
         level=line.level,

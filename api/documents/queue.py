@@ -1,4 +1,4 @@
-"""The queue: work that waits, and what each owner has of the workers."""
+"""The queue: the jobs that wait, and each owner's share of the workers."""
 
 from __future__ import annotations
 
@@ -10,56 +10,59 @@ from store.states import JobKind
 
 
 class QueuedJob(Document):
-    """Work that waits for a worker."""
+    """A job that waits for a worker."""
 
     kind: JobKind
     position: int
-    """Among the work of its kind; 1 is next."""
+    """The place among the jobs of this kind. 1 is next."""
     run: str | None
-    """Null for the evaluation of a file."""
+    """It is null for the evaluation of a file."""
     evaluation: str | None
-    """Null for training."""
+    """It is null for training."""
     owner: str
     priority: int
     short: bool
-    """Whether it is expected to be so short that it goes before others, within its owner's
+    """Whether the job is expected to be short. Short jobs go before others, within their owner's
     share."""
     posted_at: datetime
     reason: str
-    """Why it waits."""
+    """Why the job waits."""
     starts_in_seconds: float | None
-    """If nobody posts anything; null before such work was measured here."""
+    """The time until it starts, if nobody posts other work. It is null until such a job has been
+    measured here."""
     seconds: float | None
-    """That it will take of a worker, by what such work took; null before any was measured."""
+    """The time that it will take a worker, estimated from such jobs before it. It is null until one
+    has been measured here."""
 
 
 class OwnerShare(Document):
-    """What one owner has of the workers of a kind."""
+    """One owner's share of the workers of a kind."""
 
     owner: str
     kind: JobKind
     waiting: int
     running: int
     served_seconds: float
-    """Of workers, each second worth half after six hours; whoever has least of them is next."""
+    """The seconds of workers that this owner had. A second's weight halves every six hours. The
+    owner with the least comes next."""
     share: float | None
-    """Of all that was served lately; null where nothing was."""
+    """The owner's part of all served seconds. It is null where there are none."""
 
 
 class QueueDocument(Document):
-    """What waits, training first, each kind in the order in which it is taken."""
+    """The jobs that wait, training first. Each kind is in the order in which workers take it."""
 
     items: list[QueuedJob]
     next_cursor: str | None
-    """Pass as `?cursor=` for the next page; null on the last."""
+    """Pass it as `?cursor=` to get the next page. It is null on the last page."""
     owners: list[OwnerShare]
-    """Of each kind, served least first."""
+    """The owners' shares by kind. The owner who was served least comes first."""
     workers: dict[JobKind, int]
-    """Processes that take such work, those in trouble left out."""
+    """The number of worker processes of each kind, without those in trouble."""
 
 
 def queued_document(place: Place, why: str) -> QueuedJob:
-    """Work that waits, as it is shown."""
+    """The document of a job that waits."""
     return QueuedJob(
         kind=place.kind,
         position=place.position,
@@ -76,7 +79,7 @@ def queued_document(place: Place, why: str) -> QueuedJob:
 
 
 def share_document(one: OwnerStanding, total: float) -> OwnerShare:
-    """What an owner has of all that was served, as it is shown."""
+    """The document of an owner's share. `total` is the served seconds of all owners."""
     return OwnerShare(
         owner=one.owner,
         kind=one.kind,

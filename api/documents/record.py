@@ -18,40 +18,43 @@ class Attempt(Document):
 
     kind: JobKind
     evaluation: str | None
-    """Null for training."""
+    """It is null for training."""
     worker: str
-    """Host and process."""
+    """The worker's host and process."""
     device_model: str | None
-    """Null for an evaluation, which is done on the CPU."""
+    """It is null for an evaluation, which runs on the CPU."""
     began_at: datetime
     ended_at: datetime | None
     seconds: float | None
-    """Null while it goes on, as is `end`."""
+    """It is null while the attempt goes on. So is `end`."""
     end: AttemptEnd | None
-    """done, failed, cancelled, gave_way (to whoever's turn had come), released (the worker ended,
-    or a folder was away), or lost (it fell silent)."""
+    """done, failed, cancelled, gave_way (another owner's turn had come), released (the worker
+    ended, or a folder was away), or lost (the worker fell silent)."""
     cause: dict[str, Any] | None
-    """Why, where there is more to say: type and message."""
+    """The type and message of the reason for the end, where there is one."""
     together: int | None
-    """How many runs were trained side by side, which shared its seconds."""
+    """The number of runs that were trained side by side. They share the attempt's seconds."""
     from_step: int | None
-    """The first step that was heard of, of training."""
+    """The first training step that the worker reported."""
     to_step: int | None
-    """The last one; the next attempt goes on from its newest checkpoint, which may lie before."""
+    """The last training step that the worker reported. The next attempt goes on from the newest
+    checkpoint, which may be at an earlier step."""
     energy_joules: float | None
-    """Of the whole GPU between these steps; null where its driver (NVML) does not tell."""
+    """The energy that the whole GPU used between these steps. It is null where the GPU's driver
+    (NVML) does not report it."""
 
 
 class Identities(Document):
-    """What tells the run from others."""
+    """The hashes and the data set by which the run differs from others."""
 
     train_id: str
-    """Hash of all that decides the weights."""
+    """The hash of everything that decides the weights."""
     cohort_key: str | None
-    """Hash of all that runs must share to be trained side by side, which is all but numbers."""
+    """The hash of everything that runs must share to be trained side by side, which is everything
+    but numbers."""
     dataset: dict[str, Any] | None
-    """Name, params and version of its data; once trained also the `source`: rendered, or the digest
-    of the file that they were read from."""
+    """The data set's name, params and version. Once the run is trained, it also has the `source`:
+    rendered, or the digest of the file that was read."""
 
 
 class RunRecord(Document):
@@ -60,43 +63,46 @@ class RunRecord(Document):
     model_config = ConfigDict(extra="allow")
 
     versions: dict[str, str] | None
-    """Of Heddle, Python and the libraries that compute numbers, at its newest training."""
+    """The versions of Heddle, Python and the numerical libraries at the newest training."""
     commit: str | None
-    """Of Heddle's code then, where it ran from a checkout."""
+    """The commit of Heddle's code at that training, where it ran from a checkout."""
     identities: Identities
     seed: int
     attempts: list[Attempt]
-    """Of all workers that trained or evaluated it, oldest first."""
+    """The attempts of all workers that trained or evaluated the run, oldest first."""
     wall_seconds: float
-    """Of the attempts that have ended."""
+    """The duration of all ended attempts together."""
     device_seconds: float
-    """Of those that trained, each shared with what was trained beside it."""
+    """The duration of all ended training attempts together. Each attempt's is divided by the number
+    of runs that were trained side by side."""
     energy_joules: float | None
-    """Likewise; null where it is not known of one of them."""
+    """The energy of all training attempts together, divided likewise. It is null where that of one
+    attempt is not known."""
     history: list[dict[str, Any]] | None = None
-    """Once trained: each stretch of training with the step it began at, device, model, threads,
-    library versions, width of the cohort and place in it. Equal ones give equal bits."""
+    """Once trained: each stretch of training with its first step, device, device model, threads,
+    library versions, the width of its cohort and the place in it. Equal histories give equal
+    bits."""
     final: dict[str, float] | None = None
-    """Once trained: where the curves ended, each the mean of its last twentieth; reconstruction and
-    KL are of the rows of its first evaluation."""
+    """Once trained: the ends of the curves, each the mean of the curve's last twentieth.
+    Reconstruction and KL are computed on the rows of the first evaluation."""
     precision: str | None = None
-    """Once trained."""
+    """Once trained: the precision of its training."""
     width: int | None = None
-    """Once trained: places of its last cohort."""
+    """Once trained: the number of places in its last cohort."""
     train_id: str | None = None
-    """Once trained: of what was trained."""
+    """Once trained: the `train_id` of what was trained."""
     worker: str | None = None
-    """Once trained: who ended it."""
+    """Once trained: the worker that finished the training."""
 
 
 def full_record(run: queries.Run, found: Sequence[queries.Attempt]) -> RunRecord | None:
-    """What training noted, with what all workers' attempts add up to; None before the first."""
+    """The record of a run's training, with the totals of all attempts. None before the first."""
     if not found and run.record is None:
         return None
     noted = dict(run.record or {})
     attempts = [_attempt(one) for one in found]
     training = [one for one in attempts if one.kind is JobKind.TRAIN]
-    # One that made no step has used nothing that counts.
+    # An attempt without a step has used no energy that counts.
     stepped = [one for one in training if one.to_step is not None]
     known = all(one.energy_joules is not None for one in stepped)
     energy = _sum(_share(one, one.energy_joules) for one in stepped) if stepped and known else None

@@ -1,4 +1,4 @@
-"""A run: where it stands, why it waits or failed, and the files it left."""
+"""Runs: their progress, why they wait or failed, and the files that they left."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from store.states import RunState
 
 
 class Progress(Document):
-    """Where a run stands."""
+    """How far a run or an evaluation has come."""
 
     stage: str | None = None
-    """preparing, training, encoding, scoring, drawing, or done."""
+    """One of preparing, training, encoding, scoring, drawing and done."""
     step: int = 0
     steps: int | None = None
     images_per_second: float | None = None
     eta_seconds: float | None = None
-    """Until the end of this stage."""
+    """The time until the end of this stage."""
     loss: float | None = None
     trouble: str | None = None
-    """Why files cannot be kept at the moment; work goes on, or waits until they can."""
+    """Why files cannot be written at the moment. Meanwhile the worker goes on, or waits until they
+    can be written."""
 
 
 class Waiting(Document):
-    """Why a run is not being worked on."""
+    """Why no worker has the run yet, and when one may."""
 
     reason: str
     position: int | None
-    """1 is next; null when it is being taken at this moment."""
+    """The place in the queue. 1 is next. It is null while a worker is taking the run."""
     starts_in_seconds: float | None
-    """If nobody posts anything; null before such work was measured here."""
+    """The time until it starts, if nobody posts other work. It is null until such a job has been
+    measured here."""
 
 
 class RunError(Document):
@@ -45,10 +47,10 @@ class RunError(Document):
 
 
 class Origin(Document):
-    """Where a run's training began, when that is not its first step."""
+    """The run and the step that another run's training went on from."""
 
     run: str
-    """Whose training had ended there; it may be deleted since."""
+    """The run whose training ended there. It may have been deleted since."""
     step: int
 
 
@@ -58,30 +60,31 @@ class Run(Document):
     id: str
     state: RunState
     train_id: str
-    """Hash of all that decides the weights."""
+    """The hash of everything that decides the weights."""
     dataset: str
     objective: str
     seed: int
     spec: dict[str, Any]
-    """Resolved: every default filled in."""
+    """The resolved spec, with every default filled in."""
     progress: Progress
     waiting: Waiting | None
-    """Null when a worker has it, or nothing is left to do."""
+    """It is null when a worker has the run, or when nothing is left to do."""
     error: RunError | None
     attempts: int
-    """How often a worker has begun or gone on with its training."""
+    """The number of times that a worker began its training or went on with it."""
     record: RunRecord | None
-    """What its numbers depend on and what they cost; null before the first attempt."""
+    """What its numbers depend on, and what they cost. It is null before the first attempt."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     experiments: list[str]
     pinned: bool
-    """Whether it stays when the experiments that hold it are deleted."""
+    """Whether the run is kept when the experiments that hold it are deleted."""
     origin: Origin | None
-    """The end of another run that it goes on from; null when it began anew."""
+    """The end of another run that it goes on from. It is null where training began at its first
+    step."""
     latent_names: dict[str, str]
-    """What people call its latents, by number; not all have a name."""
+    """The names that people gave to its latents, by their numbers. Not every latent has one."""
     links: dict[str, str]
 
 
@@ -99,7 +102,7 @@ class Artifact(Document):
 def run_document(
     found: queries.Run, waiting: Waiting | None, record: RunRecord | None = None
 ) -> Run:
-    """A run as it is shown; `waiting` tells of its place in the queue."""
+    """The document of a run. `waiting` holds its place in the queue."""
     here = f"/v1/runs/{found.id}"
     names = ("scores", "scalars", "artifacts", "evaluations", "log")
     return Run(
@@ -137,13 +140,13 @@ def _progress(found: queries.Run) -> Progress:
     progress = Progress.model_validate(found.progress or begun)
     changed: dict[str, Any] = {"steps": progress.steps or found.steps}
     if found.state not in (RunState.TRAINING, RunState.EVALUATING):
-        # What its last worker met is over for it.
+        # The trouble that its last worker had no longer concerns the run.
         changed["trouble"] = None
     return progress.model_copy(update=changed)
 
 
 def artifact_document(found: queries.Artifact) -> Artifact:
-    """An artifact as it is shown."""
+    """The document of an artifact."""
     return Artifact(
         name=found.name,
         sha256=found.sha256,

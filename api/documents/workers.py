@@ -1,4 +1,4 @@
-"""A worker, and what it does."""
+"""Workers, and the jobs that they have."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from store.workers.presence import PresentWorker
 
 
 class WorkersJob(Document):
-    """Work that a worker has."""
+    """A job that a worker has."""
 
     run: str | None
-    """Null for the evaluation of a file."""
+    """It is null for the evaluation of a file."""
     evaluation: str | None
-    """Null for training."""
+    """It is null for training."""
     since: datetime | None
 
 
 class WorkerDocument(Document):
-    """A process that takes work of one kind."""
+    """A process that takes jobs of one kind."""
 
     name: str
     kind: JobKind
@@ -30,20 +30,21 @@ class WorkerDocument(Document):
     device: str
     device_model: str
     memory_bytes: int | None
-    """Of its device: the GPU's, or the machine's for a CPU; null where the driver does not tell."""
+    """The GPU's memory, or the machine's for a CPU. It is null where the driver does not report
+    it."""
     memory_free_bytes: int | None
     state: Literal["idle", "working", "waiting"]
-    """waiting: it takes nothing, and `trouble` says why."""
+    """A waiting worker takes no jobs, and `trouble` says why."""
     trouble: str | None
     jobs: list[WorkersJob]
-    """What it does; several are done side by side."""
+    """The jobs it works on. Several jobs run side by side."""
     started_at: datetime
     seen_at: datetime
-    """When it last said that it is there."""
+    """The time of its last report."""
 
 
 def worker_document(one: PresentWorker) -> WorkerDocument:
-    """A worker as it is shown."""
+    """The document of a worker."""
     said = one.said
     return WorkerDocument(
         **{name: getattr(said, name) for name in said.__slots__},
