@@ -13,12 +13,12 @@ class CatalogEntry(Document):
     name: str
     summary: str
     description: str
-    """Formula, range, sources: the component's own documentation."""
+    """The component's documentation: its formula, range and sources."""
     version: int
-    """Changes when its numbers do."""
+    """It changes when the component's numbers do."""
     params_schema: dict[str, Any]
-    """JSON Schema of its parameters."""
+    """The JSON Schema of the component's parameters."""
     source: str
     """The module that defines it."""
     of: Literal["run", "study", "dataset"] | None
-    """What a plot is a picture of; null for all but plots."""
+    """What a plot is a picture of. It is null for all other components."""

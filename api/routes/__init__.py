@@ -1,1 +1,1 @@
-"""Routes, a file a resource."""
+"""The routes, one file for each resource."""

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
 
 @router.get("", operation_id="get_catalog")
 def catalog() -> dict[str, list[CatalogEntry]]:
-    """Objectives, metrics, data sets, models, optimizers, schedules and plots."""
+    """List objectives, metrics, data sets, models, optimizers, schedules and plots."""
     return {plural: _entries(kind) for plural, kind in kinds().items()}
 
 

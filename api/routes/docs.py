@@ -1,4 +1,4 @@
-"""The page that shows the API to people, with nothing from elsewhere."""
+"""The page that documents the API. This service serves all of its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FROM_HERE_ALONE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Swagger UI has its icons as data in its own files."""
+"""`img-src data:` is for the icons of Swagger UI, which are data URLs in its own files."""
 
 
 class _Part(NamedTuple):
@@ -40,31 +40,34 @@ PARTS = {
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The page."""
+    """The page's HTML."""
     return _answer(request, PAGE)
 
 
 @router.get("/docs/start.js")
 async def start(request: Request) -> Response:
-    """What begins it."""
+    """The script that starts Swagger UI."""
     return _answer(request, PARTS["start.js"])
 
 
 @router.get("/docs/swagger-ui-bundle.js")
 async def script(request: Request) -> Response:
-    """Swagger UI."""
+    """The script of Swagger UI."""
     return _answer(request, PARTS["swagger-ui-bundle.js"])
 
 
 @router.get("/docs/swagger-ui.css")
 async def style(request: Request) -> Response:
-    """Its looks."""
+    """The style sheet of Swagger UI."""
     return _answer(request, PARTS["swagger-ui.css"])
 
 
 @router.get("/openapi.json")
 def document(request: Request) -> Response:
-    """What the page shows; in a thread, as making it takes half a second the first time."""
+    """The OpenAPI document.
+
+    The route runs in a thread, since the first call takes half a second.
+    """
     return JSONResponse(request.app.openapi())
 
 

@@ -47,9 +47,10 @@ def create(
     response: Response,
     afterwards: BackgroundTasks,
 ) -> EvaluationDocument:
-    """Send codes and factors of your own to be scored; the file is checked before it is taken.
+    """Score codes and factors of your own. The file is checked before it is accepted.
 
-    The same spec for the same content is not computed twice: such an evaluation says `reused`.
+    The same spec on the same content is not computed twice. The evaluation that exists is the
+    answer then, with `reused: true`.
     """
     check_mark(here.database, here.objects)
     sha256, size = here.objects.put(upload.content)
@@ -73,7 +74,10 @@ def index(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EvaluationDocument]:
-    """Evaluations of files, newest first; those of a run are listed with the run."""
+    """List the evaluations of files, newest first.
+
+    `/v1/runs/{id}/evaluations` lists those of a run.
+    """
     page = queries.evaluations_of_files(here.database, limit=limit, cursor=cursor)
     link_next(request, response, page.next_cursor)
     items = [evaluation_document(found) for found in page.items]
@@ -82,13 +86,13 @@ def index(
 
 @router.get("/{id}", operation_id="get_evaluation", dependencies=[until_evaluation_ended])
 def show(id: str, here: Here) -> EvaluationDocument:
-    """One evaluation, of a file or of a run, with its scores once it has succeeded."""
+    """Show an evaluation of a file or of a run, with its scores once it has succeeded."""
     return whole_evaluation(here, id)
 
 
 @router.get("/{id}/scores", operation_id="get_evaluation_scores")
 def scores(id: str, here: Here) -> AdvisedScores:
-    """The evaluation's scores, in the order in which they were asked for, and advice on them."""
+    """List the evaluation's scores in the order of its spec, with advice on them."""
     return advised_evaluation(here, id)
 
 
@@ -99,20 +103,20 @@ def scores(id: str, here: Here) -> AdvisedScores:
     responses=LOG_ANSWER,
 )
 def log(id: str, here: Here, request: Request, asked: AskedLog) -> Response:
-    """What workers logged of the evaluation, oldest first."""
+    """Show the workers' log of the evaluation, oldest lines first."""
     return log_answer(request, asked, partial(log_of_evaluation, here.database, id))
 
 
 @router.post("/{id}/cancel", operation_id="cancel_evaluation", status_code=HTTPStatus.ACCEPTED)
 def stop(id: str, here: Here) -> EvaluationDocument:
-    """Stop an evaluation, for every experiment that waits for it, too."""
+    """Stop an evaluation, also for every experiment that waits for it."""
     cancel_evaluation(here.database, id)
     return whole_evaluation(here, id)
 
 
 @router.post("/{id}/resume", operation_id="resume_evaluation", status_code=HTTPStatus.ACCEPTED)
 def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocument:
-    """Take a failed or cancelled evaluation up again."""
+    """Queue a failed or cancelled evaluation again."""
     resume_evaluation(here.database, id)
     afterwards.add_task(here.hints.send)
     return whole_evaluation(here, id)
@@ -120,7 +124,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocume
 
 @router.post("/{id}/retry", operation_id="retry_evaluation", status_code=HTTPStatus.ACCEPTED)
 def retry(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocument:
-    """Take a failed evaluation up again; one that was cancelled stays so."""
+    """Queue a failed evaluation again. The answer is 409 for a cancelled one."""
     resume_evaluation(here.database, id, failed_only=True)
     afterwards.add_task(here.hints.send)
     return whole_evaluation(here, id)
@@ -128,8 +132,9 @@ def retry(id: str, here: Here, afterwards: BackgroundTasks) -> EvaluationDocumen
 
 @router.delete("/{id}", operation_id="delete_evaluation", status_code=HTTPStatus.NO_CONTENT)
 def delete(id: str, here: Here) -> None:
-    """Delete the evaluation of a file that has ended, and the file if no other is of it.
+    """Delete an ended evaluation of a file, and the file if no other evaluation uses it.
 
-    That of a run keeps the run from being deleted no longer; its scores stay with the run.
+    An evaluation of a run stays with the run, and so do its scores. It no longer keeps the run from
+    being deleted.
     """
     delete_evaluation(here.database, id)

@@ -1,4 +1,4 @@
-"""What happens, as it happens."""
+"""The stream of events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LastEventId = Annotated[
         alias="Last-Event-ID",
         ge=0,
         le=LARGEST,
-        description="Go on after this event; browsers and `heddle events` send it by themselves.",
+        description="Start after this event. Browsers and `heddle events` send it by themselves.",
     ),
 ]
 
@@ -36,28 +36,34 @@ async def _place(here: Here) -> AsyncIterator[None]:
 @router.get(
     "",
     operation_id="stream_events",
-    # Until the stream has ended.
+    # The place is held until the stream has ended.
     dependencies=[Depends(_place)],
-    # FastAPI's own class takes only generators, which could not refuse a request any more.
+    # FastAPI's own class takes only generators, and a generator could no longer refuse a request.
     response_class=EventStream,
     responses={200: {"model": EventDocument, "description": "A stream; this is an event's data."}},
 )
 async def stream(
     here: Here,
-    experiment: Annotated[str | None, Query(description="Only this one's events.")] = None,
+    experiment: Annotated[str | None, Query(description="Only this experiment's events.")] = None,
     after: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="As Last-Event-ID, which goes before it.")
+        int | None,
+        Query(
+            ge=0,
+            le=LARGEST,
+            description="The same as Last-Event-ID, which counts where both are given.",
+        ),
     ] = None,
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Events as they happen (server-sent), each once and in the order of the commits.
+    """Stream events as they happen (server-sent), each once and in the order of the commits.
 
-    A client that was cut off goes on by `Last-Event-ID` and misses nothing, whatever was restarted
-    meanwhile. Without it an experiment's events come from its first on, those of all experiments
-    from now on. The stream of an experiment ends when that is deleted.
+    A client that was cut off sends `Last-Event-ID` and misses no event, whatever was restarted
+    meanwhile. Without it, the stream of one experiment starts with the experiment's first event,
+    and the stream of all experiments starts now. The stream of an experiment ends when the
+    experiment is deleted.
     """
     begin = last_event_id if last_event_id is not None else after
-    # What is wrong is told before the stream begins.
+    # A request with a fault is refused before the stream begins.
     await read_on(here, begin or 0, experiment, 1)
     if begin is None and experiment is None:
         begin = await to_thread.run_sync(

@@ -43,15 +43,20 @@ router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
     **ANSWERS_AN_EXPERIMENT,
 )
 def create(spec: JsonBody, posting: MaybeForced) -> Experiment | JSONResponse:
-    """Post a spec; its runs are written down, and worked on when a worker is free.
+    """Post a spec. Its runs are recorded, and start when a worker is free.
 
-    Work that exists already is not done twice: such a run says `reused`. A new run begins where a
-    shorter one that is the same in all else has ended, if that has kept its state. With an
-    `Idempotency-Key` the request itself is safe to repeat: sent again with the same key, body and
-    parameters, it is answered with the experiment that it made the first time, also while the first
-    is under way. With `dry_run` nothing is written, and the answer (200) is what would be done:
-    a request that is new is refused exactly when the real one would be. An owner who would have
-    more runs waiting than the operator allows is refused with 429.
+    A run that exists already is not trained twice. The experiment shares it, and says `reused` of
+    it. A new run goes on from the end of a shorter run that is the same in everything else, if the
+    shorter one has kept its state.
+
+    With an `Idempotency-Key` the request is safe to repeat. A second request with the same key,
+    body and parameters gets the experiment that the first one made, even while the first is under
+    way.
+
+    With `dry_run` nothing is written, and the answer (200) shows what the request would do. A dry
+    run of a new request is refused exactly when the request itself would be.
+
+    The answer is 429 if the owner would have more runs waiting than the operator allows.
     """
     return posting.answer(spec, lambda: plan(spec))
 
@@ -63,7 +68,7 @@ def index(
     response: Response,
     asked: Annotated[Asked[queries.ExperimentFilters], asked(queries.ExperimentFilters)],
 ) -> Page[Experiment]:
-    """Experiments that meet every condition given, newest first."""
+    """List the experiments that meet every given condition, newest first."""
     page = queries.experiments(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
     return Page(items=listed_experiments(here, page.items), next_cursor=page.next_cursor)
@@ -71,15 +76,15 @@ def index(
 
 @router.get("/{id}", operation_id="get_experiment", dependencies=[until_experiment_ended])
 def show(id: str, here: Here) -> Experiment:
-    """One experiment with the state of each of its runs."""
+    """Show an experiment with the state of each of its runs."""
     return whole_experiment(here, id)
 
 
 @router.post("/{id}/cancel", operation_id="cancel_experiment", status_code=HTTPStatus.ACCEPTED)
 def stop(id: str, here: Here) -> Experiment:
-    """Stop what the experiment still waits for, unless another experiment wants it too.
+    """Stop the experiment's unfinished runs, except those that another experiment wants too.
 
-    What is being trained stops at a checkpoint within seconds, and can be resumed from there.
+    A run in training stops at a checkpoint within seconds. It can be resumed from there.
     """
     cancel.cancel_experiment(here.database, id)
     return whole_experiment(here, id)
@@ -87,7 +92,7 @@ def stop(id: str, here: Here) -> Experiment:
 
 @router.post("/{id}/resume", operation_id="resume_experiment", status_code=HTTPStatus.ACCEPTED)
 def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
-    """Take failed and cancelled runs up again, from their checkpoints."""
+    """Queue failed and cancelled runs again. They go on from their newest checkpoints."""
     cancel.resume_experiment(here.database, id)
     afterwards.add_task(here.hints.send)
     return whole_experiment(here, id)
@@ -95,7 +100,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
 
 @router.post("/{id}/retry", operation_id="retry_experiment", status_code=HTTPStatus.ACCEPTED)
 def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
-    """Take the runs that have failed up again; those that were cancelled stay so."""
+    """Queue failed runs again. Cancelled runs stay cancelled."""
     cancel.resume_experiment(here.database, id, failed_only=True)
     afterwards.add_task(here.hints.send)
     return whole_experiment(here, id)
@@ -108,9 +113,9 @@ def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
     **ANSWERS_AN_EXPERIMENT,
 )
 def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
-    """Post this experiment's spec once more with some of it changed: dotted path to value.
+    """Post this experiment's spec again with changes, given as dotted path to value.
 
-    All else is as in a POST of the whole spec, which is what it comes to.
+    The request does the same as a POST of the whole changed spec.
     """
     return posting.answer(
         {"clone": id, "body": body}, lambda: experiment_work(here.database, id).cloned(body)
@@ -124,10 +129,10 @@ def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experime
     **ANSWERS_AN_EXPERIMENT,
 )
 def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
-    """Train all of its runs further: a new experiment, whose runs go on from where these ended.
+    """Train all runs further, in a new experiment whose runs go on from the ends of these.
 
-    They end with the very bits of runs that were so long from the beginning. 409 while one is not
-    trained, or if it has not kept its state.
+    The new runs end with the same bits as runs that had all these steps from the beginning. The
+    answer is 409 while a run is not trained, or if one has not kept its state.
     """
     return posting.answer(
         {"extend": id, "body": body},
@@ -142,9 +147,9 @@ def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment 
     **ANSWERS_AN_EXPERIMENT,
 )
 def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
-    """Go on from where its runs have ended with some of the spec changed: a new experiment.
+    """Go on from the ends of its runs with changes to the spec, in a new experiment.
 
-    409 while one is not trained, or if it has not kept its state.
+    The answer is 409 while a run is not trained, or if one has not kept its state.
     """
     return posting.answer(
         {"fork": id, "body": body},
@@ -154,7 +159,7 @@ def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | 
 
 @router.patch("/{id}", operation_id="update_experiment", responses=UNREADABLE)
 def update(id: str, body: JsonBody, here: Here) -> Experiment:
-    """Change name, tags or notes, those that are given; nothing is run for it."""
+    """Change the name, tags or notes, whichever the body gives. This never starts a run."""
     label = Label.parse(body)
     label_experiment(here.database, id, **label.model_dump(include=label.model_fields_set))
     return whole_experiment(here, id)
@@ -162,14 +167,14 @@ def update(id: str, body: JsonBody, here: Here) -> Experiment:
 
 @router.post("/{id}/pin", operation_id="pin_experiment")
 def pin(id: str, here: Here) -> Experiment:
-    """Have its deletion refused until it is unpinned."""
+    """Refuse to delete the experiment until it is unpinned."""
     pin_experiment(here.database, id, pinned=True)
     return whole_experiment(here, id)
 
 
 @router.post("/{id}/unpin", operation_id="unpin_experiment")
 def unpin(id: str, here: Here) -> Experiment:
-    """Let it be deleted again."""
+    """Allow the experiment to be deleted again."""
     pin_experiment(here.database, id, pinned=False)
     return whole_experiment(here, id)
 
@@ -178,8 +183,8 @@ def unpin(id: str, here: Here) -> Experiment:
 def delete(id: str, here: Here) -> None:
     """Delete an experiment that has ended, and the runs that nothing else holds.
 
-    A run stays while another experiment, a pin, or an evaluation that was asked for by itself holds
-    it. Files that nothing refers to any more are removed within some minutes. 409 while it goes on
-    (cancel it first) and while it is pinned.
+    A run is kept while another experiment, a pin, or an evaluation that was asked for by itself
+    holds it. Files that nothing refers to any more are removed within some minutes. The answer is
+    409 while the experiment goes on (cancel it first), and while it is pinned.
     """
     delete_experiment(here.database, id)

@@ -1,4 +1,4 @@
-"""A run as a folder that needs no Heddle."""
+"""Trained runs as folders that need no Heddle."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 def folder(id: str, here: Here, request: Request, found: TrainedInLane) -> Response:
     """The trained run as a folder that needs no Heddle, in a zip file.
 
-    Weights as safetensors, a loader for plain torch, config, codes, scores, curves, pictures, and a
-    README that cites its methods. The same run gives the same bytes. 409 while it is not trained.
+    The folder has the weights as safetensors, a loader for plain torch, the config, codes, scores,
+    curves, pictures, and a README that cites the methods. The same run gives the same bytes. The
+    answer is 409 while the run is not trained.
     """
     headers = {"Content-Disposition": f'attachment; filename="{id}.zip"'}
     return answer_unless_known(request, run_folder_zip(here, found), ZIP, headers)

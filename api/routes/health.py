@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can work."""
+"""Whether the process answers, and whether it can serve requests."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ router = APIRouter(tags=["health"])
 
 
 class Health(Document):
-    """The process answers."""
+    """The answer of a process that runs."""
 
     status: Literal["ok"] = "ok"
 
 
-# No route of this file may need one of the threads that all share, nor may what it depends on.
+# No route of this file may need one of the shared threads, nor may a dependency of one. Busy
+# threads would hold its answer up.
 
 
 @router.get("/healthz", operation_id="get_health")
 async def healthz() -> Health:
-    """The process answers; nothing else is asked."""
+    """Answer, to show that the process runs. Nothing else is checked."""
     return Health()
 
 
@@ -36,9 +37,9 @@ async def healthz() -> Health:
     responses={503: {"model": Readiness, "description": "The database cannot be reached."}},
 )
 async def readyz(here: Here, response: Response) -> Readiness:
-    """Whether the database and the broker answer, and the object folder takes files.
+    """Show whether the database and the broker answer, and the object folder takes files.
 
-    It is looked at no more than once in two seconds, or in half a second while something is wrong.
+    An answer may be two seconds old, or half a second while something is wrong.
     """
     found = await here.readiness()
     if found.database != "ok":
@@ -48,5 +49,5 @@ async def readyz(here: Here, response: Response) -> Readiness:
 
 @router.get("/", include_in_schema=False)
 async def root() -> RedirectResponse:
-    """People who open the service in a browser find its documentation."""
+    """Redirect people who open the service in a browser to its documentation."""
     return RedirectResponse("/docs")

@@ -19,18 +19,18 @@ TRAVERSAL, TRAINING, SAMPLES = "traversal", "training_film", "factor_grid"
 
 @file_route(runs, "/{id}/traversal.png", "traversal", MEDIA_TYPES["png"], ranges=True)
 async def traversal(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """Images decoded while one latent moves and the others stay, a row a latent.
+    """Images decoded while one latent moves and the others stay, one row for each latent.
 
-    Its params are those of the plot `traversal` in the catalogue.
+    The params are those of the plot `traversal` in the catalogue.
     """
     return await run_picture(here, request, id, TRAVERSAL, query, "png")
 
 
 @file_route(runs, "/{id}/traversal.gif", "traversal_film", MEDIA_TYPES["gif"])
 async def traversal_film(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """The traversal moving: a tile a latent, all going there and back in step.
+    """The traversal as a film with one tile for each latent. All go there and back in step.
 
-    Its params are those of the plot `traversal` in the catalogue.
+    The params are those of the plot `traversal` in the catalogue.
     """
     return await run_picture(here, request, id, TRAVERSAL, query, "gif")
 
@@ -39,25 +39,25 @@ async def traversal_film(id: str, here: Here, request: Request, query: WholeQuer
 async def training_film(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
     """A film over the run's snapshots: the same images as the model made them, step by step.
 
-    Its params are those of the plot `training_film` in the catalogue. 409 without snapshots, which
-    `training.snapshots` of the spec asks for.
+    The params are those of the plot `training_film` in the catalogue. The answer is 409 for a run
+    without snapshots. `training.snapshots` of the spec asks for them.
     """
     return await run_picture(here, request, id, TRAINING, query, "gif", called="training")
 
 
 @file_route(runs, "/{id}/plots/{plot}.png", "plot", MEDIA_TYPES["png"], ranges=True)
 async def run_png(id: str, plot: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """A picture of the run; the catalogue lists the plots, and params are query parameters.
+    """A picture of the run. The catalogue lists the plots.
 
-    Lists have commas between their items. The first `codes_map?method=umap` of a process takes
-    about half a minute.
+    Params are query parameters. A list has commas between its items. The first
+    `codes_map?method=umap` of a process takes about half a minute.
     """
     return await run_picture(here, request, id, plot, query, "png")
 
 
 @file_route(runs, "/{id}/plots/{plot}.svg", "plot_svg", MEDIA_TYPES["svg"])
 async def run_svg(id: str, plot: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """A picture of the run for print, as that in PNG."""
+    """The same picture of the run as SVG, for print."""
     return await run_picture(here, request, id, plot, query, "svg")
 
 
@@ -65,10 +65,10 @@ async def run_svg(id: str, plot: str, here: Here, request: Request, query: Whole
 async def study_png(
     id: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
-    """A picture of the experiment's runs; the catalogue lists the plots that are of a study.
+    """A picture of the experiment's runs. The catalogue lists the plots that are `of` a study.
 
-    Params are query parameters, as in `?x=objective.beta&log_x=true`. While the experiment goes on
-    it shows what is there by now.
+    Params are query parameters, as in `?x=objective.beta&log_x=true`. While the experiment goes on,
+    the picture shows the results so far.
     """
     return await study_picture(here, request, id, plot, query, "png")
 
@@ -77,15 +77,15 @@ async def study_png(
 async def study_svg(
     id: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
-    """A picture of the experiment's runs for print, as that in PNG."""
+    """The same picture of the experiment's runs as SVG, for print."""
     return await study_picture(here, request, id, plot, query, "svg")
 
 
 @file_route(datasets, "/{name}/samples.png", "samples", MEDIA_TYPES["png"])
 async def samples(name: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """What each factor of a data set does to an image, or examples where it has no factors.
+    """The effect of each factor on an image. A data set without factors shows examples.
 
-    Its params are those of the plot `factor_grid` in the catalogue.
+    The params are those of the plot `factor_grid` in the catalogue.
     """
     return await dataset_picture(here, request, name, SAMPLES, query, "png")
 
@@ -94,7 +94,7 @@ async def samples(name: str, here: Here, request: Request, query: WholeQuery) ->
 async def dataset_png(
     name: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
-    """A picture of a data set with its default params; the catalogue lists the plots."""
+    """A picture of a data set with its default params. The catalogue lists the plots."""
     return await dataset_picture(here, request, name, plot, query, "png")
 
 
@@ -102,7 +102,7 @@ async def dataset_png(
 async def dataset_svg(
     name: str, plot: str, here: Here, request: Request, query: WholeQuery
 ) -> Response:
-    """A picture of a data set for print, as that in PNG."""
+    """The same picture of a data set as SVG, for print."""
     return await dataset_picture(here, request, name, plot, query, "svg")
 
 

@@ -1,4 +1,4 @@
-"""The queue: what waits for workers, in which order, and who has had what of them."""
+"""The queue: the jobs that wait for workers, in order, and each owner's share of the workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(
         int | None, Query(ge=0, le=10**9, description="`next_cursor` of the page before.")
     ] = None,
 ) -> QueueDocument:
-    """What waits, in order: why, in which place, and when it may start."""
+    """List the jobs that wait, in order: why they wait, their places, and when they may start."""
     queues = {kind: here.queues.of(kind) for kind in JobKind}
     known = troubles(here.database)
     places = [

@@ -1,4 +1,4 @@
-"""An experiment's report."""
+"""Reports of experiments."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ NOTHING_FROM_OUTSIDE = "default-src 'none'; img-src data:; style-src 'unsafe-inl
     dependencies=[in_drawing_lane],
 )
 def report(id: str, here: Here, request: Request) -> Response:
-    """The report of an experiment: one HTML file with answer, plots, tables and references.
+    """The report of an experiment: one HTML file with answers, plots, tables and references.
 
-    It asks nothing of the network. While the experiment goes on it shows what is there by now.
+    The page loads nothing over the network. While the experiment goes on, it shows the results so
+    far.
     """
     experiment = whole_experiment(here, id)
     study = study_of(here, id)

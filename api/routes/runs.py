@@ -58,7 +58,7 @@ def index(
     response: Response,
     asked: Annotated[Asked[queries.RunFilters], asked(queries.RunFilters)],
 ) -> Page[Run]:
-    """Runs that meet every condition given, newest first."""
+    """List the runs that meet every given condition, newest first."""
     page = queries.runs(here.database, asked.filters, limit=asked.limit, cursor=asked.cursor)
     link_next(request, response, page.next_cursor)
     return Page(items=listed_runs(here, page.items), next_cursor=page.next_cursor)
@@ -66,7 +66,7 @@ def index(
 
 @router.get("/{id}", operation_id="get_run", dependencies=[until_run_ended])
 def show(id: str, here: Here) -> Run:
-    """One run: state, progress, why it waits or failed, and what its numbers depend on."""
+    """Show a run: state, progress, why it waits or failed, and what its numbers depend on."""
     return whole_run(here, id)
 
 
@@ -77,7 +77,10 @@ def show(id: str, here: Here) -> Run:
     openapi_extra={"requestBody": RUN_CHANGE_BODY},
 )
 def rename(id: str, body: JsonBody, here: Here) -> Run:
-    """Call its latents by these names, which pictures show, and the others by none."""
+    """Name the run's latents. Pictures show the names.
+
+    The body's names replace all earlier ones.
+    """
     latents = int(queries.spec_of(here.database, id)["model"]["latent_dim"])
     name_latents(here.database, id, asked_names(body, latents))
     return whole_run(here, id)
@@ -85,14 +88,14 @@ def rename(id: str, body: JsonBody, here: Here) -> Run:
 
 @router.post("/{id}/cancel", operation_id="cancel_run", status_code=HTTPStatus.ACCEPTED)
 def stop(id: str, here: Here) -> Run:
-    """Stop a run for every experiment that holds it; it keeps its newest checkpoint."""
+    """Stop a run for every experiment that holds it. It keeps its newest checkpoint."""
     cancel.cancel_run(here.database, id)
     return whole_run(here, id)
 
 
 @router.post("/{id}/resume", operation_id="resume_run", status_code=HTTPStatus.ACCEPTED)
 def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
-    """Take a failed or cancelled run up again, from its newest checkpoint."""
+    """Queue a failed or cancelled run again. It goes on from its newest checkpoint."""
     cancel.resume_run(here.database, id)
     afterwards.add_task(here.hints.send)
     return whole_run(here, id)
@@ -105,7 +108,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     **ANSWERS_AN_EXPERIMENT,
 )
 def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
-    """Post this run's spec as an experiment with some of it changed: dotted path to value."""
+    """Post this run's spec as an experiment with changes, given as dotted path to value."""
     return posting.answer(
         {"clone": id, "body": body}, lambda: run_work(here.database, id).cloned(body)
     )
@@ -118,10 +121,10 @@ def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experime
     **ANSWERS_AN_EXPERIMENT,
 )
 def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
-    """Train it further: an experiment with a run that goes on from where this one has ended.
+    """Train the run further, in a new experiment with a run that goes on from the end of this one.
 
-    It ends with the very bits of a run that was so long from the beginning. 409 while this one is
-    not trained, or if it has not kept its state.
+    The new run ends with the same bits as a run that had all these steps from the beginning. The
+    answer is 409 while this run is not trained, or if it has not kept its state.
     """
     return posting.answer(
         {"extend": id, "body": body},
@@ -136,9 +139,9 @@ def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment 
     **ANSWERS_AN_EXPERIMENT,
 )
 def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
-    """Go on from where it has ended with some of its spec changed, as an experiment.
+    """Go on from the run's end with changes to its spec, in a new experiment.
 
-    409 while it is not trained, or if it has not kept its state.
+    The answer is 409 while the run is not trained, or if it has not kept its state.
     """
     return posting.answer(
         {"fork": id, "body": body},
@@ -148,7 +151,10 @@ def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | 
 
 @router.post("/{id}/retry", operation_id="retry_run", status_code=HTTPStatus.ACCEPTED)
 def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
-    """Take a failed run up again, from its newest checkpoint; one that was cancelled stays so."""
+    """Queue a failed run again. It goes on from its newest checkpoint.
+
+    The answer is 409 for a cancelled run.
+    """
     cancel.resume_run(here.database, id, failed_only=True)
     afterwards.add_task(here.hints.send)
     return whole_run(here, id)
@@ -163,17 +169,17 @@ def pin(id: str, here: Here) -> Run:
 
 @router.post("/{id}/unpin", operation_id="unpin_run")
 def unpin(id: str, here: Here) -> Run:
-    """Keep it no longer; what nothing holds is removed within some minutes."""
+    """Keep the run no longer. A run that nothing holds is removed within some minutes."""
     pin_run(here.database, id, pinned=False)
     return whole_run(here, id)
 
 
 @router.get("/{id}/scores", operation_id="get_scores")
 def scores(id: str, here: Here) -> AdvisedScores:
-    """Every score of the run, in the order in which they were asked for.
+    """List every score of the run, in the order in which they were asked for.
 
-    `advice` has the plain reasons behind odd numbers: collapsed latents, training that was not
-    done, factors that no encoder can tell, scores inside their null.
+    `advice` explains odd numbers: collapsed latents, training that was not done, factors that an
+    image does not fully show, scores inside their null.
     """
     return advised_run(here, id)
 
@@ -193,10 +199,10 @@ def evaluate(
     response: Response,
     afterwards: BackgroundTasks,
 ) -> EvaluationDocument:
-    """Score a trained run once more, by other metrics or on other rows; all its scores are kept.
+    """Score a trained run by more metrics or on other rows. All its earlier scores are kept.
 
-    What was asked of it before is not computed twice: such an evaluation says `reused`. A run that
-    is not trained yet is refused with 409.
+    The same spec is not computed twice. The evaluation that exists is the answer then, with
+    `reused: true`. The answer is 409 for a run that is not trained yet.
     """
     evaluation, key = plan_evaluation(spec, queries.spec_of(here.database, id))
     asked = evaluate_run(here.database, id, spec=evaluation, evaluation_key=key, owner=owner)
@@ -207,7 +213,7 @@ def evaluate(
 
 @router.get("/{id}/evaluations", operation_id="list_run_evaluations")
 def evaluations(id: str, here: Here) -> Page[EvaluationDocument]:
-    """Every evaluation that was asked for of the run, oldest first."""
+    """List every evaluation of the run, oldest first."""
     found = queries.evaluations(here.database, id)
     return Page(items=[evaluation_document(one) for one in found])
 
@@ -216,12 +222,14 @@ def evaluations(id: str, here: Here) -> Page[EvaluationDocument]:
 def scalars(
     id: str,
     here: Here,
-    tags: Annotated[str | None, Query(description="Comma-separated; all by default.")] = None,
+    tags: Annotated[
+        str | None, Query(description="Tags with commas between; all by default.")
+    ] = None,
     max_points: Annotated[
         int, Query(ge=2, le=MOST_POINTS, description="Each curve is thinned to so many points.")
     ] = MOST_POINTS,
 ) -> Curves:
-    """Training curves: tag to (step, value) pairs."""
+    """Show the training curves: tag to (step, value) pairs."""
     wanted = tags.split(",") if tags is not None else None
     found = curves(here.database, here.objects, id, wanted)
     return {tag: _thinned(points, max_points) for tag, points in found.items()}
@@ -234,22 +242,25 @@ def scalars(
     responses=LOG_ANSWER,
 )
 def log(id: str, here: Here, request: Request, asked: AskedLog) -> Response:
-    """What workers logged of the run and its evaluations, oldest first: when, how grave, who."""
+    """Show the workers' log of the run and its evaluations, oldest lines first.
+
+    Each line has a time, a level and a worker.
+    """
     return log_answer(request, asked, partial(log_of_run, here.database, id))
 
 
 @router.get("/{id}/artifacts", operation_id="list_artifacts")
 def artifacts(id: str, here: Here) -> Page[Artifact]:
-    """The run's files, the newest of each name."""
+    """List the run's files, the newest of each name."""
     return Page(items=[artifact_document(one) for one in queries.artifacts(here.database, id)])
 
 
 @file_route(router, "/{id}/codes.npz", "codes", NPZ, ranges=True)
 def codes(id: str, here: Here, request: Request) -> Response:
-    """Codes (`mean`) and factors of the rows of its first evaluation: numpy arrays to cluster."""
+    """The codes (`mean`) and factors of the rows of the first evaluation, as numpy arrays."""
     queries.run(here.database, id)
     found = queries.artifact(here.database, id, CODES)
-    # The newest of a name may change; what has a digest may not.
+    # The newest file of a name may change. The file of a digest may not.
     return serve_file(request, here, found, immutable=False)
 
 

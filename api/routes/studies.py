@@ -1,4 +1,4 @@
-"""What sweeps came to: tables, summaries, and the best of all on a data set."""
+"""The results of sweeps: tables, summaries, and the leaderboard of a data set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["studies"])
     response_model=Page[dict[str, Any]],
     responses={
         200: {
-            "description": "One row a run, in the order of the sweep.",
+            "description": "One row for each run, in the order of the sweep.",
             "content": {
                 media: {"schema": {"type": "string", "format": "binary"}}
                 for format, media in MEDIA_TYPES.items()
@@ -42,13 +42,14 @@ def results(
     here: Here,
     request: Request,
     format: Annotated[
-        Format | None, Query(description="Goes before the Accept header; JSON by default.")
+        Format | None, Query(description="Counts before the Accept header; JSON by default.")
     ] = None,
 ) -> Response:
-    """One tidy row a run: run_id, state, train_id, what was swept, scores, ends of curves, error.
+    """The results, one row a run: run_id, state, train_id, swept values, scores, curve ends, error.
 
-    Scores are those that this experiment asked for. Columns are named `mig`, `dci.disentanglement`;
-    where several numbers would have one name, what they differ in stands in brackets.
+    The scores are those that this experiment asked for. Columns have names as `mig` and
+    `dci.disentanglement`. Where several numbers would have the same name, brackets hold what they
+    differ in.
     """
     wanted = format or best_match(request, MEDIA_TYPES)
     study = study_of(here, id)
@@ -73,10 +74,10 @@ def summary(
         bool, Query(description="Compare the models of each setting, which reads their codes.")
     ] = True,
 ) -> StudySummary:
-    """What the sweep came to: by setting and by value, what goes with what, and what is best.
+    """Summarise the sweep: by setting and by value, with correlations and the best settings.
 
-    The best setting is the one of the best median over seeds; without labels, the one whose
-    models are most alike (UDR).
+    The best setting by a score is the one with the best median over seeds. The best setting without
+    labels is the one whose models are most alike (UDR).
     """
     return summary_of(here, study_of(here, id), udr=udr)
 
@@ -89,11 +90,11 @@ def board(
     objective: Annotated[str | None, Query(description="Only runs with this objective.")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Settings a table.")] = 20,
 ) -> Page[Table]:
-    """Everything on a data set, ranked by the median over seeds: a table for each number.
+    """Rank all settings on a data set by the median over seeds, in one table for each number.
 
-    Numbers of other definitions, params, rows, training rows, factors or kinds of codes stand in
-    other tables, and so do ELBO and reconstruction of other likelihoods. A KL is not ranked, as
-    neither less nor more of it is better.
+    Numbers with different definitions, params, rows, training rows, factors or kinds of codes have
+    tables of their own. So have ELBO and reconstruction of different likelihoods. A KL is not
+    ranked, since neither a lower nor a higher one is better.
     """
     tables = tables_of(here, dataset, metric=metric, objective=objective, most=limit)
     return Page(items=tables)

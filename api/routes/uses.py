@@ -1,4 +1,4 @@
-"""What a trained model is used for: decode, encode, generate, judge, compare, mix."""
+"""The uses of a trained model: decode, encode, generate, judge, compare, mix."""
 
 from __future__ import annotations
 
@@ -55,22 +55,23 @@ from ml.inference.latent_swap import swapped
 router = APIRouter(prefix="/v1/runs", tags=["uses"])
 
 Scale = Annotated[
-    int, Query(ge=1, le=16, description="Each pixel becomes so many by so many, in a picture.")
+    int, Query(ge=1, le=16, description="In a picture, each pixel becomes a square of this side.")
 ]
 Resize = Annotated[
-    bool, Query(description="Bring images to the model's size, which are refused otherwise.")
+    bool,
+    Query(description="Resize images to the model's size. Without it, other sizes are refused."),
 ]
 Samples = Annotated[
-    int, Query(ge=1, le=64, description="Posterior samples over which an image's ELBO is averaged.")
+    int, Query(ge=1, le=64, description="Posterior samples over which each ELBO is averaged.")
 ]
 
 
 def _as(offered: dict[Kind, str], body: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAPI is told of a route that takes this body and answers these media types."""
+    """The OpenAPI part of a route that takes this body and answers with these media types."""
     binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
     as_json = {"schema": {"type": "object"}}
     content = {media: as_json if kind == "json" else binary for kind, media in offered.items()}
-    ok = {"description": "By the Accept header, the first by default.", "content": content}
+    ok = {"description": "The Accept header chooses; the first is the default.", "content": content}
     return {
         "response_class": Response,
         "responses": USES_A_MODEL | {200: ok},
@@ -88,10 +89,10 @@ JSON_OR_PNG: dict[Kind, str] = {"json": TYPES["json"], "png": TYPES["png"]}
     **_as(PICTURE, request_body(Decoding, {"latents": [[0, 0, 1.5], [0, 0, -1.5]]})),
 )
 def decode(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
-    """Decode latents: one image as itself, several as a mosaic, row after row.
+    """Decode latents. Several images make a mosaic, filled row after row.
 
-    In JSON `images` (samples, height, width, and channels where there are several) are pixel means
-    in [0, 1], rounded to four decimals; in an npz they are float32.
+    In JSON, `images` are pixel means in [0, 1], rounded to four decimals, with the axes samples,
+    height, width, and channels where there are several. In an npz they are float32.
     """
     kind = best_match(request, PICTURE)
     wanted = parsed(Decoding, body).latents
@@ -105,8 +106,8 @@ def decode(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale 
 def encode(sent: Sent, found: TrainedInLane, request: Request, resize: Resize = False) -> Response:
     """Encode images: `mean` (the code), `log_variance` and `kl` in nats, of each latent.
 
-    Of files of yours, or of images of the data set by `index`. An encoder without noise has null in
-    place of variance and KL. In an npz they are arrays (samples, latents).
+    Send image files, or the `index` of images of the data set. For an encoder without noise,
+    `log_variance` and `kl` are null. In an npz all three are arrays (samples, latents).
     """
     kind = best_match(request, NUMBERS)
     encoding = encode_images(found.model, sent.images(found, resize=resize))
@@ -119,11 +120,11 @@ def encode(sent: Sent, found: TrainedInLane, request: Request, resize: Resize = 
     **_as(PICTURE, request_body(Generation, {"count": 16, "seed": 0})),
 )
 def generate(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
-    """Make up images: decode samples of the prior, N(0, I).
+    """Generate images: decode samples of the prior, N(0, I).
 
-    A model without noise has no prior; its samples are of a Gaussian with the mean and covariance
-    of its codes, and `source` says `codes` in place of `prior`. The same seed gives the same
-    images. JSON and npz have the `latents` as well.
+    A model without noise has no prior. Its samples come from a Gaussian with the mean and
+    covariance of its codes, and `source` is `codes` instead of `prior`. The same seed gives the
+    same images. JSON and npz hold the `latents` as well.
     """
     kind = best_match(request, PICTURE)
     wanted = parsed(Generation, body)
@@ -148,11 +149,11 @@ def anomaly(
 ) -> Response:
     """Judge how unlike the training data images are, by their evidence lower bound.
 
-    `elbo` = -(`reconstruction` + `kl`) in nats, of one posterior sample or averaged over `samples`,
-    with the same noise for the same image every time. `percentile` is the share, in percent, of the
-    evaluation's rows, drawn from the training data, whose ELBO (of one sample) is at or below it:
-    low is anomalous. A model without noise has no ELBO and no KL; there the percentile is that of
-    -reconstruction.
+    `elbo` = -(`reconstruction` + `kl`) in nats, averaged over `samples` posterior samples. The same
+    image gets the same noise every time. `percentile` compares it with the evaluation's rows, which
+    were drawn from the training data: it is the percentage of rows whose ELBO (of one sample) is at
+    or below the image's. A low percentile is anomalous. A model without noise has no ELBO and no
+    KL. Its percentile is that of -reconstruction.
     """
     best_match(request, JSON_ONLY)
     images = sent.images(found, resize=resize)
@@ -173,12 +174,12 @@ def neighbours(
     scale: Scale = 1,
     resize: Resize = False,
 ) -> Response:
-    """Find the images of the evaluation's rows whose codes are nearest to another's.
+    """Find the images of the evaluation's rows whose codes are nearest to a code.
 
-    To that of an image of the data set by `index`, of a `file` of yours (in a form, with the other
-    fields in the part `spec`), or to `latents`. The nearest come first; an image that is among the
-    rows is its own nearest. In a picture, the query (of latents, what they decode to) stands on the
-    left.
+    The code is that of an image of the data set (`index`), that of a `file` of yours (in a form,
+    with the other fields in the part `spec`), or given as `latents`. The nearest come first. An
+    image that is among the rows is its own nearest. A picture shows the query on the left. For
+    `latents` it shows their decoded image there.
     """
     kind = best_match(request, JSON_OR_PNG)
     query = query_of(found, sent, resize=resize)
@@ -197,7 +198,7 @@ def neighbours(
     **_as(NUMBERS, request_body(Distances, {"index": [0, 5, 7]})),
 )
 def distances(body: JsonBody, found: TrainedInLane, request: Request) -> Response:
-    """Measure the distances between the codes of images of the data set, a matrix."""
+    """Measure the distances between the codes of images of the data set, as a matrix."""
     kind = best_match(request, NUMBERS)
     wanted = parsed(Distances, body)
     check_indices(found.data, {"index": wanted.index})
@@ -217,8 +218,8 @@ def distances(body: JsonBody, found: TrainedInLane, request: Request) -> Respons
 def swap(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 1) -> Response:
     """Exchange a factor, or latents, between two images: a, b, a with b's, b with a's, decoded.
 
-    Of a `factor`, the latent is exchanged that tells most about it: the largest mutual information
-    as a share of the factor's entropy, which JSON gives as `share`.
+    For a `factor`, the exchanged latent is the one that shares the most mutual information with it.
+    JSON gives this information, as a share of the factor's entropy, in `share`.
     """
     kind = best_match(request, PICTURE)
     wanted = parsed(Swap, body)
@@ -248,9 +249,9 @@ def interpolate(
 ) -> Response:
     """Decode the way from the code of one image to that of another, as a strip or a film.
 
-    `spherical` turns the direction evenly, and takes the norm from one to the other in a straight
-    line; where the two directions are the same or opposite, it is the straight line. The film
-    goes there and back. JSON and npz have the `latents` as well.
+    The path `spherical` turns the direction evenly and changes the norm linearly. Where the two
+    directions are the same or opposite, it is the straight line. The film goes there and back. JSON
+    and npz hold the `latents` as well.
     """
     kind = best_match(request, FILM)
     wanted = parsed(Interpolation, body)

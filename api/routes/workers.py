@@ -1,4 +1,4 @@
-"""The processes that work: where, on what, and at what."""
+"""The worker processes: their machines, their devices and their jobs."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ router = APIRouter(prefix="/v1/workers", tags=["queue"])
 
 @router.get("", operation_id="list_workers")
 def index(here: Here) -> Page[WorkerDocument]:
-    """The workers that are there. One that has said nothing for a minute is gone."""
+    """List the workers. One that has not reported for a minute is left out."""
     return Page(items=[worker_document(one) for one in present(here.database)])
