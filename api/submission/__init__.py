@@ -1,1 +1,1 @@
-"""From a posted spec or file to work in the store: planning, dry runs, continuing, uploads."""
+"""From a posted spec or file to jobs in the store: planning, dry runs, continuing, uploads."""

@@ -1,4 +1,4 @@
-"""From a run or an experiment that has ended to one that goes on from it, or is like it."""
+"""New experiments from an old run or experiment: clones, extensions and forks."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _STEPS = re.compile(r", [\d,]+ steps$")
 
 @dataclass(frozen=True)
 class Work:
-    """A run or an experiment as others are made from it."""
+    """A run or an experiment from which others are made."""
 
     id: str
     name: str
-    #: As posted, or a run's resolved one.
+    #: An experiment's as posted, or a run's resolved one.
     spec: dict[str, Any]
     tags: list[str]
     run_ids: Sequence[str]
 
     def cloned(self, body: Any) -> Planned:
-        """The same work with some of its spec changed.
+        """The same spec with changes.
 
         Raises:
             InvalidSpec: with its faults.
@@ -44,7 +44,7 @@ class Work:
         Raises:
             InvalidSpec: with its faults.
             WrongState: a run is not trained.
-            StateNotKept: one has only kept its weights.
+            StateNotKept: a run has kept only its weights.
         """
         wish = parsed(Extension, body)
         states = kept_states(database, self.run_ids).values()
@@ -62,9 +62,9 @@ class Work:
         return planned._replace(goes_on_from=frozenset(self.run_ids))
 
     def forked(self, database: Database, body: Any) -> Planned:
-        """Work that goes on from where this has ended, with some of its spec changed.
+        """The same spec with changes, whose training goes on from the ends of these runs.
 
-        Raises: what `extended` does.
+        Raises: the errors of `extended`.
         """
         wish = parsed(Fork, body)
         states = kept_states(database, self.run_ids).values()
@@ -83,20 +83,24 @@ class Work:
 
 
 def experiment_work(database: Database, id: str) -> Work:
-    """An experiment. Raises `NotFound`."""
+    """The work of an experiment. Raises `NotFound`."""
     found = queries.experiment(database, id)
     runs = [run.run_id for run in queries.experiment_runs(database, id)]
     return Work(found.id, found.name or "", found.spec, found.tags, runs)
 
 
 def run_work(database: Database, id: str) -> Work:
-    """A run. Raises `NotFound`."""
+    """The work of a run. Raises `NotFound`."""
     found = queries.run(database, id)
     return Work(found.id, f"{found.objective} on {found.dataset}", found.spec, [], [id])
 
 
 def _check_origins(wanted: set[str | None], there: set[str | None]) -> None:
-    """Make sure that work goes on from these ends and no others."""
+    """Check that the wanted origins are among those that the runs have.
+
+    Raises:
+        InvalidSpec: one is not, since the data or the version of Heddle has changed.
+    """
     if not wanted <= there:
         expected = (
             "the data, and the version of Heddle, that it was trained with, but one of them is"

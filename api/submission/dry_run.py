@@ -1,4 +1,4 @@
-"""What a posted spec would do, told without doing it."""
+"""The plan of a posted spec: what a dry run answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.states import JobKind
 
 BYTES_OF_A_NUMBER = 4
 SEEDS_TO_COMPARE = 5
-"""Seeds differ as much as settings do: the median over fewer tells little."""
+"""Seeds differ as much as settings do, so that a median over fewer says little."""
 
 
 def plan_document(
@@ -26,7 +26,7 @@ def plan_document(
     *,
     made: str | None = None,
 ) -> Plan:
-    """The plan as it is shown; `made` is the experiment that the request's key has made before."""
+    """The document of a plan. `made` is the experiment that the request's key made before."""
     # Runs of one cohort have the same networks.
     unlike = {run.cohort_key: spec for spec, run in zip(specs, runs, strict=True)}
     counts = [_counts(spec) for spec in unlike.values()]
@@ -46,7 +46,7 @@ def plan_document(
 
 
 def _counts(spec: RunSpec) -> tuple[dict[str, int], int]:
-    """Weights by network, and how many numbers training holds for each of them."""
+    """The number of weights of each network, and how many numbers training holds for a weight."""
     return parameter_counts(spec), 2 + len(spec.training.optimizer.slots)
 
 
@@ -75,7 +75,7 @@ def _warnings(
 
 
 def _too_short(specs: Sequence[RunSpec]) -> Iterator[str]:
-    """What runs end too early for, a sentence a param, told of the first such run."""
+    """Warn of params that a run ends too early for: one sentence a param, about its first run."""
     by_path: dict[str, list[Unreached]] = defaultdict(list)
     for spec in specs:
         for one in unreached(spec):

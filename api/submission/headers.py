@@ -1,4 +1,4 @@
-"""What headers say of a request for work: whose it is, and under which key it may be repeated."""
+"""The headers of a request for work: its owner, and the key under which it may be repeated."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _User = Annotated[
         min_length=1,
         max_length=64,
         pattern="^[A-Za-z0-9._@+-]*$",
-        description="Who asks: letters, digits and . _ @ + -. Shares of the workers and limits"
-        f" go by it; `{LOCAL}` when absent. There are no accounts yet, so a service that listens"
-        " beyond its own machine does not believe it.",
+        description="The owner of the work: letters, digits and . _ @ + -. Shares of the workers"
+        f" and limits depend on it. It is `{LOCAL}` when absent. There are no accounts yet, so a"
+        " service that listens beyond its own machine ignores it.",
     ),
 ]
 
@@ -44,12 +44,12 @@ IdempotencyKey = Annotated[
         max_length=255,
         pattern="^[ -~]*$",
         description="A name for this request that no other has, as a random UUID: 1 to 255"
-        " printable ASCII characters. With the same key the same request may be sent again, and"
-        " makes nothing new. Another request under the same key is refused.",
+        " printable ASCII characters. The same request may be sent again with the same key, and"
+        " makes nothing new. A different request with the same key is refused.",
     ),
 ]
 
 
 def idempotent_request(key: str, body: Any, **options: Any) -> IdempotentRequest:
-    """A request under its key; it is the same whatever the spaces and the order of names."""
+    """A request under its key. Spaces and the order of names in its JSON make no difference."""
     return IdempotentRequest(key, digest({"body": body, "options": options}))

@@ -1,4 +1,4 @@
-"""From a posted spec to what the store writes down."""
+"""From a posted spec to the runs that the store records."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ class Planned(NamedTuple):
 
     experiment: Experiment
     runs: list[NewRun]
-    #: The runs from whose ends it goes on, where it is to go on from certain ones.
+    #: The ids of the runs to go on from, rather than from others. If there are any, no new run may
+    #: begin at its first step.
     goes_on_from: frozenset[str] = frozenset()
 
 
 def plan(data: Any) -> Planned:
-    """Check a spec that came over HTTP, and name the work it asks for.
+    """Check a spec that came over HTTP, and list the runs that it asks for.
 
     Raises:
-        InvalidSpec: with its faults, a data set's missing or unusable file among them.
+        InvalidSpec: with its faults. A data set's missing or unusable file is one.
     """
     experiment = parse_experiment(data, remote=True)
     return Planned(experiment, [_new_run(run) for run in experiment.runs])
@@ -36,7 +37,7 @@ def changes_of(body: Any) -> Any:
     """The changes that the body of a clone asks for.
 
     Raises:
-        InvalidSpec: if it has anything else.
+        InvalidSpec: the body has anything else.
     """
     if not isinstance(body, Mapping):
         raise InvalidSpec([Fault("", shown(body), "an object with changes")])
@@ -51,10 +52,10 @@ def changes_of(body: Any) -> Any:
 
 
 def plan_evaluation(data: Any, run: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Check what came over HTTP as an evaluation of a run with this spec.
+    """Check an evaluation spec that came over HTTP for a run with this spec.
 
     Returns:
-        `{evaluation, traversal}`, resolved, and their identity within the run.
+        The resolved `{evaluation, traversal}`, and their identity within the run.
 
     Raises:
         InvalidSpec: with its faults.

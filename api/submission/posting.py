@@ -1,4 +1,4 @@
-"""Requests that ask for an experiment, whatever they make its spec of."""
+"""Requests that make an experiment, from a posted spec or from an earlier run or experiment."""
 
 from __future__ import annotations
 
@@ -20,16 +20,14 @@ from store.experiments.idempotency import IdempotentRequest
 from store.experiments.submit import Submitted, submit, submitted_before
 from store.workers.troubles import troubles
 
-Force = Annotated[bool, Query(description="Train anew what exists already.")]
-Priority = Annotated[
-    int, Query(ge=-10, le=10, description="Higher goes first; 0 is what most work has.")
-]
-DryRun = Annotated[bool, Query(description="Only tell what would be done; nothing is written.")]
+Force = Annotated[bool, Query(description="Train again, even where such a run exists.")]
+Priority = Annotated[int, Query(ge=-10, le=10, description="Higher goes first; most work has 0.")]
+DryRun = Annotated[bool, Query(description="Only show what would be done; nothing is written.")]
 
 
 @dataclass(frozen=True)
 class Posting:
-    """What a request says beside its body, and where it is answered."""
+    """What a request says beside its body, and what its answer needs."""
 
     here: Context
     owner: str
@@ -41,16 +39,17 @@ class Posting:
     force: bool = False
 
     def answer(self, asked: Any, planned: Callable[[], Planned]) -> Experiment | JSONResponse:
-        """Write the work down, or only tell what it would be.
+        """Submit the request's work, or only answer with its plan in a dry run.
 
         Args:
-            asked: what tells the request from others under its key.
-            planned: makes the work of it, or raises what is wrong.
+            asked: the part of the request by which others under its key differ from it.
+            planned: makes the work of the request, or raises its faults.
         """
-        # As it was hashed before there were priorities, where it has none.
+        # A request without a priority has the hash that it had before there were priorities.
         options = {"force": self.force} | ({"priority": self.priority} if self.priority else {})
         request = None if self.key is None else idempotent_request(self.key, asked, **options)
-        # Before the request is looked into: what it names may be gone since, and a sweep is long.
+        # A repeated request is not planned again: a run that it names may have been deleted since,
+        # and planning a long sweep takes time.
         before = (
             None if request is None else submitted_before(self.here.database, self.owner, request)
         )
@@ -113,8 +112,8 @@ async def _posting(
         yield Posting(here, owner, response, afterwards, priority, dry_run, key)
 
 
-#: Of work that is joined where it exists. It takes a place in a lane, so it goes after the body
-#: among a route's parameters: a client may be slow to send that.
+#: For work that joins a run that exists. It takes a place in a lane, so it comes after the body
+#: among a route's parameters. A client may be slow to send the body.
 Joining = Annotated[Posting, Depends(_posting, scope="function")]
 
 
@@ -122,5 +121,5 @@ async def _maybe_forced(posting: Joining, force: Force = False) -> Posting:
     return replace(posting, force=force)
 
 
-#: Likewise, unless it is to be trained anew.
+#: The same, with `force` to train again.
 MaybeForced = Annotated[Posting, Depends(_maybe_forced)]

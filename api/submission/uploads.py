@@ -1,4 +1,7 @@
-"""Files of codes that clients send: a multipart body, on disk while it comes, checked in memory."""
+"""Files of codes that clients send in a multipart body.
+
+A file goes to disk while it comes in. Its arrays are checked in memory.
+"""
 
 from __future__ import annotations
 
@@ -38,24 +41,24 @@ class Upload:
     """A file whose arrays can be scored as the spec says."""
 
     content: BinaryIO
-    """At its beginning, and closed when the request is answered."""
+    """It is at its beginning, and is closed when the request has been answered."""
     name: str
     spec: FileEvaluation
     account: FileAccount
-    """What was understood of it."""
+    """What was found in the file."""
 
 
 async def _upload(request: Request, here: Here) -> AsyncGenerator[Upload]:
     """The upload in a request, checked.
 
     Raises:
-        BadRequest: 413 for too large a body, 415 for another media type, 400 for one that is no
-            multipart.
-        InvalidSpec: a part is missing or unknown; the spec or an array is wrong.
+        BadRequest: 413 for a body that is too large, 415 for another media type, 400 for a body
+            that is not multipart.
+        InvalidSpec: a part is missing or unknown, or the spec or an array is wrong.
     """
     form = await _form(request, here.settings.upload_bytes)
     try:
-        # One at a time: what is a bearable size once is not for everybody at once.
+        # One at a time. The memory that one upload may take is too much for several at once.
         async with here.lanes.checking.place():
             checked = await to_thread.run_sync(_checked, form, here)
         yield checked
@@ -69,7 +72,7 @@ CheckedUpload = Annotated[Upload, Depends(_upload)]
 async def _form(request: Request, most_bytes: int) -> FormData:
     bounds = FormBounds(
         body_bytes=most_bytes,
-        # The spec may come as a file, too; one more of each is enough to say what is wrong.
+        # The spec may come as a file too. One more part of each kind is enough to name the fault.
         files=len(PARTS) + 1,
         fields=len(PARTS) + 1,
         field_bytes=MAX_BYTES,
@@ -79,8 +82,8 @@ async def _form(request: Request, most_bytes: int) -> FormData:
     try:
         return await read_form(request, bounds, expected=expected)
     except FieldTooLarge:
-        told = f"A part that is no file may have {MAX_BYTES:,} bytes; {SEND_LESS}"
-        raise too_large(told) from None
+        detail = f"A part that is no file may have {MAX_BYTES:,} bytes; {SEND_LESS}"
+        raise too_large(detail) from None
 
 
 def _checked(form: FormData, here: Context) -> Upload:
@@ -102,7 +105,7 @@ def _checked(form: FormData, here: Context) -> Upload:
 
 
 def _parts(form: FormData) -> tuple[UploadFile, bytes]:
-    """The file, and the spec's JSON, which is that of an empty one where there is none."""
+    """The file, and the JSON of the spec. A missing spec is an empty object."""
     given = form.multi_items()
     expected = "one of the parts " + ", ".join(PARTS)
     faults = [
@@ -131,6 +134,6 @@ def _kind(part: Any) -> str:
 
 
 def _plain_name(name: str) -> str:
-    """A file's own name without its folders, fit to be stored and shown."""
+    """The file's name without its folders and without letters that cannot be printed."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter for letter in last if letter.isprintable())[:LONGEST_FILE_NAME]
