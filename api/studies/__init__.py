@@ -1,1 +1,1 @@
-"""Tables, summaries, rankings and reports of many runs."""
+"""Studies of many runs: tables, summaries, leaderboards and reports."""

@@ -1,4 +1,4 @@
-"""An experiment's report: what there is of its study, laid out as one page of HTML."""
+"""The report of an experiment: its study, laid out as one page of HTML."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from ml.studies.summary import StudySummary
 from ml.studies.values import SUCCEEDED, plain, setting_name
 
 MOST_RUNS = 500
-"""Rows of the table; all of them are in the CSV."""
+"""The number of runs in the report's table. The CSV has all runs."""
 LARGEST_SVG = 400_000
-"""Bytes; a plot of thousands of dots is smaller as a PNG."""
+"""The size in bytes above which a plot becomes a PNG. Plots of thousands of dots do."""
 logger = logging.getLogger(__name__)
 
 _pages = Environment(
@@ -55,12 +55,12 @@ _pages = Environment(
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as the page holds it."""
+    """A picture on the page."""
 
     name: str
     caption: str
     source: str = ""
-    """A data URL."""
+    """The image as a data URL."""
     link: str = ""
 
 
@@ -85,7 +85,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a score is."""
+    """The definition of a score."""
 
     name: str
     definition: str
@@ -98,7 +98,7 @@ class Definition:
 class Work:
     """A work to cite."""
 
-    told: str
+    text: str
     url: str
     names: str
 
@@ -111,7 +111,7 @@ class StateCount:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the template shows, as text and numbers that are ready to be shown."""
+    """Everything that the template shows, as formatted text and numbers."""
 
     id: str
     title: str
@@ -152,7 +152,7 @@ class Page:
 
 
 def to_html(page: Page) -> str:
-    """The page as one file that asks nothing of the network; all text is escaped."""
+    """The page as one HTML file that loads nothing over the network. All text is escaped."""
     return _pages.get_template("report.html.j2").render(page=page)
 
 
@@ -167,17 +167,17 @@ def report_page(
     versions: Sequence[Mapping[str, str]],
     now: datetime,
 ) -> Page:
-    """What the report shows.
+    """The content of an experiment's report.
 
     Args:
-        experiment: with its runs.
-        study: its runs beside each other.
-        summary: what they came to.
-        server: URL of the server as its client used it, without a slash at its end.
-        traversals: of the best run of each setting.
-        specs: resolved, of its runs.
-        versions: of libraries, as each run was trained.
-        now: when it is written.
+        experiment: the experiment with its runs.
+        study: the study of its runs.
+        summary: the study's summary.
+        server: the server's URL as the client used it, without a slash at its end.
+        traversals: pictures of the best run of each setting.
+        specs: the resolved specs of the runs.
+        versions: the versions of the libraries at each run's training.
+        now: the time at which the report is written.
     """
     url = f"{server}/v1/experiments/{experiment.id}"
     plots, not_drawn = _plots(study)
@@ -243,7 +243,7 @@ def _versions_differ(versions: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _plots(study: Study) -> tuple[list[Picture], list[Picture]]:
-    """Every plot of a study: those that draw, and those that have nothing to draw, with why."""
+    """The study's plots: those that were drawn, and those that were not, with the reason."""
     drawn, not_drawn = [], []
     for name, component in components("plot").items():
         if not issubclass(component, StudyPlot):
@@ -255,7 +255,7 @@ def _plots(study: Study) -> tuple[list[Picture], list[Picture]]:
             not_drawn.append(Picture(shown, str(why)))
             continue
         except Exception:
-            # The numbers do not depend on a picture.
+            # The rest of the report does not depend on this picture.
             logger.exception("the plot %s could not be drawn", name)
             not_drawn.append(Picture(shown, "It could not be drawn; the service's log says why."))
             continue
@@ -317,7 +317,7 @@ def _definitions(study: Study) -> list[Definition]:
 
 
 def _works(study: Study, specs: Sequence[Mapping[str, Any]]) -> list[Work]:
-    """Whom to cite for the objectives, architectures, data sets and metrics of the study."""
+    """The works to cite for the objectives, architectures, data sets and metrics of the study."""
     parts = ("objective", "model", "dataset")
     named = [(part, spec[part]["name"]) for part in parts for spec in specs]
     named += [("metric", column.metric) for column in study.columns.values() if column.metric]

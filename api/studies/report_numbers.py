@@ -1,4 +1,4 @@
-"""The numbers of a report as it shows them: answers, settings, shares of variance, agreement."""
+"""The formatted numbers of a report: answers, settings, shares of variance, correlations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answer:
     unit: str
     setting: str
     against: Sequence[str]
-    """What a reader should hold against it, in sentences."""
+    """Sentences that weaken the answer."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Best:
 
     setting: str
     run: StudyRun
-    told: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Share:
-    told: str
+    text: str
     by_chance: str
     percent: float
 
@@ -92,11 +92,11 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class CorrelationCell:
-    told: str
+    text: str
     tone: str
     """`agree`, `differ` or `neither`."""
     shade: str
-    """How opaque the cell is, from 0 to 1; empty for none."""
+    """The opacity of the cell's colour, from 0 to 1. It is empty for a cell without a colour."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class CorrelationRow:
 
 
 def number(value: float | None) -> str:
-    """A number as a table shows it; empty where there is none."""
+    """A number as a table shows it. It is empty for None, NaN and infinities."""
     if value is None or not math.isfinite(value):
         return ""
     if abs(value) >= 1e6:
@@ -115,14 +115,14 @@ def number(value: float | None) -> str:
 
 
 def answers(summary: StudySummary) -> list[Answer]:
-    """The best setting by each score that some run has, then by likeness over seeds."""
+    """The best setting by each score that a run has, then the best one by UDR."""
     found = [_answer(summary, one) for one in summary.best[:MOST_ANSWERS]]
     unlabelled = summary.best_by_udr
     return found if unlabelled is None else [*found, _without_labels(unlabelled)]
 
 
 def no_answer(summary: StudySummary) -> str:
-    """Why no setting is the best by a score."""
+    """The reason why no setting is the best by any score."""
     if not summary.counts.get(SUCCEEDED):
         return "There is no answer yet: no run has succeeded."
     if not summary.variance:
@@ -131,7 +131,10 @@ def no_answer(summary: StudySummary) -> str:
 
 
 def setting_table(summary: StudySummary) -> SettingTable:
-    """Every setting with its mean, deviation, median and number of runs under each column."""
+    """A table with a row for each setting.
+
+    Under each column it has the mean, deviation, median and number of runs.
+    """
     columns = summary.correlations.columns
     several = len(summary.by_setting) > 1
     best = {one.column: one.setting for one in summary.best if several}
@@ -151,7 +154,7 @@ def setting_table(summary: StudySummary) -> SettingTable:
 
 
 def udr_rows(summary: StudySummary) -> list[UdrRow]:
-    """How alike models of a setting are, beside the latents that they use."""
+    """The UDR of each setting, beside the number of latents that its models use."""
     return [
         UdrRow(
             setting_name(one.setting.items()),
@@ -164,7 +167,7 @@ def udr_rows(summary: StudySummary) -> list[UdrRow]:
 
 
 def share_rows(shares: Mapping[str, VarianceShares | None]) -> list[ShareRow]:
-    """What each score's variance is due to, source by source as in `SOURCES`."""
+    """The share of each score's variance that each of the `SOURCES` explains."""
     return [
         ShareRow(
             name,
@@ -180,7 +183,10 @@ def share_rows(shares: Mapping[str, VarianceShares | None]) -> list[ShareRow]:
 
 
 def correlation_rows(found: Correlations) -> list[CorrelationRow]:
-    """Rank correlations; empty where there are fewer than two columns or none has a value."""
+    """Rank correlations of the columns.
+
+    There are no rows for fewer than two columns, or where no correlation has a value.
+    """
     if len(found.columns) < 2 or all(value is None for row in found.matrix for value in row):
         return []
     return [
@@ -200,9 +206,12 @@ def correlation_rows(found: Correlations) -> list[CorrelationRow]:
 def best_of_settings(study: Study) -> list[Best]:
     """The best run of each setting that has one, the best setting first.
 
-    By the first score that some run has and of which more or less is better; where there is none,
-    by the reconstruction at the end of training, or else the first run that succeeded. Scores that
-    do not compare rank settings of their own.
+    The first score that a run has decides, except that scores without a better direction do not
+    count. Without such a score, the reconstruction at the end of training decides. Without that,
+    each setting has its first run that succeeded.
+
+    The score may have several columns that do not compare with each other. A setting without a
+    value in the first column is ranked by the next one, after all settings of the first.
     """
     judges = _judges(study)
     if not judges:
@@ -229,7 +238,7 @@ def best_of_settings(study: Study) -> list[Best]:
 
 
 def _judges(study: Study) -> list[Column]:
-    """The first number by which some run is better than others, in all columns that it has."""
+    """The columns of the number that judges runs. See `best_of_settings`."""
     ends = [
         name
         for name, column in study.columns.items()
@@ -249,19 +258,19 @@ def _best_run(runs: Sequence[StudyRun], judge: Column, sign: int) -> StudyRun:
 
 def _answer(summary: StudySummary, best: BestSetting) -> Answer:
     here = _setting_of(summary, best.setting)
-    told = here.columns[best.column]
-    unit = f"median of {told.n} runs" if told.n > 1 else "a single run"
-    if told.n > 1:
-        unit += f", {number(told.low)} to {number(told.high)}"
+    values = here.columns[best.column]
+    unit = f"median of {values.n} runs" if values.n > 1 else "a single run"
+    if values.n > 1:
+        unit += f", {number(values.low)} to {number(values.high)}"
     against = []
     if best.note:
         against.append(best.note)
-    if told.n < here.runs:
-        lost = here.runs - told.n
+    if values.n < here.runs:
+        lost = here.runs - values.n
         against.append(f"{lost} of its {here.runs} runs {'has' if lost == 1 else 'have'} no value.")
     if best.runner_up is not None:
         other = _setting_of(summary, best.runner_up).columns[best.column]
-        overlap = "; the two overlap." if _overlap(told, other) else "."
+        overlap = "; the two overlap." if _overlap(values, other) else "."
         against.append(_next(best.runner_up, best.runner_up_median) + overlap)
     if best.clear_of_null is False:
         against.append("It is not clear of its null: codes that know nothing score as much.")
@@ -308,11 +317,11 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return Setting(one.items()) == Setting(other.items())
 
 
-def _cell(told: Description, *, best: bool) -> Cell | None:
-    if not told.n:
+def _cell(values: Description, *, best: bool) -> Cell | None:
+    if not values.n:
         return None
-    spread = f" ± {number(told.std)}" if told.std is not None else ""
-    return Cell(f"{number(told.mean)}{spread}", number(told.median), told.n, best)
+    spread = f" ± {number(values.std)}" if values.std is not None else ""
+    return Cell(f"{number(values.mean)}{spread}", number(values.median), values.n, best)
 
 
 def _share(share: float | None, by_chance: float | None) -> Share:
@@ -324,15 +333,15 @@ def _share(share: float | None, by_chance: float | None) -> Share:
 
 
 def _of_run(run: StudyRun, judge: Column | None) -> str:
-    told = f"{run.run_id}, seed {run.seed}"
-    return told if judge is None else f"{told}, {judge.name} {number(counted(run, judge.name))}"
+    named = f"{run.run_id}, seed {run.seed}"
+    return named if judge is None else f"{named}, {judge.name} {number(counted(run, judge.name))}"
 
 
 def _shaded(value: float | None, better: bool | None, other: bool | None) -> CorrelationCell:
     if value is None or not math.isfinite(value):
         return CorrelationCell("", "agree", "")
     if better is None or other is None:
-        # They can neither agree nor differ on what is better.
+        # For one of the two columns no direction is better, so they neither agree nor differ.
         return CorrelationCell(f"{value:.2f}", "neither", f"{0.4 * min(abs(value), 1):.2f}")
     tone = "agree" if (value >= 0) == (better == other) else "differ"
     return CorrelationCell(f"{value:.2f}", tone, f"{0.6 * min(abs(value), 1):.2f}")

@@ -1,4 +1,4 @@
-"""The pictures of a report, made small enough that a page may hold many of them."""
+"""The pictures of a report, reduced in size so that a page may hold many of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.files.artifact_names import TRAVERSAL
 MOST_TRAVERSALS = 24
 WIDTH = 640
 COLOURS = 64
-"""Enough for grey levels and letters."""
+"""The number of colours of a thumbnail. It is enough for grey levels and letters."""
 
 
 def traversals_of(here: Context, study: Study, server: str) -> Iterator[Picture]:
@@ -28,17 +28,17 @@ def traversals_of(here: Context, study: Study, server: str) -> Iterator[Picture]
             found = queries.artifact(here.database, chosen.run.run_id, TRAVERSAL)
             small = thumbnail(here.read(found.sha256))
         except (NotFound, ObjectGone, DamagedObject, OSError):
-            # A page without a picture is better than none.
+            # A page without this picture is better than no page.
             continue
         link = f"{server}/v1/runs/{chosen.run.run_id}/traversal.png"
-        yield Picture(chosen.setting, chosen.told, data_url("image/png", small), link)
+        yield Picture(chosen.setting, chosen.caption, data_url("image/png", small), link)
 
 
 def thumbnail(picture: bytes) -> bytes:
     """A picture as a PNG file of at most `WIDTH` pixels across, in few colours.
 
     Raises:
-        OSError: it is no picture.
+        OSError: the bytes are not a picture.
     """
     with Image.open(io.BytesIO(picture)) as image:
         shown = image.convert("RGB")

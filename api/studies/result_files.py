@@ -1,4 +1,4 @@
-"""Rows of results as files that other programs read: CSV and Parquet."""
+"""Results as files that other programs read: CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 LARGEST_EXACT = 2**53
-"""Whole numbers up to this are exact as floats."""
+"""Integers up to this one are exact as floats."""
 
 
 def results_file(study: Study, format: Format) -> bytes:
@@ -32,16 +32,16 @@ def results_file(study: Study, format: Format) -> bytes:
 
 
 def file_name(study: Study, format: Format, *, default: str) -> str:
-    """The study's name as that of a file, or else the default."""
+    """A file name made of the study's name, or of the default where nothing of the name is left."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", study.name).strip("-") or default
     return f"{name}.{format}"
 
 
 def to_file(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Format) -> bytes:
-    """Rows as a file, every digit kept; a column of values of several types is text.
+    """Rows as a file that keeps every digit. A column with values of several types becomes text.
 
-    Text stays as it is in a CSV too, also where a spreadsheet would take it for a formula: a mark
-    before it would be part of the value for whatever program reads the file.
+    A CSV keeps text as it is, even if a spreadsheet would take it for a formula. An apostrophe
+    before it would become part of the value for every other program.
     """
     table = pa.table({name: _column([row[name] for row in rows]) for name in columns})
     file = io.BytesIO()

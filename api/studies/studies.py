@@ -1,4 +1,4 @@
-"""Studies out of the database: an experiment's runs beside each other."""
+"""Studies of experiments, read from the database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ml.studies.study import SEED, RunResult, Study, study
 from store import queries
 
 A_PAGE = 500
-"""Runs that are read at once."""
+"""The number of runs that one query reads."""
 
 
 def study_of(here: Context, experiment_id: str) -> Study:
-    """The study that an experiment has become so far.
+    """The study of an experiment's results so far.
 
     Raises:
-        NotFound: if there is no such experiment.
+        NotFound: there is no such experiment.
     """
     experiment = queries.experiment(here.database, experiment_id)
     results = [_result(place) for place in queries.place_results(here.database, experiment_id)]
@@ -31,15 +31,15 @@ def study_of(here: Context, experiment_id: str) -> Study:
 
 
 def study_digest(here: Context, experiment_id: str) -> str:
-    """A text that changes whenever the study does.
+    """A digest that changes whenever the study does.
 
     Raises:
-        NotFound: if there is no such experiment.
+        NotFound: there is no such experiment.
     """
     found = queries.experiment(here.database, experiment_id)
-    # Every move of a run is an event; a new name is none.
-    told = (experiment_id, found.name, found.events, sorted(found.counts.items()))
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    # Every change of a run's state is an event, but a new name is not.
+    parts = (experiment_id, found.name, found.events, sorted(found.counts.items()))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def runs_of(here: Context, experiment_id: str) -> Iterator[queries.Run]:
@@ -70,7 +70,7 @@ def _result(place: queries.PlaceResult) -> RunResult:
 
 
 def _ordered(swept: Mapping[str, Any]) -> dict[str, Any]:
-    """By path and the seed last, as PostgreSQL does not keep the order of keys."""
+    """Swept values sorted by path, the seed last. PostgreSQL does not keep the order of keys."""
     items = sorted(swept.items(), key=lambda item: (item[0] == SEED, item[0]))
     return {path: _name_first(value) for path, value in items}
 
@@ -83,7 +83,10 @@ def _name_first(value: Any) -> Any:
 
 
 def betas(spec: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """beta, and beta x latents / pixels (Higgins et al., 2017), of a resolved spec that has one."""
+    """beta, and beta x latents / pixels (Higgins et al., 2017), of a resolved spec.
+
+    Both are None for an objective without a beta.
+    """
     parts = {name: spec[name] for name in ("dataset", "model", "objective")}
     return _betas(canonical_json(parts))
 
@@ -93,7 +96,7 @@ def _betas(parts: str) -> tuple[float | None, float | None]:
     try:
         spec = RunSpec.model_validate_json(parts)
     except ValueError:
-        # A component of it is no longer installed.
+        # A component of the spec is no longer installed.
         return None, None
     pixels = math.prod(spec.dataset.image_shape())
     latents = spec.model.latent_dim

@@ -1,4 +1,4 @@
-"""What a study came to, and what is best of all on a data set."""
+"""Summaries of studies, and leaderboards of data sets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from store import queries
 
 
 def summary_of(here: Context, study: Study, *, udr: bool = True) -> StudySummary:
-    """The summary of a study, with how alike its models are unless `udr` is False.
+    """The summary of a study. It includes UDR unless `udr` is False.
 
     Raises:
-        DamagedObject, StorageAway: codes are not what was put there.
+        DamagedObject: a file of codes has been damaged.
+        StorageAway: the object folder is away.
     """
     if not udr:
         return summarise(study, udr_missing="it was not asked for.")
@@ -28,7 +29,7 @@ def summary_of(here: Context, study: Study, *, udr: bool = True) -> StudySummary
 def tables_of(
     here: Context, dataset: str, *, metric: str | None, objective: str | None, most: int
 ) -> list[Table]:
-    """The leaderboard of a data set, a table for each number, of so many settings each.
+    """The leaderboard of a data set: a table for each number, with at most `most` settings each.
 
     Raises:
         InvalidSpec: there is no data set, metric or objective of this name.

@@ -1,4 +1,4 @@
-"""How alike the models of each setting are, for the runs of a study (UDR)."""
+"""Unsupervised Disentanglement Ranking (UDR) of a study: how alike each setting's models are."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from store.files.artifact_names import CODES
 ROWS = 1_000
 MOST_RUNS = 200
 MOST_MODELS = 50
-"""Of one setting, as in Duan et al."""
+"""The most models of one setting that are compared, as in Duan et al."""
 MOST_KNOWN = 1_000
-"""Settings."""
+"""The most settings whose values are cached."""
 
 Values = list[RunUdr | None]
 
 
 _known: LruCache[tuple[str, ...], Values] = LruCache(MOST_KNOWN)
-"""Values of settings by their models' digests, which they follow from."""
+"""Values of settings by their codes' digests, which determine them."""
 
 
 def udr_of(here: Context, study: Study) -> tuple[dict[str, RunUdr] | None, str | None]:
-    """UDR and active latents by run id, within each setting, or why there is none.
+    """UDR and active latents by run id, within each setting, or the reason why there are none.
 
     Raises:
-        DamagedObject, StorageAway: codes are not what was put there.
+        DamagedObject: a file of codes has been damaged.
+        StorageAway: the object folder is away.
     """
     if len(study.runs) > MOST_RUNS:
         return None, f"it is worked out for at most {MOST_RUNS} runs, and these are more."
     found: dict[str, RunUdr] = {}
     for runs in study.settings.values():
-        # A run that stands twice in a sweep is one model.
+        # A run that a sweep has twice is one model.
         codes = {
             run.run_id: digest for run in runs if (digest := _codes(here, run.run_id)) is not None
         }
@@ -83,13 +84,13 @@ def _udr(here: Context, digests: tuple[str, ...]) -> Values:
     )
     values = [next(found) if same else None for same in alike]
     if all(one is not None for one in read):
-        # A file that is gone may come back.
+        # With a missing file nothing is cached: the file may come back.
         _known.keep(digests, values)
     return values
 
 
 def _same_images(indices: Sequence[np.ndarray | None]) -> list[bool]:
-    """Which models were encoded on the images that most of them were."""
+    """For each model, whether it was encoded on the images that most models were encoded on."""
     keys = [None if index is None else index[:ROWS].tobytes() for index in indices]
     there = [key for key in keys if key is not None]
     commonest = max(there, key=there.count, default=None)
@@ -97,7 +98,7 @@ def _same_images(indices: Sequence[np.ndarray | None]) -> list[bool]:
 
 
 def _read(here: Context, sha256: str) -> EncodedRows | None:
-    """The rows of a run; None where the file is gone, or holds other arrays than it would now."""
+    """The rows in a file. None where it is gone, or lacks an array that such files have now."""
     try:
         return EncodedRows.from_npz(here.read(sha256))
     except (KeyError, ObjectGone):

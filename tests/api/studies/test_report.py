@@ -218,7 +218,7 @@ def test_settings_are_told_by_mean_deviation_median_and_number() -> None:
 def test_the_best_run_of_each_setting_comes_with_the_best_setting_first() -> None:
     first, second = best_of_settings(study("s", SWEEP))
     assert (first.run.run_id, second.run.run_id) == ("run_4_1", "run_1_2")
-    assert first.told == "run_4_1, seed 1, mig 0.400"
+    assert first.caption == "run_4_1, seed 1, mig 0.400"
     unscored = [result(beta, 0) for beta in (1, 4)]
     assert [one.run.run_id for one in best_of_settings(study("s", unscored))] == [
         "run_4_0",
@@ -230,7 +230,7 @@ def test_the_best_run_of_each_setting_comes_with_the_best_setting_first() -> Non
 def test_settings_whose_scores_do_not_compare_have_their_best_runs_too() -> None:
     of_digits = dataclasses.replace(SWEEP[0], spec={**SPEC, "dataset": {"name": "digits"}})
     found = best_of_settings(study("s", [of_digits, *SWEEP[3:]]))
-    assert [one.told for one in found] == [
+    assert [one.caption for one in found] == [
         "run_1_0, seed 0, mig[dataset=digits] 0.100",
         "run_4_1, seed 1, mig[dataset=dsprites] 0.400",
     ]
