@@ -1,1 +1,1 @@
-"""What the process holds between requests: stores, models, pictures, queues, lanes, who waits."""
+"""The process's state between requests: stores, models, pictures, queues, lanes, held requests."""

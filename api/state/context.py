@@ -1,4 +1,4 @@
-"""What the routes work with: the stores, the way to the workers, and places in the lanes."""
+"""The context of the routes: the stores, the hints to workers, the caches and the lanes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PICTURE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Context:
-    """One for each application."""
+    """The objects that all requests of one application share."""
 
     database: Database
     objects: ObjectFolder
@@ -37,29 +37,31 @@ class Context:
     store: Settings
     hub: EventHub
     trusts_users: bool
-    """Whether requests come from this machine alone, and say themselves who sends them."""
+    """Whether the header Heddle-User is believed: all requests come from this machine."""
     trained: TrainedModels
     held: Held
-    """Counts who waits for something to happen."""
+    """The count of the requests that are held open."""
     readiness: LastLook[Readiness]
-    """Whether it can work."""
+    """Whether the service can serve requests."""
 
     queues: Queues
     lanes: Lanes = field(default_factory=Lanes)
-    """Places for heavy work."""
+    """The places for heavy work."""
     pictures: LruCache[str, bytes] = field(default_factory=lambda: LruCache(PICTURE_BYTES, len))
-    """Files that were drawn on demand, by what they were drawn from."""
+    """Pictures that were drawn on demand, by the keys of their `Drawing`."""
 
     @property
     def limits(self) -> Limits:
-        """What one owner may ask for."""
+        """The limits on the work of one owner."""
         return Limits(self.store.most_queued, self.store.short_seconds)
 
     def read(self, sha256: str) -> bytes:
-        """A file's content, found to be what was put there.
+        """The content of a file in the object folder, after a check of its digest.
 
         Raises:
-            ObjectGone, DamagedObject, StorageAway: it is not, or is not there.
+            ObjectGone: the file is missing.
+            DamagedObject: its content has changed.
+            StorageAway: the object folder is away.
         """
         with open_recorded(self.database, self.objects, sha256) as file:
             return file.read()
@@ -89,10 +91,11 @@ async def _trained(id: str, here: Here) -> AsyncIterator[Trained]:
         yield await to_thread.run_sync(here.trained.of, id)
 
 
-# Left when the answer is there, and before it is sent: a client may be slow to take it.
+# With this scope a request leaves its place before the answer is sent. A client may be slow to take
+# the answer.
 in_drawing_lane = Depends(_drawing, scope="function")
 in_studies_lane = Depends(_studies, scope="function")
 
 TrainedInLane = Annotated[Trained, Depends(_trained, scope="function")]
-"""The trained run of a path, while this request has a place in the lane that draws and decodes. It
-goes after the body among a route's parameters: a client may be slow to send that, too."""
+"""The trained run of a path. The request holds a place in the lane that draws and decodes. Among a
+route's parameters it comes after the body, since a client may be slow to send the body."""

@@ -1,4 +1,4 @@
-"""One look at the database for all who wait for something to happen."""
+"""One poll of the database for all requests that wait for events or for work to end."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 GATHER_SECONDS = 0.01
-"""Who comes within this is looked for together."""
-UNTOLD_SECONDS = 1.0
-"""What has no events, as evaluations of files, is looked at so often."""
+"""Requests that come within this time share one look."""
+WITHOUT_EVENTS_SECONDS = 1.0
+"""The interval of looks at work that has no events, as evaluations of files."""
 STREAMS_READ = 4
 
 
 class EventHub:
-    """Wakes those who wait for events, and those who wait for work to end.
+    """Wakes the requests that wait for events, and those that wait for work to end.
 
-    It looks for both only while somebody waits, in a thread of its own. It belongs to one event
-    loop. Who waits holds neither a thread nor a connection of the database.
+    It looks at the database only while a request waits, in a thread of its own. It belongs to one
+    event loop. A waiting request holds neither a thread nor a connection of the database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -35,17 +35,17 @@ class EventHub:
         self._listening: dict[asyncio.Event, int] = {}
         self._watching: dict[asyncio.Event, tuple[Work, str]] = {}
         self._unseen: set[asyncio.Event] = set()
-        """Those that watch what was not looked at yet."""
+        """The watchers whose work was not looked at yet."""
         self._come = asyncio.Event()
         self._thread = CapacityLimiter(1)
         self.reading = CapacityLimiter(STREAMS_READ)
-        """Holds those who read on, a thousand at once when something happens."""
+        """Limits the streams that read at once. A thousand may wake at one event."""
         self._looking: asyncio.Task[None] | None = None
         self._last = -1
         self._all_seen = 0.0
 
     async def wait(self, after: int, seconds: float) -> None:
-        """Return when there is an event after this position, or after so many seconds."""
+        """Return when there is an event after this position, at the latest after these seconds."""
         woken = asyncio.Event()
         self._listening[woken] = after
         try:
@@ -54,7 +54,10 @@ class EventHub:
             del self._listening[woken]
 
     async def ended(self, work: Work, id: str, seconds: float) -> None:
-        """Return when this work has ended or is not there, or after so many seconds."""
+        """Return when this work has ended, at the latest after these seconds.
+
+        Work that does not exist counts as ended.
+        """
         woken = asyncio.Event()
         self._watching[woken] = (work, id)
         self._unseen.add(woken)
@@ -72,16 +75,16 @@ class EventHub:
             await asyncio.wait_for(woken.wait(), seconds)
 
     async def _look(self) -> None:
-        told = False
+        warned = False
         try:
             while self._listening or self._watching:
                 try:
                     await self._look_once()
-                    told = False
+                    warned = False
                 except DATABASE_OUTAGE as error:
-                    if not told:
+                    if not warned:
                         logger.warning("no events can be read: %s", error)
-                    told = True
+                    warned = True
                     await asyncio.sleep(LOOK_SECONDS)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._come.wait(), LOOK_SECONDS)
@@ -96,7 +99,7 @@ class EventHub:
         for woken, after in self._listening.items():
             if last > after:
                 woken.set()
-        everything = last != self._last or now - self._all_seen >= UNTOLD_SECONDS
+        everything = last != self._last or now - self._all_seen >= WITHOUT_EVENTS_SECONDS
         watching = {
             woken: what
             for woken, what in self._watching.items()

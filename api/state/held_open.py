@@ -1,4 +1,4 @@
-"""Requests that are held open until something happens: how many there are, and may be."""
+"""Requests that are held open until something happens: their count, and its limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class TooManyHeld(Exception):
-    """As many streams and waits are open as the service can hold."""
+    """The service holds as many event streams and waits open as it may."""
 
     def __init__(self, most: int) -> None:
         super().__init__(
@@ -17,7 +17,7 @@ class TooManyHeld(Exception):
 
 
 class Held:
-    """Counts event streams and `?wait=`; each is a connection, which is an open file."""
+    """Counts event streams and requests with `?wait=`. Each is a connection, so an open file."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -25,10 +25,10 @@ class Held:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Held as long as this lasts.
+        """A place for one held request.
 
         Raises:
-            TooManyHeld: if there are as many as may be.
+            TooManyHeld: there is no place left.
         """
         if self._open >= self.most:
             raise TooManyHeld(self.most)

@@ -1,4 +1,4 @@
-"""Telling workers that there is work. A hint carries nothing and may be lost."""
+"""Hints to workers that there may be work. A hint carries nothing and may be lost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ QUEUES = ("train", "evaluate")
 
 
 class Hints:
-    """Sends messages to the workers' queues; without a broker it does nothing.
+    """Sends hints to the workers' queues. Without a broker it does nothing.
 
-    A thread sends them, one for all: no request waits for a broker that hangs, and what many ask
-    for meanwhile is one hint.
+    One thread sends all hints, so that no request waits for a broker that hangs. Requests that ask
+    for a hint while the thread sends share the next one.
     """
 
     def __init__(self, broker_url: str | None) -> None:
@@ -39,9 +39,9 @@ class Hints:
             threading.Thread(target=self._keep_sending, name="hints", daemon=True).start()
 
     def send(self) -> None:
-        """Tell a worker of each queue, soon, that there may be work.
+        """Send a hint to each queue soon.
 
-        Of both, as a reused run may need nothing but another evaluation.
+        Both queues get one, since a reused run may need only another evaluation.
         """
         self._wanted.set()
 
@@ -63,6 +63,6 @@ class Hints:
             try:
                 for queue in QUEUES:
                     self._app.send_task(f"heddle.{queue}", queue=queue, retry=False)
-            # Whatever it is: the work is written down, and the reaper will send hints.
+            # No error matters here: the work is in the database, and the reaper sends hints too.
             except Exception as error:
                 logger.warning("no hint sent: %s", error)

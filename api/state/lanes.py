@@ -1,4 +1,7 @@
-"""Heavy work a few at a time: whoever finds no place waits in a line, and holds no thread there."""
+"""Lanes: limits on how many requests do heavy work at once.
+
+A request without a place waits in a line, and holds no thread meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,17 @@ PATIENCE_SECONDS = 30.0
 
 
 class TooBusy(Exception):
-    """The service does such work for others; come back in a moment."""
+    """The service does as much of this work at once as it may. Try again in a moment."""
 
     def __init__(self, doing: str, at_once: int) -> None:
         super().__init__(f"The service {doing} for {at_once} others at the moment. Try again.")
 
 
 class Lane:
-    """Work of one kind, for so many requests at once. It belongs to one event loop.
+    """Heavy work of one kind, for `at_once` requests at a time. It belongs to one event loop.
 
-    A request comes here before it takes a thread: what waits for one of the threads that all share
-    would else make everybody wait who only has to look something up.
+    A request takes its place before it takes a thread. Heavy requests that waited in the shared
+    threads would hold up the requests that only look something up.
     """
 
     def __init__(self, doing: str, at_once: int, *, longest_line: int = LONGEST_LINE) -> None:
@@ -35,7 +38,7 @@ class Lane:
         """One of the places.
 
         Raises:
-            TooBusy: at once where too many wait already, or when none is free in half a minute.
+            TooBusy: the line is full, or no place became free within half a minute.
         """
         if self._places.locked() and self._line >= self._longest_line:
             raise TooBusy(self._doing, self._at_once)
@@ -55,12 +58,12 @@ class Lane:
 
 @dataclass(frozen=True)
 class Lanes:
-    """The lanes of one application. Together they leave most of the forty threads to others."""
+    """The lanes of one application. Together they leave most of the forty threads free."""
 
     drawing: Lane = field(default_factory=lambda: Lane("draws and decodes", 2))
     studies: Lane = field(default_factory=lambda: Lane("reads whole sweeps", 4))
     posting: Lane = field(default_factory=lambda: Lane("works out what specs ask for", 6))
-    #: Files that wait lie on the disk, and one that is looked at in memory.
+    #: A file that waits is on disk. The file that is checked is in memory.
     checking: Lane = field(
         default_factory=lambda: Lane("checks files of codes", 1, longest_line=16)
     )

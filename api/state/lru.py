@@ -1,4 +1,4 @@
-"""A cache that all threads share: what was asked for least lately leaves it first."""
+"""A thread-safe cache that drops the least recently used values first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _one(_: object) -> int:
 
 
 class LruCache(Generic[Key, Value]):
-    """Values by key, as many as their sizes leave room for; by default each has the size 1."""
+    """Values by key, as many as there is room for. By default each value has the size 1."""
 
     def __init__(self, room: int, size: Callable[[Value], int] = _one) -> None:
         self._room, self._size = room, size
@@ -25,7 +25,7 @@ class LruCache(Generic[Key, Value]):
         self._taken = 0
 
     def get(self, key: Key) -> Value | None:
-        """The value of this key, if it is here still."""
+        """The value of this key, or None if it is not in the cache."""
         with self._lock:
             value = self._kept.get(key)
             if value is not None:
@@ -33,7 +33,7 @@ class LruCache(Generic[Key, Value]):
             return value
 
     def keep(self, key: Key, value: Value) -> None:
-        """Keep a value; one that is larger than all room there is is not kept."""
+        """Add a value. A value that is larger than the whole cache is not added."""
         if self._size(value) > self._room:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""The queues, worked out of the database for many who ask, and kept for a moment."""
+"""The queues of jobs, read from the database and cached for a moment for all requests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from store.settings import Settings
 from store.states import JobKind
 
 FRESH_SECONDS = 2.0
-"""A queue is worked out anew no more often than this: a long one takes a second."""
+"""The time for which a queue is cached. A long queue takes a second to work out."""
 
 
 class Queues:
-    """The queue of each kind of work, as it was worked out last."""
+    """The cached queue of each kind of job."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
@@ -23,7 +23,7 @@ class Queues:
         self._found: dict[JobKind, tuple[float, Queue]] = {}
 
     def of(self, kind: JobKind, *, with_run: str | None = None) -> Queue:
-        """The queue of a kind, some moments old unless it lacks the run that it is asked for."""
+        """The queue of a kind. It may be two seconds old, unless it lacks the run `with_run`."""
         with self._lock:
             when, found = self._found.get(kind, (0.0, None))
             lacks = found is not None and with_run is not None and with_run not in found.of_run

@@ -1,4 +1,4 @@
-"""Whether requests can be served: the database, the broker and the object folder, looked at."""
+"""Whether requests can be served: a check of the database, the broker and the object folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from store.files.folders import check_mark
 from store.files.objects import ObjectFolder
 
 PROBE_BYTES = 4096
-"""A block, so that a disk without room for one is found."""
+"""The size of a disk block. Writing one finds a disk that has no room for it."""
 
 OK_SECONDS = 2.0
 TROUBLE_SECONDS = 0.5
-"""How long what was found is told: whoever waits for a service to come up looks again and again."""
+"""How long an answer is repeated. Clients that wait for the service to come up ask all the time."""
 
 Answer = Literal["ok", "unreachable"]
 T = TypeVar("T")
@@ -33,15 +33,16 @@ class Readiness(Document):
     """Whether requests can be served."""
 
     database: Answer
-    """Unreachable: not ready (503)."""
+    """If it is unreachable, the service is not ready (503)."""
     broker: Answer
-    """Unreachable: requests are served and kept, and work starts when it is back."""
+    """If it is unreachable, requests are served and work is recorded. It starts when the broker is
+    back."""
     storage: str
-    """`ok`, or why files cannot be kept; all that needs none is served."""
+    """`ok`, or why files cannot be written. Requests that need no files are served."""
 
 
 def look(database: Database, hints: Hints, objects: ObjectFolder) -> Readiness:
-    """Ask the database and the broker, and keep a block in the object folder for a moment."""
+    """Ask the database and the broker, and write a block to the object folder for a moment."""
     try:
         with database.read() as session:
             session.execute(select(1))
@@ -56,7 +57,7 @@ def look(database: Database, hints: Hints, objects: ObjectFolder) -> Readiness:
 
 
 def keep_seconds(found: Readiness) -> float:
-    """How long this may be told again."""
+    """How long this answer may be repeated."""
     good = found.database == found.broker == found.storage == "ok"
     return OK_SECONDS if good else TROUBLE_SECONDS
 
@@ -73,9 +74,9 @@ def _storage(database: Database, objects: ObjectFolder) -> str:
 
 
 class LastLook(Generic[T]):
-    """What a look found, for some seconds; whoever asks meanwhile is told the same.
+    """The result of the last look, which is repeated for some seconds.
 
-    It has a thread of its own, so that it needs none of those that all share. It belongs to one
+    It looks in a thread of its own, so that it needs none of the shared threads. It belongs to one
     event loop.
     """
 
@@ -87,12 +88,12 @@ class LastLook(Generic[T]):
         self._until = 0.0
 
     async def __call__(self) -> T:
-        """What is so by now, or was a moment ago."""
+        """The result of a new look, or of the last one if that is recent."""
         if self._found is not None and time.monotonic() < self._until:
             return self._found
         if self._going_on is None:
             self._going_on = asyncio.create_task(self._look_once())
-        # One who gives up must not take the look away from the others.
+        # A request that is cancelled must not cancel the look, for which others wait.
         return await asyncio.shield(self._going_on)
 
     async def _look_once(self) -> T:

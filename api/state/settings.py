@@ -1,4 +1,4 @@
-"""What one request may ask of the service."""
+"""The limits on requests, which the operator may set."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ApiSettings(BaseSettings):
-    """Read from the environment variables `HEDDLE_<NAME>`."""
+    """The limits, read from the environment variables `HEDDLE_<NAME>`."""
 
     model_config = SettingsConfigDict(env_prefix="HEDDLE_")
 
-    #: Largest body of an upload; it goes through the folder of temporary files (TMPDIR).
+    #: The largest body of an upload. It goes through the folder of temporary files (TMPDIR).
     upload_bytes: int = Field(default=512 << 20, ge=1)
-    #: Largest sum of an upload's arrays, inflated. They are checked in memory, one upload at a
-    #: time, at a cost of a few times as much.
+    #: The largest size of an upload's decompressed arrays together. They are checked in memory, one
+    #: upload at a time. The check takes a few times this size.
     upload_array_bytes: int = Field(default=1 << 30, ge=1)
-    #: Most event streams and `?wait=` that are held open at once. The files that the process may
-    #: open (`ulimit -n`) may set less.
+    #: The most event streams and requests with `?wait=` that are held open at once. The limit of
+    #: open files (`ulimit -n`) may lower it.
     most_streams: int = Field(default=4000, ge=1)

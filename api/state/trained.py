@@ -1,4 +1,4 @@
-"""Trained models in memory, with what their runs left: a few, the least used leaves first."""
+"""A cache of a few trained models with the files of their runs, least recently used out first."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Trained:
     model: Model
     data: Dataset
     material: Material
-    """Without scores and snapshots, which `TrainedModels.with_all` adds."""
+    """The material without scores and snapshots. `TrainedModels.with_all` adds them."""
     digest: str
-    """Changes when anything of it does that a picture shows."""
+    """It changes whenever something changes that a picture shows."""
 
 
 class TrainedModels:
-    """Those that were asked for lately."""
+    """The trained models that were asked for lately."""
 
     def __init__(self, database: Database, objects: ObjectFolder) -> None:
         self._database, self._objects = database, objects
@@ -45,10 +45,11 @@ class TrainedModels:
         """A run with its weights, codes and curves, from memory if it was asked for lately.
 
         Raises:
-            NotFound: if there is no such run.
-            NotTrained: if it has no weights or codes yet.
-            ObjectGone, DamagedObject, StorageAway: if its files are not what was put there.
-            MissingFile, UnusableFile: if its data set's file is not what it was.
+            NotFound: there is no such run.
+            NotTrained: it has no weights or codes yet.
+            ObjectGone, DamagedObject: one of its files is missing or damaged.
+            StorageAway: the object folder is away.
+            MissingFile, UnusableFile: the file of its data set is missing or has changed.
         """
         run = queries.run(self._database, run_id)
         weights, rows, digest = self._digests(run)
@@ -60,16 +61,16 @@ class TrainedModels:
         return found
 
     def digest_of(self, run_id: str) -> str:
-        """The digest of what `of` would answer, without a model being loaded.
+        """The digest of a run, without loading its model.
 
         Raises:
-            NotFound: if there is no such run.
-            NotTrained: if it has no weights or codes yet.
+            NotFound: there is no such run.
+            NotTrained: it has no weights or codes yet.
         """
         return self._digests(queries.run(self._database, run_id))[2]
 
     def with_all(self, found: Trained) -> Material:
-        """Its material with the scores of all its evaluations and the snapshots of its training."""
+        """The run's material with the scores of all evaluations and the snapshots of training."""
         kept = [
             Model.from_bytes(self._read(artifact.sha256))
             for artifact in queries.artifacts(self._database, found.run.id)
@@ -98,7 +99,7 @@ class TrainedModels:
         return Trained(run, model, data, drawn_from, digest)
 
     def _digests(self, run: queries.Run) -> tuple[str, str, str]:
-        """Of its weights, of its rows, and of all that a picture shows."""
+        """The digests of a run's weights, of its rows, and of all that a picture shows."""
         weights, rows = self._digest(run.id, WEIGHTS), self._digest(run.id, CODES)
         if weights is None or rows is None:
             raise NotTrained(run.id, run.state)
