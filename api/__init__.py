@@ -1,1 +1,1 @@
-"""The REST service: parses, asks the store, answers. It trains nothing."""
+"""The REST service: it parses requests, asks the store, and answers. It trains nothing."""

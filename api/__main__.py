@@ -11,7 +11,7 @@ from api.server.open_files import most_connections, raise_limit, slack
 from api.server.service_log import log_to_stderr
 
 DRAIN_SECONDS = 3
-"""An event stream would keep it from ending for ever."""
+"""How long requests may take to end at a shutdown. An event stream would never end by itself."""
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         host=given.host,
         port=given.port,
         http=bounded(most_connections(), slack()),
-        # So many are taken before the first of them is looked at.
+        # The number of connections that the system accepts before the service looks at them.
         backlog=128,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         log_config=None,

@@ -1,4 +1,4 @@
-"""The application. `python -m api` serves it, with a log and bounds of its connections."""
+"""The application. `python -m api` serves it with a log and a limit on its connections."""
 
 from __future__ import annotations
 
@@ -55,16 +55,17 @@ from store.settings import Settings, settings
 def create_app(
     known: Settings, *, host: str = "127.0.0.1", limits: ApiSettings | None = None
 ) -> FastAPI:
-    """The service on these stores; on a loopback host it answers to this machine alone.
+    """The service on these stores. On a loopback host it answers only requests of this machine.
 
-    `limits` are the environment's by default.
+    By default `limits` come from the environment.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Training needs the cores more than whatever the service decodes.
+        # Training needs the cores more than the service's decoding does.
         torch.set_num_threads(1)
-        # What is imported stays: each search of it for garbage would hold an answer up by 0.2 s.
+        # Imported objects are never garbage. Each search through them would delay an answer by
+        # 0.2 s.
         gc.freeze()
         asyncio.get_running_loop().set_exception_handler(OutOfFiles())
         database, objects = Database(known.database_url), ObjectFolder(known.objects)
@@ -91,15 +92,15 @@ def create_app(
         version=version("heddle"),
         summary=SUMMARY,
         lifespan=lifespan,
-        # FastAPI's own pages load scripts of other hosts; `api.routes.docs` has ours, and the
-        # document.
+        # FastAPI's own pages load scripts of other hosts. `api.routes.docs` serves our page and the
+        # OpenAPI document.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(only_known)],
         responses=PROBLEMS,
     )
-    # In the order in which the documentation lists them.
+    # The documentation lists them in this order.
     for resource in (
         experiments,
         runs,
@@ -121,7 +122,7 @@ def create_app(
     errors.install(app)
     if is_loopback(host):
         app.add_middleware(LoopbackOnly)
-    # The last one added is the first that a request meets.
+    # A request meets the middleware that was added last first.
     app.add_middleware(UnreadBodies)
     app.add_middleware(Edge)
     generate = app.openapi

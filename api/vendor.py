@@ -1,8 +1,8 @@
-"""Fetches what `/docs` shows the API by: `./run vendor`, which needs npm.
+"""Fetch Swagger UI, which shows the API at `/docs`. `./run vendor` does it, and needs npm.
 
-A page of this service is of the origin that `api.server.guard` trusts, so no script of it may come
-from elsewhere. The files are kept packed, as a browser takes them; the repository holds no large
-ones.
+A page of this service is of the origin that `api.server.guard` trusts. So none of its scripts may
+come from elsewhere. The files are stored compressed, as a browser takes them, so that the
+repository holds no large ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INTEGRITY = (
     "sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0w"
     "CDNsXdGarTNNHC3sU8yVUQ=="
 )
-"""Of the package's archive, as its registry tells it: `npm view swagger-ui-dist dist.integrity`."""
+"""The registry's digest of the package's archive: `npm view swagger-ui-dist dist.integrity`."""
 
 PACKED = ("swagger-ui-bundle.js", "swagger-ui.css")
 LICENCES = ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt")
@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent / "docs_page" / "vendored"
 
 
 def main() -> None:
-    """Put the files of the pinned version into their folder, after a check of the archive."""
+    """Put the files of the pinned version into their folder after a check of the archive."""
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("vendor: npm is not installed; it fetches the package")
@@ -44,10 +44,10 @@ def main() -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Keep what is needed of an archive, the same bytes each time.
+    """Put the needed files of an archive into a folder, with the same bytes each time.
 
     Raises:
-        SystemExit: it is not the one that was pinned.
+        SystemExit: the archive is not the pinned one.
     """
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != INTEGRITY:

@@ -1,1 +1,1 @@
-"""The server process: its edge, its guard, its connections, its open files, its log."""
+"""The server process: its middleware, connections, limits of open files, and log."""

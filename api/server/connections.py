@@ -1,4 +1,4 @@
-"""Connections of the server: no more than there are files for, and none that says nothing."""
+"""The server's connections: a limit on their number, and a timeout for silent ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from api.http.problems import MEDIA_TYPE
 
 FIRST_REQUEST_SECONDS = 20.0
 IDLE_SECONDS = 3.0
-"""Who has just connected is about to ask."""
-SAID_AGAIN_SECONDS = 60.0
+"""A connection that is idle for less is not closed for another: its client may be about to ask."""
+LOG_AGAIN_SECONDS = 60.0
 NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 logger = logging.getLogger(__name__)
 
 
 def bounded(most: int, slack: int) -> type[H11Protocol]:
-    """The protocol of a server that has about so many connections at most.
+    """The protocol of a server that has about `most` connections.
 
-    For one more, that of them is closed which has been idle for longest; if all are being answered,
-    so many more are taken as `slack` says, and then the new one is told to come back. Who has
-    connected and asks for nothing is let go.
+    A new connection beyond these closes the one that has been idle for longest. If all are busy, up
+    to `slack` more are accepted. Each one beyond that gets a 503 and is closed. A connection whose
+    client sends no request is closed after a while.
     """
     detail = f"The service has {most} connections open, and all of them are in use. Try again."
     document = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
@@ -67,7 +67,7 @@ def bounded(most: int, slack: int) -> type[H11Protocol]:
             ]
             if not idle:
                 return False
-            # Without waiting for what was not taken yet: its file is needed now.
+            # Abort does not wait for unsent bytes. The connection's file is needed now.
             min(idle, key=lambda other: other.idle_since).transport.abort()
             return True
 
@@ -75,17 +75,20 @@ def bounded(most: int, slack: int) -> type[H11Protocol]:
 
 
 class OutOfFiles:
-    """Tells of connections that cannot be taken once a minute, and of all else as ever."""
+    """An exception handler that logs refused connections once a minute.
+
+    Everything else goes to the event loop's default handler.
+    """
 
     def __init__(self) -> None:
         self._again = 0.0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An event loop's exception handler."""
+        """Handle an exception of the event loop."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in NO_FILES:
             loop.default_exception_handler(context)
             return
         if time.monotonic() >= self._again:
-            self._again = time.monotonic() + SAID_AGAIN_SECONDS
+            self._again = time.monotonic() + LOG_AGAIN_SECONDS
             logger.error("no connections can be taken: %s (ulimit -n)", error)

@@ -1,7 +1,7 @@
-"""What happens to every request first and last: its id, its line in the log, an error nobody met.
+"""The outermost middleware: a request's id, its line in the log, and its unexpected errors.
 
-A client may name a request by `X-Request-Id`; else it gets a name. The answer has it, and so has
-each line that is logged meanwhile.
+A client may give a request an id by `X-Request-Id`. Otherwise the service makes one. The answer has
+the id, and so has each line that is logged for the request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REQUEST_ID = "X-Request-Id"
 LONGEST_TARGET = 200
 RETRY_SECONDS = 5
 ASKED_ALL_THE_TIME = ("/healthz", "/readyz")
-"""A good answer is no news."""
+"""Good answers at these paths are not logged."""
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class Edge:
-    """The outermost middleware; no exception passes it, so that each is logged once."""
+    """The outermost middleware. No exception passes it, so that each is logged once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,11 +58,11 @@ class Edge:
         try:
             await self._app(scope, receive, with_id)
         except ClientDisconnect:
-            # While its body was read; nobody listens any more.
+            # The client left while its body was read, so nobody reads an answer.
             pass
         except asyncio.CancelledError:
-            # The server ends, and cancels what is not done in time. It would log each as an error,
-            # and a thousand streams are a thousand tracebacks.
+            # The server shuts down, and cancels the requests that are not done in time. It would
+            # log a traceback for each, which are a thousand for a thousand streams.
             with suppress(Exception):
                 if status is None:
                     await _ending()(scope, receive, with_id)
@@ -72,7 +72,7 @@ class Edge:
             logger.exception("unexpected error at %s", _target(scope))
             if status is None:
                 await _unexpected(id)(scope, receive, with_id)
-            # The server closes the connection of an answer that was begun.
+            # If the answer has begun, the server closes its connection.
         finally:
             if status != HTTPStatus.OK or scope["path"] not in ASKED_ALL_THE_TIME:
                 took = time.perf_counter() - began
@@ -96,7 +96,7 @@ def _unexpected(id: str) -> ASGIApp:
 
 
 def _target(scope: Scope) -> str:
-    """Path and query as they were sent, so in ASCII, and not at any length."""
+    """Path and query as they were sent, in ASCII, cut at `LONGEST_TARGET`."""
     query: bytes = scope["query_string"]
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     target = (raw + b"?" + query if query else raw).decode("ascii", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Who may talk to a service on loopback: programs of this machine, and no page of another site.
+"""The guard of a service on loopback: programs of this machine may use it, other sites may not.
 
-A browser lets any page send requests to 127.0.0.1, and a name that is rebound to it makes
-such a page of the same origin. So on loopback the Host must be a loopback name and the Origin,
-where there is one, too (compare CVE-2025-62593).
+A browser allows any page to send requests to 127.0.0.1. A page whose host name is rebound to that
+address even counts as being of the same origin. So on loopback the Host must be a loopback name. So
+must the Origin, where there is one (compare CVE-2025-62593).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many files this process may open, and how they are shared out between its connections."""
+"""The limit of open files, and how many connections and held requests it allows."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ except ImportError:  # Windows, which has no such limit.
     resource = None  # type: ignore[assignment]
 
 UNLIMITED = 65_536
-"""No more is reckoned with, or asked for."""
+"""The limit that is asked for, and assumed, where the system has none or a higher one."""
 OWN_FILES = 320
-"""For the database's connections, files that are read or sent, the libraries, and the slack."""
+"""Files for the database's connections, for reading and sending, the libraries, and the slack."""
 MOST_SLACK = 128
 LEAST_FREE = 32
-"""Connections that no stream takes."""
+"""The connections that event streams and waits leave to other requests, at least."""
 
 
 def raise_limit() -> None:
-    """Take what the system would give: the soft limit of open files is often 1,024."""
+    """Raise the soft limit of open files, which is often 1,024, as far as the system allows."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = UNLIMITED if hard == resource.RLIM_INFINITY else min(hard, UNLIMITED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        # Some systems have another limit besides.
+        # Some systems have a lower limit elsewhere and refuse.
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def most_connections() -> int:
-    """How many may be open at once, so that files remain for all else."""
+    """How many connections may be open at once, so that files remain for everything else."""
     files = _files()
     return max(files - OWN_FILES, files // 2, 1)
 
 
 def slack() -> int:
-    """How many more there may be for the moment in which those that are refused go."""
+    """How many more connections there may be while old ones close."""
     return min(MOST_SLACK, _files() // 4)
 
 
 def most_held() -> int:
-    """How many of these may be held open until something happens, so that others get through."""
+    """How many connections may be event streams and waits, so that other requests get through."""
     connections = most_connections()
     return max(connections - max(LEAST_FREE, connections // 4), 1)
 

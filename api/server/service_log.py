@@ -1,4 +1,4 @@
-"""The service's own log: a line has time, level, who says it and of which request."""
+"""The service's own log. A line has the time, level, logger and request id."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ LONGEST_MESSAGE = 20_000
 NO_REQUEST = "-"
 
 request_id: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
-"""Of the request that is worked on, also in the threads that do so."""
+"""The id of the current request, also in the threads that work on it."""
 
 
 class Lines(logging.Formatter):
-    """`2026-01-31T12:00:00.123Z ERROR api.errors 4f0c… message`, what follows in it indented."""
+    """Formats a record as `2026-01-31T12:00:00.123Z ERROR api.errors 4f0c… message`.
+
+    Further lines of a message are indented.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line; the middle of one that is very long is left out."""
+        """The record as a line. A very long one lacks its middle."""
         at = moment(record.created).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        # It adds the traceback.
+        # The base class adds the traceback.
         said = super().format(record).rstrip("\n")
         if len(said) > LONGEST_MESSAGE:
             half = LONGEST_MESSAGE // 2
@@ -31,12 +34,12 @@ class Lines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Have all loggers of this process write such lines to its standard error."""
+    """Make all loggers of this process write such lines to its standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
-    # It has a line for each request that the client libraries send.
+    # httpx logs a line for each request that it sends.
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,8 +1,9 @@
-"""Answers that come before the body was read, to clients that send first and listen then.
+"""Answers that come before the client has sent its whole body.
 
-A server that answers (too large, no such path, too busy) and closes while the client sends makes
-the system throw the answer away: the client sees a connection that was reset. So what is still
-coming is read and dropped after the answer, up to a bound, and the connection is closed then.
+The service may answer early, when a body is too large, a path does not exist, or it is busy. If it
+closed the connection while the client still sends, the client's system would discard the answer and
+report a reset connection. So the service reads and drops the rest of the body after the answer, up
+to a bound, and closes the connection then.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DROPPED_BYTES = 1 << 30
-"""Twice the largest upload."""
+"""Twice the default largest body of an upload."""
 DROPPED_SECONDS = 30.0
 
 
 class UnreadBodies:
-    """Middleware that drops the rest of a body between the answer and the end of it."""
+    """Middleware that drops the rest of a body before it ends the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,7 +48,8 @@ class UnreadBodies:
             if message["type"] == "http.response.start" and more:
                 MutableHeaders(scope=message)["Connection"] = "close"
             ends = message["type"] == "http.response.body" and not message.get("more_body", False)
-            # One who asked whether to send will not, and the server must not say "Continue" now.
+            # A client that asked by "Expect" whether to send its body will not send it now. Reading
+            # on would make the server answer "Continue".
             asked = not begun and "expect" in Headers(scope=scope)
             if not ends or not more or asked:
                 await send(message)
