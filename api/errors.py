@@ -1,4 +1,4 @@
-"""The one place where facts become status codes."""
+"""The one place where errors become status codes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
 HEALING_SECONDS = 30
-"""A disk is not healed as soon as a database is started again."""
+"""Retry-After for files, queues and connections. They take longer to recover than a database."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 BROKEN = (errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS, errno.ESTALE)
@@ -52,7 +52,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def install(app: FastAPI) -> None:
-    """Answer every expected error with a problem document; `api.server.edge` answers others."""
+    """Answer every expected error with a problem document. `api.server.edge` answers the others."""
     handlers = {
         BadRequest: _bad_request,
         InvalidSpec: _invalid_spec,
@@ -82,7 +82,7 @@ def install(app: FastAPI) -> None:
         HTTPException: _http,
         **dict.fromkeys(DATABASE_OUTAGE, _database),
     }
-    # All of them are coroutines: a refusal must not wait for a thread.
+    # All handlers are coroutines, since a refusal must not wait for a thread.
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)  # type: ignore[arg-type]
 
@@ -143,7 +143,7 @@ async def _in_a_moment(_: Request, error: TooBusy | Contended) -> Response:
 
 
 async def _too_many_held(_: Request, error: TooManyHeld) -> Response:
-    # Kept alive for the next request, a thousand of these would be as many open files.
+    # A thousand refused clients that kept their connections alive would hold a thousand open files.
     headers = {**_retry(HEALING_SECONDS), "Connection": "close"}
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
 
@@ -174,7 +174,7 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """What a path takes; starlette names only what its first route does."""
+    """The methods that a path takes. Starlette names only those of its first route."""
     return [
         method
         for method in METHODS
@@ -187,10 +187,10 @@ def _methods(request: Request) -> list[str]:
 
 async def _database(request: Request, error: Exception) -> Response:
     why = outage_reason(error)
-    # No traceback: while it is away there is one such line for each request.
+    # No traceback, since every request logs this line while the database is away.
     logger.error("the database %s: %s", why, getattr(error, "orig", error))
     reads = request.method in ("GET", "HEAD")
-    # What is written may be so before the connection is lost over which it would be told.
+    # The database may have committed a write before the connection broke.
     advice = (
         "Try again." if reads else "What was asked for may be done or not: look, then try again."
     )
@@ -218,9 +218,9 @@ async def _storage(_: Request, error: StorageTrouble) -> Response:
 
 
 async def _system(_: Request, error: OSError) -> Response:
-    # An upload comes through the folder of temporary files, which may be full as well.
+    # An upload goes through the folder of temporary files, which may be full too.
     if error.errno not in NO_ROOM + BROKEN:
-        # `api.server.edge` answers whatever nobody expected.
+        # `api.server.edge` answers unexpected errors.
         raise error
     logger.error("the system refused a file: %s", error)
     return _try_later(

@@ -1,1 +1,1 @@
-"""HTTP itself: bodies, forms, queries, media types, ETags, problems."""
+"""HTTP itself: bodies, forms, query parameters, media types, ETags, problem documents."""

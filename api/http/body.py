@@ -1,4 +1,4 @@
-"""Reading JSON bodies strictly: what Python's parser lets through and others refuse is refused."""
+"""JSON bodies, read strictly. What Python's parser accepts and other parsers refuse is refused."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 async def body_bytes(request: Request) -> bytes:
-    """The bytes of a request of JSON.
+    """The body of a request that sends JSON.
 
     Raises:
-        BadRequest: 413 over a million bytes, 415 for another media type, 400 for none at all.
+        BadRequest: 413 for more than a million bytes, 415 for another media type, 400 for an empty
+            body.
     """
     came = media_type(request.headers, "application/json")
     if JSON_TYPES.fullmatch(came) is None:
@@ -55,11 +56,11 @@ async def body_bytes(request: Request) -> bytes:
 
 
 def read_json(body: bytes, what: str = "The body") -> Any:
-    """The JSON value that bytes stand for; `what` they are is told when they do not.
+    """The value of a JSON text. Errors call the text `what`.
 
     Raises:
-        BadRequest: 400 for what is not JSON.
-        InvalidSpec: NaN, infinities (also 1e999), and text that no database can hold.
+        BadRequest: 400 for text that is not JSON, or is nested too deeply.
+        InvalidSpec: for NaN, infinities (also 1e999), and strings that no database can hold.
     """
     try:
         value = json.loads(body.decode(), object_pairs_hook=without_duplicates, parse_int=_integer)
@@ -74,7 +75,7 @@ def read_json(body: bytes, what: str = "The body") -> Any:
 
 
 def _json_body(body: Annotated[bytes, Depends(body_bytes)]) -> Any:
-    # Not async, so that large ones are read beside the event loop.
+    # Not async, so that large bodies are parsed in a thread and not in the event loop.
     return read_json(body)
 
 
@@ -82,13 +83,17 @@ JsonBody = Annotated[Any, Depends(_json_body)]
 
 
 def json_body(schema: Mapping[str, Any], example: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI request body of a route that takes such JSON."""
+    """The OpenAPI request body of a route that takes JSON of this schema."""
     content = {"application/json": {"schema": dict(schema), "example": dict(example)}}
     return {"required": True, "content": content}
 
 
 def without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of these names and values; a ValueError names one that stands twice."""
+    """The object of these names and values.
+
+    Raises:
+        ValueError: a name stands twice.
+    """
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:

@@ -1,4 +1,4 @@
-"""The conditions of a list, read from the query."""
+"""The filters of a list, read from the query parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from api.http.query import Cursor, Limit, Since, Swept, Until, seconds, swept_va
 
 Filters = TypeVar("Filters")
 
-# What is no plain value in a query: how it is written there, and what makes it the store's.
+# The filters that need a conversion: the type of the query parameter, and the function that makes
+# the store's value of it.
 _WRITTEN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "swept": (Swept, swept_values),
     "since": (Since, seconds),
@@ -23,7 +24,7 @@ _WRITTEN: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[Filters]):
-    """What a list is asked for: its conditions, and the page."""
+    """What a request asks of a list: its filters and the page."""
 
     filters: Filters
     limit: int
@@ -31,10 +32,10 @@ class Asked(Generic[Filters]):
 
 
 def asked(filters: Callable[..., Filters]) -> Any:
-    """A dependency that reads `Asked` from the query: each field of the filters is a parameter.
+    """A dependency that reads `Asked` from the query. Each field of the filters is a parameter.
 
     Raises:
-        InvalidSpec: if `swept` is not of its form; when all parameters are valid by themselves.
+        InvalidSpec: `swept` is malformed. Faults of single parameters are found before.
     """
 
     async def read(limit: int, cursor: str | None, **given: Any) -> Asked[Filters]:

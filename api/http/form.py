@@ -1,4 +1,4 @@
-"""Forms (multipart/form-data): read within bounds, with their files on disk while they come."""
+"""Forms (multipart/form-data), read within bounds. Their files go to disk as they come in."""
 
 from __future__ import annotations
 
@@ -21,40 +21,42 @@ from ml.components.spec_errors import Fault, shown
 MEDIA_TYPE = "multipart/form-data"
 CHARSETS = ("utf-8", "utf8", "us-ascii")
 LONGEST_LENGTH = 20
-"""Digits of a length that is read as a number."""
+"""The most digits of a Content-Length that are read. A longer one is too large."""
 
 
 class FieldTooLarge(BadRequest):
-    """A part that is no file has more bytes than it may."""
+    """A part that is not a file has more bytes than allowed."""
 
 
 @dataclass(frozen=True)
 class FormBounds:
-    """How much a form may bring."""
+    """The limits on a form."""
 
     body_bytes: int
     files: int
     fields: int
-    """Parts that are no files."""
+    """The most parts that are not files."""
     field_bytes: int
-    """Of each of these."""
+    """The most bytes of each such part."""
     too_large: str
-    """The sentence for a body of more bytes."""
+    """The message for a body that has more than `body_bytes`."""
 
 
 async def read_form(
     request: Request, bounds: FormBounds, *, expected: str, called: str = MEDIA_TYPE
 ) -> FormData:
-    """The form in a request, which whoever reads it closes.
+    """The form in a request. The caller closes it.
 
     Args:
-        expected: the body that is expected, for a request that has another one.
-        called: the name of such a body, for a request whose body claims to be one and is none.
+        request: the request.
+        bounds: the limits on the form.
+        expected: the description of the expected body, for the message about another media type.
+        called: the name of such a body, for the message about one that cannot be read.
 
     Raises:
-        BadRequest: 413 for too large a body, 415 for another media type or a charset other than
-            UTF-8, 400 for one that is no multipart or has too many parts.
-        FieldTooLarge: 400 for too large a part that is no file.
+        BadRequest: 413 for a body that is too large, 415 for another media type or a charset other
+            than UTF-8, 400 for a body that is not multipart or has too many parts.
+        FieldTooLarge: 400 for a part that is not a file and is too large.
     """
     came = media_type(request.headers)
     if came != MEDIA_TYPE:
@@ -75,7 +77,7 @@ async def read_form(
     except ClientDisconnect:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.") from None
     except MultiPartException as error:
-        # The only size that the parser itself minds is that of a part that is no file.
+        # The only size that the parser itself checks is that of a part that is not a file.
         refusal = FieldTooLarge if "maximum size" in error.message else BadRequest
         raise refusal(
             HTTPStatus.BAD_REQUEST, f"The body is not {called}: {error.message}"
@@ -83,9 +85,9 @@ async def read_form(
 
 
 def _check_charset(request: Request) -> None:
-    """Refuse a form whose text is not UTF-8, as all of it is read in the encoding that it names.
+    """Refuse a form whose text is not UTF-8. The parser would decode it by the charset it names.
 
-    Some of those give halves of letters, and some take minutes.
+    Some charsets give unpaired surrogates, and some take minutes to decode.
 
     Raises:
         BadRequest: 415.
@@ -112,24 +114,24 @@ async def _bounded(request: Request, bounds: FormBounds) -> AsyncGenerator[bytes
         yield chunk
 
 
-def too_large(told: str) -> BadRequest:
-    """The refusal of what has too many bytes."""
-    return BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, told)
+def too_large(detail: str) -> BadRequest:
+    """The refusal of a body or a part that has too many bytes."""
+    return BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def repeated(form: FormData, names: Iterable[str]) -> list[Fault]:
-    """Faults of parts that may come once and came several times."""
+    """The faults of parts that came several times and may come only once."""
     counts = Counter(name for name, _ in form.multi_items())
     return [Fault(name, f"{counts[name]} parts", "one part") for name in names if counts[name] > 1]
 
 
 def below(part: str, faults: Sequence[Fault]) -> list[Fault]:
-    """Faults of a part, at their paths in the whole request."""
+    """The faults of a part, with their paths in the whole request."""
     return [replace(fault, path=f"{part}.{fault.path}" if fault.path else part) for fault in faults]
 
 
 def form_content(**parts: Any) -> dict[str, Any]:
-    """The OpenAPI content of a form with these parts, of which `file` is required."""
+    """The OpenAPI content of a form with these parts. The part `file` is required."""
     return {
         MEDIA_TYPE: {
             "schema": {

@@ -1,4 +1,4 @@
-"""Which of several media types a client wants, by its Accept header (RFC 9110, 12.5.1)."""
+"""The media type that a client wants, by its Accept header (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Kind = TypeVar("Kind", bound=str)
 
 
 class NotAcceptable(Exception):
-    """A client takes none of the media types that there are."""
+    """A client accepts none of the media types that are offered."""
 
     def __init__(self, accepted: str, offered: Iterable[str]) -> None:
         super().__init__(f"The Accept header asks for {accepted!r}; there is {', '.join(offered)}.")
 
 
 def best_match(request: Request, offered: Mapping[Kind, str]) -> Kind:
-    """The kind whose media type the client likes best, the first of those it likes as much.
+    """The kind whose media type has the highest quality, the first of several with the same.
 
-    `offered` is kind to media type, the default first.
+    `offered` maps kinds to media types, the default first.
 
     Raises:
-        NotAcceptable: if it takes none of them.
+        NotAcceptable: the client accepts none of them.
     """
     accepted = request.headers.get("accept", "*/*")
     ranges = [_range(part) for part in accepted.split(",") if part.strip()]
@@ -36,9 +36,9 @@ def best_match(request: Request, offered: Mapping[Kind, str]) -> Kind:
 
 
 def prefers_json(request: Request) -> bool:
-    """Whether the Accept header names JSON before text; one that takes anything does not.
+    """Whether the Accept header prefers JSON to text. A header that accepts anything does not.
 
-    What it likes as much is in the order in which it names it.
+    Media types with the same quality count in the order in which the header names them.
     """
     ranges = map(_range, request.headers.get("accept", "").split(","))
     ranked = sorted(ranges, key=lambda one: -one[1])
@@ -51,13 +51,13 @@ _TEXT = ("text/plain", "text/*", "*/*")
 
 
 def takes_gzip(request: Request) -> bool:
-    """Whether the client unpacks gzip, by its Accept-Encoding header."""
+    """Whether the client accepts gzip, by its Accept-Encoding header."""
     given = dict(map(_range, request.headers.get("accept-encoding", "").split(",")))
     return given.get("gzip", given.get("*", 0.0)) > 0
 
 
 def media_type(headers: Headers, default: str = "") -> str:
-    """The media type of a body without its parameters; in lower case, as case says nothing."""
+    """The media type of a body without its parameters, in lower case, as case does not matter."""
     return headers.get("content-type", default).partition(";")[0].strip().lower()
 
 
@@ -75,7 +75,7 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
-    """By the most special range that the media type lies in."""
+    """The quality of a media type, by the most specific range that has it."""
     family = media.partition("/")[0]
     for wanted in (media, f"{family}/*", "*/*"):
         qualities = [quality for given, quality in ranges if given == wanted]

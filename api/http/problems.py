@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every error that leaves the service has this form."""
+"""Problem documents (RFC 9457). Every error that the service answers has this form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class BadRequest(Exception):
-    """A request that cannot even be read; `status` is 400, 413 or 415."""
+    """A request that cannot be read. `status` is 400, 413 or 415."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -24,17 +24,17 @@ class FieldProblem(BaseModel):
     """One fault of a request."""
 
     path: str
-    """Dotted, as the client wrote it: `objective.beta`, `sweep.objective.beta[2]`."""
+    """The dotted path, as the client wrote it: `objective.beta`, `sweep.objective.beta[2]`."""
     got: Any
-    """What came; null where nothing did."""
+    """What the request has there. It is null where it has nothing."""
     expected: str
     """What is allowed there."""
     nearest: str | None = None
-    """The name that was probably meant."""
+    """The name that the client probably meant."""
 
 
 class Problem(BaseModel):
-    """What went wrong, and what to change."""
+    """What is wrong, and what to change."""
 
     type: str = "about:blank"
     title: str
@@ -50,7 +50,7 @@ A_PROBLEM: dict[str, Any] = {
         }
     }
 }
-"""What OpenAPI is told of an answer that is one."""
+"""The OpenAPI content of an answer that is a problem document."""
 
 
 def problem(
@@ -59,7 +59,7 @@ def problem(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """A response that holds a problem document."""
+    """A response with a problem document."""
     document = Problem(
         title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
     )

@@ -1,4 +1,4 @@
-"""Query parameters: pages of lists, and no parameter unread."""
+"""Query parameters: the common ones of lists, and the refusal of unknown ones."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 
 Since = Annotated[
-    AwareDatetime | None, Query(description="Not older than this, as in 2026-01-31T00:00:00Z.")
+    AwareDatetime | None, Query(description="Not older than this time, as in 2026-01-31T00:00:00Z.")
 ]
-Until = Annotated[AwareDatetime | None, Query(description="Older than this.")]
+Until = Annotated[AwareDatetime | None, Query(description="Older than this time.")]
 
 
 Swept = Annotated[
     str | None,
     Query(
-        description="At a place of a sweep with these values, as in objective.beta=4,seed=1: JSON,"
-        " or else text."
+        description="At a place of a sweep with these values, as in objective.beta=4,seed=1. A"
+        " value is read as JSON, or else as text."
     ),
 ]
 
 
 def swept_values(text: str | None) -> dict[str, Any] | None:
-    """{dotted path: value} of a `swept` parameter.
+    """The values of a `swept` parameter by their dotted paths.
 
     Raises:
-        InvalidSpec: if it is not of that form.
+        InvalidSpec: the parameter is malformed.
     """
     if text is None:
         return None
@@ -66,7 +66,7 @@ _PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 def _value(text: str) -> Any:
     if text[:1] in ("[", "{"):
-        # No place of a sweep is found by them, and deep ones cannot be read.
+        # Lists and objects find no place of a sweep, and deeply nested ones cannot be parsed.
         return text
     try:
         value = json.loads(text, parse_constant=str)
@@ -79,32 +79,32 @@ def _value(text: str) -> Any:
 
 
 def seconds(moment: datetime | None) -> float | None:
-    """A moment as the store has it."""
+    """A time as the store has it: in seconds since the epoch."""
     return None if moment is None else moment.timestamp()
 
 
 async def _whole_query(request: Request) -> dict[str, str]:
-    """Every query parameter, for a route that knows only from its path which there are."""
+    """Every query parameter, for a route whose known parameters depend on its path."""
     return dict(request.query_params)
 
 
 WholeQuery = Annotated[dict[str, str], Depends(_whole_query)]
-"""A route that takes this refuses names that it does not know itself."""
+"""A route that takes this refuses unknown parameters itself."""
 
 
 async def only_known(request: Request) -> None:
-    """Refuse parameters that a route does not read: a misspelt filter must not be passed over.
+    """Refuse parameters that the route does not read, so that no misspelt filter is ignored.
 
-    Nor may the first of two values.
+    A parameter with two values is refused too, since the route would ignore one of them.
 
     Raises:
-        InvalidSpec: naming the parameter and those that are known.
+        InvalidSpec: with the parameters at fault and the known ones.
     """
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
     given = request.query_params.multi_items()
-    # A dict, as a query may have thousands of names.
+    # A dict, for fast look-ups: a query may have thousands of names.
     known = dict.fromkeys(_parameters(route.dependant))
     if any(one.call is _whole_query for one in route.dependant.dependencies):
         known = dict.fromkeys(name for name, _ in given)
@@ -131,14 +131,14 @@ async def only_known(request: Request) -> None:
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:
-    """The query parameters that a route and what it depends on read."""
+    """The query parameters that a route and its dependencies read."""
     yield from (field.alias for field in dependant.query_params)
     for dependency in dependant.dependencies:
         yield from _parameters(dependency)
 
 
 def link_next(request: Request, response: Response, next_cursor: str | None) -> None:
-    """Put the next page into the Link header, as RFC 8288 has it."""
+    """Put the address of the next page into the Link header (RFC 8288)."""
     if next_cursor is None:
         return
     parameters: dict[str, Any] = {**request.query_params, "cursor": next_cursor}
