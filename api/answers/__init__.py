@@ -1,1 +1,1 @@
-"""Answers that several routes give: work as it is shown, advice, files, logs, long polls."""
+"""Answers that several routes give: work, advice, files, logs, event streams, long polls."""

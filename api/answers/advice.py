@@ -1,4 +1,4 @@
-"""Advice on scores that are asked for."""
+"""Scores with advice on them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from store.files.curves import curves
 
 
 def advised_run(here: Context, id: str) -> AdvisedScores:
-    """Every score of a run, with what its training and its data explain of them."""
+    """Every score of a run, with advice from its training and its data."""
     return _of_run(here, id, score_documents(queries.scores(here.database, id)))
 
 
 def advised_evaluation(here: Context, id: str) -> AdvisedScores:
-    """Scores of one evaluation, with what explains them: of a run's all that the run's have."""
+    """The scores of one evaluation with advice, which for a run's uses its training and data."""
     scores = score_documents(queries.scores_of_evaluation(here.database, id))
     run_id = queries.evaluation(here.database, id).run_id
     if run_id is not None:
@@ -44,7 +44,7 @@ def _of_run(here: Context, id: str, scores: Sequence[Score]) -> AdvisedScores:
 
 
 def _named(score: Score, names: Mapping[int, str]) -> Score:
-    """The score with what people call its latents now, in their order, beside its matrices."""
+    """The score with the current labels of the latents in its details, in the order of the rows."""
     rows = next((score.details[name] for name in PER_LATENT if name in score.details), None)
     if not names or rows is None:
         return score
@@ -53,19 +53,19 @@ def _named(score: Score, names: Mapping[int, str]) -> Score:
 
 
 PER_LATENT = ("kl_per_latent", "mutual_information", "importance", "scores")
-"""Details that have a row a latent."""
+"""Details that have one row for each latent."""
 
 
 def _known(here: Context, id: str) -> dict[str, Any]:
-    """What is known of a run besides its scores."""
+    """The run's spec and curves as arguments of `advise`, as far as they can be read."""
     try:
         spec = RunSpec.parse(queries.spec_of(here.database, id))
     except InvalidSpec:
-        # A component of it is no longer installed; its scores speak for themselves.
+        # A component of the spec is no longer installed. Advice comes from the scores alone.
         return {}
     try:
         tags = curves_read(spec.model.latent_dim)
         return {"spec": spec, "curves": curves(here.database, here.objects, id, tags)}
     except (DamagedObject, ObjectGone, StorageTrouble):
-        # Scores are in the database, and are not withheld for want of a reason.
+        # The scores are in the database, and are answered even without the curves.
         return {"spec": spec}

@@ -1,4 +1,4 @@
-"""Events as a stream (server-sent) that a connection is held open for."""
+"""Streams of server-sent events, each over a connection that stays open."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ RETRY_MILLISECONDS = 2000
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events."""
+    """A response that streams server-sent events."""
 
     media_type = "text/event-stream"
 
 
 async def events_from(here: Context, after: int, experiment: str | None) -> AsyncIterator[bytes]:
-    """Events after this position as they happen, until the experiment is deleted."""
+    """The events after this position as they happen, until the experiment is deleted."""
     yield format_sse_event(comment="events", retry=RETRY_MILLISECONDS)
     loop = asyncio.get_running_loop()
-    said = loop.time()
+    sent_at = loop.time()
     while True:
         try:
             found = await read_on(here, after, experiment)
@@ -42,20 +42,20 @@ async def events_from(here: Context, after: int, experiment: str | None) -> Asyn
             yield _format(event)
         after = found.upto
         if found.events:
-            said = loop.time()
-        elif loop.time() - said >= ALIVE_SECONDS:
+            sent_at = loop.time()
+        elif loop.time() - sent_at >= ALIVE_SECONDS:
             yield format_sse_event(comment="alive")
-            said = loop.time()
-        await here.hub.wait(after, said + ALIVE_SECONDS - loop.time())
+            sent_at = loop.time()
+        await here.hub.wait(after, sent_at + ALIVE_SECONDS - loop.time())
 
 
 async def read_on(
     here: Context, after: int, experiment: str | None, limit: int = 500
 ) -> queries.Read:
-    """The events after this position that there are by now.
+    """The events after this position that have happened so far.
 
     Raises:
-        NotFound: if there is no such experiment.
+        NotFound: there is no such experiment.
     """
     read = partial(queries.read_on, here.database, after, experiment_id=experiment, limit=limit)
     return await to_thread.run_sync(read, limiter=here.hub.reading)

@@ -23,7 +23,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Response | Awaitable[Response
 
 NPZ, ZIP = "application/x-npz", "application/zip"
 ARTIFACTS = ("application/json", NPZ, "application/octet-stream", "image/png")
-"""What workers leave, by the media types that they give it."""
+"""The media types of the files that workers leave."""
 
 
 def file_route(
@@ -32,8 +32,11 @@ def file_route(
     """Answer GET and HEAD at a path, as the operations `get_<name>` and `head_<name>`.
 
     Args:
-        media_types: what it answers.
-        ranges: whether it is, or may be, an artifact, of which parts are sent.
+        router: the router that gets the routes.
+        path: their path.
+        name: the last part of the operations' names.
+        media_types: the media types of the answers.
+        ranges: whether the file may be an artifact. Parts of artifacts can be asked for.
     """
     schema = {"schema": {"type": "string", "format": "binary"}}
     content = dict.fromkeys(media_types, schema)
@@ -55,7 +58,7 @@ def file_route(
                 endpoint,
                 methods=[method],
                 operation_id=id,
-                # FastAPI would else add JSON to what there is.
+                # Otherwise FastAPI would add JSON to the media types.
                 response_class=Response,
                 responses=responses,
             )
@@ -65,7 +68,7 @@ def file_route(
 
 
 class _Content(FileResponse):
-    """A file, or the problem with the part of it that Range asks for."""
+    """A file, or a problem document where the file lacks the part that Range asks for."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused: list[Response] = []
@@ -93,18 +96,19 @@ def _refusal(status: int, scope: Scope, message: Message) -> Response:
 
 
 def serve_file(request: Request, here: Context, found: Artifact, *, immutable: bool) -> Response:
-    """Answer with an artifact's content, found to be what was put there; its ETag is its SHA-256.
+    """Answer with an artifact's content, after a check of its digest. Its ETag is its SHA-256.
 
     Raises:
-        ObjectGone, DamagedObject: its file is not what was put there.
-        StorageAway: the whole folder is away.
+        ObjectGone: its file is missing.
+        DamagedObject: its file has changed.
+        StorageAway: the object folder is away.
     """
     etag = f'"{found.sha256}"'
     age = "public, max-age=31536000, immutable" if immutable else "no-cache"
     headers = {"ETag": etag, "Cache-Control": age, "X-Content-Type-Options": "nosniff"}
     if known(request, etag):
         return Response(status_code=304, headers=headers)
-    # Says that it is gone or damaged before a header is sent.
+    # The check comes before the first header is sent, so that a fault can be answered.
     path = here.objects.path(found.sha256)
     _check(here.database, here.objects, found.sha256, _version(path))
     return _Content(
@@ -117,11 +121,11 @@ def serve_file(request: Request, here: Context, found: Artifact, *, immutable: b
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """What changes when a file is written."""
+    """The inode, time of change and size of a file. They change when the file is written."""
     try:
         stat = path.stat()
     except OSError:
-        # Whoever opens it is told why.
+        # The error comes when the file is opened.
         return ()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
@@ -133,5 +137,5 @@ def _check(
     sha256: str,
     _version: tuple[int, ...],
 ) -> None:
-    """Read a version of a file once, and never again where it was good."""
+    """Check the digest of a version of a file. A version that was good is not read again."""
     open_recorded(database, objects, sha256).close()

@@ -1,4 +1,4 @@
-"""Logs: as text, a line a moment, or as JSON in pages."""
+"""Logs as text or as pages of JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_LINES = 100_000
 
 
 class Asked(NamedTuple):
-    """Which part of a log, and in which form."""
+    """The part and the form of a log that a request asks for."""
 
     tail: int | None
     cursor: str | None
@@ -31,13 +31,15 @@ class Asked(NamedTuple):
 async def _asked(
     request: Request,
     tail: Annotated[
-        int | None, Query(ge=1, le=MOST_LINES, description="Only so many lines, the last ones.")
+        int | None, Query(ge=1, le=MOST_LINES, description="Only the last lines, as many as this.")
     ] = None,
     cursor: Annotated[
-        str | None, Query(description="Only what follows: of a line, or `next_cursor`.")
+        str | None,
+        Query(description="Only the lines after a line: its `cursor`, or `next_cursor`."),
     ] = None,
     limit: Annotated[
-        int | None, Query(ge=1, le=500, description="Lines a page; of JSON 500 by default.")
+        int | None,
+        Query(ge=1, le=500, description="Lines a page; by default 500 of JSON, all of text."),
     ] = None,
 ) -> Asked:
     return Asked(tail, cursor, limit, prefers_json(request))
@@ -47,16 +49,17 @@ AskedLog = Annotated[Asked, Depends(_asked)]
 
 LOG_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Text, or JSON where `Accept` prefers it.",
+        "description": "Text, or JSON if the Accept header prefers it.",
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
 }
 
 
 def log_answer(request: Request, asked: Asked, lines: Callable[..., list[KeptLine]]) -> Response:
-    """The lines that are asked for.
+    """The lines that a request asks for.
 
-    As text: `2026-01-31T12:00:00.123Z INFO host:4242 message`, what follows in a message indented.
+    A line of text is `2026-01-31T12:00:00.123Z INFO host:4242 message`. Further lines of a message
+    are indented.
     """
     after = _number(asked.cursor)
     if asked.tail is not None:
@@ -78,7 +81,7 @@ def log_answer(request: Request, asked: Asked, lines: Callable[..., list[KeptLin
 
 
 def as_text(lines: Iterable[Line]) -> str:
-    """A line a moment; a message of several goes on, indented."""
+    """The lines as text. Further lines of a message are indented."""
     return "".join(f"{_shown(line)}\n" for line in lines)
 
 

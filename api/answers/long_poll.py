@@ -1,4 +1,4 @@
-"""`?wait=`: an answer that comes when the work has ended, or when the time is over."""
+"""Long polls (`?wait=`): an answer that comes when the work has ended or the time is over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Wait = Annotated[
     Query(
         gt=0,
         le=60,
-        description="Answer when it has ended, or after so many seconds with how it stands then.",
+        description="Answer when the work has ended, at the latest after so many seconds.",
     ),
 ]
 
@@ -37,7 +37,7 @@ async def _evaluation(id: str, here: Here, wait: Wait = None) -> None:
     await _until_ended(here, Work.EVALUATION, id, wait)
 
 
-# Dependencies, so that no thread of the routes is held meanwhile.
+# The waiting is done in dependencies, so that it holds no thread of the routes.
 until_run_ended = Depends(_run)
 until_experiment_ended = Depends(_experiment)
 until_evaluation_ended = Depends(_evaluation)

@@ -15,14 +15,14 @@ from store.files.artifact_names import CODES, WEIGHTS
 from store.files.curves import curves
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest moment that a zip file can hold."""
+"""The earliest time that a zip file can hold."""
 PACKED = (".json", ".md", ".py")
-"""Text; pictures and weights hardly become smaller."""
+"""The files that are compressed: text. Pictures and weights hardly become smaller."""
 READABLE_BY_ALL = 0o644
 
 
 def run_folder_zip(here: Context, found: Trained) -> bytes:
-    """The zip file, the same bytes for the same run."""
+    """The zip file of a run. The same run gives the same bytes."""
     return _zipped(run_folder(_left_by(here, found)))
 
 
@@ -50,12 +50,12 @@ def _left_by(here: Context, found: Trained) -> TrainedRun:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
-    """The files by name as a zip file: sorted, with one date, made on no system in particular."""
+    """The files as a zip file that depends on them alone: sorted by name, with a fixed date."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, date_time=EPOCH)
-            entry.create_system = 3  # Unix, whose rights follow.
+            entry.create_system = 3  # Unix, so that the file rights below count.
             entry.external_attr = READABLE_BY_ALL << 16
             entry.compress_type = (
                 zipfile.ZIP_DEFLATED if name.endswith(PACKED) else zipfile.ZIP_STORED

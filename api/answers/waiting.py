@@ -1,4 +1,4 @@
-"""Why work waits, in which place and for how long, for whoever asks."""
+"""The reasons why work waits, its places in the queue, and its expected starts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from store.states import JobKind, RunState
 def waiting(
     here: Context, run: queries.Run, troubles: Mapping[JobKind, str], *, listed: bool = False
 ) -> Waiting | None:
-    """Why a run waits; None when a worker has it, or nothing is left to do.
+    """Why a run waits. None when a worker has it, or when nothing is left to do.
 
-    One that is `listed` among others may have been posted after its queue was worked out.
+    A run that is `listed` among others may be missing from the cached queue, if it was posted after
+    the queue was read.
     """
     if run.state not in (RunState.QUEUED, RunState.EVALUATING):
         return None
@@ -47,7 +48,7 @@ def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
     doing = "training" if kind is JobKind.TRAIN else "evaluating"
     trouble = troubles.get(kind)
     if trouble is not None:
-        # In the middle of a sentence now; an abbreviation stays.
+        # The trouble becomes part of a sentence, so it begins in lower case, but for abbreviations.
         first = trouble[:1] if trouble[1:2].isupper() else trouble[:1].lower()
         return f"waits: {first}{trouble[1:].removesuffix('.')}"
     if not found.workers:
@@ -56,7 +57,7 @@ def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
 
 
 def _before(place: Place, found: Queue) -> list[str]:
-    """What goes before a job, and why."""
+    """How many jobs go before this one, and why they do."""
     if place.position == 1:
         return ["it is next"]
     ahead = found.places[: place.position - 1]

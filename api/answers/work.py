@@ -1,4 +1,4 @@
-"""Experiments, runs and evaluations as they are shown: by themselves, or in lists."""
+"""The documents of experiments, runs and evaluations, by themselves or in lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def whole_experiment(here: Context, id: str) -> Experiment:
     """One experiment with the state of each of its runs.
 
     Raises:
-        NotFound: if there is none with this id.
+        NotFound: there is none with this id.
     """
     found = queries.experiment(here.database, id)
     runs = queries.experiment_runs(here.database, id)
@@ -37,7 +37,7 @@ def whole_run(here: Context, id: str) -> Run:
     """One run.
 
     Raises:
-        NotFound: if there is none with this id.
+        NotFound: there is none with this id.
     """
     found = queries.run(here.database, id)
     known = troubles(here.database)
@@ -46,7 +46,7 @@ def whole_run(here: Context, id: str) -> Run:
 
 
 def listed_runs(here: Context, found: Sequence[queries.Run]) -> list[Run]:
-    """Runs, whose places in the queue may be some moments old."""
+    """Runs. Their places in the queue may be two seconds old."""
     known = troubles(here.database)
     tried = queries.attempts(here.database, [one.id for one in found])
     return [
@@ -56,10 +56,10 @@ def listed_runs(here: Context, found: Sequence[queries.Run]) -> list[Run]:
 
 
 def whole_evaluation(here: Context, id: str, *, reused: bool | None = None) -> EvaluationDocument:
-    """One evaluation with its scores; `reused` is for whoever has just asked for it.
+    """One evaluation with its scores. `reused` is for the answer to a request that asks for it.
 
     Raises:
-        NotFound: if there is none with this id.
+        NotFound: there is none with this id.
     """
     found = queries.evaluation(here.database, id)
     scores = queries.scores_of_evaluation(here.database, id)
@@ -67,7 +67,7 @@ def whole_evaluation(here: Context, id: str, *, reused: bool | None = None) -> E
 
 
 def _eta(here: Context, found: queries.Experiment) -> float | None:
-    """The longest time that a run under way says it needs; None while others wait unmeasured."""
+    """The longest time that a run in training still needs. None if a run waits or does not know."""
     if found.counts.get(RunState.QUEUED, 0) or not found.counts.get(RunState.TRAINING, 0):
         return None
     training = queries.RunFilters(experiment=found.id, state=RunState.TRAINING)
