@@ -1,1 +1,1 @@
-"""Plots over HTTP: their params, what they are drawn from, and how they are sent."""
+"""Plots over HTTP: their params, their sources, and their files."""

@@ -1,4 +1,4 @@
-"""Pictures as they are asked for: looked up, drawn where nobody has before, and sent."""
+"""Answers with pictures. A picture is looked up, or else drawn, and sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from store.errors import NotFound
 from store.files.artifact_names import picture
 
 NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
-"""An SVG is a page: it may bring its own styles, and nothing else."""
+"""A browser opens an SVG as a page. It may have its own styles, and may load nothing."""
 
 
 async def run_picture(
@@ -39,10 +39,10 @@ async def run_picture(
     *,
     called: str | None = None,
 ) -> Response:
-    """A picture of a run, in a file that is `called` like the plot by default.
+    """A picture of a run. Its file is `called` like the plot by default.
 
     Raises:
-        TooBusy: too many wait for others to have drawn. As `run_plot` and `of_run`, too.
+        TooBusy: too many requests wait to draw. Also the errors of `run_plot` and `of_run`.
     """
     find = partial(_of_run, here, request, id, plot, query, format)
     return await _answer(here, request, find, format, called or plot)
@@ -54,7 +54,7 @@ async def study_picture(
     """A picture of an experiment's runs.
 
     Raises:
-        TooBusy: too many wait for others to have drawn. As `study_plot` and `of_study`, too.
+        TooBusy: too many requests wait to draw. Also the errors of `study_plot` and `of_study`.
     """
 
     def find() -> Drawing:
@@ -69,7 +69,7 @@ async def dataset_picture(
     """A picture of a data set.
 
     Raises:
-        TooBusy: too many wait for others to have drawn. As `dataset_plot` and `of_dataset`, too.
+        TooBusy: too many requests wait to draw. Also the errors of `dataset_plot` and `of_dataset`.
     """
 
     def find() -> Drawing:
@@ -83,14 +83,14 @@ def _of_run(
 ) -> Drawing | Response:
     plot = run_plot(name, query)
     run = queries.run(here.database, id)
-    # What the worker drew knows no names that people gave since.
+    # The worker's picture lacks names that people gave to the latents later.
     if plot.early and format == "png" and not query and not run.latent_names:
         try:
             found = queries.artifact(here.database, id, picture(name))
         except NotFound:
             pass
         else:
-            # The newest of a name may change; what has a digest may not.
+            # The newest file of a name may change. The file of a digest may not.
             return serve_file(request, here, found, immutable=False)
     return of_run(here, id, plot, format)
 
@@ -102,7 +102,7 @@ async def _answer(
     format: Format,
     name: str,
 ) -> Response:
-    """What was looked up in a thread that all share, which is then free for others."""
+    """The answer with the picture that `find` looks up in one of the shared threads."""
     found = await to_thread.run_sync(find)
     if isinstance(found, Response):
         return found
@@ -113,12 +113,12 @@ async def _answer(
 
 
 async def _drawn(here: Context, drawing: Drawing) -> bytes:
-    """The picture from memory, or drawn in the lane for that."""
+    """The picture from the cache, or else drawn in the drawing lane."""
     content = here.pictures.get(drawing.key)
     if content is not None:
         return content
     async with here.lanes.drawing.place():
-        # Somebody may have drawn it meanwhile.
+        # Another request may have drawn it meanwhile.
         content = here.pictures.get(drawing.key)
         if content is None:
             content = await to_thread.run_sync(drawing.draw)

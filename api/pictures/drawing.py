@@ -1,4 +1,4 @@
-"""Pictures that are drawn when somebody asks for them, and what they are drawn from."""
+"""Pictures that are drawn on request, and the keys of what they are drawn from."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ MEDIA_TYPES: dict[Format, str] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture that may have been drawn before."""
+    """A picture that can be drawn, or found in the cache by its key."""
 
     key: str
-    """Changes with whatever it is drawn from."""
+    """It changes with everything that the picture is drawn from."""
     draw: Callable[[], bytes]
 
 
 def of_run(here: Context, id: str, plot: RunPlot, format: Format) -> Drawing:
-    """A picture of a trained run.
+    """A picture of a trained run. Its `draw` may raise the last four errors.
 
     Raises:
         NotFound: there is no such run.
-        NotTrained: it has no model yet. Drawn, also:
-        NothingToDraw, InvalidSpec: as the plot has it.
-        MissingFile, UnusableFile: its data set's file is not what it was.
+        NotTrained: it has no model yet.
+        NothingToDraw, InvalidSpec: by the plot.
+        MissingFile, UnusableFile: the file of its data set is missing or has changed.
     """
 
     def draw() -> bytes:
@@ -58,23 +58,23 @@ def of_run(here: Context, id: str, plot: RunPlot, format: Format) -> Drawing:
 
 
 def of_study(here: Context, id: str, plot: StudyPlot, format: Print) -> Drawing:
-    """A picture of an experiment's runs, as they are by now.
+    """A picture of an experiment's results so far. Its `draw` may raise the last two errors.
 
     Raises:
-        NotFound: there is no such experiment. Drawn, also:
-        NothingToDraw, InvalidSpec: as the plot has it.
+        NotFound: there is no such experiment.
+        NothingToDraw, InvalidSpec: by the plot.
     """
     source = study_digest(here, id)
     return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
 
 
 def of_dataset(name: str, plot: DatasetPlot, format: Print) -> Drawing:
-    """A picture of a data set with its default params.
+    """A picture of a data set with its default params. Its `draw` may raise the last three errors.
 
     Raises:
         UnknownComponent: there is no data set of this name.
-        InvalidSpec: it has no default params, or, drawn, as the plot has it.
-        MissingFile, UnusableFile: its file is not there, or is not what it should be.
+        InvalidSpec: the data set has a param without a default, or by the plot.
+        MissingFile, UnusableFile: the data set's file is missing or wrong.
     """
     component = find("dataset", name)
     assert issubclass(component, DatasetComponent)

@@ -1,4 +1,4 @@
-"""Which plot a path asks for, and what its query chooses of it."""
+"""The plot that a path names, with the params of the query."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PLACES = {
     "study": "/v1/experiments/{id}",
     "dataset": "/v1/datasets/{name}",
 }
-"""Where plots are drawn, by what they are of."""
+"""The paths below which plots are served, by what they show."""
 
 
 class PlotOfAnother(LookupError):
-    """A plot was asked of what it is not a picture of."""
+    """A plot was asked for below a path of something else than it shows."""
 
     def __init__(self, plot: type[Plot], of: str) -> None:
         name = plot.component_name()
@@ -29,13 +29,13 @@ class PlotOfAnother(LookupError):
 
 
 def run_plot(name: str, query: Mapping[str, str]) -> RunPlot:
-    """The plot of a run of this name, with the params that a query gives.
+    """The plot of a run by its name, with the params of a query.
 
-    Values are read as pydantic reads text, lists with commas between their items.
+    Values are read as pydantic reads text. A list has commas between its items.
 
     Raises:
         UnknownComponent: there is no plot of this name.
-        PlotOfAnother: it is of something else.
+        PlotOfAnother: the plot shows something else than a run.
         InvalidSpec: a param is unknown or out of range.
     """
     chosen = _asked("run", name, query)
@@ -44,14 +44,14 @@ def run_plot(name: str, query: Mapping[str, str]) -> RunPlot:
 
 
 def study_plot(name: str, query: Mapping[str, str]) -> StudyPlot:
-    """As `run_plot`, of a study."""
+    """As `run_plot`, but for a plot of a study."""
     chosen = _asked("study", name, query)
     assert isinstance(chosen, StudyPlot)
     return chosen
 
 
 def dataset_plot(name: str, query: Mapping[str, str]) -> DatasetPlot:
-    """As `run_plot`, of a data set."""
+    """As `run_plot`, but for a plot of a data set."""
     chosen = _asked("dataset", name, query)
     assert isinstance(chosen, DatasetPlot)
     return chosen
@@ -74,7 +74,7 @@ def _read(component: type[Plot], param: str, text: str) -> Any:
 
 
 def _is_list(annotation: Any) -> bool:
-    """Whether a list is taken, also as one of several types or within bounds."""
+    """Whether an annotation accepts a list, also as one of several types or within `Annotated`."""
     origin = get_origin(annotation)
     if origin in (list, tuple):
         return True
