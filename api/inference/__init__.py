@@ -1,1 +1,1 @@
-"""What clients send to a trained model, and what they get back: codes, images, numbers."""
+"""Requests to a trained model and its answers: codes, images, numbers."""

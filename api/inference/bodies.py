@@ -1,4 +1,4 @@
-"""What clients ask of a trained model, in JSON."""
+"""The JSON bodies of requests to a trained model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ml.spec.parts import Part
 MOST_IMAGES = 1024
 MOST_DECODED = 256
 MOST_DRAWN = 8192
-"""Posterior samples that one request may have decoded."""
+"""The most posterior samples that are decoded for one request."""
 MOST_LATENTS = 4096
 LARGEST = 1e6
-"""Of a latent; a prior's are hardly ever beyond 5."""
+"""The largest value of a latent. Samples of the prior are hardly ever beyond 5."""
 
 Index = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
-"""Of an image of the run's data set."""
+"""The index of an image of the run's data set."""
 Number = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 Code = Annotated[list[Number], Field(min_length=1, max_length=MOST_LATENTS)]
 
@@ -38,41 +38,41 @@ class Images(Part):
 
 
 class Decoding(Part):
-    """Latents to be decoded."""
+    """Latents to decode."""
 
     latents: Annotated[list[Code], Field(min_length=1, max_length=MOST_DECODED)]
-    """A row an image, each with as many numbers as the model has latents."""
+    """One row for each image, with as many numbers as the model has latents."""
 
 
 class Generation(Part):
-    """Images to be made up."""
+    """Images to generate."""
 
     count: Annotated[int, Field(strict=True, ge=1, le=MOST_DECODED)] = 16
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] = 0
-    """Which are drawn."""
+    """The seed of the samples. The same seed gives the same images."""
 
 
 class NeighboursOfFile(Part):
-    """How many are asked for, and what is near."""
+    """The number of neighbours, and the distance by which they are near."""
 
     count: Annotated[int, Field(strict=True, ge=1, le=MOST_DECODED)] = 10
     distance: Distance = "euclidean"
-    """`standardised`: each latent in units of the codes' deviation."""
+    """`standardised` measures each latent in units of the codes' standard deviation."""
 
 
 class Neighbours(NeighboursOfFile):
-    """What the nearest are asked of: an image of the data set, or a code."""
+    """The image of the data set, or the code, whose neighbours are wanted."""
 
     index: Index | None = None
     latents: Code | None = None
 
 
 class Distances(Part):
-    """Images of the data set whose distances are asked for."""
+    """Images of the data set, and the distance to measure between them."""
 
     index: Annotated[list[Index], Field(min_length=1, max_length=MOST_DECODED)]
     distance: Distance = "euclidean"
-    """`standardised`: each latent in units of the codes' deviation."""
+    """`standardised` measures each latent in units of the codes' standard deviation."""
 
 
 class Swap(Part):
@@ -81,9 +81,9 @@ class Swap(Part):
     a: Index
     b: Index
     factor: Annotated[str, Field(max_length=200)] | None = None
-    """By the latent that tells most about it."""
+    """The factor to exchange, by the latent that has the most information about it."""
     latents: Annotated[list[Index], Field(min_length=1, max_length=MOST_LATENTS)] | None = None
-    """By number, from 0."""
+    """The latents to exchange, by their numbers from 0."""
 
 
 class Interpolation(Part):
@@ -92,15 +92,15 @@ class Interpolation(Part):
     a: Index
     b: Index
     frames: Annotated[int, Field(strict=True, ge=2, le=100)] = 11
-    """Both ends included."""
+    """The number of frames, both ends included."""
     path: Path = "linear"
 
 
 def check_indices(data: Dataset, given: Mapping[str, int | Sequence[int]]) -> None:
-    """Refuse indices, by the paths they were given at, that no image of the data set has.
+    """Refuse indices that no image of the data set has. `given` maps paths of the request to them.
 
     Raises:
-        InvalidSpec: naming them.
+        InvalidSpec: with the paths of those indices.
     """
     expected = f"0 to {len(data) - 1}, an image of {data.name}"
     faults = [
@@ -118,10 +118,10 @@ def check_indices(data: Dataset, given: Mapping[str, int | Sequence[int]]) -> No
 
 
 def check_samples(samples: int, images: int) -> None:
-    """Refuse to have so many posterior samples of so many images decoded.
+    """Refuse to decode this many posterior samples of each of this many images.
 
     Raises:
-        InvalidSpec: they are too many.
+        InvalidSpec: they are too many together.
     """
     if samples * images > MOST_DRAWN:
         expected = f"at most {MOST_DRAWN // images} for {images} images"
@@ -129,10 +129,10 @@ def check_samples(samples: int, images: int) -> None:
 
 
 def codes_of(given: Mapping[str, Sequence[float]], latents: int) -> np.ndarray:
-    """Codes by the paths they were given at, as (codes, latents) in float32.
+    """Codes as an array (codes, latents) in float32. `given` maps paths of the request to them.
 
     Raises:
-        InvalidSpec: one has not as many numbers as the model has latents.
+        InvalidSpec: a code has more or fewer numbers than the model has latents.
     """
     faults = [
         Fault(path, f"{len(code)} numbers", f"{latents}, the latents of the model")
@@ -148,7 +148,7 @@ def exactly_one(body: Part, *names: str) -> None:
     """Refuse a body that has none or several of these fields.
 
     Raises:
-        InvalidSpec: naming them.
+        InvalidSpec: with the names of the fields.
     """
     given = [name for name in names if getattr(body, name) is not None]
     if len(given) != 1:
@@ -157,7 +157,7 @@ def exactly_one(body: Part, *names: str) -> None:
 
 
 def request_body(body: type[Part], example: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI request body of a route that takes it."""
+    """The OpenAPI request body of a route that takes this body."""
     return json_body(body.model_json_schema(), example)
 
 
@@ -168,7 +168,7 @@ _FILES: dict[str, Any] = {
     "maxItems": MOST_IMAGES,
     "description": "PNG or JPEG images, or npz files of numpy.savez with the array images alone:"
     " (samples, height, width) or (samples, height, width, channels), uint8 from 0 to 255, bool, or"
-    " floats in [0, 1]. What is transparent is black. Nothing is unpickled. At most"
+    " floats in [0, 1]. Transparent pixels become black. Nothing is unpickled. At most"
     f" {MOST_IMAGES:,} images, and 32 MiB.",
 }
 

@@ -1,4 +1,4 @@
-"""The codes that a request asks about: of images, of the evaluation's rows, and exchanged ones."""
+"""The codes for a request: of images, of the evaluation's rows, and with exchanged latents."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from ml.inference.neighbours import Distance, deviations, distances, nearest_row
 
 @dataclass(frozen=True)
 class Query:
-    """The code whose neighbours are asked for."""
+    """The code whose neighbours are wanted."""
 
     wanted: NeighboursOfFile
     code: np.ndarray
-    """(1, latents)."""
+    """The code as an array (1, latents)."""
     image: np.ndarray | None
-    """(1, height, width, channels); None where the code itself was sent."""
+    """Its image as an array (1, height, width, channels). None where the code itself was sent."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Neighbourhood:
     """The rows of the evaluation that are nearest to a code, the nearest first."""
 
     index: np.ndarray
-    """In the data set."""
+    """The rows' indices in the data set."""
     distances: np.ndarray
 
 
 def query_of(found: Trained, sent: SentImages, *, resize: bool) -> Query:
-    """The code that a request asks for the neighbours of.
+    """The code whose neighbours a request asks for.
 
     Raises:
-        BadRequest: 400 for a body that is no JSON.
-        InvalidSpec: with its faults.
+        BadRequest: 400 for a body that is not JSON.
+        InvalidSpec: with the request's faults.
     """
     if sent.files is not None:
         try:
@@ -76,7 +76,7 @@ def query_of(found: Trained, sent: SentImages, *, resize: bool) -> Query:
 
 
 def nearest_to(found: Trained, query: Query) -> Neighbourhood:
-    """As many rows as the query asks for."""
+    """The nearest rows, as many as the query asks for."""
     index, codes = _rows(found)
     [far] = distances(query.code, codes, units=_units(codes, query.wanted.distance))
     rows = nearest_rows(far, query.wanted.count)
@@ -84,27 +84,27 @@ def nearest_to(found: Trained, query: Query) -> Neighbourhood:
 
 
 def distances_among(found: Trained, index: Sequence[int], distance: Distance) -> np.ndarray:
-    """The distances (images, images) between the codes of images of the data set."""
+    """The distances between the codes of images of the data set, as an array (images, images)."""
     codes = codes_at(found, index)
     return distances(codes, codes, units=_units(_rows(found)[1], distance))
 
 
 def _units(rows: np.ndarray, distance: Distance) -> np.ndarray | None:
-    """What one is, in each latent, of the distances between codes like these."""
+    """The unit of each latent in distances between such codes. None for the latents as they are."""
     return deviations(rows) if distance == "standardised" else None
 
 
 def _rows(found: Trained) -> tuple[np.ndarray, np.ndarray]:
-    """The evaluation's images, each once, and their codes."""
+    """The indices of the evaluation's images, each once, and the images' codes."""
     encoded = found.material.encoded
     index, first = np.unique(encoded.index, return_index=True)
     return index, encoded.mean[first]
 
 
 def codes_at(found: Trained, index: Sequence[int]) -> np.ndarray:
-    """Codes (images, latents) of images of the data set.
+    """The codes of images of the data set, as an array (images, latents).
 
-    Of those among the evaluation's rows they are the rows' own, to the last bit.
+    The code of an image among the evaluation's rows equals the row's code to the last bit.
     """
     wanted, (rows, known) = np.array(index), _rows(found)
     codes = encode_images(found.model, in_unit_range(found.data, wanted)).mean
@@ -115,7 +115,7 @@ def codes_at(found: Trained, index: Sequence[int]) -> np.ndarray:
 
 
 def exchanged(found: Trained, wanted: Swap) -> tuple[list[int], float | None]:
-    """The latents that a swap exchanges; of a factor, how much its latent tells about it.
+    """The latents that a swap exchanges, and for a factor the share of it that its latent explains.
 
     Raises:
         InvalidSpec: there is no such latent or factor, or the factor is constant.

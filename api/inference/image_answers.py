@@ -1,4 +1,4 @@
-"""Decoded images as the file or the document that a client wants."""
+"""Answers with decoded images, as the file or the document that a client wants."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ TYPES: dict[Kind, str] = {
     "gif": "image/gif",
 }
 PICTURE: dict[Kind, str] = {kind: TYPES[kind] for kind in ("png", "json", "npz")}
-"""What decoded images are told as, the default first."""
+"""The media types for decoded images, the default first."""
 FILM: dict[Kind, str] = {**PICTURE, "gif": TYPES["gif"]}
 NUMBERS: dict[Kind, str] = {kind: TYPES[kind] for kind in ("json", "npz")}
 
 MOST_PIXELS = 1 << 24
 DECIMALS = 4
-"""Of a pixel in JSON: sixteen-bit grey levels have fewer."""
+"""The decimals of a pixel in JSON. Grey levels of eight bits need fewer."""
 
 
 def check_size(kind: Kind, model: Model, count: int, scale: int) -> None:
-    """Refuse to draw so many images at this scale, before they are decoded.
+    """Refuse a picture of this many images at this scale that is too large.
+
+    The check comes before the images are decoded.
 
     Raises:
         InvalidSpec: the picture would be too large.
@@ -51,25 +53,25 @@ def answer(
     scale: int = 1,
     columns: int | None = None,
     arrays: Mapping[str, np.ndarray] | None = None,
-    told: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Images (samples, height, width, channels) in [0, 1] as an answer.
+    """An answer with images, given as an array (samples, height, width, channels) in [0, 1].
 
-    `arrays` go with them into JSON and npz, and what is `told` into JSON.
+    JSON and npz hold the `arrays` too, and JSON holds the `details`.
 
     Raises:
-        NothingToDraw: a picture is wanted, and images of so many channels have none.
+        NothingToDraw: a picture is wanted, but there is none of images with so many channels.
     """
     if kind == "png":
         return Response(png(images, columns=columns, scale=scale), media_type=TYPES[kind])
     if kind == "gif":
         return Response(gif(images, scale=scale), media_type=TYPES[kind])
-    # As data sets give them: without an axis for a single channel.
+    # As in data sets, a single channel has no axis.
     pixels = images[..., 0] if images.shape[3] == 1 else images
     if kind == "npz":
         return npz({"images": pixels, **(arrays or {})})
     document = {name: numbers(array) for name, array in (arrays or {}).items()}
     rounded = pixels.astype(np.float64).round(DECIMALS)
     return JSONResponse(
-        {**(told or {}), **document, "images": numbers(rounded), "shape": list(pixels.shape)}
+        {**(details or {}), **document, "images": numbers(rounded), "shape": list(pixels.shape)}
     )

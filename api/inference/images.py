@@ -1,4 +1,4 @@
-"""Images that clients send: PNG and JPEG files or an npz, or indices of images of the data set."""
+"""The images of a request: PNG and JPEG files, an npz, or indices of images of the data set."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ PART, SPEC = "file", "spec"
 MOST_BYTES = 32 << 20
 FORMATS = ("PNG", "JPEG")
 MOST_PIXELS = 1 << 24
-"""Of one picture, as its header says."""
+"""The most pixels of one picture, by its header."""
 MOST_NUMBERS = 3 << 26
-"""Of all images of a request, in pictures or in npz files: their pixels times their channels."""
+"""The most pixels times channels in all images of a request, whether pictures or in npz files."""
 _NPZ = b"PK"
 
 
 @dataclass(frozen=True)
 class SentImages:
-    """What a request brings, not looked into yet: files, or the JSON of indices."""
+    """The files, or the JSON with indices, that a request sends. They are not checked yet."""
 
     files: list[BinaryIO] | None
     json: bytes
-    """The body, or beside files the part spec."""
+    """The body. If there are files, it is the part `spec`."""
 
     def images(self, found: Trained, *, resize: bool) -> np.ndarray:
-        """The images (samples, height, width, channels) in [0, 1], as the model takes them.
+        """The images as the model takes them: (samples, height, width, channels) in [0, 1].
 
-        Of another size they are refused, or with `resize` brought to the model's.
+        With `resize`, images of another size are resized to the model's. Without it they are
+        refused.
 
         Raises:
-            BadRequest: 400 for a body that is no JSON.
-            InvalidSpec: a file is no image or npz, or its images do not fit the model; an index
-                is none of the data set.
+            BadRequest: 400 for a body that is not JSON.
+            InvalidSpec: a file is neither an image nor an npz, its images do not fit the model, or
+                the data set has no image of an index.
         """
         if self.files is None:
             wanted = parsed(Images, read_json(self.json)).index
@@ -69,11 +70,11 @@ class SentImages:
 
 @asynccontextmanager
 async def _reading(request: Request, parts: Sequence[str]) -> AsyncIterator[SentImages]:
-    """The files or the JSON of a request; a form may have these parts.
+    """The files or the JSON of a request. A form may have these parts.
 
     Raises:
-        BadRequest: 413 for too large a body, 415 for another media type, 400 for one that is no
-            multipart.
+        BadRequest: 413 for a body that is too large, 415 for another media type, 400 for a body
+            that is not multipart.
         InvalidSpec: a part is missing or unknown.
     """
     came = media_type(request.headers, "application/json")
@@ -99,7 +100,7 @@ async def _images_with_spec(request: Request) -> AsyncGenerator[SentImages]:
 
 Sent = Annotated[SentImages, Depends(_images)]
 SentWithSpec = Annotated[SentImages, Depends(_images_with_spec)]
-"""Of files, `json` is the part spec, or an empty object."""
+"""If there are files, `json` is the part `spec`, or an empty object."""
 
 
 async def _form(request: Request) -> FormData:
@@ -139,16 +140,16 @@ def _parts(form: FormData, known: Sequence[str]) -> SentImages:
 
 
 class _Budget:
-    """How many numbers the images of a request may still have."""
+    """The count of numbers that the images of a request may still have."""
 
     def __init__(self) -> None:
         self._left = MOST_NUMBERS
 
     def take(self, *shape: int) -> None:
-        """Count images of this shape, before memory and time are taken for them.
+        """Count images of this shape before they take memory and time.
 
         Raises:
-            InvalidSpec: there are too many in all.
+            InvalidSpec: all images together have too many numbers.
         """
         self._left -= math.prod(shape)
         if self._left < 0:
@@ -211,7 +212,7 @@ def _picture(
         expected = f"at most {MOST_PIXELS:,} pixels"
         raise InvalidSpec([Fault(path, "an image of more pixels", expected)]) from None
     except Exception as error:
-        # Pillow's parsers raise a dozen kinds on made-up bytes.
+        # Pillow's parsers raise a dozen kinds of errors on invalid bytes.
         got = str(error) if not isinstance(error, UnidentifiedImageError) else "another file"
         expected = "a whole PNG or JPEG image, or an npz file"
         raise InvalidSpec([Fault(path, shown(got), expected)]) from None

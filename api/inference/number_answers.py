@@ -1,4 +1,4 @@
-"""Codes, scores and distances as the file or the document that a client wants."""
+"""Answers with codes, scores and distances, as the file or the document that a client wants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ml.networks.model import Encoding
 
 
 def codes_answer(encoding: Encoding, *, as_npz: bool) -> Response:
-    """The codes of images."""
+    """An answer with the codes of images."""
     arrays = {
         "mean": encoding.mean,
         "log_variance": encoding.log_variance,
@@ -35,7 +35,7 @@ def codes_answer(encoding: Encoding, *, as_npz: bool) -> Response:
 
 
 def anomaly_answer(judged: Judged, usual: np.ndarray) -> Response:
-    """How images were judged, beside the likeness of what is usual."""
+    """An answer with the terms and percentiles of images. `usual` is the reference's likeness."""
     columns = {
         "elbo": judged.elbo,
         "reconstruction": judged.reconstruction,
@@ -51,7 +51,7 @@ def anomaly_answer(judged: Judged, usual: np.ndarray) -> Response:
 
 
 def neighbours_answer(found: Trained, near: Neighbourhood, distance: Distance) -> Response:
-    """The nearest rows with their factors."""
+    """An answer with the nearest rows and their factors."""
     factors = found.data.factors(near.index)
     names = found.material.factor_names
     items = [
@@ -68,14 +68,14 @@ def neighbours_answer(found: Trained, near: Neighbourhood, distance: Distance) -
 
 
 def npz(arrays: Mapping[str, np.ndarray]) -> Response:
-    """Arrays as the answer that `numpy.load` reads."""
+    """An answer with arrays in a file that `numpy.load` reads."""
     file = io.BytesIO()
     np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
     return Response(file.getvalue(), media_type=NPZ)
 
 
 def numbers(array: np.ndarray) -> Any:
-    """An array as lists, null in place of what is not finite."""
+    """An array as lists, with null in place of numbers that are not finite."""
     array = np.asarray(array)
     finite = np.isfinite(array)
     if finite.all():
@@ -86,5 +86,5 @@ def numbers(array: np.ndarray) -> Any:
 
 
 def _none_if_none(values: list[float | None]) -> list[float | None] | None:
-    """A row of numbers; null where it has none at all."""
+    """A row of numbers, or None where all of them are None."""
     return None if all(value is None for value in values) else values

@@ -135,7 +135,7 @@ def generate(body: JsonBody, found: TrainedInLane, request: Request, scale: Scal
         found.model.decode(latents),
         scale=scale,
         arrays={"latents": latents},
-        told={"source": source},
+        details={"source": source},
     )
 
 
@@ -235,7 +235,7 @@ def swap(body: JsonBody, found: TrainedInLane, request: Request, scale: Scale = 
         scale=scale,
         columns=4,
         arrays={"codes": codes},
-        told={"factor": wanted.factor, "latents": latents, "share": share},
+        details={"factor": wanted.factor, "latents": latents, "share": share},
     )
 
 
@@ -265,5 +265,5 @@ def interpolate(
         scale=scale,
         columns=wanted.frames,
         arrays={"latents": latents},
-        told={"path": wanted.path},
+        details={"path": wanted.path},
     )
