@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what routes and types say themselves."""
+"""The parts of the OpenAPI document that FastAPI cannot derive from routes and types."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ CLONE_BODY = json_body(
         "properties": {
             "changes": {
                 "type": "object",
-                "description": "Dotted path to the value that it has in the clone; sweep sets the"
-                " whole sweep, sweep.objective.beta one path of it.",
+                "description": "Changed values by their dotted paths; sweep sets the whole sweep,"
+                " sweep.objective.beta one path of it.",
             }
         },
     },
@@ -91,16 +91,16 @@ FILE_EVALUATION_BODY: dict[str, Any] = {
 }
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such thing.", **A_PROBLEM},
-    409: {"description": "Its state does not allow this.", **A_PROBLEM},
-    422: {"description": "The request says something that cannot be done.", **A_PROBLEM},
+    404: {"description": "There is no such resource.", **A_PROBLEM},
+    409: {"description": "The resource's state does not allow this.", **A_PROBLEM},
+    422: {"description": "The request is invalid; `errors` lists its faults.", **A_PROBLEM},
     503: {
-        "description": "The database or a folder is away, or too many others ask for such work;"
-        " Retry-After says when to try.",
+        "description": "The database or a folder is away, or the service is too busy; Retry-After"
+        " says when to try again.",
         **A_PROBLEM,
     },
     500: {
-        "description": "A fault of the service; X-Request-Id names the lines of its log.",
+        "description": "The service has a fault; lines of its log have this X-Request-Id.",
         **A_PROBLEM,
     },
 }
@@ -115,10 +115,10 @@ EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "The experiment, as it is now.",
         "headers": {
-            "Location": {"description": "Where it is shown.", "schema": {"type": "string"}},
+            "Location": {"description": "The experiment's path.", "schema": {"type": "string"}},
             REPLAYED: {
-                "description": "true: this request was sent before under the same key, and this is"
-                " the experiment that it made then. Absent otherwise.",
+                "description": "true if this request was sent before with the same key. The answer"
+                " is the experiment that it made then. Absent otherwise.",
                 "schema": {"type": "string", "enum": ["true"]},
             },
         },
@@ -131,8 +131,8 @@ DRY_RUN: dict[int | str, dict[str, Any]] = {
 
 TOO_MANY: dict[int | str, dict[str, Any]] = {
     429: {
-        "description": "The owner has as many runs waiting as one may have; Retry-After says when"
-        " to look again.",
+        "description": "The owner would have too many runs waiting; Retry-After says when to try"
+        " again.",
         **A_PROBLEM,
     },
 }
@@ -142,11 +142,11 @@ ANSWERS_AN_EXPERIMENT: dict[str, Any] = {
     "response_model": Experiment,
     "responses": EXPERIMENT_ACCEPTED | DRY_RUN | UNREADABLE | TOO_MANY,
 }
-"""What routes have that `api.submission.posting` answers."""
+"""The OpenAPI part of the routes that `api.submission.posting` answers."""
 
 USES_A_MODEL: dict[int | str, dict[str, Any]] = {
     **UNREADABLE,
-    406: {"description": "The Accept header takes none of the media types there are.", **A_PROBLEM},
+    406: {"description": "The Accept header takes none of the offered media types.", **A_PROBLEM},
 }
 
 NO_ROOM: dict[int | str, dict[str, Any]] = {
@@ -155,7 +155,7 @@ NO_ROOM: dict[int | str, dict[str, Any]] = {
 
 
 def lift_definitions(document: dict[str, Any]) -> dict[str, Any]:
-    """Move the definitions of inlined schemas to `components`, where references look for them."""
+    """Move the definitions of inlined schemas to `components`, where the references point."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
 
     def walk(value: Any) -> None:
