@@ -25,12 +25,13 @@ class Lines(logging.Formatter):
         """The record as a line. A very long one lacks its middle."""
         at = moment(record.created).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         # The base class adds the traceback.
-        said = super().format(record).rstrip("\n")
-        if len(said) > LONGEST_MESSAGE:
+        message = super().format(record).rstrip("\n")
+        if len(message) > LONGEST_MESSAGE:
             half = LONGEST_MESSAGE // 2
-            said = f"{said[:half]}\n… {len(said) - 2 * half:,} characters …\n{said[-half:]}"
-        said = said.replace("\n", "\n    ")
-        return f"{at} {record.levelname} {record.name} {request_id.get()} {said}"
+            left_out = f"… {len(message) - 2 * half:,} characters …"
+            message = f"{message[:half]}\n{left_out}\n{message[-half:]}"
+        message = message.replace("\n", "\n    ")
+        return f"{at} {record.levelname} {record.name} {request_id.get()} {message}"
 
 
 def log_to_stderr() -> None:
