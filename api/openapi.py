@@ -33,10 +33,11 @@ FILE_DESCRIPTION = (
     "An npz file of numpy.savez or savez_compressed. Required: codes (samples, latents) and factors"
     " (samples, factors). Optional: factor_names, factor_sizes and factor_kinds (one for each"
     " column of factors), code_names (one for each of codes), posterior_logvar and posterior_sample"
-    " (samples, latents). Arrays under other names are taken where one alone may be meant, as z and"
-    " y, and named by codes_array and factors_array else; further ones are left aside. Factors may"
-    " be text. Floating numbers that are integers of few values are classes, unless factor_kinds"
-    " says otherwise. The evaluation says in `understood` what was found. Nothing is unpickled."
+    " (samples, latents). Arrays with other names, as z and y, are taken where only one can be"
+    " meant. Otherwise codes_array and factors_array name them. Further arrays are left aside."
+    " Factors may be text. Floating-point factors with few values, all of them integers, are"
+    " classes unless factor_kinds says otherwise. The evaluation's `understood` says what was"
+    " found. Nothing is unpickled."
     f" At most {MOST_ROWS:,} samples, {MOST_LATENTS:,} latents, {MOST_FACTORS} factors."
 )
 
