@@ -14,7 +14,7 @@ Wait = Annotated[
     Query(
         gt=0,
         le=60,
-        description="Answer when the work has ended, at the latest after so many seconds.",
+        description="Answer when the work has ended, at the latest after these seconds.",
     ),
 ]
 

@@ -70,8 +70,8 @@ class Plan(Document):
     steps: int
     """The steps to train in all runs together. Steps that are trained already do not count."""
     seconds: float | None
-    """The estimated training time on one worker. It comes from the time a step that such runs took
-    here, with as many side by side as then. It is null until one has been trained."""
+    """The estimated training time on one worker. It comes from the time that runs like these took
+    here for a step, with as many side by side as then. It is null until there was such a run."""
     memory_bytes: int
     """The device memory that the largest run's weights, gradients and optimizer state take in
     float32. Activations need more."""

@@ -28,11 +28,11 @@ class QueuedJob(Document):
     reason: str
     """Why the job waits."""
     starts_in_seconds: float | None
-    """The time until it starts, if nobody posts other work. It is null until such a job has been
+    """The time until it starts, if nobody posts other work. It is null until a job like it has been
     measured here."""
     seconds: float | None
-    """The time that it will take a worker, estimated from such jobs before it. It is null until one
-    has been measured here."""
+    """The time that it will take a worker, by earlier jobs like it. It is null until one has been
+    measured here."""
 
 
 class OwnerShare(Document):

@@ -76,8 +76,8 @@ class RunRecord(Document):
     """The duration of all ended training attempts together. Each attempt's is divided by the number
     of runs that were trained side by side."""
     energy_joules: float | None
-    """The energy of all training attempts together, divided likewise. It is null where that of one
-    attempt is not known."""
+    """The energy of all training attempts together, each divided in the same way. It is null where
+    that of one attempt is not known."""
     history: list[dict[str, Any]] | None = None
     """Once trained: each stretch of training with its first step, device, device model, threads,
     library versions, the width of its cohort and the place in it. Equal histories give equal

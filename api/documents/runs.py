@@ -34,7 +34,7 @@ class Waiting(Document):
     position: int | None
     """The place in the queue. 1 is next. It is null while a worker is taking the run."""
     starts_in_seconds: float | None
-    """The time until it starts, if nobody posts other work. It is null until such a job has been
+    """The time until it starts, if nobody posts other work. It is null until a job like it has been
     measured here."""
 
 

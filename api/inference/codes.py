@@ -90,7 +90,7 @@ def distances_among(found: Trained, index: Sequence[int], distance: Distance) ->
 
 
 def _units(rows: np.ndarray, distance: Distance) -> np.ndarray | None:
-    """The unit of each latent in distances between such codes. None for the latents as they are."""
+    """The unit of each latent in distances between codes. None for the latents as they are."""
     return deviations(rows) if distance == "standardised" else None
 
 
@@ -115,7 +115,7 @@ def codes_at(found: Trained, index: Sequence[int]) -> np.ndarray:
 
 
 def exchanged(found: Trained, wanted: Swap) -> tuple[list[int], float | None]:
-    """The latents that a swap exchanges, and for a factor the share of it that its latent explains.
+    """The latents that a swap exchanges, and how much its latent explains of a given factor.
 
     Raises:
         InvalidSpec: there is no such latent or factor, or the factor is constant.

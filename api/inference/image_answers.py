@@ -60,7 +60,7 @@ def answer(
     JSON and npz hold the `arrays` too, and JSON holds the `details`.
 
     Raises:
-        NothingToDraw: a picture is wanted, but there is none of images with so many channels.
+        NothingToDraw: a picture is wanted, but images with this many channels have none.
     """
     if kind == "png":
         return Response(png(images, columns=columns, scale=scale), media_type=TYPES[kind])

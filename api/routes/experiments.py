@@ -45,8 +45,8 @@ router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
 def create(spec: JsonBody, posting: MaybeForced) -> Experiment | JSONResponse:
     """Post a spec. Its runs are recorded, and start when a worker is free.
 
-    A run that exists already is not trained twice. The experiment shares it, and says `reused` of
-    it. A new run goes on from the end of a shorter run that is the same in everything else, if the
+    A run that exists already is not trained twice. The experiment shares it, and marks it `reused`.
+    A new run goes on from the end of a shorter run that is the same in everything else, if the
     shorter one has kept its state.
 
     With an `Idempotency-Key` the request is safe to repeat. A second request with the same key,
@@ -167,7 +167,7 @@ def update(id: str, body: JsonBody, here: Here) -> Experiment:
 
 @router.post("/{id}/pin", operation_id="pin_experiment")
 def pin(id: str, here: Here) -> Experiment:
-    """Refuse to delete the experiment until it is unpinned."""
+    """Protect the experiment from deletion until it is unpinned."""
     pin_experiment(here.database, id, pinned=True)
     return whole_experiment(here, id)
 

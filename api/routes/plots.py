@@ -28,7 +28,7 @@ async def traversal(id: str, here: Here, request: Request, query: WholeQuery) ->
 
 @file_route(runs, "/{id}/traversal.gif", "traversal_film", MEDIA_TYPES["gif"])
 async def traversal_film(id: str, here: Here, request: Request, query: WholeQuery) -> Response:
-    """The traversal as a film with one tile for each latent. All go there and back in step.
+    """The traversal as a film with one tile for each latent. All tiles go there and back in step.
 
     The params are those of the plot `traversal` in the catalogue.
     """

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def bounded(most: int, slack: int) -> type[H11Protocol]:
     """The protocol of a server that has about `most` connections.
 
-    A new connection beyond these closes the one that has been idle for longest. If all are busy, up
+    A new connection beyond these closes the one that has been idle for longest. If none is idle, up
     to `slack` more are accepted. Each one beyond that gets a 503 and is closed. A connection whose
     client sends no request is closed after a while.
     """

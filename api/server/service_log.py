@@ -35,7 +35,7 @@ class Lines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Make all loggers of this process write such lines to its standard error."""
+    """Make all loggers of this process write `Lines` to its standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     root = logging.getLogger()

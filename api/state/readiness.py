@@ -35,8 +35,8 @@ class Readiness(Document):
     database: Answer
     """If it is unreachable, the service is not ready (503)."""
     broker: Answer
-    """If it is unreachable, requests are served and work is recorded. It starts when the broker is
-    back."""
+    """If it is unreachable, requests are served and work is recorded. The work starts when the
+    broker is back."""
     storage: str
     """`ok`, or why files cannot be written. Requests that need no files are served."""
 

@@ -42,14 +42,14 @@ class Posting:
         """Submit the request's work, or only answer with its plan in a dry run.
 
         Args:
-            asked: the part of the request by which others under its key differ from it.
+            asked: what identifies the request among others with its key.
             planned: makes the work of the request, or raises its faults.
         """
         # A request without a priority has the hash that it had before there were priorities.
         options = {"force": self.force} | ({"priority": self.priority} if self.priority else {})
         request = None if self.key is None else idempotent_request(self.key, asked, **options)
-        # A repeated request is not planned again: a run that it names may have been deleted since,
-        # and planning a long sweep takes time.
+        # This comes before planning: a run that a repeated request names may have been deleted
+        # since, and planning a long sweep takes time.
         before = (
             None if request is None else submitted_before(self.here.database, self.owner, request)
         )
