@@ -50,6 +50,7 @@ def results(
     elif out is None:
         click.echo(answer.content, nl=kind == "json")
     else:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(answer.content)
         click.echo(out)
 

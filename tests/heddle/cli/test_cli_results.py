@@ -42,7 +42,7 @@ def test_a_sweep_is_told_as_a_table_a_file_and_a_summary(
     rows = json.loads(run(url, "results", id, "--json").output)["items"]
     assert rows == service.json(f"/v1/experiments/{id}/results")["items"]
     assert run(url, "results", id, "--format", "csv").output.startswith('"run_id","state"')
-    file = tmp_path / "found.parquet"
+    file = tmp_path / "new" / "folder" / "found.parquet"
     assert run(url, "results", id, "--out", str(file)).output == f"{file}\n"
     assert pd.read_parquet(file)["run_id"].tolist() == [row["run_id"] for row in rows]
 
