@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from heddle.cli.output.table import add_row, shown, titled_table
+from heddle.cli.output.table import add_row, assignments, shown, titled_table
 
 PLAIN = ("run_id", "state", "train_id", "error")
 
@@ -38,26 +38,22 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
     """One table for each number, with the reasons to trust a place or not."""
     drawn: list[RenderableType] = []
     for one in tables:
-        told = [f"{key}={shown(value)}" for key, value in one["params"].items()]
-        data = [f"{key}={shown(value)}" for key, value in one["dataset"].items()]
+        params = [*assignments(one["params"]), *assignments(one["depends_on"])]
+        data = assignments(one["dataset"])
         order = "higher is better" if one["higher_is_better"] else "lower is better"
-        told += [f"{key}={shown(value)}" for key, value in one["depends_on"].items()]
         rows = f"{one['rows']:,} rows"
         if one["train_rows"] is not None:
             rows += f", {one['train_rows']:,} of them to train on"
         title = (
-            f"{one['name']}, {one['definition']}{' (' + ', '.join(told) + ')' if told else ''},"
+            f"{one['name']}, {one['definition']}{' (' + ', '.join(params) + ')' if params else ''},"
             f" codes: {one['codes']},"
             f" {rows}{', of ' + ', '.join(data) if data else ''}, {order}"
         )
         columns = ["", "median", "worst to best", "seeds", "null", "setting", "best run"]
         table = titled_table(title, columns)
         for entry in one["entries"]:
-            setting = ", ".join(
-                f"{path}={shown(value)}"
-                for path, value in entry["setting"].items()
-                if path != "objective.name"
-            )
+            others = {k: value for k, value in entry["setting"].items() if k != "objective.name"}
+            setting = ", ".join(assignments(others))
             worst_to_best = f"{shown(entry['worst'])} to {shown(entry['best'])}"
             add_row(
                 table,
@@ -131,4 +127,4 @@ def _spread(found: Mapping[str, Any] | None) -> str:
 
 
 def _setting(setting: Mapping[str, Any]) -> str:
-    return ", ".join(f"{path}={shown(value)}" for path, value in setting.items()) or "the only one"
+    return ", ".join(assignments(setting)) or "the only one"

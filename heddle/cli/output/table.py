@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +39,11 @@ def shown(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def assignments(values: Mapping[str, Any]) -> list[str]:
+    """Each value with its name, as `beta=4`; a value that is None reads `null`, as in a spec."""
+    return [f"{name}={'null' if value is None else shown(value)}" for name, value in values.items()]
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,14 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from heddle.cli.output.table import add_row, duration, narrow_table, shown, titled_table
+from heddle.cli.output.table import (
+    add_row,
+    assignments,
+    duration,
+    narrow_table,
+    shown,
+    titled_table,
+)
 from heddle.client.resources import Experiment, Run
 
 
@@ -215,5 +222,4 @@ def _why(run: Run | None) -> list[str]:
 def _component(component: Mapping[str, Any] | None) -> str | None:
     if not component:
         return None
-    params = ", ".join(f"{key}={shown(value)}" for key, value in component.items())
-    return params.removeprefix("name=")
+    return ", ".join(assignments(component)).removeprefix("name=")

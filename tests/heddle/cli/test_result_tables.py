@@ -5,6 +5,9 @@ from __future__ import annotations
 from rich.console import Console, RenderableType
 
 from heddle.cli.output.results import leaderboard_tables, summary_tables
+from heddle.cli.output.work import run_table
+from heddle.client.client import Client
+from heddle.client.resources import Run
 from ml.spec.run_spec import RunSpec
 from ml.studies.leaderboard import leaderboard
 from ml.studies.summary import summarise
@@ -48,3 +51,19 @@ def test_a_table_of_the_leaderboard_says_what_its_numbers_are_of() -> None:
         " 100 rows, lower is better"
     ) in text
     assert "sap, sap@1, codes: mean, 100 rows, 80 of them to train on, higher is better" in text
+
+
+def test_a_param_that_is_null_is_said_to_be_null() -> None:
+    objectives = {"a": {"beta": 4.0}, "b": {"beta_norm": 0.01}}
+    specs = {
+        run: RunSpec.parse(
+            {"dataset": "digits", "objective": {"name": "beta_vae", **params}}
+        ).document()
+        for run, params in objectives.items()
+    }
+    run = Run(Client("http://heddle.test"), {"id": "a", "state": "succeeded", "spec": specs["a"]})
+    assert "objective beta_vae, beta=4, beta_norm=null" in shown(run_table(run))
+
+    tables = leaderboard([(run, a_score("mig", 0.5)) for run in specs], specs, most=9)
+    text = shown(leaderboard_tables([one.model_dump(mode="json") for one in tables]))
+    assert "beta_vae objective.beta=null, objective.beta_norm=0.01" in text
