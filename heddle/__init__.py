@@ -1,4 +1,4 @@
-"""Heddle from Python and from the command line: speaks HTTP, and imports none of the service.
+"""Heddle from Python and from the command line, which reach the server over HTTP alone.
 
 import heddle
 

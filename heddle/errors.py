@@ -1,4 +1,4 @@
-"""What can go wrong between a client, a service and a home folder, each fact under its name."""
+"""Errors between a client, a service and a home folder."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class FieldError:
 
 
 class HeddleError(Exception):
-    """Something asked of Heddle did not happen; `str()` has one line for each thing to change.
+    """Heddle could not do what was asked; `str()` has a line for each thing to change.
 
-    `status` is the HTTP status when a server said so, else None.
+    `status` is the HTTP status if the error is a server's answer, else None.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class HeddleError(Exception):
 
     def __str__(self) -> str:
         head = self.title if self.status is None else f"{self.status} {self.title}"
-        # Many servers say the errors twice, in a sentence and in the list.
-        told = self.errors and all(error.path in (self.detail or "") for error in self.errors)
-        if self.detail and self.detail != self.title and not told:
+        # Many servers state the errors twice, in a sentence and in the list.
+        repeated = self.errors and all(error.path in (self.detail or "") for error in self.errors)
+        if self.detail and self.detail != self.title and not repeated:
             head += f": {self.detail}"
         return "\n".join([head, *(f"  {error}" for error in self.errors)])
 
     @classmethod
     def of_problem(cls, status: int, problem: Mapping[str, Any]) -> HeddleError:
-        """Read an `application/problem+json` document; absent members are allowed."""
+        """Read an `application/problem+json` document; any member may be absent."""
         errors = [
             FieldError(
                 path=str(error.get("path") or ""),
@@ -78,7 +78,7 @@ def _joined(nearest: str | Sequence[str] | None) -> str | None:
 
 
 class ServerUnreachable(HeddleError):
-    """Nothing answers at the URL: start a service there, or set HEDDLE_URL to one."""
+    """Nothing answers at the URL. Start a service there, or set HEDDLE_URL to one."""
 
     def __init__(self, url: str, cause: object) -> None:
         super().__init__(
@@ -89,11 +89,11 @@ class ServerUnreachable(HeddleError):
 
 
 class SpecError(HeddleError):
-    """A spec cannot be read or an override does not fit it, before any server was asked."""
+    """A spec, an override or a file cannot be used, which was found before a server was asked."""
 
 
 class DownloadDamaged(HeddleError):
-    """The bytes that came do not have the digest they are stored by; nothing was kept."""
+    """The downloaded bytes do not have the digest of the artifact; they were discarded."""
 
     def __init__(self, name: str, got: str, expected: str) -> None:
         super().__init__(f"Artifact {name}: got bytes of sha256 {got}, expected {expected}")
@@ -135,7 +135,7 @@ class PortTaken(ServiceError):
 class ChildFailed(ServiceError):
     """A process of the service ended too often, too early or with an error.
 
-    What it wrote to its log from the byte `since` on is told.
+    The message holds the last lines of its log, from the byte `since` on.
     """
 
     def __init__(self, name: str, what: str, log: Path, since: int = 0) -> None:
@@ -143,6 +143,6 @@ class ChildFailed(ServiceError):
 
 
 def tail(log: Path, lines: int = 20, *, since: int = 0) -> str:
-    """The last lines of a log file, after so many bytes, or a word that there are none."""
+    """The last lines of a log file from the byte `since` on, or a note that there are none."""
     text = log.read_bytes()[since:].decode(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:]) or "(the log is empty)"

@@ -1,7 +1,7 @@
 """A first experiment from nothing: `python -m heddle.quickstart [--keep]`.
 
-Serves a home folder, trains one small model on dSprites, shows its scores, fetches its latent
-traversal, and ends everything it started; with `--keep` it serves on until Ctrl-C.
+It serves a home folder, trains one small model on dSprites, shows its scores, fetches its latent
+traversal, and ends everything that it started. With `--keep` it goes on serving until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(keep: bool, home: Path, port: int | None) -> None:
     except HeddleError as error:
         raise click.ClickException(without_orders(str(error))) from error
     except KeyboardInterrupt:
-        # With --keep this is how it ends well.
+        # With --keep, Ctrl-C is the normal end.
         sys.exit(0 if keep else 130)
 
 

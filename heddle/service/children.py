@@ -1,9 +1,9 @@
 """Child processes that are kept alive, end in order, and never outlive their parent.
 
-Three things hold the last promise. Each child gets the parent-death signal SIGKILL
-(`prctl(PR_SET_PDEATHSIG)`, Linux alone); each leads a session and process group of its own, which
-a guard process kills when the parent is gone (`heddle/service/guard.py`, any POSIX system, and the
-children's children too); and `Children.end` ends them in turn when there is time to.
+Three things keep the last promise. On Linux each child gets SIGKILL as its parent-death signal
+(`prctl(PR_SET_PDEATHSIG)`). Each child leads a session and a process group of its own, which a
+guard process kills when the parent is gone (`heddle/service/guard.py`); that works on any POSIX
+system and reaches the children's children too. And `Children.end` ends the children in order.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ MOST_DEATHS = 5
 DEATHS_WINDOW_SECONDS = 60.0
 FIRST_DELAY_SECONDS = 0.5
 LOG_SECONDS = 5.0
-"""How often the size of logs is looked at."""
+"""Time between two looks at the sizes of the logs."""
 _PR_SET_PDEATHSIG = 1
 _NO_PARENT = 125
 
-# Loaded here and not in the child: between fork and exec nothing may be imported.
+# It is loaded here, as the child may import nothing between fork and exec.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
 class Command:
-    """A process to run: what, with which additions to the environment, and how it is ended.
+    """A process to run: its program, additions to its environment, and how it is ended.
 
-    Those of the highest `rank` are ended first; each has `stop_seconds` between SIGTERM and
+    Commands of the highest `rank` are ended first. Each has `stop_seconds` between SIGTERM and
     SIGKILL.
     """
 
@@ -56,19 +56,19 @@ def start(command: Command, guard_pipe: int | None = None) -> subprocess.Popen[b
     """Start a child in a session of its own, so that Ctrl-C reaches the parent alone.
 
     Its output is appended to its log. On Linux it is killed when the *thread* that started it
-    ends, so call this from the main thread. What it starts itself is killed too if the child can
-    enter its group at a guard.
+    ends, so call this from the main thread. With the pipe of a guard, the processes that the child
+    starts are killed too.
     """
     command.log.parent.mkdir(parents=True, exist_ok=True)
     parent = os.getpid()
 
     def die_with_parent() -> None:
-        # By the child: a parent killed before it could do so would leave the group unguarded.
+        # The child does it: a parent that is killed too early would leave the group unguarded.
         if guard_pipe is not None:
             os.write(guard_pipe, b"%d\n" % os.getpid())
         if _prctl is not None:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            # A parent that died before the line above will never send it.
+            # If the parent died before the line above, the signal never comes.
             if os.getppid() != parent:
                 os._exit(_NO_PARENT)
 
@@ -85,7 +85,7 @@ def start(command: Command, guard_pipe: int | None = None) -> subprocess.Popen[b
 
 
 def end(process: subprocess.Popen[bytes], stop_seconds: float) -> None:
-    """SIGTERM, then SIGKILL for it and all it has started; returns when it has ended."""
+    """Send SIGTERM, then SIGKILL to it and all that it has started; return when it has ended."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -95,7 +95,7 @@ def end(process: subprocess.Popen[bytes], stop_seconds: float) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child with everything it has started; what has ended already is no error."""
+    """Kill a child with all that it has started. It is no error if they have ended already."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -103,7 +103,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 class Children:
     """The running commands of a service; use it from the main thread.
 
-    `say` is told, in one line, whatever an operator should know.
+    `say` gets each message for the operator, as one line.
     """
 
     def __init__(
@@ -125,9 +125,9 @@ class Children:
         """Run a command once.
 
         Raises:
-            ChildFailed: when it exits with anything but 0.
+            ChildFailed: it exited with anything but 0.
         """
-        # What earlier runs have written is not of this one.
+        # An error shows only the lines that this process has written.
         since = command.log.stat().st_size if command.log.exists() else 0
         process = self._guarded(command)
         while process.poll() is None and going_on():
@@ -139,12 +139,12 @@ class Children:
             raise ChildFailed(command.name, what, command.log, since)
 
     def check(self) -> None:
-        """Notice who has died and start again those whose time has come; call it often.
+        """Start commands that have died again, each after a delay; call this often.
 
-        Logs that have grown long are begun anew.
+        It also empties logs that have grown long; see `log_file.bound`.
 
         Raises:
-            ChildFailed: when one has died five times within a minute.
+            ChildFailed: a command has died five times within a minute.
         """
         now = time.monotonic()
         for child in self._children:
@@ -157,16 +157,16 @@ class Children:
             self._bound_logs()
 
     def process_id(self, name: str) -> int | None:
-        """The process of a command, or None while it is down."""
+        """The process id of a command, or None while the command is down."""
         for child in self._children:
             if child.command.name == name and child.process is not None:
                 return child.process.pid
         return None
 
     def end(self, hurried: Callable[[], bool] = lambda: False) -> None:
-        """End all, the highest rank first, those of one rank together.
+        """End all commands: the highest rank first, and those of one rank together.
 
-        When `hurried` turns true, SIGKILL takes the place of patience.
+        When `hurried` turns true, the commands get SIGKILL at once.
         """
         ranked = sorted(self._children, key=lambda child: -child.command.rank)
         for _, group in groupby(ranked, key=lambda child: child.command.rank):
@@ -193,7 +193,7 @@ class Children:
     def _bury(self, child: _Child, now: float) -> None:
         assert child.process is not None
         status = child.process.returncode
-        # What it had started must not work on beside its successor.
+        # The processes that it had started must not go on beside its successor.
         kill_group(child.process)
         self._guard.forget(child.process.pid)
         child.process = None
@@ -250,7 +250,7 @@ class _Guard:
         self._process: subprocess.Popen[bytes] | None = None
 
     def pipe(self) -> int:
-        """Where a group is entered by its number; the guard is started if there is none."""
+        """The pipe on which the guard reads groups; a guard is started if there is none."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603 - a file of this package
                 [sys.executable, "-I", "-S", guard.__file__],
@@ -258,21 +258,21 @@ class _Guard:
                 start_new_session=True,
                 bufsize=0,
             )
-            # It may follow one that somebody killed.
+            # Somebody may have killed the guard before it, which knew these groups.
             for group in self.watched:
-                self._tell(group)
+                self._send(group)
         assert self._process.stdin is not None
         return self._process.stdin.fileno()
 
     def forget(self, group: int) -> None:
         self.watched.discard(group)
-        self._tell(-group)
+        self._send(-group)
 
     def end(self) -> None:
         if self._process is not None:
             self._process.communicate()
             self._process = None
 
-    def _tell(self, group: int) -> None:
+    def _send(self, group: int) -> None:
         with suppress(BrokenPipeError):
             os.write(self.pipe(), b"%d\n" % group)

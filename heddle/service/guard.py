@@ -1,10 +1,10 @@
-"""Ends what a killed service leaves behind: `python guard.py`, its standard input held by the
-service.
+"""End the processes that a killed service leaves behind.
 
-Each line names a process group to watch (`123`) or to forget (`-123`). When the input ends,
-because the service ended in whatever way, the groups still watched are killed. A parent-death
-signal reaches a service's own children only; this reaches theirs as well (a worker's pool, its
-beat), and works where there is no such signal.
+The service starts `python guard.py` and holds its standard input. Each line names a process group
+to watch (`123`) or to forget (`-123`). The input ends when the service ends, in whatever way; then
+the groups that are still watched are killed. A parent-death signal reaches a service's own children
+only. The guard reaches their children as well (a worker's pool, its beat), and works on systems
+that have no such signal.
 """
 
 from __future__ import annotations

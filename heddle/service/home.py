@@ -1,4 +1,4 @@
-"""The folder of an embedded service: its owner's alone, and usable, or a line that says why not."""
+"""The home folder of an embedded service, which is for its owner alone."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _OTHERS_NOTHING = 0o077
 
 @contextmanager
 def private_home(home: Path) -> Iterator[Path]:
-    """The home as an absolute path, made where it is missing; what is written within, by this
-    process and by those that it starts, is for the owner alone (0700 and 0600).
+    """Make the home if it is missing, and give it as an absolute path.
 
-    A home that is there already is closed to others, too.
+    Files that this process and its children write within the context are for the owner alone (0700
+    and 0600). A home that exists already is closed to others, too.
 
     Raises:
-        HomeUnusable: if it cannot be made or written, which is tried.
+        HomeUnusable: it cannot be made or written.
     """
     home = home.expanduser().absolute()
     before = os.umask(_OTHERS_NOTHING)
     try:
         with using(home):
             home.mkdir(parents=True, exist_ok=True)
-            # Whoever shares a home that is another's serves it all the same.
+            # A home that belongs to somebody else is served all the same.
             with suppress(PermissionError):
                 home.chmod(OWNER_ALONE)
             (home / "logs").mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def private_home(home: Path) -> Iterator[Path]:
 
 @contextmanager
 def using(home: Path) -> Iterator[None]:
-    """What the system refuses within is a fact about the home."""
+    """Raise an error of the system within the context as `HomeUnusable`."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The embedded service: one command that serves a home folder, and ends with all it started.
+"""The embedded service: one command serves a home folder, and ends all that it started.
 
 Everything lies under the home: the database, the objects, the checkpoints, the logs and the
-broker's file. The environment's own HEDDLE_DATABASE_URL, HEDDLE_BROKER_URL and others hold where
-they are set, and with a broker of one's own no Redis is started.
+broker's file. HEDDLE_DATABASE_URL, HEDDLE_BROKER_URL and other variables of the environment are
+respected. Where HEDDLE_BROKER_URL is set, no Redis is started.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ DEFAULT_PORT = 8000
 READY_SECONDS = 180.0
 #: A wide cohort writes the checkpoint of every run before it stops.
 TRAIN_STOP_SECONDS = 60.0
-#: In which a service has ended: the patience with its children, rank by rank, and a little.
+#: Within this time a service ends: its children get theirs rank by rank, and a little is added.
 STOP_SECONDS = TRAIN_STOP_SECONDS + 35.0
 
 #: glibc gives large freed buffers back to the system, and a training step asks for the same ones
-#: again and again; with these it keeps them.
+#: again and again. With these settings glibc keeps them.
 KEEP_FREED = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
 }
 
-#: What a terminal sends that is left or closed.
-_ASKING = (signal.SIGINT, signal.SIGHUP)
+#: Signals that a terminal sends at Ctrl-C and when it is closed.
+_OF_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 
 Say = Callable[[str], None]
 
@@ -57,15 +57,15 @@ def serve(
 ) -> None:
     """Serve a home folder until SIGINT, SIGTERM or SIGHUP; call it from the main thread.
 
-    SIGINT and SIGHUP stay ignored where whoever started it has them ignored, as `nohup` and the
-    background of a script do. `when_ready` gets the URL and the body of the first good answer of
-    `/readyz`. A second signal ends everything at once.
+    SIGINT and SIGHUP stay ignored if this process was started so, as by `nohup` or in the
+    background of a script. `when_ready` gets the URL and the body of the first successful answer
+    of `/readyz`. A second signal kills everything at once.
 
     Raises:
-        HomeUnusable: when the home cannot be made or written.
-        HomeServed: when another process serves this home.
-        PortTaken: when the port cannot be bound.
-        ChildFailed: when a process of the service fails for good.
+        HomeUnusable: the home cannot be made or written.
+        HomeServed: another process serves this home.
+        PortTaken: the port cannot be bound.
+        ChildFailed: a process of the service failed for good.
     """
     url = f"http://{_reachable(host)}:{port}"
     with private_home(home) as home, _signals() as stop, _locked(home, url):
@@ -74,7 +74,7 @@ def serve(
 
 
 class Stop:
-    """How often somebody has asked to end."""
+    """How often a signal has asked the service to end."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -147,7 +147,7 @@ class _Service:
         python = sys.executable
         api = [python, "-m", "api", "--host", self._host, "--port", str(self._port)]
         one_thread = {"OMP_NUM_THREADS": "1"}
-        # Threads that wait for one that has no core cost far more than they bring.
+        # With more threads than cores, threads wait for each other, which costs far more.
         cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, cores))
         yield self._command("api", api, environment | one_thread, rank=1)
@@ -190,10 +190,10 @@ class _Service:
         return Command(name, argv, log, environment, rank, stop_seconds)
 
     def _until_ready(self) -> bytes | None:
-        """The body of the first good `/readyz`, or None when the service is to end first."""
+        """The body of the first successful `/readyz`, or None if the service is to end first."""
         give_up = time.monotonic() + READY_SECONDS
         said = "nothing"
-        # trust_env: a proxy of the environment must not stand before a loopback address.
+        # A proxy that the environment names is not for a loopback address.
         with httpx.Client(timeout=5.0, trust_env=False) as http:
             while self._check():
                 with suppress(httpx.TransportError):
@@ -218,46 +218,46 @@ def _worker(queue: str, *options: str) -> list[str]:
 
 @contextmanager
 def _locked(home: Path, url: str) -> Iterator[None]:
-    """Hold the home for this process, and leave word there of who serves it where."""
-    word = home / "service.json"
+    """Lock the home for this process, and record there the process and its URL."""
+    record = home / "service.json"
     lock = FileLock(home / "lock")
     with using(home):
-        # An error of the system's, too, as far as its class tells.
+        # `Timeout` is an OSError, which `using` must not see.
         try:
             lock.acquire(timeout=0)
         except Timeout:
             served = {}
             with suppress(OSError, ValueError):
-                served = json.loads(word.read_text())
+                served = json.loads(record.read_text())
             raise HomeServed(home, served.get("pid", "?"), served.get("url", "?")) from None
     try:
         with using(home):
-            word.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+            record.write_text(json.dumps({"pid": os.getpid(), "url": url}))
         yield
     finally:
-        word.unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
         lock.release()
 
 
 def is_ignored(number: signal.Signals) -> bool:
-    """Whether whoever started this process wants it to go on at a signal."""
+    """Whether this process ignores a signal, as its parent chose."""
     return signal.getsignal(number) is signal.SIG_IGN
 
 
 def how_to_end() -> str:
-    """The words for what ends this process in order."""
+    """What ends this process in order, in words."""
     return f"kill {os.getpid()}" if is_ignored(signal.SIGINT) else "Ctrl-C"
 
 
 @contextmanager
 def _signals() -> Iterator[Stop]:
-    """Count the requests to end in place of dying of them."""
+    """Count the signals that ask the service to end, in place of dying from them."""
     stop = Stop()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.asked += 1
 
-    wanted = [signal.SIGTERM, *(one for one in _ASKING if not is_ignored(one))]
+    wanted = [signal.SIGTERM, *(one for one in _OF_TERMINAL if not is_ignored(one))]
     before = {number: signal.signal(number, ask) for number in wanted}
     try:
         yield stop
@@ -273,7 +273,7 @@ def _check_port(host: str, port: int) -> None:
             host, port, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As the server does, so that connections just closed do not count.
+            # The server sets this too: connections that were just closed do not hold the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`heddle up` as a child of a program that needs a service for a while."""
+"""A service for as long as a program needs it: `heddle up` as its child."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ HOST = "127.0.0.1"
 def serving(
     home: Path, port: int | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """A service of a home folder at the URL that is given; it ends with this process, however
-    that ends. Raises `HomeUnusable` when the home cannot be written.
+    """Start a service of a home folder, and give its URL.
 
-    Without a port it takes the one that everybody expects, or a free one when that is taken.
+    The service ends with this process, however that ends. Without a port it takes the default
+    one, or a free one when that is taken.
+
+    Raises:
+        HomeUnusable: the home cannot be written.
     """
     port = port or _free_port()
     url = f"http://{HOST}:{port}"
@@ -45,7 +48,7 @@ def serving(
         yield url
     finally:
         click.echo("Ending the service")
-        # A second Ctrl-C must not leave this half done: the service has its own patience.
+        # A second Ctrl-C must not interrupt this. It is passed on to the service, which hurries.
         before = signal.getsignal(signal.SIGINT)
         if not is_ignored(signal.SIGINT):
             signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
@@ -68,7 +71,7 @@ def _until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def _free_port() -> int:
-    """The port everybody expects when it is free, else any."""
+    """The default port if it is free, else any free one."""
     for wanted in (DEFAULT_PORT, 0):
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
