@@ -1,4 +1,5 @@
-"""The client: HTTP alone, a connection below, resources on it, `Client` on top."""
+"""The client, which speaks HTTP alone: a connection, resources on it, and `Client` on top."""
+
 
 from heddle.client.client import Client, connect
 

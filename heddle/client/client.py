@@ -27,16 +27,16 @@ from heddle.errors import SpecError
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
-#: The server looks at every number of a file before it answers.
+#: The server checks every number of a file before it answers.
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 
 
 def connect(url: str | None = None, *, home: str | Path | None = None) -> Client:
-    """A client of the server at `url`; nothing is sent yet.
+    """Return a client of the server at `url`. Nothing is sent yet.
 
-    Without a URL: the one that `heddle up` wrote into `home`, when a home is given and served,
-    else the environment's HEDDLE_URL, else http://127.0.0.1:8000. HEDDLE_KEY, when set, is sent
-    as the bearer token, and HEDDLE_USER, or else the login name, as whose work it is.
+    Without a `url` it is the first of these that there is: the one at which `heddle up` serves
+    `home`, HEDDLE_URL of the environment, http://127.0.0.1:8000. If HEDDLE_KEY is set, it is sent
+    as the bearer token. HEDDLE_USER, or else the login name, is sent as the owner of the work.
     """
     if url is None and home is not None:
         url = served_url(Path(home))
@@ -45,7 +45,7 @@ def connect(url: str | None = None, *, home: str | Path | None = None) -> Client
 
 
 def _user() -> str | None:
-    """HEDDLE_USER, else the login name, where it is one that a server takes."""
+    """HEDDLE_USER, else the login name if it is one that a server accepts."""
     name = os.environ.get("HEDDLE_USER")
     if name is None:
         try:
@@ -57,7 +57,7 @@ def _user() -> str | None:
 
 
 def served_url(home: Path) -> str | None:
-    """The URL at which `heddle up` serves this home, or None when it does not."""
+    """The URL at which `heddle up` serves this home, or None if the home is not served."""
     try:
         return str(json.loads((home / "service.json").read_text())["url"])
     except (OSError, ValueError, KeyError):
@@ -65,7 +65,7 @@ def served_url(home: Path) -> str | None:
 
 
 class Client(Connection):
-    """One server. Safe to use from several threads; close it, or use it as a context manager."""
+    """A client of one server, safe for threads. Close it, or use it as a context manager."""
 
     def submit(
         self,
@@ -74,20 +74,21 @@ class Client(Connection):
         idempotency_key: str | None = None,
         priority: int = 0,
     ) -> Experiment:
-        """Post a spec (a mapping, a file, or YAML text); work that exists already is joined.
+        """Post a spec (a mapping, a file, or YAML text) as an experiment.
 
-        While the connection breaks or the server is busy or restarted, the same request is sent
-        again for a minute. Its key makes one experiment of it, however often it arrives.
+        Runs that exist already are joined. While the connection breaks or the server is busy or
+        restarted, the same request is sent again for a minute. By its key the server makes one
+        experiment of it, however often it arrives.
 
         Args:
             spec: what to run.
-            idempotency_key: a name for this request, with which a later process may send it
-                again; a random one by default.
-            priority: higher goes first, from -10 to 10.
+            idempotency_key: a name for this request, by which a later process may send it again;
+                a random one by default.
+            priority: from -10 to 10; higher goes first.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no server, or no answer for a minute.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no server, or no answer for a minute.
         """
         response = self.ask(
             "/v1/experiments", read_spec(spec), key=idempotency_key, priority=priority
@@ -95,12 +96,10 @@ class Client(Connection):
         return Experiment(self, response)
 
     def dry_run(self, spec: Mapping[str, Any] | str | Path, *, priority: int = 0) -> httpx.Response:
-        """What `submit` would do with a spec, without doing it; it raises what that would.
+        """Report what `submit` would do with a spec, and do nothing. It raises the same errors.
 
-        It is told of a request that is new, as one under a random key is.
-
-        The answer's JSON has runs, reused, parameters, steps, seconds, memory_bytes, position,
-        starts_in_seconds and warnings.
+        The report is for a new request, as one under a random key is. Its JSON has runs, reused,
+        parameters, steps, seconds, memory_bytes, position, starts_in_seconds and warnings.
         """
         return self.dry_run_of("/v1/experiments", read_spec(spec), priority=priority)
 
@@ -116,22 +115,24 @@ class Client(Connection):
     def evaluate_file(
         self, path: str | Path, spec: Mapping[str, Any] | str | Path | None = None
     ) -> Evaluation:
-        """Send an npz file of codes and factors to be scored; what was scored before is joined.
+        """Send an npz file of codes and factors to be scored.
+
+        An evaluation of the same that exists already is joined.
 
         Args:
-            path: with the arrays codes (samples, latents) and factors (samples, factors), and
-                maybe others; read piece by piece.
-            spec: metrics, seed, train_rows, …: a mapping, a file, or YAML text; the server's
-                defaults without one.
+            path: a file with the arrays codes (samples, latents) and factors (samples, factors),
+                and maybe others. It is read piece by piece.
+            spec: metrics, seed, train_rows, … as a mapping, a file, or YAML text; the server's
+                defaults if absent.
 
         Raises:
-            SpecError: when the file cannot be opened, or the spec cannot be read.
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no answer.
+            SpecError: the file cannot be opened, or the spec cannot be read.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no answer.
         """
         document = json.dumps({} if spec is None else read_spec(spec))
         try:
-            opened = Path(path).open("rb")  # noqa: SIM115 (a reading error is another matter)
+            opened = Path(path).open("rb")  # noqa: SIM115 (errors of reading are not caught here)
         except OSError as error:
             raise SpecError(f"Cannot read the file {path}", detail=str(error)) from error
         with opened as file:
@@ -148,9 +149,9 @@ class Client(Connection):
         """Ask for one more evaluation of a trained run, with the `evaluation` part of a spec.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success: 409 for a run that
-                is not trained yet.
-            ServerUnreachable: when there is no answer.
+            HeddleError: the server's answer is not a success: 409 for a run that is not trained
+                yet.
+            ServerUnreachable: there is no answer.
         """
         document = {} if spec is None else read_spec(spec)
         return Evaluation(self, self.post(address("runs", run_id, "evaluations"), document))
@@ -166,13 +167,13 @@ class Client(Connection):
         objective: str | None = None,
         limit: int = 20,
     ) -> list[dict[str, Any]]:
-        """Everything on a data set ranked, a table for each number that compares.
+        """Rank everything on a data set: a table for each number of a metric.
 
         Args:
-            dataset: its name.
-            metric: only this metric's numbers.
+            dataset: the name of the data set.
+            metric: only the numbers of this metric.
             objective: only runs with this objective.
-            limit: settings a table.
+            limit: how many settings a table has at most.
 
         Raises:
             HeddleError: 422 for a name that is not known.

@@ -1,4 +1,4 @@
-"""The connection to a server: its verbs, tried again where that is safe, and its streams."""
+"""The connection to a server: requests, which are repeated where that is safe, and streams."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from heddle.errors import ServerUnreachable
 ATTEMPTS = 5
 
 POLL_SECONDS = 0.5
-#: How long a wait or a submission bears a server that is not there, as while it is restarted.
+#: How long a wait or a submission goes on without a server, as while it is restarted.
 PATIENCE_SECONDS = 60.0
 
-#: A server was there: a request may have come through, or its answer may be lost.
+#: Errors after a connection was made: the request may have arrived, and its answer been lost.
 BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout)
 
-#: The server says every 15 seconds that it is there.
+#: The server sends a sign of life every 15 seconds.
 EVENTS_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 
 class Connection:
-    """HTTP to one server: errors are raised, and what may be sent again is. Safe among threads."""
+    """HTTP to one server, safe for threads. Requests are repeated where that does no harm."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Connection:
         self._http.close()
 
     def iterate(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list, over all its pages."""
+        """Give every item of a list, over all its pages."""
         while True:
             page = self.get(path, **params).json()
             yield from page["items"]
@@ -76,19 +76,19 @@ class Connection:
             params["cursor"] = page["next_cursor"]
 
     def get(self, path: str, *, accept: str = "*/*", **params: Any) -> httpx.Response:
-        """A GET, tried again over broken connections and while the server says to come back.
+        """Send a GET; repeat it after a broken connection, and when the server asks for that.
 
-        `accept` names the media type that is wanted, where there are several.
+        `accept` is the media type that is wanted, where there are several.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no answer.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no answer.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 response = self._http.get(path, params=params, headers={"Accept": accept})
             except httpx.TransportError as error:
-                # The transport has tried a few times already to connect.
+                # The transport has tried to connect a few times already.
                 hopeless = isinstance(error, (httpx.ConnectError, httpx.TimeoutException))
                 if hopeless or attempt == ATTEMPTS:
                     raise ServerUnreachable(self.url, cause_of(error)) from error
@@ -109,14 +109,14 @@ class Connection:
         accept: str = "*/*",
         **params: Any,
     ) -> httpx.Response:
-        """A POST, sent once: only a connection that was never made is tried again.
+        """Send a POST once. Only a connection that could not be made is tried again.
 
-        It sends the document, or in its place `files`: parts of a form, (part, (file name or
-        None, content)). `accept` names the media type that is wanted, where there are several.
+        Its body is the document or, in its place, `files`: the parts of a form, each (part, (file
+        name or None, content)). `accept` is the media type that is wanted, where there are several.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no answer.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no answer.
         """
         content = {"files": list(files)} if files else {"json": document}
         return self._send("POST", path, params=params, headers={"Accept": accept}, **content)
@@ -124,11 +124,11 @@ class Connection:
     def ask(
         self, path: str, document: Any, *, key: str | None = None, priority: int = 0
     ) -> httpx.Response:
-        """A POST that makes an experiment: sent until there is an answer, and makes one only.
+        """Send a POST until it is answered; by its key the server makes one experiment of it.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no server, or no answer for a minute.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no server, or no answer for a minute.
         """
         name = str(uuid4()) if key is None else key
         return self._repeat(
@@ -139,27 +139,27 @@ class Connection:
         )
 
     def dry_run_of(self, path: str, document: Any, *, priority: int = 0) -> httpx.Response:
-        """What `ask` would do, without doing it; it raises what that would."""
+        """Report what `ask` would do, and do nothing. It raises the same errors."""
         params = {"dry_run": "true"} | ({"priority": str(priority)} if priority else {})
         return self._repeat(path, params=params, json=document)
 
     plan_of = dry_run_of  #: The former name of `dry_run_of`.
 
     def patch(self, path: str, document: Any) -> httpx.Response:
-        """A PATCH, sent once.
+        """Send a PATCH once.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no answer.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no answer.
         """
         return self._send("PATCH", path, json=document)
 
     def delete(self, path: str) -> None:
-        """A DELETE, sent once.
+        """Send a DELETE once.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
-            ServerUnreachable: when there is no answer.
+            HeddleError: the server's answer is not a success.
+            ServerUnreachable: there is no answer.
         """
         self._send("DELETE", path)
 
@@ -170,7 +170,7 @@ class Connection:
             raise ServerUnreachable(self.url, cause_of(error)) from error
 
     def _repeat(self, path: str, **content: Any) -> httpx.Response:
-        """A POST that is safe to send again: sent until there is an answer, but not for ever."""
+        """Send a POST that is safe to repeat until it is answered, for at most a minute."""
         give_up = time.monotonic() + PATIENCE_SECONDS
         was_there = False
         while True:
@@ -178,7 +178,7 @@ class Connection:
                 response = self._http.post(path, **content)
             except httpx.TransportError as error:
                 was_there = was_there or isinstance(error, BROKEN)
-                # That nobody was ever there is better said at once.
+                # Where no server was ever found, the user should know at once.
                 if not was_there or time.monotonic() > give_up:
                     raise ServerUnreachable(self.url, cause_of(error)) from error
                 time.sleep(POLL_SECONDS)
@@ -193,14 +193,15 @@ class Connection:
     def events(
         self, experiment_id: str | None = None, *, after: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """What happens, as it happens, each event once and in order; the caller stops it.
+        """Give events as they happen, each once and in order, until the caller stops.
 
-        Over broken connections and restarts of the server it goes on by itself, and comes back a
-        few times to one that is busy. Without `after` (a `position`) an experiment's events come
-        from its first on, and all from now on.
+        The stream goes on over broken connections and restarts of the server, and returns a few
+        times to a server that is busy. It begins after the event whose `position` is `after`.
+        Without `after`, the events of an experiment come from its first one on, and those of all
+        experiments from now on.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success.
+            HeddleError: the server's answer is not a success.
         """
         params = {} if experiment_id is None else {"experiment": experiment_id}
         refused = 0
@@ -226,20 +227,20 @@ class Connection:
             except httpx.TransportError:
                 pass
             else:
-                # The server has ended the stream: it ends itself, or the experiment is gone.
+                # The server has ended the stream: it is shutting down, or the experiment is gone.
                 if experiment_id is not None:
                     self.get(address("experiments", experiment_id))
             time.sleep(POLL_SECONDS)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """A GET whose body the caller reads piece by piece; httpx's own errors come through."""
+        """Send a GET whose body the caller reads in pieces; it raises the errors of httpx."""
         with self._http.stream("GET", path, headers=dict(headers)) as response:
             yield response
 
 
 def address(*parts: str) -> str:
-    """`/v1/…` of these parts; in an id, `?`, `#`, `/` and `%` are letters like others."""
+    """The path `/v1/…` of these parts, in which `?`, `#`, `/` and `%` are quoted."""
     return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 

@@ -1,4 +1,4 @@
-"""Files fetched whole: written aside, checked by their digest, then renamed into place."""
+"""Downloads: a file is written aside, checked by its digest, and then renamed into place."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from heddle.client.connection import Connection, cause_of
 from heddle.client.problem import checked, pause_asked_for
 from heddle.errors import DownloadDamaged, HeddleError, ServerUnreachable
 
-#: Interruptions borne in one download without a byte coming between them.
+#: A download fails after so many interruptions without a byte between them.
 INTERRUPTIONS = 5
 
 
 def fetch_artifact(client: Connection, artifact: Mapping[str, Any], folder: Path) -> Path:
-    """One artifact as a file of its name in the folder, unless it is there already.
+    """Fetch an artifact as a file of its name in the folder, unless the same file is there.
 
     Raises:
-        DownloadDamaged: when the bytes do not have the artifact's digest.
-        HeddleError: when its name would lead out of the folder.
+        DownloadDamaged: the bytes do not have the artifact's digest.
+        HeddleError: its name would lead out of the folder.
     """
     target = inside(folder, str(artifact["name"]))
     digest = str(artifact["sha256"])
     if target.is_file() and _sha256(target) == digest:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The digest in the name: what is left of an older version is never continued.
+    # The digest is in the name, so that the rest of an older version is never continued.
     part = target.with_name(f".{target.name}.{digest[:16]}.part")
     _stream_whole(client, f"/v1/artifacts/{digest}", part, int(artifact["bytes"]))
     got = _sha256(part)
@@ -47,15 +47,15 @@ def fetch_artifact(client: Connection, artifact: Mapping[str, Any], folder: Path
 def fetch_file(
     client: Connection, path: str, target: Path, params: Mapping[str, str] | None = None
 ) -> Path:
-    """Whatever a path serves now, as a file; an existing one is replaced in one step."""
-    # Before anything is asked for: a folder that cannot be made is not worth the answer.
+    """Fetch what is served at a path into a file; an existing file is replaced in one step."""
+    # Nothing is requested if the folder cannot be made.
     target.parent.mkdir(parents=True, exist_ok=True)
     _write_whole(target, client.get(path, **(params or {})).content)
     return target
 
 
 def _write_whole(target: Path, content: bytes) -> None:
-    """Write a file aside and put it in place; nobody sees a part of it."""
+    """Write a file aside and rename it into place, so that nobody sees a part of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.write_bytes(content)
@@ -63,7 +63,7 @@ def _write_whole(target: Path, content: bytes) -> None:
 
 
 def _stream_whole(client: Connection, path: str, part: Path, size: int) -> None:
-    """Bring the part to its size, from where it stands, over a few interruptions."""
+    """Fetch the missing bytes of a part, over a few interruptions, until it has its size."""
     if part.exists() and part.stat().st_size > size:
         part.unlink()
     part.touch()
@@ -86,8 +86,8 @@ def _stream_whole(client: Connection, path: str, part: Path, size: int) -> None:
 
 
 def _stream_rest(client: Connection, path: str, part: Path, have: int) -> bool:
-    """Append what is missing; False when the server asked to come back, after that pause."""
-    # Ranges count the bytes as stored, so they must come unpacked.
+    """Append the missing bytes; False if the server is busy, after the pause that it asked for."""
+    # Ranges count the bytes as stored, so the answer must not be compressed.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with client.stream(path, headers) as response:
         if (pause := pause_asked_for(response)) is not None:
@@ -104,11 +104,11 @@ def _stream_rest(client: Connection, path: str, part: Path, have: int) -> bool:
 
 
 def unpack(content: bytes, folder: Path) -> list[Path]:
-    """The files of a zip file, written into the folder; existing ones are replaced, each at once.
+    """Write the files of a zip file into the folder; each existing one is replaced in one step.
 
     Raises:
-        HeddleError: it is no whole zip file, or a name in it would lead out of the folder; nothing
-            is written then.
+        HeddleError: it is not a complete zip file, or a name in it would lead out of the folder.
+            Nothing is written then.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -125,7 +125,7 @@ def inside(folder: Path, name: str) -> Path:
     """Where a file that the server names belongs in a folder.
 
     Raises:
-        HeddleError: when its name would lead out of the folder.
+        HeddleError: the name would lead out of the folder.
     """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:

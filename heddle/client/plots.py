@@ -15,20 +15,21 @@ SHORT = {
     ("traversal", ".gif"): "traversal.gif",
     ("training_film", ".gif"): "training.gif",
 }
-"""Where plots and films are served by themselves, by plot and suffix."""
+"""Plots that have an address of their own, by plot and suffix."""
 
 
 def fetch_plot(
     client: Connection, place: str, plot: str, path: str | Path, params: Mapping[str, Any]
 ) -> Path:
-    """A plot of what is served at a place (`/v1/runs/run_01`) as a file, a format by its suffix.
+    """Fetch a plot of a run, experiment or data set into a file, in the format of its suffix.
 
-    Lists among the params are sent with commas, and what is None is not sent.
+    `place` is the path of what is drawn, such as `/v1/runs/run_01`. Lists among the params are sent
+    with commas. Params that are None are not sent.
 
     Raises:
-        ValueError: the file is to be of a format that the plot does not have.
-        HeddleError: what the server answered, when it is not a success.
-        ServerUnreachable: when there is no answer.
+        ValueError: the plot does not come in the format of the suffix.
+        HeddleError: the server's answer is not a success.
+        ServerUnreachable: there is no answer.
     """
     suffix = Path(path).suffix.lower()
     if (plot, suffix) in SHORT:

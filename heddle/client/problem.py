@@ -1,4 +1,4 @@
-"""Answers that are not a success, read as what the server says about them."""
+"""Answers that are not a success, read as errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """The response, when it is a success (its body read already).
+    """Return the response if it is a success. Its body must have been read.
 
     Raises:
-        HeddleError: made of the problem document otherwise, or of whatever came instead.
+        HeddleError: it is not; the error is made of its problem document, or of any other body.
     """
     if response.is_success:
         return response
@@ -30,7 +30,7 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 
 def pause_asked_for(response: httpx.Response) -> float | None:
-    """Seconds after which a busy server wants to be asked again, or None when it answered."""
+    """Seconds after which a busy server asks for a new try, or None if it did not ask for one."""
     if response.status_code not in (429, 503) or "Retry-After" not in response.headers:
         return None
     after = response.headers["Retry-After"]

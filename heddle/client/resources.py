@@ -1,4 +1,4 @@
-"""Experiments, evaluations and runs of a server, as it last told of them."""
+"""Experiments, evaluations and runs of a server, as it last described them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class ExperimentFailed(HeddleError):
-    """An experiment ended without all its runs succeeding: names the failed, why, and advice.
+    """An experiment ended, and not all its runs succeeded.
 
-    `experiment` is the experiment as it ended, `failed` its failed runs (the first
-    `MOST_NAMED` of them with their errors).
+    The message has each failed run with the reason and advice, of at most `MOST_NAMED` runs.
+    `experiment` is the experiment as it ended. `failed` has its failed runs, the first `MOST_NAMED`
+    of them with their errors.
     """
 
     MOST_NAMED = 10
@@ -40,7 +41,10 @@ class ExperimentFailed(HeddleError):
 
 
 class EvaluationFailed(HeddleError):
-    """An evaluation ended without scores: why, and advice. `evaluation` is as it ended."""
+    """An evaluation ended without scores. The message has the reason and advice.
+
+    `evaluation` is the evaluation as it ended.
+    """
 
     def __init__(self, evaluation: Evaluation) -> None:
         how = "was cancelled" if evaluation.state == "cancelled" else "failed"
@@ -50,14 +54,14 @@ class EvaluationFailed(HeddleError):
 
 
 class _Work:
-    """Something that the server works on, as it last told."""
+    """Work of the server, as it last described it."""
 
     _resource: ClassVar[str]
 
     def __init__(self, client: Connection, document: Mapping[str, Any], served: bytes) -> None:
         self._client = client
         self.document: dict[str, Any] = dict(document)
-        #: The document's bytes as served.
+        #: The bytes of the document as served.
         self.served = served
 
     def _take(self, response: httpx.Response) -> Self:
@@ -81,30 +85,33 @@ class _Work:
         return self._take(self._client.post(f"{self._path}/{verb}"))
 
     def refresh(self) -> Self:
-        """Ask the server again, for everything; returns itself."""
+        """Fetch the whole document again; returns itself."""
         return self._take(self._client.get(self._path))
 
     def cancel(self) -> Self:
-        """Ask that it stops: a run for everybody, all else as far as nobody else wants it.
+        """Stop it; returns itself.
 
-        Returns itself.
+        A run is stopped for everybody. Of other work, only what nobody else wants is stopped.
         """
         return self._post("cancel")
 
     def resume(self) -> Self:
-        """Queue again what of it failed or was cancelled, from checkpoints; returns itself."""
+        """Queue failed and cancelled work of it again, from checkpoints; returns itself."""
         return self._post("resume")
 
     def retry(self) -> Self:
-        """Queue again what of it failed, from checkpoints; returns itself."""
+        """Queue failed work of it again, from checkpoints; returns itself."""
         return self._post("retry")
 
 
 class _Trained(_Work):
-    """Work that is kept by pins, and that others are made from."""
+    """Work that may be pinned, and from which experiments may be made."""
 
     def pin(self) -> Self:
-        """Have the deletion of an experiment refused, or a run stay without; returns itself."""
+        """Keep it; returns itself.
+
+        A pinned experiment cannot be deleted. A pinned run stays when its experiments are deleted.
+        """
         return self._post("pin")
 
     def unpin(self) -> Self:
@@ -112,35 +119,35 @@ class _Trained(_Work):
         return self._post("unpin")
 
     def clone(self, changes: Mapping[str, Any], *, priority: int = 0) -> Experiment:
-        """Post its spec once more with changes, dotted path to value; returns the new one."""
+        """Post its spec again with changes, dotted path to value; returns the new experiment."""
         return self.make("clone", {"changes": dict(changes)}, priority=priority)
 
     def extend(self, steps: int, *, priority: int = 0) -> Experiment:
-        """Train it further, to so many steps in all; returns the experiment that does.
+        """Train it further, to `steps` in all; returns the new experiment.
 
         Raises:
-            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+            HeddleError: 409 if it is not trained, or has not kept the state that it ended with.
         """
         return self.make("extend", {"steps": steps}, priority=priority)
 
     def fork(
         self, steps: int, changes: Mapping[str, Any] | None = None, *, priority: int = 0
     ) -> Experiment:
-        """Go on from where it ended to so many steps with changes, dotted path to value.
+        """Train it further, to `steps` in all, with changes, dotted path to value.
 
         Raises:
-            HeddleError: 409 when it is not trained, or has not kept the state that it ended with.
+            HeddleError: 409 if it is not trained, or has not kept the state that it ended with.
         """
         body = {"steps": steps, "changes": dict(changes or {})}
         return self.make("fork", body, priority=priority)
 
     def make(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> Experiment:
-        """An experiment of it: `clone`, `extend` or `fork`, with what the API takes for that."""
+        """Make an experiment of it by `clone`, `extend` or `fork`, with the body of the API."""
         response = self._client.ask(f"{self._path}/{verb}", dict(body), priority=priority)
         return Experiment(self._client, response)
 
     def dry_run(self, verb: str, body: Mapping[str, Any], *, priority: int = 0) -> httpx.Response:
-        """What `make` would do, without doing it; see `Client.dry_run`."""
+        """Report what `make` would do, and do nothing; see `Client.dry_run`."""
         return self._client.dry_run_of(f"{self._path}/{verb}", dict(body), priority=priority)
 
     plan = dry_run  #: The former name of `dry_run`.
@@ -151,7 +158,7 @@ class _Scored(_Work):
 
     @property
     def reason(self) -> str:
-        """Why it failed and what to do about it, in one line; empty when it did not."""
+        """Why it failed and what to do about it, in one line; empty if it did not fail."""
         error = self.document.get("error")
         if not error:
             return ""
@@ -159,7 +166,7 @@ class _Scored(_Work):
         return f"{line} - {error['advice']}" if error.get("advice") else line
 
     def scores(self) -> list[dict[str, Any]]:
-        """Its scores, none before it has succeeded; `value` is None where `error` says why."""
+        """Its scores; none before it has succeeded. Where `value` is None, `error` says why."""
         return list(self._client.iterate(f"{self._path}/scores"))
 
     def advice(self) -> list[dict[str, Any]]:
@@ -169,17 +176,16 @@ class _Scored(_Work):
 
 
 class _Asked(_Work):
-    """Work that somebody asked the server for."""
+    """Work that a client asked for, and may delete."""
 
     def __init__(self, client: Connection, response: httpx.Response) -> None:
         super().__init__(client, response.json(), response.content)
 
     def delete(self) -> None:
-        """Delete it for good, once it has ended; what others hold of it stays.
+        """Delete it for good, once it has ended. What something else holds of it stays.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success: 409 while it goes on
-                or is pinned.
+            HeddleError: the server's answer is not a success: 409 while it goes on or is pinned.
         """
         self._client.delete(self._path)
 
@@ -192,7 +198,7 @@ class _Asked(_Work):
                 return
             if timeout is not None and time.monotonic() + connection.POLL_SECONDS > start + timeout:
                 raise TimeoutError(f"{self.id} is {self.state} still after {timeout:g} s")
-            # A sweep of thousands takes a while to tell: leave the server time for others.
+            # The server needs a while for the document of a long sweep. Leave it time for others.
             time.sleep(max(connection.POLL_SECONDS, 4 * (time.monotonic() - looked)))
 
     def _look(self, progress: Callable[[Self], None] | None) -> None:
@@ -210,14 +216,14 @@ class _Asked(_Work):
 
 
 class Experiment(_Asked, _Trained):
-    """A posted spec and the runs that answer it, as the server last told."""
+    """A posted spec and the runs that answer it, as the server last described them."""
 
     _resource = "experiments"
 
     def runs(self) -> list[Run]:
         """Its runs in the order of the sweep, as its document lists them.
 
-        They hold id, index, swept values, state and reused; `Run.refresh` brings the rest.
+        Each holds id, index, swept values, state and reused; `Run.refresh` fetches the rest.
         """
         return [Run(self._client, document) for document in self.document["runs"]]
 
@@ -226,14 +232,15 @@ class Experiment(_Asked, _Trained):
         timeout: float | None = None,
         progress: Callable[[Self], None] | None = None,
     ) -> Self:
-        """Return once every run has ended well; `progress` is called with every look, the last too.
+        """Wait until every run has succeeded; returns itself.
 
         Args:
             timeout: seconds to wait at most; None waits as long as it takes.
+            progress: is called with the experiment at each look, also at the last one.
 
         Raises:
-            ExperimentFailed: when it ended otherwise, naming the failed runs.
-            TimeoutError: when the time is over; the experiment goes on.
+            ExperimentFailed: it ended otherwise; the error names the failed runs.
+            TimeoutError: the time is over; the experiment goes on.
         """
         self._until_ended(timeout, progress)
         if self.state != "succeeded":
@@ -243,45 +250,47 @@ class Experiment(_Asked, _Trained):
     def results(self) -> list[dict[str, Any]]:
         """One tidy row a run, in the order of the sweep, as `pandas.DataFrame` takes them.
 
-        Each holds run_id, state, train_id, what was swept by its path, every score (`mig`,
-        `dci.disentanglement`), where training curves ended (`final.loss`), and error.
+        Each row holds run_id, state, train_id, the swept values by their paths, every score
+        (`mig`, `dci.disentanglement`), the last values of training curves (`final.loss`), and
+        error.
         """
         rows: list[dict[str, Any]] = self._client.get(f"{self._path}/results").json()["items"]
         return rows
 
     def summary(self, *, udr: bool = True) -> dict[str, Any]:
-        """What the sweep came to: by setting and by value, what goes with what, what is best.
+        """Summarise the sweep: scores by setting and by value, correlations, the best setting.
 
-        Without `udr` models are not compared, which reads their codes.
+        Without `udr` models are not compared with each other, for which their codes are read.
         """
         asked = {} if udr else {"udr": "false"}
         summary: dict[str, Any] = self._client.get(f"{self._path}/summary", **asked).json()
         return summary
 
     def plot(self, name: str, path: str | Path, **params: Any) -> Path:
-        """Fetch a plot of its runs by name as a file, PNG or SVG by the suffix of the path.
+        """Fetch a plot of its runs by name, as a PNG or SVG file by the suffix of the path.
 
-        `params` are what the catalogue lists for the plot, as in `x="objective.beta", log_x=True`.
+        `params` are those of the plot in the catalogue, as in `x="objective.beta", log_x=True`.
 
         Raises:
-            ValueError: the path ends otherwise.
-            HeddleError: 409 while there is nothing to draw, 422 for params that are none.
+            ValueError: the path has another suffix.
+            HeddleError: 409 while there is nothing to draw, 422 for params that the plot does not
+                have.
         """
         return fetch_plot(self._client, self._path, name, path, params)
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Fetch its report: one HTML file that asks nothing of the network."""
+        """Fetch its report: one HTML file that needs no network."""
         return fetch_file(self._client, f"{self._path}/report.html", Path(path))
 
 
 class Evaluation(_Asked, _Scored):
-    """Scores of a file of codes or of a run, as the server last told."""
+    """Scores of a file of codes or of a run, as the server last described them."""
 
     _resource = "evaluations"
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """Why it failed: type, message and advice; None when it did not."""
+        """Why it failed: type, message and advice; None if it did not fail."""
         return self.document.get("error")
 
     def wait(
@@ -289,11 +298,11 @@ class Evaluation(_Asked, _Scored):
         timeout: float | None = None,
         progress: Callable[[Self], None] | None = None,
     ) -> Self:
-        """Return once its scores are there; parameters are those of `Experiment.wait`.
+        """Wait until it has succeeded; returns itself. It takes the args of `Experiment.wait`.
 
         Raises:
-            EvaluationFailed: when it ended otherwise.
-            TimeoutError: when the time is over; the evaluation goes on.
+            EvaluationFailed: it ended otherwise.
+            TimeoutError: the time is over; the evaluation goes on.
         """
         self._until_ended(timeout, progress)
         if self.state != "succeeded":
@@ -302,35 +311,35 @@ class Evaluation(_Asked, _Scored):
 
 
 class Run(_Trained, _Scored, Uses):
-    """One model, trained under one spec and one seed, as the server last told."""
+    """One model, trained under one spec and one seed, as the server last described it."""
 
     _resource = "runs"
 
     def __init__(
         self, client: Connection, document: Mapping[str, Any], served: bytes = b""
     ) -> None:
-        # Nothing was served while it is known from its experiment only.
+        # Nothing was served of a run that is known from its experiment alone.
         super().__init__(client, document, served)
 
     def _take(self, response: httpx.Response) -> Self:
-        # What it is within its experiment (index, swept, reused) is not in its own document.
+        # Its own document lacks what its experiment says of it (index, swept, reused).
         self.document |= response.json()
         self.served = response.content
         return self
 
     @property
     def swept(self) -> dict[str, Any]:
-        """What sets it apart in its experiment's sweep; empty without one."""
+        """Its values in the sweep of its experiment; empty without a sweep."""
         return dict(self.document.get("swept") or {})
 
     @property
     def label(self) -> str:
-        """Its id, and the values that set it apart: `run_01 (objective.beta=4, seed=1)`."""
+        """Its id with its values in the sweep: `run_01 (objective.beta=4, seed=1)`."""
         values = ", ".join(f"{path}={value}" for path, value in self.swept.items())
         return f"{self.id} ({values})" if values else self.id
 
     def scalars(self, **params: Any) -> dict[str, list[tuple[int, float | None]]]:
-        """Its training curves, (step, value) by tag; `tags` and `max_points` narrow them."""
+        """Its training curves, (step, value) by tag; `tags` and `max_points` select from them."""
         curves = self._client.get(f"{self._path}/scalars", **params).json()
         return {tag: [(step, value) for step, value in points] for tag, points in curves.items()}
 
@@ -339,13 +348,13 @@ class Run(_Trained, _Scored, Uses):
         return list(self._client.iterate(f"{self._path}/artifacts"))
 
     def download(self, folder: str | Path) -> list[Path]:
-        """Fetch every artifact into a folder, whole and checked, or not at all.
+        """Fetch every artifact into a folder. Each file is complete and checked, or absent.
 
-        A file that is there already with the right digest is kept, and a download that was
+        A file that the folder has already with the right digest is kept. A download that was
         interrupted goes on where it stopped.
 
         Raises:
-            DownloadDamaged: when bytes do not have the digest they are stored by.
+            DownloadDamaged: the bytes do not have the digest of the artifact.
         """
         return [fetch_artifact(self._client, item, Path(folder)) for item in self.artifacts()]
 
@@ -353,13 +362,13 @@ class Run(_Trained, _Scored, Uses):
         """Fetch it as a folder that needs no Heddle: weights, loader, codes, scores, README.
 
         Raises:
-            HeddleError: 409 when it is not trained yet.
+            HeddleError: 409 if it is not trained yet.
         """
         content = self._client.get(f"{self._path}/folder.zip").content
         return unpack(content, Path(folder))
 
     def traversal(self, path: str | Path, **params: Any) -> Path:
-        """Fetch the latent traversal, a picture (`.png`, `.svg`) or a film (`.gif`) by the suffix.
+        """Fetch the latent traversal: a picture (`.png`, `.svg`) or a film (`.gif`) by the suffix.
 
         `params` are those of the plot `traversal` in the catalogue, as in
         `span="deviations", extent=3, latents=[0, 3], image=17, frames=21`.
@@ -367,21 +376,18 @@ class Run(_Trained, _Scored, Uses):
         return self.plot("traversal", path, **params)
 
     def plot(self, name: str, path: str | Path, **params: Any) -> Path:
-        """Fetch a plot of it by name as a file; see `Experiment.plot`.
+        """Fetch a plot of it by name; see `Experiment.plot`.
 
-        The traversal and the training_film come as a GIF as well.
+        The traversal and the training_film also come as a GIF.
         """
         return fetch_plot(self._client, self._path, name, path, params)
 
     def name_latents(self, names: Mapping[int, str]) -> Self:
-        """Call its latents by these names, which pictures show, and the others by none.
-
-        Returns itself.
-        """
+        """Name its latents, as pictures show them; all others lose their names. Returns itself."""
         document = {"latent_names": {str(latent): name for latent, name in names.items()}}
         return self._take(self._client.patch(self._path, document))
 
     def log(self, tail: int | None = None) -> str:
-        """What workers logged of it, the last `tail` lines or all."""
+        """What workers logged of it: the last `tail` lines, or all."""
         params: dict[str, Any] = {} if tail is None else {"tail": tail}
         return self._client.get(f"{self._path}/log", **params).text

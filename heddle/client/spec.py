@@ -1,4 +1,4 @@
-"""Specs as people write them: YAML by the 1.2 rules, so that 1e-4 is a number and `no` a word."""
+"""Specs as people write them: in YAML 1.2, where 1e-4 is a number and `no` is a word."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from heddle.errors import SpecError
 
 
 def parse_yaml(text: str, origin: str) -> Any:
-    """The value of a YAML 1.2 document (JSON is one), made of what JSON can carry.
+    """Return the value of a YAML 1.2 document (such as JSON), made of what JSON can carry.
 
     Raises:
-        SpecError: naming `origin`, when it is not YAML or holds a value JSON has no form for.
+        SpecError: it is not YAML, or holds a value that JSON cannot. The error names `origin`.
     """
     try:
-        # pure: the C loader follows YAML 1.1, where 1e-4 is a word and 010 is eight.
+        # The loader in C follows YAML 1.1, where 1e-4 is a word and 010 is eight.
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise SpecError(f"{origin} is not YAML", detail=str(error)) from error
@@ -29,12 +29,12 @@ def parse_yaml(text: str, origin: str) -> Any:
 
 
 def read_spec(spec: Mapping[str, Any] | str | Path) -> dict[str, Any]:
-    """A spec from a mapping, a file's path, or YAML text.
+    """Read a spec from a mapping, a file's path, or YAML text.
 
-    A text is taken as a path when a file of that name exists, else as YAML.
+    A text is a path if a file of that name exists, else YAML.
 
     Raises:
-        SpecError: when there is no such file, or what is read is not a mapping.
+        SpecError: the file cannot be read, or it does not hold a mapping.
     """
     if isinstance(spec, Mapping):
         return dict(_plain(dict(spec), "spec"))
@@ -50,11 +50,11 @@ def read_spec(spec: Mapping[str, Any] | str | Path) -> dict[str, Any]:
 def override(spec: dict[str, Any], assignment: str) -> None:
     """Apply `path=value` to a spec: `training.steps=500`, `sweep.objective.beta=[1, 4]`.
 
-    Values are YAML. Absent mappings on the way are made. Under `sweep` the rest of the path is
-    one key, as paths are what a sweep is keyed by.
+    Values are YAML. Mappings that the path lacks are made. Under `sweep` the rest of the path is
+    one key, as the keys of a sweep are paths.
 
     Raises:
-        SpecError: when there is no `=`, or the path leads through something not a mapping.
+        SpecError: there is no `=`, or the path leads through something that is not a mapping.
     """
     path, value = assigned(assignment)
     keys = path.split(".", 1) if path.startswith("sweep.") else path.split(".")
@@ -71,10 +71,10 @@ def override(spec: dict[str, Any], assignment: str) -> None:
 
 
 def assigned(assignment: str) -> tuple[str, Any]:
-    """Path and value of `path=value`, the value as YAML.
+    """Path and value of `path=value`; the value is read as YAML.
 
     Raises:
-        SpecError: when there is no `=`.
+        SpecError: there is no `=`.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not path.strip("."):
@@ -85,7 +85,7 @@ def assigned(assignment: str) -> tuple[str, Any]:
 def _names_a_file(text: str) -> bool:
     try:
         return "\n" not in text and Path(text).is_file()
-    except OSError:  # a long line of YAML is no file name
+    except OSError:  # A long line of YAML is not a file name.
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a trained model is used for: decode, encode, generate, judge, compare, mix."""
+"""Uses of a trained model: decode, encode, generate, find anomalies, compare, interpolate."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ MEDIA_TYPES: dict[Kind, str] = {
 
 
 class Uses:
-    """What may be asked of a run's model once it is trained; what is not raises `HeddleError`.
+    """Uses of a run's model once it is trained. Before that they raise `HeddleError`.
 
-    Pictures come as the bytes of a file: a PNG, or with `kind` an npz (`images` as float32, which
-    `numpy.load(io.BytesIO(...))` reads), JSON, and where it is told a GIF. `scale` draws each pixel
-    as so many by so many. Images of the data set are named by their index.
+    Pictures come as the bytes of a file, which `kind` chooses: a PNG, an npz (`images` as float32,
+    which `numpy.load(io.BytesIO(...))` reads), JSON, or where the method says so a GIF. `scale` is
+    the height and width with which each pixel is drawn. Images of the data set are given by their
+    index.
     """
 
     _client: Connection
@@ -46,15 +47,15 @@ class Uses:
         kind: Kind = "json",
         **params: Any,
     ) -> httpx.Response:
-        """The API's answer to a use by its name (`decode`, …), of a document, files or both.
+        """Use the model by a name of the API (`decode`, …) on a document, files or both.
 
-        `kind` is what it comes as, and `params` go into the query.
+        `kind` is the kind of file in which the answer comes. `params` go into the query.
 
         Raises:
-            HeddleError: what the server answered, when it is not a success: 409 for a run that is
-                not trained yet, 422 for what its model does not take.
+            HeddleError: the server's answer is not a success: 409 for a run that is not trained
+                yet, 422 for what its model does not take.
             SpecError: a file cannot be read.
-            ServerUnreachable: when there is no answer.
+            ServerUnreachable: there is no answer.
         """
         parts: list[tuple[str, tuple[str | None, bytes]]] = [
             ("file", (Path(path).name, _read(Path(path)))) for path in files
@@ -78,7 +79,7 @@ class Uses:
         kind: Kind = "json",
         **params: Any,
     ) -> httpx.Response:
-        """The API's answer to a use of images: either of files or of the data set, by index."""
+        """Use the model on images: either those of files, or those of the data set by `index`."""
         if bool(files) == bool(index):
             got = f"{len(files)} files and {len(index)} indices"
             raise SpecError(f"Got {got}, expected either files or indices of images")
@@ -88,16 +89,17 @@ class Uses:
     def decode(
         self, latents: Sequence[Sequence[float]], *, kind: Kind = "png", scale: int = 1
     ) -> bytes:
-        """Images of latents, a row an image; of several a mosaic."""
+        """Decode latents, one row an image. Several images come as a mosaic."""
         return self.use("decode", {"latents": latents}, kind=kind, scale=scale).content
 
     def encode(
         self, *files: str | Path, index: Sequence[int] = (), resize: bool = False
     ) -> list[dict[str, Any]]:
-        """`mean` (the code), `log_variance` and `kl` of each image: of files, or of the data set.
+        """Return `mean` (the code), `log_variance` and `kl` of each image.
 
-        A file is a PNG or JPEG, or an npz with the array `images`. `resize` brings images to the
-        model's size, which are refused otherwise.
+        The images are those of files or of the data set. A file is a PNG or JPEG, or an npz with
+        the array `images`. With `resize` images are brought to the model's size. Without it, images
+        of another size are refused.
         """
         answer = self.use_on("encode", files, index=index, resize=resize)
         return list(answer.json()["items"])
@@ -105,7 +107,7 @@ class Uses:
     def generate(
         self, count: int = 16, *, seed: int = 0, kind: Kind = "png", scale: int = 1
     ) -> bytes:
-        """Images of the prior; the same seed gives the same ones."""
+        """Decode samples of the prior. The same seed gives the same images."""
         document = {"count": count, "seed": seed}
         return self.use("generate", document, kind=kind, scale=scale).content
 
@@ -116,10 +118,10 @@ class Uses:
         samples: int = 1,
         resize: bool = False,
     ) -> list[dict[str, Any]]:
-        """`elbo`, `reconstruction`, `kl` in nats and `percentile` of each image; as `encode` takes.
+        """Return `elbo`, `reconstruction`, `kl` in nats and `percentile` of each image.
 
-        The percentile is the share of the training data whose ELBO is at or below it: low is
-        anomalous. The ELBO is averaged over `samples`.
+        Images are given as for `encode`. The percentile is the share of the training data whose
+        ELBO is not above the image's: low is anomalous. The ELBO is averaged over `samples`.
         """
         answer = self.use_on("anomaly", files, index=index, samples=samples, resize=resize)
         return list(answer.json()["items"])
@@ -133,9 +135,10 @@ class Uses:
         count: int = 10,
         distance: Distance = "euclidean",
     ) -> list[dict[str, Any]]:
-        """`index`, `distance` and `factors` of the images whose codes are nearest, nearest first.
+        """Return `index`, `distance` and `factors` of the images of nearest codes, in order.
 
-        To that of an image of the data set, to a code, or to that of a file's image.
+        They are near the code of an image of the data set (`index`), the code `latents`, or the
+        code of an image in a file.
         """
         of = {"index": index, "latents": latents, "count": count, "distance": distance}
         document = {name: value for name, value in of.items() if value is not None}
@@ -145,7 +148,7 @@ class Uses:
     def distances(
         self, index: Sequence[int], *, distance: Distance = "euclidean"
     ) -> list[list[float]]:
-        """The matrix of distances between the codes of images of the data set."""
+        """Return the matrix of distances between the codes of images of the data set."""
         answer = self.use("distances", {"index": list(index), "distance": distance})
         return list(answer.json()["distances"])
 
@@ -159,9 +162,9 @@ class Uses:
         kind: Kind = "png",
         scale: int = 1,
     ) -> bytes:
-        """Four images: a, b, a with b's, b with a's, a factor or latents being exchanged.
+        """Exchange a factor or latents between two images: a, b, a with b's, b with a's.
 
-        Of a factor it is the latent that tells most about it.
+        For a factor, the latent that has most information about it is exchanged.
         """
         of = {"factor": factor, "latents": latents}
         document = {name: value for name, value in of.items() if value is not None}
@@ -177,7 +180,7 @@ class Uses:
         kind: Kind = "png",
         scale: int = 1,
     ) -> bytes:
-        """Images on the way from the code of a to that of b, both included; also as a GIF."""
+        """Decode the way from the code of a to that of b, both included. It also comes as a GIF."""
         document = {"a": a, "b": b, "frames": frames, "path": path}
         return self.use("interpolate", document, kind=kind, scale=scale).content
 
