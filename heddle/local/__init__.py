@@ -1,1 +1,1 @@
-"""Scoring and auditing files on this machine; the only room of the client that imports `ml`."""
+"""Scoring and auditing of files on this machine; the only room of the client that imports `ml`."""

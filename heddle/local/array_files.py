@@ -1,4 +1,4 @@
-"""Arrays in files of other kinds than npz: npy, HDF5 and MATLAB."""
+"""Arrays in files: npz, npy, HDF5 and MATLAB."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ _MOST_HEADER = 10_000
 
 
 def read_held(path: Path, wanted: dict[Side, str | None]) -> Found:
-    """The arrays of a file that have a part in the sides that are keys of `wanted`.
+    """Read the arrays of a file for the sides that are keys of `wanted`.
 
-    Nothing is unpickled, and no link to another file is followed.
+    `wanted` has the name of each side's array, or None for the usual names. Nothing is unpickled,
+    and no link to another file is followed.
 
     Raises:
-        UnusableArrays: an array is missing or cannot be used. SpecError: it is no such file.
-        OSError: it cannot be opened.
+        UnusableArrays: an array is missing or cannot be used.
+        SpecError: the file is not of the kind that its suffix says.
+        OSError: the file cannot be opened.
     """
     suffix = path.suffix.lower()
     if suffix == ".npz":
@@ -52,13 +54,13 @@ def read_held(path: Path, wanted: dict[Side, str | None]) -> Found:
     except FileNotFoundError:
         raise
     except Exception as error:
-        # h5py and scipy raise a dozen kinds on made-up bytes.
+        # On damaged files h5py and scipy raise a dozen kinds of errors.
         kind = "MATLAB" if suffix in MATLAB else "HDF5"
         raise SpecError(f"{path} is no whole {kind} file", detail=str(error)) from error
 
 
 def _npy(path: Path, wanted: dict[Side, str | None]) -> Found:
-    """The one array of an npy, which has the codes or the factors."""
+    """The single array of an npy, which has the codes or the factors."""
     if len(wanted) != 1:
         raise SpecError(
             f"{path} has a single array; give the factors by --factors-file, as in"
@@ -89,7 +91,7 @@ def _npy(path: Path, wanted: dict[Side, str | None]) -> Found:
 
 
 class _Loaded:
-    """Arrays by what reads them; `bytes` tells how large they are."""
+    """Arrays by the functions that read them, with the bytes that they take where known."""
 
     def __init__(
         self, arrays: Mapping[str, Callable[[Check], Any]], sizes: Mapping[str, int] | None = None
@@ -111,7 +113,7 @@ class _Loaded:
 
 @contextmanager
 def _hdf5(path: Path, *, turned: bool = False) -> Iterator[HeldArrays]:
-    """Data sets by their paths; those of a MATLAB file have their dimensions in its order."""
+    """Open the data sets of an HDF5 file by their paths; `turned` reverses their dimensions."""
     import h5py
 
     with path.open("rb"), h5py.File(path, "r") as file:
@@ -120,13 +122,13 @@ def _hdf5(path: Path, *, turned: bool = False) -> Iterator[HeldArrays]:
 
         def add(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset) and not name.startswith("#"):
-                # Bytes of other files are none of this one's.
+                # Bytes of other files are not read.
                 if item.is_virtual or item.external:
                     raise SpecError(f"{path}: the data set {name!r} lies in other files")
                 arrays[name] = lambda check: _data_set(item, check, name, turned=turned)
                 sizes[name] = math.prod(item.shape or (0,)) * item.dtype.itemsize
 
-        # Links to other files are not followed.
+        # It does not follow links to other files.
         file.visititems(add)
         yield _Loaded(arrays, sizes)
 
@@ -152,13 +154,13 @@ def _data_set(item: Any, check: Check, name: str, *, turned: bool) -> Any:
 
 @contextmanager
 def _matlab(path: Path) -> Iterator[HeldArrays]:
-    """Variables of MATLAB's format; 7.3 is HDF5."""
+    """Open the variables of a MATLAB file. One of version 7.3 is HDF5, with reversed dimensions."""
     from scipy.io import loadmat, whosmat
     from scipy.sparse import issparse
 
     try:
+        # `open` says why a file cannot be opened, where scipy looks for another file instead.
         with path.open("rb"):
-            # As it tells why a file cannot be opened; scipy looks for another one instead.
             about = whosmat(path, appendmat=False)
     except NotImplementedError:
         with _hdf5(path, turned=True) as held:
@@ -186,7 +188,7 @@ def _matlab(path: Path) -> Iterator[HeldArrays]:
 
 
 def _text_of_cells(name: str, array: Any) -> Any:
-    """Cells that each hold a text, as an array of text."""
+    """Return cells of text as an array of text, and other arrays as they are."""
     if array.dtype.kind != "O" or array.dtype.names is not None:
         return array
     cells = [np.asarray(cell) for cell in array.ravel()]

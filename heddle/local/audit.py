@@ -1,4 +1,4 @@
-"""`heddle audit FILE`: our scores of a file, beside what public codebases print."""
+"""`heddle audit FILE`: our scores of a file beside what public codebases print."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ml.evaluation.audit import audit, metrics_of
 def audit_file(
     path: Path, choice: Choice, console: Console, *, seed: int, train_rows: int | None, quick: bool
 ) -> dict[str, Any]:
-    """The audit of a file as a document; see `ml.evaluation.audit.Audit`. Raises `SpecError`."""
+    """Audit a file; returns a document, see `ml.evaluation.audit.Audit`. Raises `SpecError`."""
     spec = {"metrics": [], "seed": seed, "train_rows": train_rows}
     arrays = read_codes(path, choice)
     rows, _ = rows_to_score(arrays, spec)

@@ -1,4 +1,4 @@
-"""A bar for scores that are computed in this process."""
+"""A progress bar for scores that are computed in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ml.recorder import Silent, Wish
 
 
 class Bar(Silent):
-    """A bar with the metric that is being computed; nothing where there is no terminal."""
+    """A progress bar with the metric that is being computed; invisible without a terminal."""
 
     def __init__(self, console: Console, metrics: Sequence[str]) -> None:
         self._metrics = metrics
@@ -42,7 +42,7 @@ class Bar(Silent):
         self._bar.stop()
 
     def progress(self, progress: Step) -> Wish:
-        """Show which metric it is at; it wishes nothing."""
+        """Show which metric is being computed, and ask for nothing else."""
         name = self._metrics[min(progress.step, len(self._metrics) - 1)]
         self._bar.update(self._task, completed=progress.step, description=name)
         return Wish.CONTINUE

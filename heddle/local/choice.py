@@ -1,4 +1,7 @@
-"""What somebody says of a file of codes; nothing here needs `ml`, so that options wait for none."""
+"""What the user says of a file of codes.
+
+It imports nothing of `ml`, which takes seconds, so that options are parsed at once.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the caller says of a CSV; None is found out."""
+    """What the user says of a CSV. A field that is None is detected."""
 
     separator: str | None = None
     decimal: str | None = None
@@ -18,21 +21,21 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the caller says of a file."""
+    """What the user says of a file."""
 
     codes: Sequence[str] = ()
-    """Names and patterns of the codes; in an npz without names they are z0, z1, …"""
+    """Names and patterns of the codes. In an npz without names they are z0, z1, …"""
     factors: Sequence[str] = ()
     kinds: str | None = None
-    """`discrete`, one kind a factor, or `scale=discrete,x=continuous`."""
+    """`discrete` for all, one kind for each factor, or `scale=discrete,x=continuous`."""
     drop: Sequence[str] = ()
-    """Names and patterns of what is neither."""
+    """Names and patterns of columns that are neither codes nor factors."""
     factors_file: Path | None = None
-    """Where the factors are, if not in the same file; a row there for each row of codes."""
+    """The file of the factors, if it is another one. It has a row for each row of codes."""
     codes_array: str | None = None
     factors_array: str | None = None
     dialect: Dialect = field(default_factory=Dialect)
 
     def __bool__(self) -> bool:
-        """Whether it says anything that a file sent as it is would not say."""
+        """Whether the user says anything. If not, an npz can be sent as it is."""
         return self != Choice()

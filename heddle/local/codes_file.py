@@ -41,14 +41,14 @@ def read_codes(path: Path, choice: Choice) -> CodesAndFactors:
     """Codes and factors of a file, or of a file of codes and one of factors.
 
     Raises:
-        UnusableFile, UnusableTable: it cannot be read, or holds what cannot be scored.
+        UnusableFile, UnusableTable: the file cannot be read, or its contents cannot be scored.
     """
     try:
         return _read(path, choice)
     except OSError as error:
         raise UnusableFile(f"Cannot read {error.filename}", detail=error.strerror) from error
     except UnusableArrays as error:
-        raise UnusableFile(f"{path} cannot be scored", errors=told(error.faults)) from error
+        raise UnusableFile(f"{path} cannot be scored", errors=errors_of(error.faults)) from error
 
 
 def _read(path: Path, choice: Choice) -> CodesAndFactors:
@@ -80,7 +80,7 @@ def _read(path: Path, choice: Choice) -> CodesAndFactors:
 
 
 def _beside(path: Path) -> Path | None:
-    """The factors.npy that lies beside a codes.npy."""
+    """The factors.npy beside a codes.npy, if there is one."""
     if path.suffix.lower() not in NPY or "codes" not in path.name:
         return None
     beside = path.with_name(path.name.replace("codes", "factors"))
@@ -88,7 +88,7 @@ def _beside(path: Path) -> Path | None:
 
 
 def _found(path: Path, sides: tuple[Side, ...], choice: Choice) -> Found:
-    """What has a part in these sides."""
+    """Read the arrays or columns of these sides from a file."""
     of_array = {"codes": choice.codes_array, "factors": choice.factors_array}
     if is_table(path):
         for side in sides:
@@ -113,7 +113,7 @@ def _found(path: Path, sides: tuple[Side, ...], choice: Choice) -> Found:
 
 
 def _selected_codes(arrays: CodesAndFactors, choice: Choice) -> CodesAndFactors:
-    """The codes of an array that were chosen by name."""
+    """The arrays with only the codes that were chosen by name."""
     names = arrays.codes_called()
     kept = _kept(names, choice.codes, choice.drop, "code")
     if kept is None:
@@ -129,7 +129,7 @@ def _selected_codes(arrays: CodesAndFactors, choice: Choice) -> CodesAndFactors:
 
 
 def _selected_factors(arrays: CodesAndFactors, choice: Choice) -> CodesAndFactors:
-    """The factors of an array that were chosen by name."""
+    """The arrays with only the factors that were chosen by name."""
     names = arrays.called()
     kept = _kept(names, choice.factors, choice.drop, "factor")
     if kept is None:
@@ -147,17 +147,12 @@ def _selected_factors(arrays: CodesAndFactors, choice: Choice) -> CodesAndFactor
 def _kept(
     names: Sequence[str], patterns: Sequence[str], drop: Sequence[str], what: str
 ) -> list[int] | None:
-    """The places of what was chosen; None where that is all."""
+    """The places of the names that were chosen; None if nothing was chosen."""
     if not patterns and not drop:
         return None
     wanted = chosen(patterns, names, what) if patterns else list(names)
     left = set(wanted).difference(*(matching(pattern, names) for pattern in drop))
     return [place for place, name in enumerate(names) if name in left]
-
-
-def factor_names(arrays: CodesAndFactors) -> list[str]:
-    """The factors' names, or factor_0, factor_1, … where the file does not tell."""
-    return list(arrays.called())
 
 
 def _in_order(given: str | None, names: Sequence[str]) -> list[FactorKind | None]:
@@ -166,7 +161,7 @@ def _in_order(given: str | None, names: Sequence[str]) -> list[FactorKind | None
 
 
 def _said(given: str | None, names: Sequence[str]) -> dict[str, FactorKind]:
-    """The kinds that somebody says, by the factors' names."""
+    """The kinds that the user gives, by the names of the factors."""
     if given is None:
         return {}
     kinds: dict[str, FactorKind] = {}
@@ -193,20 +188,20 @@ def _kind(given: str) -> FactorKind:
 
 
 def name_of(path: Path) -> str:
-    """What an evaluation of this file is called: its name, as far as a name may be long."""
+    """The name of an evaluation of this file: the file's name, cut to the longest allowed."""
     return path.name[:LONGEST_NAME]
 
 
 def write_npz(path: Path, arrays: CodesAndFactors) -> None:
-    """The file that `ml.codes.arrays_file` reads again."""
+    """Write an npz that `ml.codes.arrays_file` reads."""
     held: dict[str, Any] = {
         name: np.asarray(value) for name in KNOWN if (value := getattr(arrays, name)) is not None
     }
     np.savez(path, **held)
 
 
-def told(faults: Sequence[Fault]) -> list[FieldError]:
-    """What is wrong with a spec or a file, as the client's own errors."""
+def errors_of(faults: Sequence[Fault]) -> list[FieldError]:
+    """The faults of a spec or a file, as errors of the client."""
     return [
         FieldError(fault.path or "file", fault.got, fault.expected, fault.nearest)
         for fault in faults

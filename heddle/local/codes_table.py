@@ -1,4 +1,4 @@
-"""Codes and factors in a table, CSV or Parquet, as the arrays that an npz of them holds."""
+"""Codes and factors in a table, CSV or Parquet, as the arrays of an npz."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from ml.codes.rows import FactorKind
 _EXACT = 2**53
 
 Said = Callable[[Sequence[str]], Mapping[str, FactorKind]]
-"""The kinds that somebody says, of factors of these names."""
+"""Gives the kinds that the user says, for factors of these names."""
 
 
 def read_table(
     path: Path, *, codes: Sequence[str] = (), factors: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
-    """`codes`, `factors`, `factor_names` and `factor_kinds` of a table with a row a sample.
+    """Read `codes`, `factors`, `factor_names` and `factor_kinds` from a table, one row a sample.
 
     Raises:
-        UnusableTable: the file cannot be read, or it says which column cannot be used.
+        UnusableTable: the file cannot be read, or a column that is named cannot be used.
     """
     found = find_codes_and_factors(
         open_table(path), ("codes", "factors"), codes=codes, factors=factors
@@ -56,16 +56,16 @@ def find_codes_and_factors(
     drop: Sequence[str] = (),
     said: Said | None = None,
 ) -> Found:
-    """The codes, the factors, or both, as arrays.
+    """Return the codes, the factors, or both, as arrays.
 
     Columns are chosen by names and patterns (`z*`) and keep the order of the table. By default
-    those called z0, code_0, latent_0 and so on are codes, and all others are factors. Text,
-    truth values and integers are discrete factors (text a class each, in alphabetical order),
-    other numbers go by the rule of `ml.codes.factor_columns`. Codes are float32 where all their
-    columns are, else float64.
+    columns called z0, code_0, latent_0 and so on are codes, and all others are factors. Text,
+    truth values and integers are discrete factors; each text is a class, in alphabetical order.
+    The kind of other numbers follows from the rule of `ml.codes.factor_columns`. Codes are float32
+    where all their columns are, else float64.
 
     Raises:
-        UnusableTable: it says which column cannot be used.
+        UnusableTable: a column cannot be used, which the error names.
     """
     if table.rows < 2:
         raise UnusableTable(f"{table.path} has {table.rows} rows, expected at least 2")
@@ -94,7 +94,7 @@ def find_codes_and_factors(
 
 
 def _check_kinds(columns: Mapping[str, FactorColumn], unnamed: set[str]) -> None:
-    """Refuse what may be codes or losses: numbers of many values that stand beside classes."""
+    """Refuse columns that may be codes or losses: unnamed ones of many values beside classes."""
     like_codes = [name for name in columns if name in unnamed and not columns[name].few]
     classes = [name for name in columns if columns[name].few]
     if like_codes and classes:
@@ -197,7 +197,7 @@ def _without_gaps(table: Table, name: str) -> Any:
         except pa.ArrowInvalid:
             raise UnusableTable(f"Column {name!r} has bytes that are no UTF-8 text") from None
     if _is_text(column.type):
-        # Without blanks, and an empty cell of text is missing, as it is among numbers.
+        # An empty or blank cell is a missing value, in text as among numbers.
         gaps = is_missing(pc.utf8_trim_whitespace(column))
         missing = pc.or_kleene(gaps, column.is_null()) if column.null_count else gaps
     elif column.null_count:

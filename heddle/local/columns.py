@@ -13,27 +13,27 @@ from ml.codes.arrays_file import ALIASES, Side
 _STEMS = ("z", "code", "latent", "dim", "z_dim", "latent_dim", *ALIASES["codes"])
 _PLACE = r"([ _.-]?|[\[({])(?P<number>[0-9]{1,9})[\])}]?"
 CODE = re.compile(rf"(?P<stem>{'|'.join(_STEMS)}){_PLACE}", re.IGNORECASE)
-"""What columns of codes are called where nobody says which they are: as an array of codes may be,
-with a number: z0, z_0, z[0], mu0, latent_0."""
+"""Names of columns that are codes unless the user says otherwise: a name that an array of codes may
+have, with a number, such as z0, z_0, z[0], mu0, latent_0."""
 _SPREAD = re.compile(
     rf"((z|latent)[ _]?)?(log[ _]?)?(var(iance)?|std|sigma)s?{_PLACE}", re.IGNORECASE
 )
-"""What columns are called that have the spread of the posterior."""
+"""Names of columns that have the spread of the posterior."""
 _NO_NAME = re.compile(
     r"Unnamed: \d+(_level_\d+|\.\d+)?|__index_level_\d+__|level_\d+|index|idx", re.IGNORECASE
 )
-"""What pandas writes, or reads, where there was no name."""
+"""Names that pandas gives, on writing or reading, to columns without one."""
 
 
 def matching(pattern: str, names: Collection[str]) -> list[str]:
-    """The name that a pattern is, as z[0] may be, or else all that it matches."""
+    """Return the name that equals the pattern, as for z[0], or else all names that it matches."""
     if pattern in names:
         return [pattern]
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def chosen(patterns: Sequence[str], names: Sequence[str], what: str) -> list[str]:
-    """The names that any of the patterns is or matches, in their own order.
+    """Return the names that any of the patterns equals or matches, in the order of `names`.
 
     Raises:
         UnusableTable: a pattern matches none of them.
@@ -69,7 +69,7 @@ class ChosenColumns:
         names = [*self._names, *self.left_aside]
         patterns = self._whole(drop)
         if len(sides) < len(ALIASES):
-            # What is dropped may be in the other file.
+            # A column to drop may be in the other file.
             patterns = [pattern for pattern in patterns if matching(pattern, names)]
         dropped = set(chosen(patterns, names, "column"))
         of_factors = self._named(factors) if "factors" in sides else []
@@ -91,7 +91,7 @@ class ChosenColumns:
                 self.left_aside.setdefault(name, self._why(name, dropped))
 
     def _whole(self, patterns: Sequence[str]) -> list[str]:
-        """Patterns, with a list column's parts for its name."""
+        """The patterns, with the name of each list column replaced by its parts."""
         lists = self._table.lists
         return [part for pattern in patterns for part in lists.get(pattern, [pattern])]
 
@@ -99,7 +99,7 @@ class ChosenColumns:
         return chosen(self._whole(patterns), self._names, "column")
 
     def _by_pattern(self, taken: set[str]) -> list[str]:
-        """Columns that are called as codes are, of one kind: each number once."""
+        """Columns that are called as codes are. They must have one stem, and each number once."""
         called = {name: match for name in self._names if (match := CODE.fullmatch(name))}
         found = [name for name in called if name not in taken]
         if not found and (of_list := self._list_of("codes", taken)):
@@ -110,15 +110,15 @@ class ChosenColumns:
         numbers = [int(called[name]["number"]) for name in found]
         stems = {called[name]["stem"].lower() for name in found}
         if len(stems) > 1 or len(set(numbers)) < len(numbers):
-            told = " and ".join(f"{names[0]!r} (of {len(names)})" for names in ways.values())
+            kinds = " and ".join(f"{names[0]!r} (of {len(names)})" for names in ways.values())
             raise UnusableTable(
-                f"{self._table.path} has codes of more than one kind, {told}; say by --codes which"
+                f"{self._table.path} has codes of more than one kind, {kinds}; say by --codes which"
                 f" are meant, as in --codes '{next(iter(ways))}*'"
             )
         return found
 
     def _list_of(self, side: Side, taken: set[str]) -> list[str]:
-        """The parts of the one list column that has the codes, or the factors."""
+        """The parts of the list column that has the codes, or the factors; none without one."""
         lists = {name: parts for name, parts in self._table.lists.items() if not taken & set(parts)}
         others = ALIASES["factors" if side == "codes" else "codes"]
         called = [name for name in lists if name.lower() in ALIASES[side]]
@@ -143,7 +143,7 @@ class ChosenColumns:
             for part in parts
         }
         rest = [name for name in rest if alone or of_lists.get(name, True)]
-        # Columns called as codes are not factors because others were chosen for codes.
+        # Columns called as codes do not become factors when the user chose other columns as codes.
         rest = [name for name in rest if not CODE.fullmatch(name)] or (rest if alone else [])
         for name in rest:
             if name in table.nameless or _NO_NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""CSV and its kin as columns of text: encoding, separator, header and comments found out."""
+"""CSV and TSV as columns of text; their encoding, separator, header and comments are detected."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from heddle.local.choice import Dialect
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _CANDIDATES = "\t;|, "
-"""In this order: a comma may be a decimal one where cells are separated otherwise."""
+"""Separators in the order of trial. In a file with another separator, a comma may be decimal."""
 _CALLED = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks"}
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _SAMPLED = 20
-"""Lines that a separator is told by."""
+"""Lines from which the separator is detected."""
 NAMELESS = "Unnamed: {}"
-"""As pandas calls a column without a name."""
+"""The name that pandas gives to a column without one."""
 _DECIMAL_COMMA = r"^[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _MAYBE_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _BYTE_ORDER = {
@@ -39,22 +39,22 @@ _BYTE_ORDER = {
 
 @dataclass
 class TextTable:
-    """Columns of text, without blanks around a cell, and what was decided on the way."""
+    """Columns of text, without blanks around the cells, and what was assumed to read them."""
 
     names: list[str]
     columns: list[Any]
     nameless: set[str] = field(default_factory=set)
     """Columns that the file has no name for."""
     empty: list[str] = field(default_factory=list)
-    """Nameless columns without a single value, as a separator at the end of each line makes."""
+    """Nameless columns without values, which a separator at the end of each line makes."""
     assumed: list[str] = field(default_factory=list)
 
 
 def read_csv(data: bytes, suffix: str, dialect: Dialect) -> TextTable:
-    """Columns of text, with their decimal commas as points where cells have such.
+    """Read columns of text; decimal commas become points.
 
     Raises:
-        SpecError: what cannot be read for certain, and the option that says how.
+        SpecError: the file cannot be read for certain. The error names the option that decides.
     """
     assumed: list[str] = []
     data = _utf8(data, assumed)
@@ -101,7 +101,7 @@ def _utf8(data: bytes, assumed: list[str]) -> bytes:
 
 
 def _latin1(data: bytes) -> str:
-    # What is called Latin-1 on Windows has letters where Latin-1 has control characters.
+    # cp1252, which Windows calls Latin-1, has letters where Latin-1 has control characters.
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:
@@ -109,7 +109,7 @@ def _latin1(data: bytes) -> str:
 
 
 def _beginning(data: bytes) -> tuple[int, list[str], list[str]]:
-    """Where the first line that is no comment begins; comments before it; lines from there on."""
+    """Where the first line begins that is no comment, the comments before it, and lines from it."""
     comments: list[str] = []
     lines: list[str] = []
     start = at = 0
@@ -123,7 +123,6 @@ def _beginning(data: bytes) -> tuple[int, list[str], list[str]]:
         elif line.strip():
             lines.append(line)
         at = end
-    # A header may be the only line, and written as a comment.
     return start, comments, lines
 
 
@@ -138,7 +137,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _separator(lines: Sequence[str], suffix: str, assumed: list[str]) -> str:
-    """The first candidate that cuts all lines into as many cells."""
+    """The first candidate that cuts all lines into equally many cells, else the usual one."""
     usual = SEPARATORS[suffix]
     for candidate in _CANDIDATES:
         try:
@@ -159,7 +158,7 @@ def _header(
     said: bool | None,
     assumed: list[str],
 ) -> tuple[list[str], int]:
-    """The columns' names, and how many bytes they take at the beginning."""
+    """The names of the columns, and how many bytes they take at the beginning."""
     try:
         [first] = csv.reader([lines[0]], delimiter=separator, strict=True, skipinitialspace=True)
         first = [cell.strip() for cell in first]
@@ -177,7 +176,7 @@ def _header(
         for number, cell in zip(numbers, first, strict=True)
     )
     if said is None and looks_like_data:
-        # As numpy.savetxt writes a header.
+        # numpy.savetxt writes the header as a comment.
         named = comments and _cells(comments[-1].lstrip("# \t"), separator)
         if named and len(named) == len(first) and any(_number(name) is None for name in named):
             return named, 0
@@ -231,7 +230,7 @@ def _columns(data: bytes, at: int, width: int, separator: str, assumed: list[str
     except pa.ArrowException as error:
         raise SpecError(f"rows and header do not fit: {error}") from error
     columns = [pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns]
-    # A line of as many cells may be a comment, too; but colours begin so as well.
+    # A comment may have as many cells as a row. But # also begins a colour, such as #ff0000.
     marked = pc.starts_with(columns[0], "#")
     others = pc.invert(marked)
     rest = columns[0].filter(others)
@@ -248,7 +247,7 @@ def _are_numbers(texts: Any) -> bool:
 
 
 def _without_blanks_before_quotes(text: str, separator: str) -> bytes:
-    """The same rows; Arrow takes a quote for one only where a cell begins."""
+    """Write the rows anew. Arrow recognises a quote only at the beginning of a cell."""
     rows = csv.reader(
         io.StringIO(text, ""), delimiter=separator, skipinitialspace=True, strict=True
     )
@@ -261,7 +260,7 @@ def _without_blanks_before_quotes(text: str, separator: str) -> bytes:
 
 
 def _name(table: TextTable) -> None:
-    """Names without a leading `# `; columns without one are called as pandas calls them."""
+    """Take a leading `# ` off the names, and name columns without one as pandas does."""
     names = table.names
     names[:] = [name.lstrip("# \t") for name in names]
     known = set(names)
@@ -281,7 +280,7 @@ def _name(table: TextTable) -> None:
 
 
 def _with_points(table: TextTable, said: str | None) -> None:
-    """Decimal commas as points, where numbers have commas."""
+    """Turn decimal commas into points, where numbers have commas."""
     if said == ".":
         return
     commas: list[int] = []
@@ -306,7 +305,7 @@ def _with_points(table: TextTable, said: str | None) -> None:
     for place, column in enumerate(table.columns):
         if place in commas:
             points = pc.replace_substring_regex(column, r"^([+-]?[0-9]*),([0-9]*)", r"\1.\2")
-            # A point beside commas stands for thousands, or somebody mixed two ways of writing.
+            # A point beside decimal commas marks thousands, or the file mixes two notations.
             pointed = pc.match_substring_regex(column, r"^[+-]?[0-9]*\.[0-9]")
             if bool(pc.any(pointed).as_py()):
                 cell = column.filter(pointed)[0]

@@ -1,4 +1,4 @@
-"""Files that may be compressed, read whole within a limit."""
+"""Reads files that may be compressed, up to a limit of their inflated bytes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from heddle.errors import SpecError
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 MOST_BYTES = 1 << 30
-"""Inflated."""
+"""The limit, after inflating."""
 MOST_GROWTH = 1032
-"""So much does deflate at most; what grows by more is made to fill memories."""
+"""Deflate grows by this factor at most. A file that grows by more was made to fill the memory."""
 _SMALL = 64 << 20
-"""Bytes that are no burden, however small the file was."""
+"""Any file may inflate to so many bytes, however small it is."""
 _STEP = 1 << 20
 _MARKS = {
     b"\x1f\x8b": "gzip",
@@ -31,7 +31,7 @@ _MARKS = {
 
 
 def plain_suffix(path: Path) -> str:
-    """The suffix of a file's own kind, small: `.csv` of `codes.CSV.gz`."""
+    """The suffix of what is compressed, in lower case: `.csv` of `codes.CSV.gz`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if len(suffixes) > 1 and suffixes[-1] in SUFFIXES:
         return suffixes[-2]
@@ -39,10 +39,10 @@ def plain_suffix(path: Path) -> str:
 
 
 def inflated(path: Path, *, most_bytes: int = MOST_BYTES) -> tuple[bytes, str | None]:
-    """A file's bytes, and how they were compressed, which their beginning tells.
+    """Return a file's bytes, and how they were compressed, as detected from their beginning.
 
     Raises:
-        SpecError: it cannot be read, is damaged, or inflates to more than is borne.
+        SpecError: the file is damaged, or inflates to more than is allowed.
         OSError: the file cannot be opened.
     """
     with path.open("rb") as file:

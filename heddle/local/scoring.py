@@ -11,7 +11,7 @@ from rich.console import Console
 from heddle.errors import SpecError
 from heddle.local.bar import Bar
 from heddle.local.choice import Choice
-from heddle.local.codes_file import UnusableFile, read_codes, told
+from heddle.local.codes_file import UnusableFile, errors_of, read_codes
 from ml.codes.arrays_file import CodesAndFactors, UnusableArrays
 from ml.codes.file_account import account_of
 from ml.codes.rows import Rows
@@ -22,14 +22,14 @@ from ml.spec.evaluation_spec import FileEvaluation
 
 
 def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Rows, FileEvaluation]:
-    """The rows and what to do with them, both checked. Raises `SpecError`."""
+    """Return the rows to score and how to score them, both checked. Raises `SpecError`."""
     try:
         evaluation = FileEvaluation.parse(spec)
         return evaluation.rows(arrays), evaluation
     except InvalidSpec as error:
-        raise SpecError("These scores cannot be had", errors=told(error.faults)) from error
+        raise SpecError("These scores cannot be had", errors=errors_of(error.faults)) from error
     except UnusableArrays as error:
-        raise UnusableFile("The file cannot be scored", errors=told(error.faults)) from error
+        raise UnusableFile("The file cannot be scored", errors=errors_of(error.faults)) from error
 
 
 class Judged(NamedTuple):
@@ -41,7 +41,7 @@ class Judged(NamedTuple):
 
 
 def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Console) -> Judged:
-    """Score a file in this process; a metric that fails gives Scores with `error`."""
+    """Score a file in this process. A metric that fails gives scores with `error`."""
     arrays = read_codes(path, choice)
     rows, evaluation = rows_to_score(arrays, spec)
     with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
@@ -56,6 +56,6 @@ def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Con
 
 
 def understood_of(rows: Rows, arrays: CodesAndFactors) -> dict[str, Any]:
-    """What was understood of a file, as the service says it of one that it was sent."""
+    """What was understood of a file, in the form in which the server reports it."""
     account = account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
     return account.model_dump(mode="json")

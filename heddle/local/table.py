@@ -1,4 +1,4 @@
-"""Tables, CSV or Parquet, opened: their columns, before it is known which are codes."""
+"""Opens tables, CSV or Parquet, as columns, before it is known which are codes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BYTES = (
 
 
 class UnusableTable(SpecError):
-    """No codes and factors can be read from a table: says which column, and why."""
+    """Codes and factors cannot be read from a table. The message has the column and the reason."""
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is read here, by its suffix."""
+    """Whether a file is a table, by its suffix."""
     suffix = plain_suffix(path)
     return suffix in SEPARATORS or (suffix in PARQUET and path.suffix.lower() not in SUFFIXES)
 
@@ -48,18 +48,18 @@ class Table:
     """Columns that are neither codes nor factors unless they are named, and why."""
     nameless: set[str] = field(default_factory=set)
     lists: dict[str, list[str]] = field(default_factory=dict)
-    """Columns that each list column was taken apart to."""
+    """The columns that hold the parts of each list column."""
     assumed: list[str] = field(default_factory=list)
 
     def hold(self, name: str, column: Any) -> None:
-        """One more column. Raises `UnusableTable` if there is one of this name."""
+        """Add a column. Raises `UnusableTable` if there is one of this name."""
         if name in self.columns:
             raise UnusableTable(f"{self.path} has two columns called {name!r}, expected one")
         self.columns[name] = column
 
 
 def open_table(path: Path, dialect: Dialect | None = None) -> Table:
-    """A table's columns. Raises `UnusableTable`."""
+    """Read the columns of a table. Raises `UnusableTable`."""
     try:
         if plain_suffix(path) in PARQUET:
             return _parquet(path)
@@ -92,7 +92,7 @@ def _parquet(path: Path) -> Table:
     with pa.parquet.ParquetFile(path) as file:
         schema, about = file.schema_arrow, file.metadata
     texts = [item.name for item in schema if _is_bytes(item.type)]
-    # Texts as places in a list of different ones, as they are in the file.
+    # Texts are read as indices into a list of distinct texts, as they are in the file.
     with pa.parquet.ParquetFile(path, read_dictionary=texts) as file:
         _check_size(path, _unpacked_bytes(about))
         columns = file.read().columns
@@ -105,7 +105,7 @@ def _parquet(path: Path) -> Table:
 
 
 def _unpacked_bytes(about: Any) -> int:
-    """How many bytes the columns of a Parquet file take: runs of one value take no room there."""
+    """How many bytes the columns take when read; in the file, runs of one value take no room."""
     groups = (about.row_group(place) for place in range(about.num_row_groups))
     chunks = (group.column(place) for group in groups for place in range(group.num_columns))
     return sum(max(chunk.total_uncompressed_size, 8 * chunk.num_values) for chunk in chunks)
@@ -121,7 +121,7 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _index_columns(schema: Any) -> list[str]:
-    """The columns that pandas says are no columns, but its index."""
+    """The columns that are the index of a frame, as pandas says in the file."""
     try:
         about = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
         named = [name for name in about.get("index_columns", []) if isinstance(name, str)]
@@ -158,7 +158,7 @@ def _is_list(kind: Any) -> bool:
 
 
 def _add_column(table: Table, name: str, column: Any) -> None:
-    """A column; one of lists that are all as long is taken apart to latent_0, latent_1, …"""
+    """Add a column. One of lists of equal length is split into latent_0, latent_1, …"""
     if not _is_list(column.type):
         if not name:
             name = f"Unnamed: {len(table.columns)}"
@@ -170,9 +170,9 @@ def _add_column(table: Table, name: str, column: Any) -> None:
         raise UnusableTable(f"List column {name!r} has no list in row {row} (rows count from 0)")
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     if len(lengths) != 1 or not lengths[0]:
-        told = ", ".join(map(str, sorted(lengths)[:MOST_SHOWN]))
+        shown = ", ".join(map(str, sorted(lengths)[:MOST_SHOWN]))
         raise UnusableTable(
-            f"List column {name!r} has lists of {told or 'no'} numbers, expected lists of one"
+            f"List column {name!r} has lists of {shown or 'no'} numbers, expected lists of one"
             " length in all rows"
         )
     values, width = _of_storage(column.flatten()), lengths[0]
