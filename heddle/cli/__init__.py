@@ -1,1 +1,1 @@
-"""The command line: a file a group of commands, and the tables they print."""
+"""The command line: a file for each group of commands, and the tables that they print."""

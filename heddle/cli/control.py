@@ -1,4 +1,4 @@
-"""Commands that act on work: stop it, take it up again, keep it, delete it."""
+"""Commands that change work: cancel, resume, retry, pin, unpin, delete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heddle.client.resources import Experiment, Run
 @click.command()
 @work_options
 def cancel(work_id: str, as_json: bool, url: str | None) -> None:
-    """Stop a run, the runs of an experiment that no other wants, or an evaluation.
+    """Stop a run, an evaluation, or those runs of an experiment that no other experiment wants.
 
     Example: heddle cancel exp_01jd3k
     """
@@ -36,7 +36,7 @@ def resume(work_id: str, as_json: bool, url: str | None) -> None:
 @click.command()
 @work_options
 def retry(work_id: str, as_json: bool, url: str | None) -> None:
-    """Queue again what has failed of an experiment, a run or an evaluation; not what was cancelled.
+    """Queue failed work again: of an experiment, a run or an evaluation. Cancelled work stays so.
 
     Example: heddle retry exp_01jd3k
     """
@@ -47,7 +47,7 @@ def retry(work_id: str, as_json: bool, url: str | None) -> None:
 @click.command()
 @work_options
 def pin(work_id: str, as_json: bool, url: str | None) -> None:
-    """Have the deletion of an experiment refused, or keep a run when its experiments go.
+    """Protect an experiment from deletion, or keep a run when its experiments are deleted.
 
     Example: heddle pin exp_01jd3k
     """
@@ -58,7 +58,7 @@ def pin(work_id: str, as_json: bool, url: str | None) -> None:
 @click.command()
 @work_options
 def unpin(work_id: str, as_json: bool, url: str | None) -> None:
-    """Let an experiment be deleted again, or a run go with its experiments.
+    """Take a pin away, so that an experiment, or a run with its experiments, may be deleted.
 
     Example: heddle unpin exp_01jd3k
     """
@@ -73,9 +73,9 @@ def unpin(work_id: str, as_json: bool, url: str | None) -> None:
 def delete(work_id: str, yes: bool, url: str | None) -> None:
     """Delete an experiment that has ended, with the runs that nothing else holds, for good.
 
-    What another experiment, a pin, or an evaluation asked for by itself holds stays. An evaluation
-    of a file is deleted likewise; one of a run holds the run no longer, and its scores stay for as
-    long as the run does.
+    A run stays if another experiment, a pin, or an evaluation that was asked for by itself holds
+    it. An evaluation of a file is deleted likewise. An evaluation of a run no longer holds the run
+    then, and its scores stay for as long as the run does.
 
     Example: heddle delete exp_01jd3k
     """

@@ -1,4 +1,4 @@
-"""Commands that take results away from the server: files, a run as a folder, a study as a page."""
+"""Commands that fetch results: files, a run as a folder, a study as a page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from heddle.client.client import connect
 def download(work_id: str, folder: Path, as_json: bool, url: str | None) -> None:
     """Fetch the files of a run or of each run of an experiment, checked by their digests.
 
-    What is there already is not fetched again, and an interrupted download goes on.
+    Files that the folder has already are not fetched again. An interrupted download goes on.
 
     Example: heddle download run_01jd3k --to results
     """
@@ -96,8 +96,8 @@ def _files_table(title: str, sizes: Mapping[str, int]) -> Table:
 def report(experiment_id: str, out: Path, url: str | None) -> None:
     """Write an experiment's report: one HTML file with answer, plots, tables and references.
 
-    It asks nothing of the network, so that it can be mailed and kept; a report of an experiment
-    that goes on says what is there by now.
+    The file needs no network, so that it can be mailed and kept. The report of an experiment that
+    goes on has the results so far.
 
     Example: heddle report exp_01jd3k --out beta.html
     """

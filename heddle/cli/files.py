@@ -27,7 +27,7 @@ def _one_character(
     return given
 
 
-#: What `score` and `audit` ask of a file.
+#: The options of `score` and `audit` about a file.
 _file_options = all_of(
     click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
     click.option(
@@ -40,41 +40,41 @@ _file_options = all_of(
         "--factors",
         metavar="NAMES",
         default="",
-        help="Columns of factors; by default all that are no codes.",
+        help="Columns of factors; by default all that are not codes.",
     ),
     click.option(
         "--factors-file",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Where the factors are, if not in FILE; a row for each row of codes.",
+        help="The file of the factors, if not FILE; it has a row for each row of codes.",
     ),
     click.option(
         "--drop",
         metavar="NAMES",
         default="",
-        help="Columns that are neither, as in 'Unnamed: 0'.",
+        help="Columns that are neither codes nor factors, as in 'Unnamed: 0'.",
     ),
     click.option(
         "--codes-array",
         metavar="NAME",
         help="Which array of an npz, HDF5 or mat has the codes.",
     ),
-    click.option("--factors-array", metavar="NAME", help="The same of the factors."),
+    click.option("--factors-array", metavar="NAME", help="Which array has the factors."),
     click.option(
         "--header/--no-header",
         default=None,
-        help="Whether a CSV begins with names; without, they are column_0, column_1, …",
+        help="Whether a CSV begins with names. If not, columns are called column_0, column_1, …",
     ),
     click.option(
         "--separator",
         metavar="CHARACTER",
         callback=_one_character,
-        help="What stands between the cells of a CSV, as in ';'; by default that is found out.",
+        help="What stands between the cells of a CSV, as in ';'; detected by default.",
     ),
     click.option(
         "--decimal",
         type=click.Choice([".", ","]),
-        help="What stands before the fractions in a CSV; by default that is found out.",
+        help="What stands before the fractions in a CSV; detected by default.",
     ),
     click.option(
         "--factor-kinds",
@@ -85,7 +85,7 @@ _file_options = all_of(
         "--train-rows",
         metavar="N",
         type=click.IntRange(min=1),
-        help="The first N rows fit predictors, the rest test them; by default three quarters.",
+        help="The first N rows fit predictors, the rest test them; by default three quarters fit.",
     ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0)),
     json_option_that("Print it all as JSON."),
@@ -101,8 +101,8 @@ _file_options = all_of(
     metavar="NAMES",
     help="Metrics, with params as in dci:predictor=lasso:cv=5.",
 )
-@click.option("--quick", is_flag=True, help="Values only: no nulls, no intervals.")
-@click.option("--server", is_flag=True, help="Let the server compute them; so does --url.")
+@click.option("--quick", is_flag=True, help="Compute values only: no nulls, no intervals.")
+@click.option("--server", is_flag=True, help="Have the server compute them; so does --url.")
 @url_option
 def score(
     file: Path,
@@ -115,18 +115,18 @@ def score(
     url: str | None,
     **choice: Any,
 ) -> None:
-    """Score a FILE of codes and factors that you have, here and without a server.
+    """Score a FILE of codes and factors that you have, on this machine and without a server.
 
     FILE is an npz with the arrays codes and factors, the codes.npz of a run, a CSV, TSV or
-    Parquet table with a row a sample, an HDF5 or mat file, or an npy of codes with its factors in
+    Parquet table with one row a sample, an HDF5 or mat file, or an npy of codes with its factors in
     another file. What was understood of it is printed above the scores.
 
-    In place of a file, the id of a trained run has the server score it once more. (`heddle scores`
-    shows the scores that a run has.)
+    With the id of a trained run in place of FILE, the server scores that run once more. (The scores
+    that a run has are shown by `heddle scores`.)
 
     Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
     """
-    # The other commands need not wait for torch.
+    # Only this command waits for torch.
     from heddle.cli import scoring
     from heddle.local.scoring import score_here
 
@@ -157,7 +157,7 @@ def score(
 @click.option(
     "--quick",
     is_flag=True,
-    help="No random forests, no gradient boosting; nulls and intervals where they are cheap.",
+    help="Leave out random forests and gradient boosting, and nulls and intervals that are costly.",
 )
 def audit(
     file: Path,
@@ -169,13 +169,13 @@ def audit(
 ) -> None:
     """Set all scores of a FILE of codes and factors beside what public codebases print.
 
-    It says where their number is another definition or wrong, and why. FILE is as in `heddle
-    score`; no server is needed.
+    Where their number is wrong or has another definition, the audit says so, and why. FILE is as in
+    `heddle score`. No server is needed.
 
     Example: heddle audit codes.npz --quick
     """
     from heddle.cli.output.audit import audit_table
-    from heddle.local.audit import audit_file  # The other commands need not wait for torch.
+    from heddle.local.audit import audit_file  # Only this command waits for torch.
 
     document = audit_file(
         file,
@@ -203,7 +203,7 @@ def _choice(
     separator: str | None,
     decimal: str | None,
 ) -> Choice:
-    """What the options of `_file_options` say of a file."""
+    """The values of `_file_options`."""
     return Choice(
         codes=_names(codes),
         factors=_names(factors),

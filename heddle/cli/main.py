@@ -1,4 +1,4 @@
-"""The command `heddle`: start a service, post experiments, follow them, fetch what they left."""
+"""The command `heddle`: start a service, post experiments, follow them, fetch their results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heddle.cli import control, export, files, pictures, queue, results, show, s
 from heddle.cli.output.terminal import without_orders
 from heddle.errors import HeddleError, SpecError
 
-#: Answers that ask for another request, so that the exit status says "usage".
+#: Statuses that ask for another request. The exit status of the command is then 2.
 ASKS_FOR_ANOTHER = frozenset({400, 404, 413, 415, 422})
 
 
@@ -20,7 +20,7 @@ class _AskOtherwise(click.ClickException):
 
 
 class _Group(click.Group):
-    """Turns what went wrong into a line and an exit status: 1 it failed, 2 ask otherwise."""
+    """Turns errors into a message and an exit status: 1 it failed, 2 ask for something else."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -34,14 +34,14 @@ class _Group(click.Group):
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done, 1 the work or the server failed, 2 ask otherwise.",
+    epilog="Exit status: 0 done, 1 the work or the server failed, 2 the request must be changed.",
 )
 @click.version_option(package_name="heddle")
 def main() -> None:
     """Train, score and picture disentangling VAEs on a Heddle server.
 
-    HEDDLE_URL names the server, HEDDLE_KEY the key it asks for, HEDDLE_USER who asks (the login
-    name if absent), HEDDLE_HOME the folder of `heddle up`.
+    HEDDLE_URL is the server, HEDDLE_KEY the key that it asks for, HEDDLE_USER the owner of what is
+    posted (the login name if absent), HEDDLE_HOME the folder of `heddle up`.
     """
 
 

@@ -1,4 +1,4 @@
-"""Values of options that click has no type for: numbers, and files to write of certain kinds."""
+"""Types of options that click lacks: lists of numbers, and files of certain kinds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Numbers(click.ParamType[Any]):
 
 
 class FileOfKind(click.ParamType[Any]):
-    """A file to write, of a kind that its suffix tells."""
+    """A file to write, whose suffix is its kind."""
 
     name = "file"
 

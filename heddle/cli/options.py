@@ -23,7 +23,7 @@ def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
 
 
 def json_option_that(help: str) -> Callable[[Command], Command]:
-    """`--json` of a command that prints a document of its own; see `print_document`."""
+    """`--json` of a command that makes its own document; see `print_document`."""
     return click.option("--json", "as_json", is_flag=True, help=help)
 
 
@@ -52,7 +52,7 @@ def work_argument(command: Command) -> Command:
     return click.argument("work_id", metavar="ID")(command)
 
 
-#: What a command takes that does one thing to work, or shows it.
+#: The argument and options of a command that changes or shows work.
 work_options = all_of(work_argument, json_option, url_option)
 
 

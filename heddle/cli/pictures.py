@@ -1,4 +1,4 @@
-"""Commands that fetch pictures, and name what they show."""
+"""Commands that fetch pictures, and one that names latents for them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _file_json_option = json_option_that("Print the name of the file as JSON.")
 @click.option(
     "--base",
     type=click.Choice(["typical", "mean", "prior", "image"]),
-    help="Where the latents stay that do not move: at the most typical image, the mean code, the"
-    " prior's mean, or the image of --image.",
+    help="Where the other latents stay: at the most typical image, the mean code, the prior's mean,"
+    " or the image of --image.",
 )
 @click.option(
     "--image", metavar="N", type=click.IntRange(min=0), help="Stay at this image of the data set."
@@ -44,7 +44,7 @@ _file_json_option = json_option_that("Print the name of the file as JSON.")
 @click.option(
     "--span",
     type=click.Choice(["quantiles", "deviations", "range", "units"]),
-    help="Through what each latent goes: quantiles, deviations or the range of its codes, or plain"
+    help="What a latent moves through: quantiles, deviations or the range of its codes, or plain"
     " numbers.",
 )
 @click.option(
@@ -63,7 +63,7 @@ _file_json_option = json_option_that("Print the name of the file as JSON.")
 def traverse(
     run_id: str, out: Path | None, as_json: bool, url: str | None, **params: str | float | None
 ) -> None:
-    """Picture a run's latents: one moves, the others stay. A .gif moves itself.
+    """Picture a run's latents: one moves, the others stay. A .gif is a film.
 
     Example: heddle traverse run_01jd3k --span deviations --extent 3 --out smile.gif
     """
@@ -125,7 +125,7 @@ def _fetch(
 
 
 def _place(of: str) -> str:
-    """Ids tell what they are of; what is none is the name of a data set."""
+    """The address of a run or an experiment by its id; any other word names a data set."""
     places = {"run_": "runs", "exp_": "experiments"}
     return address(places.get(of[:4], "datasets"), of)
 
@@ -135,7 +135,7 @@ def _place(of: str) -> str:
 @json_option
 @url_option
 def plots(of: str | None, as_json: bool, url: str | None) -> None:
-    """List the plots there are, with what each is of and the params that it takes.
+    """List all plots, with what each is drawn of and the params that it takes.
 
     Example: heddle plots --of run
     """
@@ -150,8 +150,8 @@ def _plots_table(known: Iterable[Mapping[str, Any]], of: str | None) -> Table:
     for entry in known:
         if of in (None, entry["of"]):
             params = [name for name in entry["params_schema"]["properties"] if name != "name"]
-            told = map(Text, (entry["name"], entry["of"], entry["summary"]))
-            table.add_row(*told, " ".join(params))
+            cells = map(Text, (entry["name"], entry["of"], entry["summary"]))
+            table.add_row(*cells, " ".join(params))
     return table
 
 

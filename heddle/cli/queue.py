@@ -1,4 +1,4 @@
-"""Commands that look: at the queue, the workers, a log, what happens, and what there is."""
+"""Commands that show the queue, the workers, logs and events, and find or annotate work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOLLOW_SECONDS = 2.0
 @json_option
 @url_option
 def queue(owner: str | None, limit: int, as_json: bool, url: str | None) -> None:
-    """Show what waits, in order: why, and when it may start; and who has had what lately.
+    """Show waiting work in order, with why it waits and when it may start, and recent shares.
 
     Example: heddle queue --owner ada
     """
@@ -43,7 +43,7 @@ def queue(owner: str | None, limit: int, as_json: bool, url: str | None) -> None
 @json_option
 @url_option
 def workers(as_json: bool, url: str | None) -> None:
-    """Show the processes that work: on what, and at what.
+    """Show the workers: their devices, and their jobs.
 
     Example: heddle workers
     """
@@ -54,12 +54,12 @@ def workers(as_json: bool, url: str | None) -> None:
 
 @click.command()
 @work_argument
-@click.option("--tail", type=click.IntRange(min=1), help="Only so many lines, the last ones.")
+@click.option("--tail", type=click.IntRange(min=1), help="Only so many of the last lines.")
 @click.option("--follow", is_flag=True, help="Go on as more is logged, until the work has ended.")
 @json_option
 @url_option
 def log(work_id: str, tail: int | None, follow: bool, as_json: bool, url: str | None) -> None:
-    """Show what workers logged of a run or an evaluation. With --json a page a line.
+    """Show what workers logged of a run or an evaluation. With --json each page is a line.
 
     Example: heddle log run_01jd3k --follow
     """
@@ -79,7 +79,7 @@ def log(work_id: str, tail: int | None, follow: bool, as_json: bool, url: str | 
 def _print_lines(
     client: Client, path: str, params: dict[str, Any], as_json: bool
 ) -> dict[str, Any]:
-    """Print what is there; returns the parameters that ask for what comes after it."""
+    """Print the lines so far; returns the parameters that ask for the lines after them."""
     while True:
         answer = client.get(f"{path}/log", accept="application/json", **params)
         page = answer.json()
@@ -94,7 +94,7 @@ def _print_lines(
 
 
 def _line(line: dict[str, Any]) -> str:
-    """As the server writes it where it is asked for text."""
+    """A line as the server writes it in text."""
     at = datetime.fromisoformat(line["at"]).isoformat(timespec="milliseconds")
     message = line["message"].rstrip("\n").replace("\n", "\n    ")
     return f"{at.replace('+00:00', 'Z')} {line['level']} {line['worker']} {message}\n"
@@ -106,8 +106,10 @@ def _line(line: dict[str, Any]) -> str:
 @json_option
 @url_option
 def events(experiment_id: str | None, after: int | None, as_json: bool, url: str | None) -> None:
-    """Tell what happens as it happens, until Ctrl-C: of an experiment from its beginning, or of all
-    from now on. With --json a line an event.
+    """Print events as they happen, until Ctrl-C.
+
+    The events of an EXPERIMENT come from its beginning, those of all experiments from now on. With
+    --json each event is a line.
 
     Example: heddle events exp_01jd3k
     """
@@ -123,8 +125,8 @@ def _event_line(event: dict[str, Any]) -> Text:
 
 @click.command()
 @click.option("--experiments", is_flag=True, help="Experiments in place of runs.")
-@click.option("--name", metavar="TEXT", help="In the experiment's name, in capitals or not.")
-@click.option("--notes", metavar="TEXT", help="In its notes; with --experiments.")
+@click.option("--name", metavar="TEXT", help="Text in the experiment's name, in capitals or not.")
+@click.option("--notes", metavar="TEXT", help="Text in its notes; with --experiments.")
 @click.option("--tag", metavar="TAG")
 @click.option("--state", metavar="STATE")
 @click.option("--dataset", metavar="NAME")

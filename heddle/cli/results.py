@@ -1,4 +1,4 @@
-"""Commands that tell what sweeps came to."""
+"""Commands that show the results of sweeps."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ BY_SUFFIX = {f".{format}": format for format in FORMATS[1:]}
     "--format",
     "kind",
     type=click.Choice(FORMATS),
-    help="A table to look at by default, or what the suffix of --out says.",
+    help="By default the suffix of --out, or a table to look at.",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write; what is no table to look at is printed otherwise.",
+    help="The file to write; without it, csv, parquet and json go to the standard output.",
 )
 @json_option
 @url_option
 def results(
     experiment_id: str, kind: str | None, out: Path | None, as_json: bool, url: str | None
 ) -> None:
-    """Show one tidy row a run: what was swept, every score, the ends of training curves.
+    """Show one tidy row a run: swept values, every score, the last values of training curves.
 
     Example: heddle results exp_… --out results.parquet
     """
@@ -61,7 +61,7 @@ def results(
 @json_option
 @url_option
 def summary(experiment_id: str, no_udr: bool, as_json: bool, url: str | None) -> None:
-    """Tell what a sweep came to: the best setting, spread by setting, and what explains it.
+    """Summarise a sweep: the best setting, the spread by setting, and what explains it.
 
     Example: heddle summary exp_…
     """

@@ -1,4 +1,4 @@
-"""`heddle score`: the metrics that were asked for, and scores that a server computes."""
+"""`heddle score`: reading of its metrics, and scores that a server computes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from heddle.local.scoring import Judged, rows_to_score, understood_of
 
 
 def parse_metrics(text: str) -> list[dict[str, Any]]:
-    """`mig,dci:predictor=lasso:cv=5` as a spec's list of metrics; values are YAML.
+    """Read `mig,dci:predictor=lasso:cv=5` as the metrics of a spec; values are YAML.
 
     Raises:
         SpecError: a param has no `=`, or no metric is named.
@@ -44,10 +44,10 @@ def parse_metrics(text: str) -> list[dict[str, Any]]:
 def score_there(
     client: Client, path: Path, spec: Mapping[str, Any], choice: Choice, console: Console
 ) -> Judged:
-    """Post a file to a server and wait for its scores; other files are sent as an npz.
+    """Post a file to a server and wait for its scores.
 
-    What was understood of it comes beside them: as the server says of an npz that is sent as it
-    is, else as it was read here.
+    An npz is sent as it is, if `choice` is empty, and the server reports what it understood of it.
+    Any other file is read here and sent as an npz.
 
     Raises:
         HeddleError: the server refused it, or the evaluation failed as a whole.
@@ -76,6 +76,6 @@ def _waited_for(evaluation: Evaluation) -> Judged:
         done = evaluation.wait()
         return Judged(done.scores(), done.advice())
     except KeyboardInterrupt:
-        told = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
-        side_console().print(Text(told))
+        line = f"{evaluation.id} goes on; heddle cancel {evaluation.id} stops it."
+        side_console().print(Text(line))
         raise

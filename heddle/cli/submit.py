@@ -1,4 +1,4 @@
-"""Commands that make experiments, of a spec or of other work, and that follow them."""
+"""Commands that make experiments of a spec or of other work, and follow them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _steps_option = click.option(
     metavar="N",
     required=True,
     type=click.IntRange(min=1),
-    help="How far in all, with the steps that are made.",
+    help="Steps in all, with those that were trained already.",
 )
 _set_option = click.option(
     "--set",
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="What is otherwise, as in --set objective.beta=8; may be repeated.",
+    help="A change, as in --set objective.beta=8; may be repeated.",
 )
 
 
@@ -63,9 +63,9 @@ def clone(work_id: str, overrides: tuple[str, ...], **options: Any) -> None:
 @_making_options
 @_steps_option
 def extend(work_id: str, steps: int, **options: Any) -> None:
-    """Train further what has ended: a new experiment, whose runs go on from there.
+    """Train an ended run or experiment further, as a new experiment.
 
-    They end with the very bits of runs that were so long from the beginning.
+    Its runs end with the same bits as runs that were trained for so many steps at once.
 
     Example: heddle extend exp_01jd3k --steps 300000
     """
@@ -77,9 +77,9 @@ def extend(work_id: str, steps: int, **options: Any) -> None:
 @_steps_option
 @_set_option
 def fork(work_id: str, overrides: tuple[str, ...], steps: int, **options: Any) -> None:
-    """Go on from where work has ended with other numbers: a new experiment.
+    """Train an ended run or experiment further with other numbers, as a new experiment.
 
-    With sweep.PATH a run for each of several: --set sweep.objective.beta=[4,8,16].
+    With sweep.PATH there is a run for each value: --set sweep.objective.beta=[4,8,16].
 
     Example: heddle fork run_01jd3k --set objective.beta=16 --steps 300000
     """
@@ -134,7 +134,7 @@ def _show_made(client: Client, experiment: Experiment, watched: bool, as_json: b
 @click.option(
     "--key",
     metavar="TEXT",
-    help="Name this request: posted again with its key, it makes no second experiment.",
+    help="Name this request. Posted again under its key, it makes no second experiment.",
 )
 @_priority_option
 @_dry_run_option

@@ -43,7 +43,7 @@ _scale = click.option(
     default=1,
     show_default=True,
     type=click.IntRange(1, 16),
-    help="Draw each pixel as so many by so many.",
+    help="Width and height with which each pixel is drawn.",
 )
 
 
@@ -56,7 +56,7 @@ def _write(path: Path, content: bytes) -> None:
 def _give(
     answer: httpx.Response, out: Out, as_json: bool, draw: Callable[[], RenderableType]
 ) -> None:
-    """Write the file that is asked for and name it, or print what came."""
+    """Write the answer to the file `--out` and print its name, or print the answer."""
     if out is not None:
         _write(out[0], answer.content)
     else:
@@ -74,7 +74,7 @@ def _picture(
     as_json: bool,
     url: str | None,
 ) -> None:
-    """Write the file that is asked for and name it, or print the document."""
+    """Write a picture to the file `--out` and print its name, or print the document."""
     kind_of(run_id, "run")
     path, kind = out or (Path(default), "png")
     if as_json:
@@ -119,7 +119,7 @@ def decode(run_id: str, latents: tuple[list[float], ...], **common: Any) -> None
 @json_option
 @url_option
 def generate(run_id: str, count: int, seed: int, **common: Any) -> None:
-    """Make up images: decode samples of the prior.
+    """Generate images: decode samples of the prior.
 
     Example: heddle generate run_01jd3k --count 16 --out samples.png
     """
@@ -130,8 +130,10 @@ def generate(run_id: str, count: int, seed: int, **common: Any) -> None:
 @run_argument
 @click.argument("a", type=click.IntRange(min=0))
 @click.argument("b", type=click.IntRange(min=0))
-@click.option("--factor", metavar="NAME", help="By the latent that tells most about it.")
-@click.option("--latents", metavar="NUMBERS", type=Numbers(int), help="By number, as in 0,3.")
+@click.option(
+    "--factor", metavar="NAME", help="Exchange the latent with most information about it."
+)
+@click.option("--latents", metavar="NUMBERS", type=Numbers(int), help="Exchange these, as in 0,3.")
 @_out("png", "npz", "json", default="swap.png")
 @_scale
 @json_option
@@ -161,7 +163,7 @@ def swap(
     default="linear",
     show_default=True,
     type=click.Choice(["linear", "spherical"]),
-    help="spherical turns the direction evenly, and so keeps to the norms.",
+    help="spherical turns the direction evenly, and so keeps the norms.",
 )
 @_out("png", "gif", "npz", "json", default="interpolation.png")
 @_scale
@@ -193,7 +195,7 @@ def encode(
     as_json: bool,
     url: str | None,
 ) -> None:
-    """Show the codes of images: of files of yours, or of the data set by --index.
+    """Show the codes of images: of your files, or of the data set by --index.
 
     A FILE is a PNG or JPEG image, or an npz with the array images.
 
@@ -233,7 +235,8 @@ def anomaly(
 ) -> None:
     """Judge how unlike the training data images are: a low percentile is anomalous.
 
-    It is the share of the training data whose evidence lower bound is no higher than the image's.
+    The percentile is the share of the training data whose evidence lower bound is no higher than
+    the image's.
     A FILE is a PNG or JPEG image, or an npz with the array images.
 
     Example: heddle anomaly run_01jd3k strange.png

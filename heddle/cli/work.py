@@ -1,4 +1,4 @@
-"""What commands do with work of a server: find it by its id, show it, follow it."""
+"""What commands share: they find work by its id, show it, and follow it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the command line prints: tables, live views, and text fit for a terminal."""
+"""What the command line prints: tables, live progress, and text that is safe for a terminal."""

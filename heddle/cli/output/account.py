@@ -21,7 +21,7 @@ def account_title(file: str, account: Mapping[str, Any]) -> str:
 
 
 def account_lines(account: Mapping[str, Any] | None) -> list[Text]:
-    """What was left aside, and what was assumed; the same of several is said once."""
+    """What was left aside, grouped by the reason, and what was assumed."""
     if account is None:
         return []
     aside: dict[str, list[str]] = {}

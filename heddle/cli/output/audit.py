@@ -1,4 +1,4 @@
-"""An audit as a table for a terminal, and the reasons below it."""
+"""An audit as a table for a terminal, with the reasons below it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEGEND = "= the same number   ≠ a different definition   ✗ wrong, or no numb
 
 
 def audit_table(document: Mapping[str, Any]) -> RenderableType:
-    """One row a score, with what each codebase prints, and a line a reason below."""
+    """One row a score, with what each codebase prints. Below it each reason has a line."""
     items = document["items"]
     title = (
         f"{document['file']}: {document['rows']} rows ({document['train_rows']} to train on),"
@@ -51,7 +51,7 @@ def _table(items: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _called(asked: Mapping[str, Any]) -> str:
-    """`dci lasso`: the metric, and what predicts."""
+    """A metric with its predictor, as in `dci lasso`."""
     return " ".join(str(value) for key, value in asked.items() if key != "factor_bins")
 
 
@@ -68,10 +68,10 @@ def _numbers(score: Mapping[str, Any]) -> list[Text]:
 def _elsewhere(published: Iterable[Mapping[str, Any]], width: int) -> Text:
     lines = []
     for one in published:
-        # Of `raises ValueError` the first word: the reason below tells the rest.
+        # Of `raises ValueError` this is the first word. The reason below has the rest.
         value = one["instead"].split()[0] if one["value"] is None else f"{one['value']:.3f}"
-        told = f"{value:>6} {MARKS[one['verdict']]}"
-        lines.append(Text.assemble(_label(one).ljust(width), (told, STYLES[one["verdict"]])))
+        cell = f"{value:>6} {MARKS[one['verdict']]}"
+        lines.append(Text.assemble(_label(one).ljust(width), (cell, STYLES[one["verdict"]])))
     return Text("\n").join(lines)
 
 
@@ -80,39 +80,39 @@ def _label(one: Mapping[str, Any]) -> str:
 
 
 def _reasons(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    """Each reason once, with all that it is the reason for; faults first."""
-    told: dict[tuple[str, str, str], list[str]] = {}
+    """Each reason once, with all scores that it explains; faults come first."""
+    explained: dict[tuple[str, str, str], list[str]] = {}
     for item in items:
         for one in item["published"]:
             for reason in one["reasons"]:
                 key = (reason["verdict"], one["codebase"], reason["why"])
-                told.setdefault(key, []).append(_scored(item))
+                explained.setdefault(key, []).append(_scored(item))
     lines = Table.grid(padding=(0, 1))
-    for verdict, codebase, why in sorted(told, key=lambda key: key[0] != "wrong"):
-        scored = ", ".join(dict.fromkeys(told[verdict, codebase, why]))
+    for verdict, codebase, why in sorted(explained, key=lambda key: key[0] != "wrong"):
+        scored = ", ".join(dict.fromkeys(explained[verdict, codebase, why]))
         line = Text.assemble((codebase, STYLES[verdict]), f" {scored}: {why}.")
         lines.add_row(Text(MARKS[verdict], STYLES[verdict]), line)
-    if told:
+    if explained:
         yield Text()
         yield lines
 
 
 def _failures(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    """Each error of ours once, with the scores that have none for it."""
-    told: dict[str, list[str]] = {}
+    """Each error of ours once, with the metrics that it left without a score."""
+    failed: dict[str, list[str]] = {}
     for item in items:
         if error := item["score"]["error"]:
-            told.setdefault(error, []).append(_called(item["asked"]))
-    if told:
+            failed.setdefault(error, []).append(_called(item["asked"]))
+    if failed:
         yield Text()
-    for error, called in told.items():
+    for error, called in failed.items():
         yield Text.assemble(
             (f"No score of {', '.join(dict.fromkeys(called))}: ", "bold red"), error
         )
 
 
 def _codebases(items: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
-    """Which repository is meant by which name."""
+    """The repository and commit of each codebase."""
     named = {
         f"{one['codebase']} {one['repository']}@{one['commit']}"
         for item in items

@@ -1,4 +1,4 @@
-"""An experiment under way: bars on a terminal, lines elsewhere."""
+"""The progress of an experiment: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class LiveProgress:
-    """Shows each running run's stage, step, loss, speed and time left; call it at every look.
+    """Shows each running run's stage, step, loss, speed and time left. Call it at every look.
 
         with LiveProgress(client, console) as live:
             experiment.wait(progress=live)
 
-    What ends is told in a line of its own, so that it stays above the bars.
+    Each run that ends gets a line, which stays above the bars.
     """
 
     def __init__(self, client: Client, console: Console) -> None:
@@ -65,7 +65,7 @@ class LiveProgress:
     def _with_progress(self, experiment: Experiment, runs: Mapping[str, Run]) -> dict[str, Run]:
         found: dict[str, Run] = {}
         for state in ("training", "evaluating"):
-            # Only these two states have progress, and a list brings it for all in one answer.
+            # Only these two states have progress. A list has it for all runs in one answer.
             items = self._client.iterate(
                 "/v1/runs", experiment=experiment.id, state=state, limit=MOST_BARS
             )
@@ -83,13 +83,13 @@ class LiveProgress:
             self._bars.remove_task(self._tasks.pop(gone))
         for run in running.values():
             if run.id not in self._tasks:
-                self._tasks[run.id] = self._bars.add_task(_short(run), total=None, told="")
+                self._tasks[run.id] = self._bars.add_task(_short(run), total=None, line="")
             progress = run.document.get("progress") or {}
             self._bars.update(
                 self._tasks[run.id],
                 total=progress.get("steps"),
                 completed=progress.get("step") or 0,
-                told=told(run.state, progress),
+                line=progress_line(run.state, progress),
             )
 
     def _line(self, run: Run) -> None:
@@ -98,27 +98,27 @@ class LiveProgress:
         said, when = self._lines.get(run.id, ("", 0.0))
         if stage != said or time.monotonic() > when + SECONDS_BETWEEN_LINES:
             self._lines[run.id] = (stage, time.monotonic())
-            self._console.print(Text(f"{run.label} {told(run.state, progress)}"))
+            self._console.print(Text(f"{run.label} {progress_line(run.state, progress)}"))
 
 
-def told(state: str, progress: Mapping[str, Any]) -> str:
+def progress_line(state: str, progress: Mapping[str, Any]) -> str:
     """A run's progress in a line: `training 1200/1800, loss 82.1, 650 images/s, 0:01:02 left`."""
-    told = [str(progress.get("stage") or state)]
+    parts = [str(progress.get("stage") or state)]
     if progress.get("step") is not None and progress.get("steps"):
-        told[0] += f" {progress['step']}/{progress['steps']}"
+        parts[0] += f" {progress['step']}/{progress['steps']}"
     if progress.get("loss") is not None:
-        told.append(f"loss {progress['loss']:.4g}")
+        parts.append(f"loss {progress['loss']:.4g}")
     if progress.get("images_per_second"):
-        told.append(f"{progress['images_per_second']:.0f} images/s")
+        parts.append(f"{progress['images_per_second']:.0f} images/s")
     if progress.get("eta_seconds") is not None:
-        told.append(f"{_duration(progress['eta_seconds'])} left")
+        parts.append(f"{_duration(progress['eta_seconds'])} left")
     if progress.get("trouble"):
-        told.append(f"trouble: {progress['trouble']}")
-    return ", ".join(told)
+        parts.append(f"trouble: {progress['trouble']}")
+    return ", ".join(parts)
 
 
 def _short(run: Run) -> str:
-    """What tells a run from its neighbours, in few letters: a terminal has eighty columns."""
+    """What distinguishes a run, in few letters, as a terminal has eighty columns."""
     return ", ".join(f"{path}={value}" for path, value in run.swept.items()) or run.id[-6:]
 
 
@@ -132,7 +132,7 @@ def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=10),
-        TextColumn("{task.fields[told]}", markup=False),
+        TextColumn("{task.fields[line]}", markup=False),
         console=console,
         transient=True,
     )

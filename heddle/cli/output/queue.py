@@ -1,4 +1,4 @@
-"""The queue, the workers and what was found, as tables for a terminal."""
+"""The queue, the workers and found work as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from heddle.cli.output.table import add_row, duration, titled_table
 
 
 def queue_table(document: Mapping[str, Any]) -> Table:
-    """One row a job that waits, in order."""
+    """One row a waiting job, in order."""
     counts = ", ".join(f"{count} {kind} workers" for kind, count in document["workers"].items())
     columns = ["", "kind", "work", "owner", "priority", "starts in", "takes", "why"]
     table = titled_table(f"queue ({counts})", columns)
@@ -34,7 +34,7 @@ def queue_table(document: Mapping[str, Any]) -> Table:
 
 
 def share_table(document: Mapping[str, Any]) -> Table:
-    """One row an owner and kind of work: who has had what lately."""
+    """One row for each owner and kind of work: their recent share of the workers."""
     columns = ["owner", "kind", "running", "waiting", "served", "share"]
     table = titled_table("who had the workers lately", columns)
     for one in document["owners"]:

@@ -1,4 +1,4 @@
-"""What sweeps came to, as tables for a terminal."""
+"""Results of sweeps as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = ("run_id", "state", "train_id", "error")
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One row a run: what was swept, its scores and ends of curves."""
+    """One row a run: its swept values, scores and last values of curves."""
     names = [name for name in (rows[0] if rows else PLAIN[:2]) if name not in ("train_id", "error")]
     table = titled_table("", names)
     for row in rows:
@@ -24,7 +24,7 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def summary_tables(summary: Mapping[str, Any]) -> RenderableType:
-    """The best first, then by setting, then where differences come from, then what to beware of."""
+    """The best settings, then scores by setting, then the sources of variance, then warnings."""
     return Group(
         _best(summary),
         *_udr(summary["udr_by_setting"]),
@@ -35,7 +35,7 @@ def summary_tables(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """One table for each number, with the reasons to trust a place or not."""
+    """One table for each number, with the spread and seeds that show how far to trust a rank."""
     drawn: list[RenderableType] = []
     for one in tables:
         params = [*assignments(one["params"]), *assignments(one["depends_on"])]
@@ -85,7 +85,7 @@ def _best(summary: Mapping[str, Any]) -> Table:
 
 
 def _udr(settings: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """How alike models are over seeds, beside the latents that they use."""
+    """How alike models are over seeds, with the number of latents that they use."""
     if not settings:
         return []
     columns = ["setting", "median", "active latents", "seeds"]
@@ -98,7 +98,7 @@ def _udr(settings: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 def _by_setting(settings: Sequence[Mapping[str, Any]]) -> Table:
     known = list(dict.fromkeys(name for one in settings for name in one["columns"]))
-    # Ends of curves say what the scores say, where there are some.
+    # Where there are scores, the last values of curves add nothing to them.
     columns = [name for name in known if not name.startswith(("final.", "final["))] or known
     table = titled_table("median ± deviation, by setting", ["setting", "runs", *columns])
     table.columns[0].no_wrap = True

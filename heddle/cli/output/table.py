@@ -1,4 +1,4 @@
-"""How tables look on a terminal, and how the values in them are written."""
+"""The look of tables on a terminal, and of the values in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 
 def titled_table(title: str, columns: Iterable[str]) -> Table:
-    """A table without rows; it has no header where no column has a name."""
+    """A table without rows. It has no header if no column has a name."""
     names = list(columns)
     table = Table(title=Text(title), title_justify="left", show_header=any(names))
     for name in names:
@@ -21,7 +21,7 @@ def titled_table(title: str, columns: Iterable[str]) -> Table:
 
 
 def narrow_table(first: str, *others: str) -> Table:
-    """A table without rows; 80 columns hold it as long as the cells of the `others` are short."""
+    """A table without rows. It fits 80 columns as long as the cells of `others` are short."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column(first, overflow="fold")
     for name in others:
@@ -30,12 +30,12 @@ def narrow_table(first: str, *others: str) -> Table:
 
 
 def add_row(table: Table, cells: Iterable[str]) -> None:
-    # Text, as a message or a file's name may hold brackets that are no markup.
+    # `Text` keeps brackets in a message or a file's name from being read as markup.
     table.add_row(*(Text(cell) for cell in cells))
 
 
 def shown(value: Any) -> str:
-    """A value in a cell: a float in four digits, and nothing for None."""
+    """A value in a cell: four digits of a float, and nothing for None."""
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What is printed: text of a server or a file, without what a terminal would obey."""
+"""Printing of text from a server or a file, without characters that a terminal would obey."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-#: Where output is no terminal there is no width to keep to, and ids must not be cut.
+#: Output to a pipe has no width to keep to, and ids must not be cut.
 PIPE_WIDTH = 200
 
-#: C0 without tab and line feed, DEL and C1; what turns the direction of the text around it; halves
-#: of letters, which cannot be written.
+#: C0 without tab and line feed, DEL and C1; characters that change the direction of text;
+#: surrogates, which cannot be written.
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def without_orders(text: str) -> str:
-    """The text without letters that are not shown but obeyed; none of them takes any room."""
+    """The text without characters that a terminal obeys and does not show."""
     return _OBEYED.sub("", text)
 
 
 class Terminal(Console):
-    """A console whose colours and cursor are ours alone: text is no markup, and no emoji's name."""
+    """A console on which text cannot set colours or move the cursor, by markup or otherwise."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
@@ -35,7 +35,7 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """The segments of anything; rich's own orders are no text of a segment."""
+        """Render anything to segments. Control segments are rich's own, and stay as they are."""
         for segment in super().render(renderable, options):
             if segment.control or not _OBEYED.search(segment.text):
                 yield segment
@@ -44,20 +44,20 @@ class Terminal(Console):
 
 
 def console() -> Console:
-    """What results are printed on."""
+    """The console for results."""
     screen = Terminal()
     return screen if screen.is_terminal else Terminal(width=PIPE_WIDTH)
 
 
 def side_console() -> Console:
-    """For bars and advice, beside what is printed."""
+    """The console for bars and notes, which go to the standard error."""
     return Terminal(stderr=True)
 
 
 def print_document(
     document: bytes | Mapping[str, Any], as_json: bool, draw: Callable[[], RenderableType]
 ) -> None:
-    """Print a document as JSON, a server's to the byte, or else what is drawn of it for people."""
+    """Print a document as JSON, byte for byte if a server sent it, or as drawn for people."""
     if not as_json:
         console().print(draw())
     elif isinstance(document, bytes):
@@ -67,5 +67,5 @@ def print_document(
 
 
 def say(message: Any, *, err: bool = False, nl: bool = True) -> None:
-    """Print a line that holds other people's text."""
+    """Print a line that may hold other people's text."""
     click.echo(without_orders(str(message)), err=err, nl=nl)

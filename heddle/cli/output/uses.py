@@ -1,4 +1,4 @@
-"""What trained models make of images, as tables for a terminal."""
+"""Codes, anomalies and neighbours of images as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def neighbours_table(items: Sequence[Mapping[str, Any]]) -> Table:
     factors = list(items[0]["factors"] or {}) if items else []
     table = titled_table("nearest first", ["image", "distance", *factors])
     for item in items:
-        told = [shown(item["factors"][name]) for name in factors]
-        add_row(table, [str(item["index"]), shown(item["distance"]), *told])
+        cells = [shown(item["factors"][name]) for name in factors]
+        add_row(table, [str(item["index"]), shown(item["distance"]), *cells])
     return table
 
 
 def _one_each(labels: Sequence[str], count: int) -> list[str]:
-    """A label for each image, whose files may hold several."""
+    """A label for each image, as a file may hold several images."""
     if len(labels) == count:
         return list(labels)
     of = f"{labels[0]} " if len(labels) == 1 else ""

@@ -24,7 +24,7 @@ from heddle.client.resources import Experiment, Run
 
 
 def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table:
-    """One row a run: its state, what sets it apart, and for the `failed` why and what to do."""
+    """One row a run: state, swept values, and for the `failed` the error and advice."""
     runs = experiment.runs()
     swept = list(dict.fromkeys(path for run in runs for path in run.swept))
     about = [experiment.id, experiment.document.get("name") or "", experiment.state]
@@ -41,7 +41,7 @@ def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table
 
 
 def dry_run_table(found: Mapping[str, Any]) -> RenderableType:
-    """What posting a spec would do, one row a fact, and a line a warning below."""
+    """What posting a spec would do, with one row a fact. Below it each warning has a line."""
     table = titled_table("nothing was written", ["", ""])
     seconds, position = found["seconds"], found["position"]
     facts = {
@@ -66,7 +66,7 @@ def _place(found: Mapping[str, Any]) -> str:
 
 
 def size_of(experiment: Experiment) -> str:
-    """What its runs' files take up, for people; empty where nothing is known or there."""
+    """The size of its runs' files, for people; empty if unknown or nothing."""
     total = sum((experiment.document.get("usage") or {}).values())
     return decimal(total) if total else ""
 
@@ -92,7 +92,7 @@ def run_table(run: Run) -> Table:
 
 
 def attempt_table(run: Run) -> list[Table]:
-    """One row a worker's work on the run; none before the first."""
+    """One row an attempt at the run; no table before the first."""
     attempts = (run.document.get("record") or {}).get("attempts") or []
     if not isinstance(attempts, list) or not attempts:
         return []
@@ -107,8 +107,8 @@ def attempt_table(run: Run) -> list[Table]:
 def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
     """One row a score: its value, how sure it is, and what chance alone would give.
 
-    Scores of one metric are told apart by what differs in how they were asked for. Columns in
-    which nothing stands are left out.
+    Scores of one metric are shown with what differs in how they were asked for. Empty columns are
+    left out.
     """
     names = ["metric", "name", "value", "95 % interval", "null", "error"]
     several = list(scores)
@@ -118,7 +118,7 @@ def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
         ends = f"[{shown(interval[0])}, {shown(interval[1])}]" if interval else ""
         null = score.get("null")
         chance = f"{shown(null['mean'])} ± {null['std']:.2g} ({null['replicates']})" if null else ""
-        metric = " ".join([score["metric"], *_told_apart(score, several)])
+        metric = " ".join([score["metric"], *_differences(score, several)])
         row = [metric, score["name"], score.get("value"), ends, chance, score.get("error")]
         rows.append([shown(cell) for cell in row])
     used = [place for place in range(len(names)) if place < 3 or any(row[place] for row in rows)]
@@ -128,8 +128,8 @@ def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _told_apart(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What sets a score apart from others of its metric: params, codes, definition, rows, seed."""
+def _differences(score: Mapping[str, Any], scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What differs from other scores of the metric: params, codes, definition, rows, seed."""
     own = _asked(score)
     others = [_asked(other) for other in scores if other["metric"] == score["metric"]]
     return [
@@ -147,7 +147,7 @@ def _asked(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def advice_list(advice: Iterable[Mapping[str, str]]) -> RenderableType:
-    """A line a reason behind odd scores, with what to do about it."""
+    """One line for each reason behind odd scores, with what to do about it."""
     lines = [
         Text.assemble(("! ", "yellow"), (f"{one['reason']}.", ""), f" Advice: {one['suggestion']}.")
         for one in advice
@@ -162,11 +162,10 @@ def file_score_table(
     *,
     below: Sequence[Text] = (),
 ) -> RenderableType:
-    """One row a score of a file, under what defines it: value, interval, null; then the errors.
+    """One row a score of a file, under its definition: value, interval, null; then the errors.
 
-    `below` the title stands what else was understood of the file.
-
-    `asked` are the metrics as they were asked for: only params that somebody chose are shown.
+    The lines `below` stand below the title. `asked` are the metrics as the user asked for them:
+    only params that the user chose are shown.
     """
     table = narrow_table("definition", "score", "95 % interval", "null (replicates)")
     for (definition, metric), group in groupby(
@@ -201,7 +200,7 @@ def _definition(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) ->
 
 
 def _chosen(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The params of a score that were asked for, as `predictor=lasso`."""
+    """The params of a score that the user chose, as `predictor=lasso`."""
     given = [
         {k: v for k, v in one.items() if k != "name"}
         for one in asked

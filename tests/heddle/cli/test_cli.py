@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from heddle.cli import main as cli
-from heddle.cli.output.live import told
+from heddle.cli.output.live import progress_line
 from tests.heddle.fake_server import FakeServer, problem
 
 PROGRESS = {
@@ -142,13 +142,15 @@ def test_watch_prints_lines_where_there_is_no_terminal(
 
 
 def test_progress_may_be_absent(server: FakeServer) -> None:
-    assert told("training", {}) == "training"
-    assert told("training", {"stage": "encoding", "step": None, "loss": None}) == "encoding"
+    assert progress_line("training", {}) == "training"
+    assert (
+        progress_line("training", {"stage": "encoding", "step": None, "loss": None}) == "encoding"
+    )
 
 
 def test_trouble_is_told_at_the_end_of_a_line() -> None:
     progress = {"stage": "training", "step": 5, "steps": 10, "trouble": "The disk is full."}
-    assert told("training", progress) == "training 5/10, trouble: The disk is full."
+    assert progress_line("training", progress) == "training 5/10, trouble: The disk is full."
 
 
 def test_failed_work_exits_with_1_and_says_why(server: FakeServer) -> None:
