@@ -1,9 +1,9 @@
-"""What lists, the queue, a dry run and a study's results take behind ten thousand others.
+"""How long lists, the queue, a dry run and a study's results take beside ten thousand runs.
 
-Written straight into the database are 10,000 runs that have ended, with six scores each, and as
-many that wait. The API serves them in a thread of this process, so clients and server share its
-lock. Told are the medians and the slowest of a few requests, one after the other, and how long five
-clients waited that asked for all results as CSV at once.
+The script writes 10,000 ended runs with six scores each, and as many waiting runs, straight into
+the database. The API serves them in a thread of this process, so clients and server share its
+lock. The table has the median and the slowest of a few requests, one after the other, and how long
+five clients waited that asked for all results as CSV at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Ask = Callable[[httpx.Client], httpx.Response]
 
 
 def fill(url: str, runs: int) -> str:
-    """Runs that have ended and runs that wait; returns the experiment of the former."""
+    """Store ended runs and waiting runs; returns the experiment of the ended ones."""
     stored = Database(url)
     done = Place(RunState.SUCCEEDED, EvaluationState.SUCCEEDED)
     waiting = Place(RunState.QUEUED, EvaluationState.QUEUED)
@@ -70,7 +70,7 @@ def fill(url: str, runs: int) -> str:
 
 
 def asked(experiment: str) -> dict[str, Ask]:
-    """Requests by what they are called in the table."""
+    """Requests by their names in the table."""
 
     def listed(path: str) -> Ask:
         return lambda client: client.get(path)
@@ -88,7 +88,7 @@ def asked(experiment: str) -> dict[str, Ask]:
 
 
 def seconds(ask: Ask, base: str) -> float:
-    """Of one request, which must be answered."""
+    """Seconds of one request, which must succeed."""
     with httpx.Client(base_url=base, timeout=600, trust_env=False) as client:
         began = time.perf_counter()
         ask(client).raise_for_status()
@@ -110,8 +110,8 @@ def main(runs: int, rounds: int) -> None:
                     together = CLIENTS if "at once" in name else 1
                     with ThreadPoolExecutor(together) as pool:
                         took = list(pool.map(seconds, [ask] * rounds, [base] * rounds))
-                    told = (f"{value:.3f}" for value in (statistics.median(took), max(took)))
-                    table.add_row(kind, name, *told)
+                    cells = (f"{value:.3f}" for value in (statistics.median(took), max(took)))
+                    table.add_row(kind, name, *cells)
     Console(width=120).print(table)
 
 

@@ -1,4 +1,4 @@
-"""Seconds until a worker takes hints again after something has happened to its broker."""
+"""Seconds until a worker takes hints again after its broker has failed in some way."""
 
 from __future__ import annotations
 

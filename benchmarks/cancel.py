@@ -1,7 +1,7 @@
 """How long a cancellation takes in each stage, from the POST to the state, on a whole service.
 
 The service runs as `heddle up` starts it, in a home of its own. Each round posts a run, waits for
-the stage, cancels, and waits until the run says that it is cancelled.
+the stage, cancels the run, and waits until its state is cancelled.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def spec(steps: int, metrics: list[Any], **training: Any) -> dict[str, Any]:
 
 
 def slow_step() -> dict[str, Any]:
-    """Steps of seconds each: nothing is heard meanwhile."""
+    """A run with steps of seconds, during which its worker hears of no cancellation."""
     return {
         "dataset": "dsprites",
         "model": {"name": "burgess", "latent_dim": 10},
@@ -64,7 +64,7 @@ STAGES = {
 
 
 def reached(run: Run, stage: str) -> bool:
-    """Whether a run is where its cancellation is to be measured."""
+    """Whether a run is in the stage in which its cancellation is to be measured."""
     progress = run.refresh().document["progress"]
     if run.state in ("failed", "cancelled", "succeeded"):
         raise SystemExit(f"{run.id} is {run.state} before it could be cancelled: {run.reason}")
@@ -83,7 +83,7 @@ def measure(client: Client, stage: str) -> float:
         if time.monotonic() > give_up:
             raise SystemExit(f"{run.id} did not come to {stage}")
         time.sleep(0.05)
-    time.sleep(1.0)  # Into the midst of it.
+    time.sleep(1.0)  # Cancel in the middle of the stage.
     began = time.monotonic()
     run.cancel()
     while run.refresh().state != "cancelled":

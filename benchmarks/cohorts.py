@@ -1,7 +1,7 @@
-"""Images a second of runs trained side by side, beside the same runs one after the other.
+"""Images a second of runs that are trained side by side, compared with a run alone.
 
-Each width takes turns with as many runs alone, in one process; the median of the rounds is printed.
-On whatever device there is: `cuda` if torch finds one.
+In one process, each width takes turns with a run alone. The median of the rounds is printed. The
+device is `cuda` if torch finds one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ml.reproducibility.environment import default_device, environment
 from ml.training.loop import train_cohort
 
 WARM = 0.25
-"""Share of the steps that is not timed."""
+"""The share of steps, at the beginning, that is not timed."""
 
 
 class Clock(Silent):
-    """When each step was done."""
+    """Records when each step was done."""
 
     def __init__(self) -> None:
         self.marks: dict[int, float] = {}

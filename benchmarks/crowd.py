@@ -1,8 +1,8 @@
 """How long `/healthz` takes beside crowds: of pictures, of `?wait=`, of event streams.
 
-A service trains a run of a moment and ends; its API is then started alone, with few files that it
-may open. Beside each crowd one client asks for `/healthz` again and again, over new connections.
-Told are how long that took, what the crowd was answered, and by how much the API's log grew.
+A service trains a short run and ends. Then its API is started alone, with a low limit of open
+files. Beside each crowd one client asks for `/healthz` again and again, over new connections. The
+table has how long that took, how the crowd was answered, and by how much the API's log grew.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PICTURES, WAITS, STREAMS = 60, 200, 1100
 
 @contextmanager
 def api(home: Path, files: int) -> Iterator[int]:
-    """The port of an API alone that may open so many files."""
+    """Start an API alone that may open `files` files, and give its port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = int(probe.getsockname()[1])
@@ -61,7 +61,7 @@ def api(home: Path, files: int) -> Iterator[int]:
 
 
 def status(port: int, path: str, timeout: float = 60.0) -> int:
-    """What a GET is answered with, over a connection of its own; 0 without an answer."""
+    """The status of a GET over a connection of its own; 0 without an answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -74,8 +74,8 @@ def status(port: int, path: str, timeout: float = 60.0) -> int:
         connection.close()
 
 
-def ask(port: int, path: str, clients: int, until: float, tell: Any) -> None:
-    """Clients that ask until a moment, as often as they are answered."""
+def ask(port: int, path: str, clients: int, until: float, answers: Any) -> None:
+    """Clients that repeat a GET until a moment, each as soon as it is answered."""
     statuses: Counter[int] = Counter()
 
     def client(number: int) -> None:
@@ -86,7 +86,7 @@ def ask(port: int, path: str, clients: int, until: float, tell: Any) -> None:
             found = status(port, path.format(extent=extent))
             statuses[found] += 1
             if found != 200:
-                # As Retry-After asks for.
+                # Retry-After asks for this pause.
                 time.sleep(RETRY_SECONDS)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
@@ -94,11 +94,11 @@ def ask(port: int, path: str, clients: int, until: float, tell: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    tell.put(statuses)
+    answers.put(statuses)
 
 
-def listen(port: int, path: str, clients: int, until: float, tell: Any) -> None:
-    """Clients that ask for a stream each, and hold it open until a moment."""
+def listen(port: int, path: str, clients: int, until: float, answers: Any) -> None:
+    """Clients that each open a stream, and hold it open until a moment."""
     statuses: Counter[int] = Counter()
     sockets = []
     for _ in range(clients):
@@ -113,16 +113,16 @@ def listen(port: int, path: str, clients: int, until: float, tell: Any) -> None:
         except (OSError, IndexError):
             statuses[0] += 1
         one.close()
-    tell.put(statuses)
+    answers.put(statuses)
 
 
 def beside(
     crowd: Callable[..., None], port: int, path: str, clients: int, seconds: float
 ) -> tuple[np.ndarray, int, Counter[int]]:
-    """Seconds of each answer of `/healthz` beside a crowd, how many failed, the crowd's answers."""
-    told: Any = multiprocessing.Queue()
+    """Seconds of each `/healthz` beside a crowd, how many failed, and the crowd's statuses."""
+    answers: Any = multiprocessing.Queue()
     until = time.time() + seconds
-    process = multiprocessing.Process(target=crowd, args=(port, path, clients, until, told))
+    process = multiprocessing.Process(target=crowd, args=(port, path, clients, until, answers))
     process.start()
     took, failed = [], 0
     while time.time() < until:
@@ -130,7 +130,7 @@ def beside(
         failed += status(port, "/healthz", timeout=20) != 200
         took.append(time.perf_counter() - began)
         time.sleep(0.02)
-    statuses = told.get()
+    statuses = answers.get()
     process.join()
     return np.array(took), failed, statuses
 

@@ -1,7 +1,7 @@
-"""Shares and waits of owners on a simulated server: the real store on SQLite, with a clock of ours.
+"""Shares and waits of owners on a simulated server: the real store on SQLite, a simulated clock.
 
-Four owners keep two workers busy with long runs and sweeps; a fifth posts a run of two minutes
-every ten minutes. A step takes a second, and nothing takes time but steps.
+Four owners keep two workers busy with long runs and sweeps. A fifth posts a run of two minutes
+every ten minutes. A step takes a second, and nothing else takes time.
 """
 
 from __future__ import annotations

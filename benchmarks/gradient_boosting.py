@@ -1,7 +1,7 @@
 """Our gradient boosting against scikit-learn's: CPU time, and whether the trees are the same.
 
-Each factor of synthetic codes like a dSprites model's is fitted by both in turn, in this process,
-and the processor time of the process is printed, without numba's compiling.
+Both fit each factor of synthetic codes, like those of a dSprites model, in turn and in this
+process. The CPU time of the process is printed, without the time of numba's compiler.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 def codes_like_dsprites(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (rows, 10) that are middling at disentangling factors (rows, 5) of dSprites' sizes.
+    """Codes (rows, 10) that disentangle factors (rows, 5) of dSprites' sizes moderately.
 
-    Orientation goes to its sine and cosine and a second harmonic, positions are rotated by 20
-    degrees, shape and scale leak into each other, and three codes are nearly dead.
+    Orientation becomes its sine, its cosine and a second harmonic. Positions are rotated by 20
+    degrees. Shape and scale leak into each other. Three codes are nearly dead.
     """
     draws = np.random.default_rng(seed)
     factors = np.stack([draws.integers(0, size, rows) for size in SIZES], axis=1)

@@ -1,12 +1,12 @@
-"""How often the intervals of scores hold what they should, and noise looks clear of its null.
+"""How often intervals hold the score that they should, and how often noise is clear of its null.
 
-Intervals, for each metric: its expected value at this number of rows, from many fresh draws of
-synthetic codes; then, for further draws, whether the 95 % interval of each holds it. Also the
-interval's width beside the deviation that fresh draws really have. `--tails 2` draws the codes'
-noise from Student's t with two degrees of freedom.
+Intervals: many fresh draws of synthetic codes give each metric's expected value at this number of
+rows. For further draws the script counts how often their 95 % intervals hold that value, and
+compares the width of the intervals with the deviation of fresh draws. `--tails 2` draws the noise
+of the codes from Student's t with two degrees of freedom.
 
-Nulls: of draws of codes that are noise alone, the share that is clear of its null, which should be
-2.3 %; beside it the share that exceeds the mean and two deviations of three permutations.
+Nulls (`--nulls`): of draws whose codes are noise alone, the share that is clear of its null, which
+should be 2.3 %. Beside it is the share that leads the mean of three permutations by two deviations.
 
     python benchmarks/interval_coverage.py [--rows 1000] [--draws 200] [--metrics mig,sap,...]
         [--tails 2] [--nulls]
@@ -42,9 +42,9 @@ METRICS: dict[str, dict[str, str]] = {
 def draw(
     draws: np.random.Generator, samples: int, tails: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Five codes of three factors: one its own, two that mix two factors, one warped, one noise.
+    """Five codes of three factors: one of a single factor, two that mix two, one warped, one noise.
 
-    The noise is normal, or Student's t with so many degrees of freedom.
+    The noise is normal, or Student's t with `tails` degrees of freedom.
     """
     factors = np.stack([draws.integers(0, size, samples) for size in (3, 4, 5)], axis=1)
     shape = (samples, 5)
@@ -63,7 +63,7 @@ def draw(
 def coverage(
     labels: Sequence[str], samples: int, number: int, tails: float | None = None, seed: int = 0
 ) -> dict[tuple[str, str], tuple[float, float]]:
-    """Of each metric's numbers: share of intervals that hold it, and half width over deviation."""
+    """For each number: the share of intervals that hold it, and half their width over deviation."""
     metrics = {label: metric_of(METRICS[label]) for label in labels}
     draws = np.random.default_rng(seed)
     fresh: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -84,7 +84,7 @@ def coverage(
                 held[label, name].append(off <= half_widths[name])
                 widths[label, name].append(half_widths[name])
     return {
-        # Trees learn few rows by heart, and then nothing varies.
+        # With few rows, trees fit all of them, and the number does not vary.
         key: (float(np.mean(held[key])), float(np.mean(widths[key]) / (np.std(fresh[key]) or 1)))
         for key in fresh
     }
@@ -93,8 +93,11 @@ def coverage(
 def false_alarms(
     params: dict[str, str], samples: int, number: int, seed: int = 0
 ) -> dict[str, tuple[int, float, float]]:
-    """Of each of a metric's numbers on noise: permutations, share clear by three of them and two
-    deviations, and share clear as we judge it."""
+    """For each number of a metric on noise: how many permutations, and two shares of draws.
+
+    The first share leads the mean of three permutations by two deviations. The second is clear by
+    our own test.
+    """
     metric, draws = metric_of(params), np.random.default_rng(seed)
     better = {one.name: one.higher_is_better for one in metric.reported()}
     found: dict[str, list[tuple[int, bool, bool]]] = defaultdict(list)

@@ -1,10 +1,9 @@
-"""Each metric beside the reference call on the same arrays, in turns in one run.
+"""Time of each metric and of its reference on the same arrays, in turns in one process.
 
-The reference call is what published code does for that number, by scikit-learn: loops of
-mutual_info_score, one LinearSVC a code and factor, a grid search of trees. The arrays are
-`tests/golden/p07_dsprites_mid.npz`: 10,000 rows, 10 codes, factors of 3, 6, 40, 32 and 32 values,
-of which 7,500 rows train. Times are CPU seconds of the process (one thread), the best of the
-rounds.
+The reference does what published code does for that number, by scikit-learn: loops of
+mutual_info_score, one LinearSVC for each code and factor, a grid search of trees. The arrays are
+`tests/golden/p07_dsprites_mid.npz`: 10,000 rows, of which 7,500 train; 10 codes; factors of 3, 6,
+40, 32 and 32 values. Times are CPU seconds of the process (one thread), the best of the rounds.
 
     OMP_NUM_THREADS=1 python benchmarks/metrics.py [--rounds 3] [--slow] [--only sap]
 """
@@ -37,7 +36,7 @@ Reference = Callable[[np.ndarray, np.ndarray], float]
 
 
 def matrix(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Mutual information by loops, (latents, factors)."""
+    """Mutual information, (latents, factors), by loops."""
     binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
     return np.array([[mutual_info_score(v, code) for v in factors.T] for code in binned])
 
@@ -158,12 +157,12 @@ def timed(call: Callable[[], float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slow", action="store_true", help="those of minutes, too, one round each")
-    parser.add_argument("--only", default="", help="metrics whose name begins so")
+    parser.add_argument("--slow", action="store_true", help="slow metrics, too, one round each")
+    parser.add_argument("--only", default="", help="only metrics whose name begins with this")
     given = parser.parse_args()
     with np.load(ARRAYS) as stored:
         codes, factors = stored["codes"], stored["factors"]
-    # Kernels are compiled, or read from where they were kept, before anything is timed.
+    # Kernels are compiled, or read from the cache, before anything is timed.
     score(codes[:300], factors[:300] % 3, ["dci", "sap", "mig"], uncertainty=False)
     print("| metric | number | ours | reference | ours, s | reference, s | times less |")
     print("|---|---|---|---|---|---|---|")

@@ -1,9 +1,9 @@
 """How long pictures of a trained model take over HTTP, while nothing runs and while a run trains.
 
-A service as `heddle up` starts it trains a short run. Its traversal and what it decodes are then
-asked for again and again, each time with other parameters so that no answer is in memory, and once
-more with equal ones; first while nothing else runs, then while another run trains. One
-client, one request at a time. The first request, which loads the model, is told by itself.
+A service as `heddle up` starts it trains a short run. One client then asks for its traversal and
+for decoded images again and again, one request at a time. Each request has other params, so that no
+answer is in memory; one row repeats a request. This is done while nothing else runs, and again
+while another run trains. The first request, which loads the model, is printed by itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def spec(steps: int, seed: int) -> dict[str, Any]:
 
 
 def requests(client: Client, run: str) -> dict[str, Callable[[], object]]:
-    """What is asked, by what it is called in the table; each call asks something new."""
+    """Requests by their names in the table. A call has new params, except "asked before"."""
     draws = np.random.default_rng(0)
     counted = itertools.count()
 
@@ -74,7 +74,7 @@ def measured(ask: Callable[[], object], times: int) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=200, help="of each kind and each time")
+    parser.add_argument("--requests", type=int, default=200, help="requests of each kind and phase")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,

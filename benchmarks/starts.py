@@ -1,8 +1,8 @@
-"""When waiting runs are told to start, against when they do, on a real service.
+"""When waiting runs are forecast to start, against when they do, on a real service.
 
 A service as `heddle up` starts it trains one run, which measures the machine. Then two owners post
-runs of many lengths at once, each is asked when it will start, and again halfway through; when all
-have ended, what was told is compared with what came.
+runs of many lengths at once. The forecasts of all waiting runs are read at once and halfway
+through. When all runs have started, the forecasts are compared with the real times.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LENGTHS = (400, 900, 300, 700, 500, 1000, 600, 800)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a waiting run was told."""
+class Forecast:
+    """The forecast of one waiting run."""
 
     run_id: str
     #: Unix seconds.
@@ -48,12 +48,12 @@ def spec(steps: int, seed: int) -> dict[str, Any]:
     }
 
 
-def told(client: Client) -> list[Told]:
-    """What every waiting run is told now."""
+def forecasts(client: Client) -> list[Forecast]:
+    """The forecast of every waiting run now."""
     at = time.time()
     items = client.iterate("/v1/runs", state="queued")
     return [
-        Told(item["id"], at, item["waiting"]["starts_in_seconds"])
+        Forecast(item["id"], at, item["waiting"]["starts_in_seconds"])
         for item in items
         if item["waiting"] and item["waiting"]["starts_in_seconds"] is not None
     ]
@@ -75,17 +75,17 @@ def main() -> None:
         posted = [
             owners[k % 2].submit(spec(steps, k)).runs()[0].id for k, steps in enumerate(lengths)
         ]
-        asked = [("when posted", told(owners[0]))]
+        asked = [("when posted", forecasts(owners[0]))]
         runs = [owners[0].run(run_id) for run_id in posted]
         while sum(run.refresh().state in ("queued", "training") for run in runs) > len(runs) // 2:
             time.sleep(1.0)
-        asked.append(("halfway", told(owners[0])))
+        asked.append(("halfway", forecasts(owners[0])))
         while any(run.refresh().document["started_at"] is None for run in runs):
             time.sleep(1.0)
         started = {run.id: moment(run.document["started_at"]) for run in runs}
         for client in owners:
             client.close()
-    table = Table("asked", "run", "told: starts in s", "came after s", "off by", box=MARKDOWN)
+    table = Table("asked", "run", "forecast: starts in s", "came after s", "off by", box=MARKDOWN)
     off: list[float] = []
     for when, answers in asked:
         for one in sorted(answers, key=lambda one: one.starts_in):

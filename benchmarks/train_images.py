@@ -1,6 +1,6 @@
 """Images a second that training takes, by precision, batch size, threads and allocator.
 
-Each configuration is a process of its own that trains on dSprites from bits; configurations take
+Each configuration is a process of its own that trains on dSprites from bits. Configurations take
 turns, and the median of the rounds is printed.
 """
 
@@ -22,7 +22,7 @@ BATCHES = (64, 256)
 
 
 def measure(precision: str, batch: int, threads: int, steps: int) -> float:
-    """Images a second in this process, the first steps left out."""
+    """Images a second in this process, without the first quarter of the steps."""
     import torch
 
     from ml import train
