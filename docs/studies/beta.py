@@ -4,9 +4,9 @@ python docs/studies/beta.py [--home .heddle-beta] [--to beta-study]
 
 A service of its own trains beta in 1, 2, 4, 8, 16 by three seeds on dSprites, a model that never
 saw a heart (no_hearts.yaml), and small models of digits over two swept values (latents.yaml). Then
-come the report, the table, every registered plot of the study and of its best run as PNG and SVG,
-films, and how well hearts are told from squares and ellipses by their ELBO. Interrupted, it goes
-on where it was; what is trained already is not trained again.
+the script writes the report, the results, films, and every registered plot of the study and of its
+best run as PNG and SVG. It prints how well the ELBO separates hearts from squares and ellipses.
+After an interruption it goes on where it was: trained runs are not trained again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PREDICTORS = ("lasso", "random_forest", "gradient_boosting")
 @click.option("--to", default="beta-study", type=click.Path(path_type=Path))
 def main(home: Path, to: Path) -> None:
     """Train, score, picture and judge the study."""
-    # One process of one thread a core: more images a second than one process of several threads.
+    # A process of one thread for each core trains faster than one process of several threads.
     environment = {
         "HEDDLE_TRAIN_PROCESSES": str(os.cpu_count() or 1),
         "HEDDLE_TRAIN_THREADS": "1",
@@ -80,7 +80,7 @@ def best_run(client: Client, sweep: Experiment) -> Run:
 def files(
     client: Client, sweep: Experiment, latents: Experiment, best: Run
 ) -> Iterator[tuple[str, bytes]]:
-    """Every file by its name; a plot with nothing to draw is told and passed over."""
+    """Every file by its name. A plot with nothing to draw is reported and left out."""
     experiment, run = f"/v1/experiments/{sweep.id}", f"/v1/runs/{best.id}"
     for kind in ("csv", "parquet", "json"):
         yield f"results.{kind}", client.get(f"{experiment}/results", format=kind).content
@@ -103,7 +103,7 @@ def files(
 
 
 def hearts(client: Client, run: Run) -> Table:
-    """How odd each shape is to a model that never saw a heart, and the AUROC of hearts."""
+    """How anomalous each shape is to a model that never saw a heart, and the AUROC of hearts."""
     data = dataset("dsprites")
     known = client.get(f"/v1/runs/{run.id}").json()["spec"]["dataset"]["values"]
     draws = np.random.default_rng(0)
@@ -111,7 +111,7 @@ def hearts(client: Client, run: Run) -> Table:
     elbo: dict[str, np.ndarray] = {}
     percentile: dict[str, np.ndarray] = {}
     for shape, name in enumerate(SHAPES):
-        # All but the shape as in training, so that nothing else is odd.
+        # All other factors are as in training, so that only the shape is new.
         values = [
             [shape] if factor == "shape" else known.get(factor, range(size))
             for factor, size in zip(data.factor_names, data.factor_sizes, strict=True)
@@ -121,16 +121,16 @@ def hearts(client: Client, run: Run) -> Table:
         elbo[name] = np.array([one["elbo"] for one in found])
         percentile[name] = np.array([one["percentile"] for one in found])
     for name in SHAPES:
-        told = "" if name == "hearts" else f"{auroc(elbo['hearts'], elbo[name]):.3f}"
+        area = "" if name == "hearts" else f"{auroc(elbo['hearts'], elbo[name]):.3f}"
         middle = [np.median(elbo[name]), np.median(percentile[name])]
-        table.add_row(name, f"{IMAGES_A_SHAPE:,}", *(f"{value:.1f}" for value in middle), told)
+        table.add_row(name, f"{IMAGES_A_SHAPE:,}", *(f"{value:.1f}" for value in middle), area)
     both = np.concatenate([elbo["squares"], elbo["ellipses"]])
     table.add_row("both", f"{len(both):,}", "", "", f"{auroc(elbo['hearts'], both):.3f}")
     return table
 
 
 def auroc(odd: np.ndarray, usual: np.ndarray) -> float:
-    """How often an odd image has the lower ELBO of the two."""
+    """How often an odd image has a lower ELBO than a usual one."""
     labels = np.repeat([1, 0], [len(odd), len(usual)])
     return float(roc_auc_score(labels, -np.concatenate([odd, usual])))
 

@@ -2,7 +2,7 @@
 
 python docs/studies/family.py [--home .heddle-family]
 
-Interrupted, it goes on where it was; what is trained already is not trained again.
+After an interruption it goes on where it was: trained runs are not trained again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Result:
 @click.option("--home", default=".heddle-family", type=click.Path(path_type=Path))
 def main(home: Path) -> None:
     """Train, print and draw the study."""
-    # One process of one thread a core: more images a second than one process of several threads.
+    # A process of one thread for each core trains faster than one process of several threads.
     environment = {
         "HEDDLE_TRAIN_PROCESSES": str(os.cpu_count() or 1),
         "HEDDLE_TRAIN_THREADS": "1",
@@ -85,7 +85,7 @@ def _label(objective: Mapping[str, Any]) -> str:
 
 
 def _print(by_objective: Mapping[str, Sequence[Result]]) -> None:
-    """The table in Markdown: the median over seeds, and each seed's number."""
+    """Print the table in Markdown: the median over seeds, and the number of each seed."""
     print(f"\n| objective | seeds | {' | '.join(SCORES.values())} |")
     print(f"| --- | --- |{' --- |' * len(SCORES)}")
     for objective, results in by_objective.items():
@@ -99,7 +99,7 @@ def _print(by_objective: Mapping[str, Sequence[Result]]) -> None:
 
 
 def _draw(by_objective: Mapping[str, Sequence[Result]], path: Path) -> None:
-    """MIG by objective, and MIG against reconstruction."""
+    """Draw MIG by objective, and MIG against reconstruction."""
     figure = Figure(figsize=(8.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     for place, results in enumerate(by_objective.values()):
@@ -120,7 +120,7 @@ def _draw(by_objective: Mapping[str, Sequence[Result]], path: Path) -> None:
 
 
 def _typical(by_objective: Mapping[str, Sequence[Result]]) -> dict[str, Result]:
-    """Of each objective, by its plain name, the run of median MIG at its largest weight."""
+    """For each objective, by its plain name, the run of median MIG at its largest weight."""
     chosen = {}
     for results in by_objective.values():
         ordered = sorted(results, key=lambda result: result.scores["mig"])
