@@ -20,7 +20,7 @@ class _AskOtherwise(click.ClickException):
 
 
 class _Group(click.Group):
-    """Turns errors into a message and an exit status: 1 it failed, 2 ask for something else."""
+    """Turns errors into a message and an exit status: 1 it failed, 2 the request must change."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -34,7 +34,7 @@ class _Group(click.Group):
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done, 1 the work or the server failed, 2 the request must be changed.",
+    epilog="Exit status: 0 done, 1 the work or the server failed, 2 the request must change.",
 )
 @click.version_option(package_name="heddle")
 def main() -> None:

@@ -161,7 +161,7 @@ def _plots_table(known: Iterable[Mapping[str, Any]], of: str | None) -> Table:
 @json_option
 @url_option
 def name_latents(run_id: str, assignments: tuple[str, ...], as_json: bool, url: str | None) -> None:
-    """Name latents of a run, as its pictures show them; an empty name takes one away.
+    """Name latents of a run, as its pictures show them; an empty name removes it.
 
     Example: heddle name run_01jd3k z3=smile z5=
     """

@@ -168,7 +168,7 @@ def note(
     as_json: bool,
     url: str | None,
 ) -> None:
-    """Change an experiment's name, notes or tags; nothing is run for it.
+    """Change an experiment's name, notes or tags; this starts no run.
 
     Example: heddle note exp_01jd3k --notes "as in figure 3"
     """

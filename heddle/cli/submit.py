@@ -172,7 +172,7 @@ def submit(
 @json_option
 @url_option
 def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
-    """Follow an experiment until it has ended; Ctrl-C leaves it going.
+    """Follow an experiment until it has ended; Ctrl-C does not stop it.
 
     Example: heddle watch exp_01jd3k
     """

@@ -34,7 +34,7 @@ UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 def connect(url: str | None = None, *, home: str | Path | None = None) -> Client:
     """Return a client of the server at `url`. Nothing is sent yet.
 
-    Without a `url` it is the first of these that there is: the one at which `heddle up` serves
+    Without a `url`, the first of these is taken that is known: the URL at which `heddle up` serves
     `home`, HEDDLE_URL of the environment, http://127.0.0.1:8000. If HEDDLE_KEY is set, it is sent
     as the bearer token. HEDDLE_USER, or else the login name, is sent as the owner of the work.
     """
@@ -117,7 +117,7 @@ class Client(Connection):
     ) -> Evaluation:
         """Send an npz file of codes and factors to be scored.
 
-        An evaluation of the same that exists already is joined.
+        An evaluation of the same file and spec that exists already is joined.
 
         Args:
             path: a file with the arrays codes (samples, latents) and factors (samples, factors),

@@ -22,9 +22,9 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 class ExperimentFailed(HeddleError):
     """An experiment ended, and not all its runs succeeded.
 
-    The message has each failed run with the reason and advice, of at most `MOST_NAMED` runs.
-    `experiment` is the experiment as it ended. `failed` has its failed runs, the first `MOST_NAMED`
-    of them with their errors.
+    The message has the reason and advice for the first `MOST_NAMED` failed runs. `experiment` is
+    the experiment as it ended. `failed` has all failed runs, the first `MOST_NAMED` of them with
+    their errors.
     """
 
     MOST_NAMED = 10

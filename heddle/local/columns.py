@@ -133,7 +133,7 @@ class ChosenColumns:
         return lists[called[0]] if called else []
 
     def _others(self, dropped: set[str], *, alone: bool) -> list[str]:
-        """The columns that are factors where nobody names them."""
+        """The columns that are factors if the user names none."""
         table = self._table
         taken = {*self.codes, *dropped, *table.aside}
         rest = [name for name in self._names if name not in taken]

@@ -109,7 +109,7 @@ def _latin1(data: bytes) -> str:
 
 
 def _beginning(data: bytes) -> tuple[int, list[str], list[str]]:
-    """Where the first line begins that is no comment, the comments before it, and lines from it."""
+    """Where the first line that is no comment begins, comments before it, and lines from it on."""
     comments: list[str] = []
     lines: list[str] = []
     start = at = 0

@@ -1,7 +1,7 @@
-"""A Redis server in Python, for where no real one can be had.
+"""A Redis server in Python, for machines without a real one.
 
-`python -m heddle.service.fake_redis PORT` starts it. It keeps nothing when it ends.
-Heddle's messages are hints that the reaper sends again, so what that costs is a few seconds.
+`python -m heddle.service.fake_redis PORT` starts it. It keeps nothing when it ends. That costs a
+few seconds, as Heddle's messages are hints, which the reaper sends again.
 """
 
 from __future__ import annotations

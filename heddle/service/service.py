@@ -30,7 +30,7 @@ DEFAULT_PORT = 8000
 READY_SECONDS = 180.0
 #: A wide cohort writes the checkpoint of every run before it stops.
 TRAIN_STOP_SECONDS = 60.0
-#: Within this time a service ends: its children get theirs rank by rank, and a little is added.
+#: A service ends within this time: each rank of children has its own, and a little is added.
 STOP_SECONDS = TRAIN_STOP_SECONDS + 35.0
 
 #: glibc gives large freed buffers back to the system, and a training step asks for the same ones

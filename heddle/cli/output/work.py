@@ -66,7 +66,7 @@ def _place(found: Mapping[str, Any]) -> str:
 
 
 def size_of(experiment: Experiment) -> str:
-    """The size of its runs' files, for people; empty if unknown or nothing."""
+    """The size of its runs' files, for people; empty if it is unknown or zero."""
     total = sum((experiment.document.get("usage") or {}).values())
     return decimal(total) if total else ""
 
@@ -105,7 +105,7 @@ def attempt_table(run: Run) -> list[Table]:
 
 
 def score_table(title: str, scores: Iterable[Mapping[str, Any]]) -> Table:
-    """One row a score: its value, how sure it is, and what chance alone would give.
+    """One row a score: its value, its interval, and what chance alone would give.
 
     Scores of one metric are shown with what differs in how they were asked for. Empty columns are
     left out.
