@@ -1,1 +1,1 @@
-"""Who goes next, and when: the fair share, the queue, the pace of jobs, forecasts."""
+"""Which job goes next, and when: the fair share, the queue, the pace of jobs, forecasts."""

@@ -1,20 +1,22 @@
-"""Whose turn it is: pure functions of who waits, who is worked for, and who was served lately.
+"""Whose turn it is: pure functions of the waiting jobs, the running jobs and past service.
 
-The order is: priority; then short jobs, within their owner's share; then the owner who was served
-least lately; then age.
+Jobs are ordered by priority. Within a priority, short jobs go first if their owner's share allows
+it. Then comes the owner who was served least lately, and then the oldest job.
 
-- **Served** are the seconds of workers that an owner had, each worth half for every
+- **Service** is counted in seconds of workers, for each owner. A second is worth half for every
   `HALF_LIFE_SECONDS` that have passed. Jobs that a worker does side by side share its seconds.
-- **Patience**: jobs of a group (an owner's of one priority, short or long) of which none was taken
-  for `patience_seconds` go with the next higher priority among those that wait or are worked on,
-  after twice as long with the one above, and so on up to the highest. So priorities starve nobody.
-- **Short** jobs go first for an owner who was served no more than the mean of those who have work,
-  and a short job's time on top, and of whose short jobs none is worked on. So nobody waits hours
-  to see whether a spec works, and a stream of short jobs takes no more than its owner's share, and
-  leaves him a turn for long ones now and then.
-- **Preemption**: a worker that has trained for `slice_seconds` stops at a checkpoint when the turn
-  is somebody else's: of a higher priority, or served less; and after `short_slice_seconds` when a
-  short job waits that goes first. Training goes on from there later with the same bits.
+- **Patience**: a group holds an owner's jobs of one priority, either the short or the long ones.
+  A group that has waited for `patience_seconds`, without any job of it being taken, goes with the
+  next higher priority that a waiting or running job has. After twice as long it goes with the
+  priority above that, and so on up to the highest. So priorities starve nobody.
+- **Short** jobs go first for an owner on two conditions. None of the owner's short jobs is running.
+  And the owner was served no more than the mean over all owners with work, plus the time of a
+  short job. So nobody waits hours to see whether a spec works, and a stream of short jobs takes no
+  more than its owner's share. It also leaves its owner's long jobs a turn now and then.
+- **Preemption**: a worker that has trained for `slice_seconds` stops at a checkpoint when a job of
+  a higher priority, or of an owner who was served less, has its turn. When that job is a short one
+  that goes first, the worker stops after `short_slice_seconds` already. Training goes on from the
+  checkpoint later with the same bits.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ HALF_LIFE_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator may choose; the meanings are those of `store.settings`."""
+    """What an operator may choose; `store.settings` says what each field means."""
 
     slice_seconds: float = 1200.0
     short_seconds: float = 300.0
@@ -41,19 +43,19 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Jobs of one owner and priority, all short or none, which are taken oldest first."""
+    """Waiting jobs of one group; the oldest is taken first."""
 
     owner: str
     priority: int
     short: bool
-    #: Since when the oldest is there.
+    #: When the oldest was queued.
     oldest: float
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A job that a worker works on."""
+    """A running job."""
 
     worker: str
     owner: str
@@ -66,31 +68,31 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What workers have done for jobs of one group, those excluded that go on."""
+    """How much service the jobs of one group had, without the jobs that are still running."""
 
     owner: str
     priority: int
     short: bool
-    #: As they counted `at` this moment.
+    #: What the service was worth at the moment `at`.
     seconds: float
     at: float
-    #: When one was last taken.
+    #: When a job of the group was last taken.
     claimed_at: float
 
 
 def faded(seconds: float, age: float) -> float:
-    """What seconds of service count for when they are so old."""
+    """What seconds of service are worth at this age."""
     return float(seconds * 2.0 ** (-max(0.0, age) / HALF_LIFE_SECONDS))
 
 
 def accrued(elapsed: float) -> float:
-    """What service counts for that has gone on for so long: the integral of `faded`."""
+    """What service is worth that began this many seconds ago and goes on: `faded`, integrated."""
     return HALF_LIFE_SECONDS / math.log(2) * (1.0 - faded(1.0, elapsed))
 
 
 @dataclass(frozen=True)
 class FairShare:
-    """How things stand among the jobs of one kind, and whose turn that makes it."""
+    """The state of all jobs of one kind, and whose turn it therefore is."""
 
     now: float
     rules: Rules
@@ -109,15 +111,15 @@ class FairShare:
         self._served[owner] = self._served.get(owner, 0.0) + seconds
 
     def served(self, owner: str) -> float:
-        """Seconds of service that count for an owner now."""
+        """What an owner's service is worth now, in seconds."""
         return self._served.get(owner, 0.0)
 
     def running(self, owner: str) -> int:
-        """How many of an owner's jobs are worked on."""
+        """How many of an owner's jobs are running."""
         return self._running[owner]
 
-    # What the order asks of each group is worked out once for all: a forecast asks for the order
-    # thousands of times.
+    # These values do not depend on the group, so they are computed once: a forecast asks for the
+    # order thousands of times.
 
     @cached_property
     def _running(self) -> Counter[str]:
@@ -125,14 +127,14 @@ class FairShare:
 
     @cached_property
     def _mean_served(self) -> float:
-        """Of the owners who have work."""
+        """The mean service of the owners who have waiting or running jobs."""
         owners = {one.owner for one in self.waiting} | {one.owner for one in self.held}
-        # Whatever order they come in, so that a forecast is the same in every process.
+        # The sum must not depend on the set's order: a forecast is the same in every process.
         return math.fsum(self.served(owner) for owner in owners) / len(owners)
 
     @cached_property
     def _may_go_first(self) -> set[str]:
-        """Owners of short jobs of which none is worked on, who have had no more than others."""
+        """Owners of waiting short jobs that may go first by the conditions of the module."""
         most = self._mean_served + self.rules.short_seconds if self.waiting else 0.0
         worked_on = {job.owner for job in self.held if job.short}
         short = {one.owner for one in self.waiting if one.short}
@@ -140,7 +142,7 @@ class FairShare:
 
     @cached_property
     def _late(self) -> dict[str, list[Waiting]]:
-        """By owner, the long jobs that have waited for too long."""
+        """The groups of long jobs that have waited for too long, by owner."""
         late: dict[str, list[Waiting]] = {}
         for one in self.waiting:
             if not one.short and self._unserved(one) >= self.rules.patience_seconds:
@@ -157,12 +159,12 @@ class FairShare:
         return taken
 
     def room(self, owner: str) -> float:
-        """How many more may be."""
+        """How many more of an owner's jobs may run at once."""
         most = self.rules.most_running
         return math.inf if most is None else most - self.running(owner)
 
     def order(self) -> list[Waiting]:
-        """Those whose jobs may be taken, next first."""
+        """The groups whose jobs may be taken; the next one comes first."""
         levels = self._levels()
         return sorted(
             (group for group in self.waiting if group.count > 0 and self.room(group.owner) > 0),
@@ -176,9 +178,10 @@ class FairShare:
         )
 
     def goes_first(self, group: Waiting) -> bool:
-        """Whether jobs are short and their owner has had no more than others.
+        """Whether a group goes before the others of its priority.
 
-        Where he has let long ones of his own wait for too long by it, one of these in their place.
+        A group of short jobs does if its owner had no more than their share. If long jobs of that
+        owner have waited for too long meanwhile, they go first instead of the short ones.
         """
         if group.owner not in self._may_go_first:
             return False
@@ -186,7 +189,7 @@ class FairShare:
         return group in late if late else group.short
 
     def _levels(self) -> dict[Waiting, int]:
-        """The priority that each group goes with."""
+        """The priority that each group goes with, raised by patience."""
         priorities = {one.priority for one in self.waiting} | {one.priority for one in self.held}
         present = sorted(priorities)
         places = {priority: place for place, priority in enumerate(present)}
@@ -198,14 +201,14 @@ class FairShare:
         return levels
 
     def _unserved(self, group: Waiting) -> float:
-        """For how long jobs of a group wait of which none was taken."""
+        """How many seconds a group has waited since one of its jobs was last taken."""
         taken = self._claimed_at.get((group.owner, group.priority, group.short), -math.inf)
         return self.now - max(group.oldest, taken)
 
     def preempted(self, idle: int) -> set[str]:
-        """The workers that are to stop at a checkpoint, when so many others have nothing to do.
+        """The workers that are to stop at a checkpoint, while `idle` others have nothing to do.
 
-        No more than there are jobs to take their places.
+        No more workers stop than there are jobs to take their places.
         """
         fair_share, going = self, set[str]()
         soonest = min(self.rules.slice_seconds, self.rules.short_slice_seconds)
@@ -228,7 +231,7 @@ class FairShare:
         return going
 
     def least_deserving(self, first: Waiting, held: Collection[Held]) -> str | None:
-        """Of the workers that may be preempted for a group, the one to be."""
+        """The worker to preempt for a group; None if none may be preempted for it."""
         level, lane = self._levels()[first], self.goes_first(first)
         by_worker: dict[str, list[Held]] = {}
         for job in held:
@@ -260,7 +263,7 @@ class FairShare:
         return max(job.since for job in jobs)
 
     def taking(self, group: Waiting, worker: str) -> FairShare:
-        """How things stand when a worker has taken a job of a group."""
+        """The state after a worker has taken a job of a group."""
         waiting = [
             replace(one, count=one.count - 1) if one == group else one for one in self.waiting
         ]
@@ -268,7 +271,7 @@ class FairShare:
         return replace(self, waiting=waiting, held=(*self.held, job))
 
     def without(self, worker: str) -> FairShare:
-        """How things stand when a worker has put its jobs back; what it did still counts."""
+        """The state after a worker has put its jobs back; its service still counts."""
         gone = [job for job in self.held if job.worker == worker]
         shares = [
             Share(

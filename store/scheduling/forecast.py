@@ -1,4 +1,4 @@
-"""When waiting jobs will start: `store.scheduling.fair_share` played ahead of time."""
+"""When waiting jobs will start: the rules of `store.scheduling.fair_share`, played ahead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting, accrued, faded
 
 MOST_EVENTS = 2000
-"""So much is played ahead; what has not begun by then is told by the work before it."""
+"""So many moments are played ahead. For a job that has not started by then, the start is estimated
+from the work before it."""
 
 
 LOOKS_A_SLICE = 8
@@ -18,27 +19,27 @@ LOOKS_A_SLICE = 8
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A job that is still to be done, or to be done to its end."""
+    """A job that waits or is running."""
 
     id: str
     owner: str
     priority: int
     short: bool
     created_at: float
-    #: That it will take of a worker; None where its like was never measured.
+    #: How long it will take a worker; None if no job like it was ever measured.
     seconds: float | None
-    #: Jobs of one key are done side by side, at most so many.
+    #: Jobs of one key are done side by side, at most `together` of them.
     key: str | None = None
     together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a job's turn comes."""
+    """When a job starts."""
 
     #: 1 is next.
     position: int
-    #: From now on; None where that is not known.
+    #: Counted from now; None if it is not known.
     seconds: float | None
 
 
@@ -51,10 +52,11 @@ class _Worker:
 
 
 class _Line:
-    """The waiting jobs of one group, first of all and first of each key."""
+    """The waiting jobs of one group, by age as a whole and within each key."""
 
     def __init__(self) -> None:
-        # Lists of one job, emptied where it is taken: it may stand in both.
+        # Each job is a list of one, which is emptied when the job is taken: it stands in up to two
+        # queues.
         self._all: deque[list[Ahead]] = deque()
         self._by_key: dict[str, deque[list[Ahead]]] = {}
         self._count = 0
@@ -92,7 +94,7 @@ class _Line:
         return job
 
     def take_like(self, key: str, most: int) -> list[Ahead]:
-        """Up to so many of the first jobs of a key."""
+        """Take the first jobs of a key, at most `most`."""
         taken: list[Ahead] = []
         like = self._by_key.get(key, deque())
         while like and len(taken) < most:
@@ -103,7 +105,7 @@ class _Line:
         return taken
 
     def waiting(self) -> Waiting:
-        """The group as the fair share takes it; there must be jobs in it."""
+        """The group as the fair share sees it; it must hold a job."""
         if self._waiting is None:
             job = self.first()
             self._waiting = Waiting(job.owner, job.priority, job.short, job.created_at, self._count)
@@ -117,13 +119,13 @@ class _Line:
 def forecast(
     now: FairShare, waiting: Iterable[Ahead], held: Mapping[str, Sequence[Ahead]], idle: int
 ) -> dict[str, Start]:
-    """When each waiting job will start, if nobody posts anything.
+    """When each waiting job will start, if nobody posts anything more.
 
     Args:
-        now: how things stand.
+        now: the fair share as it is.
         waiting: the jobs that wait.
-        held: the workers that have jobs, and these, with the seconds that they will still take.
-        idle: how many workers have none.
+        held: for each busy worker its jobs, with the seconds that they will still take.
+        idle: how many workers have no job.
     """
     return _Play(now, waiting, held, idle).starts()
 
@@ -147,7 +149,7 @@ class _Play:
             name: _Worker(name, list(jobs), self._since(name), self._end(jobs))
             for name, jobs in held.items()
         }
-        #: Those that have started before, and whose next start nobody asks for.
+        #: Jobs that are running now. If they are preempted, nobody asks for their next start.
         self._begun = {job.id for jobs in held.values() for job in jobs}
         self._free = [f"idle {number}" for number in range(idle)]
         self._starts: dict[str, Start] = {}
@@ -177,13 +179,13 @@ class _Play:
             self._now = moment
             self._let_end()
             self._preempt()
-        self._tell_the_rest()
+        self._estimate_the_rest()
         return self._starts
 
     def _asked_for(self) -> list[Ahead]:
         """Waiting jobs that have not started yet, group by group in order."""
         order = [(one.owner, one.priority, one.short) for one in self._fair_share().order()]
-        # Those of owners who may have no more at the moment come last.
+        # Groups whose owner may run no more jobs at the moment come last.
         return [
             job
             for group in dict.fromkeys([*order, *self._queues])
@@ -191,8 +193,11 @@ class _Play:
             if job.id not in self._starts and job.id not in self._begun
         ]
 
-    def _tell_the_rest(self) -> None:
-        """Count on with what has not begun: its start, where known, by the work before it."""
+    def _estimate_the_rest(self) -> None:
+        """Number the jobs that have not started, and estimate their starts.
+
+        A start is estimated from the work before it, and unknown if that work was never measured.
+        """
         seconds: float | None = self._now - self._began
         if any(math.isinf(worker.ends) for worker in self._workers.values()) or not self._workers:
             seconds = None
@@ -241,10 +246,10 @@ class _Play:
             self._left -= 1
 
     def _next_moment(self) -> float:
-        """When a worker ends, or may be preempted, or it is time to look again."""
+        """The next moment at which a worker ends or may be preempted, or another look is due."""
         moments = [worker.ends for worker in self._workers.values()]
         if any(not math.isinf(moment) for moment in moments):
-            # Meanwhile patience runs out, and who was served less has had more.
+            # The order changes meanwhile: patience runs out, and owners are served.
             moments.append(self._now + self._rules.slice_seconds / LOOKS_A_SLICE)
         for worker in self._workers.values():
             for slice_seconds in (self._rules.slice_seconds, self._rules.short_slice_seconds):
@@ -267,7 +272,7 @@ class _Play:
                 self._line(job).put_first(replace(job, seconds=left))
 
     def _put_down(self, worker: _Worker) -> list[Ahead]:
-        """Free a worker, and charge those whose jobs it had. Returns these jobs."""
+        """Free a worker and charge the owners of its jobs. Returns these jobs."""
         del self._workers[worker.name]
         held = self._held.pop(worker.name)
         for one in held:

@@ -1,4 +1,4 @@
-"""How long jobs take, by what jobs of their kind took."""
+"""How long jobs take, measured on jobs of the same kind."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from store.database.tables import Attempt, Job
 from store.states import AttemptEnd, JobKind
 
 MEASURED_BY = 10
-"""Of so many jobs, the newest, the medians tell."""
+"""A pace is the median over at most so many of the newest jobs."""
 
 SHORT_IMAGES = 64_000
-"""A job whose like was never measured is short if it looks at no more images: 1,000 batches."""
+"""A job is short if none like it was measured and it trains on no more images than this, which are
+1,000 batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What jobs of one kind (`Job.pace_key`) took of a worker."""
+    """How long jobs of one kind (`Job.pace_key`) took a worker."""
 
-    #: A step, with as many jobs side by side as then; 0 for evaluations.
+    #: A step's time with `together` jobs side by side; 0 for evaluations.
     step_seconds: float
-    #: All that is not stepping: opening data, encoding, recording; all of an evaluation.
+    #: The time outside of steps: opening data, encoding, recording. For an evaluation it is all.
     other_seconds: float
-    #: How many were done side by side.
+    #: How many jobs were done side by side.
     together: int = 1
 
     def seconds(self, steps: int) -> float:
-        """From a worker's claim to its end."""
+        """The time from the claim of a job to its end."""
         return self.other_seconds + steps * self.step_seconds
 
 
 def paces(session: Session, keys: Iterable[str | None]) -> dict[str, Pace]:
-    """The paces of these keys, those left out that were never measured."""
+    """The paces of these keys; a key that was never measured is left out."""
     number = (
         func.row_number()
         .over(partition_by=Job.pace_key, order_by=Attempt.ended_at.desc())
@@ -90,7 +91,7 @@ def _pace(rows: Iterable[Row[Any]]) -> Pace | None:
 
 
 def is_short(pace: Pace | None, steps: int, images: int, short_seconds: float) -> bool:
-    """Whether a job goes before others: it takes few seconds, or else trains on few images."""
+    """Whether a job is short: by its pace or, if it has none, by the number of its images."""
     if pace is None:
         return images <= SHORT_IMAGES
     return pace.seconds(steps) <= short_seconds

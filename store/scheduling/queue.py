@@ -1,4 +1,4 @@
-"""The queue as it stands: who is to be served, what waits, in which place, and until when."""
+"""The queue as it stands: its owners, the waiting jobs, their places and expected starts."""
 
 from __future__ import annotations
 
@@ -35,42 +35,42 @@ class Place:
     posted_at: float
     #: 1 is next.
     position: int
-    #: Until a worker takes it; None where that is not known.
+    #: Seconds until a worker takes it; None if they are not known.
     starts_in: float | None
-    #: That it will take of a worker; None where its like was never measured.
+    #: How long it will take a worker; None if no job like it was ever measured.
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerStanding:
-    """What one owner has of the workers of a kind."""
+    """What one owner has and had of the workers of a kind."""
 
     owner: str
     kind: JobKind
     waiting: int
     running: int
-    #: Seconds of workers lately, by which the order among owners goes
+    #: Recent service in seconds of workers, by which owners are ordered
     #: (`store.scheduling.fair_share`).
     served: float
-    #: Whether no more of his jobs are taken until one ends.
+    #: Whether none of their waiting jobs is taken until a running one ends.
     full: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits for workers of one kind, in order."""
+    """The jobs that wait for workers of one kind, in order."""
 
     kind: JobKind
     places: Sequence[Place]
     owners: Sequence[OwnerStanding]
-    #: Workers that take such jobs, or are at one.
+    #: How many workers take such jobs or do one.
     workers: int
     #: The first place of each run that has one.
     of_run: Mapping[str, Place]
 
 
 def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
-    """The fair share among the jobs of a kind, as they are at this moment."""
+    """The fair share among the jobs of a kind at this moment."""
     now = session.scalar(select(db_now()))
     assert now is not None
     waiting = session.execute(
@@ -92,7 +92,7 @@ def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
         rules,
         [Waiting(*row) for row in waiting],
         [
-            # A job that has been taken has both.
+            # A running job has a worker and a time; the defaults are for the type checker alone.
             Held(worker or "", owner, priority, short, since or now, together)
             for worker, owner, priority, short, since, together in held
         ],
@@ -109,24 +109,27 @@ def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
         (_place(kind, row, ahead[row.id], starts[row.id]) for row in found.waiting),
         key=lambda place: place.position,
     )
-    # Backwards, so that the first counts.
+    # Reversed, so that the first place of a run is the one that stays.
     of_run = {place.run_id: place for place in reversed(places) if place.run_id is not None}
     return Queue(kind, places, _owners(kind, found.now), len(found.able), of_run)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a forecast depends on, as it was read: it is made when the transaction has ended."""
+    """All that a forecast depends on.
+
+    It is read in a transaction, and the forecast is made after the transaction has ended.
+    """
 
     now: FairShare
-    #: The names of workers that take such jobs, or are at one.
+    #: The names of the workers that take such jobs or do one.
     able: Set[str]
     waiting: Sequence[Any]
     running: Sequence[Any]
     paces: dict[str, Pace]
 
     def ahead(self) -> dict[str, Ahead]:
-        """What waits, by id."""
+        """The waiting jobs by their ids."""
         found: dict[str, Ahead] = {}
         for row in self.waiting:
             pace = self.paces.get(row.pace_key)
@@ -134,7 +137,7 @@ class Scene:
         return found
 
     def starts(self, more: Iterable[Ahead] = ()) -> dict[str, Start]:
-        """When each job starts, with `more` that are not written down."""
+        """When each job starts, if `more` jobs waited that are not in the database."""
         held: dict[str, list[Ahead]] = defaultdict(list)
         for row in self.running:
             pace = self.paces.get(row.pace_key)
@@ -144,7 +147,7 @@ class Scene:
 
 
 def scene(session: Session, kind: JobKind, rules: Rules) -> Scene:
-    """How things stand among the jobs of a kind."""
+    """All that a forecast of the jobs of a kind depends on."""
     now = fair_share(session, kind, rules)
     able = able_workers(session, kind)
     waiting = _jobs(session, kind, JobState.QUEUED) if now.waiting else []
@@ -154,7 +157,7 @@ def scene(session: Session, kind: JobKind, rules: Rules) -> Scene:
 
 
 def as_ahead(row: Any, pace: Pace | None, seconds: float | None) -> Ahead:
-    """A job of which this is known, as the forecast takes it."""
+    """A row of a job as the forecast takes it."""
     return Ahead(
         row.id,
         row.owner,
@@ -168,7 +171,7 @@ def as_ahead(row: Any, pace: Pace | None, seconds: float | None) -> Ahead:
 
 
 def _left(row: Any, known: dict[str, Pace]) -> float | None:
-    """How long a job will still take that a worker holds, by its pace, else by its own word."""
+    """How long a running job will still take, by its pace or else by its own progress."""
     pace, progress = known.get(row.pace_key), row.progress or {}
     passed = max(0.0, row.now - (row.claimed_at or row.now))
     if pace is None:
@@ -177,7 +180,7 @@ def _left(row: Any, known: dict[str, Pace]) -> float | None:
     measured = progress.get("measured") or {}
     to_step = measured.get("to_step")
     if to_step is None:
-        # Nothing heard yet, or an evaluation.
+        # It has reported nothing yet, or is an evaluation.
         return float(max(0.0, pace.seconds(row.steps) - passed))
     made = to_step - (measured.get("from_step") or 0)
     step_seconds: float = measured["step_seconds"] / made if made else pace.step_seconds
@@ -186,7 +189,7 @@ def _left(row: Any, known: dict[str, Pace]) -> float | None:
 
 
 def _jobs(session: Session, kind: JobKind, state: JobState) -> Sequence[Any]:
-    """Jobs in a state, with the steps that are left of each by its newest checkpoint."""
+    """Jobs in a state, each with the steps that are left after its newest checkpoint."""
     made = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Job.run_id)
     steps: Any = Run.steps - func.coalesce(made.scalar_subquery(), 0)
     columns = [

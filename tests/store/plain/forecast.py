@@ -69,7 +69,7 @@ class _Play:
             self._now = moment
             self._let_end()
             self._preempt()
-        self._tell_the_rest()
+        self._estimate_the_rest()
         return self._starts
 
     def _asked_for(self) -> list[Ahead]:
@@ -84,7 +84,7 @@ class _Play:
             if job.id not in self._starts and job.id not in self._begun
         ]
 
-    def _tell_the_rest(self) -> None:
+    def _estimate_the_rest(self) -> None:
         """Count on with what has not begun: its start, where known, by the work before it."""
         seconds: float | None = self._now - self._began
         if any(math.isinf(worker.ends) for worker in self._workers.values()) or not self._workers:
