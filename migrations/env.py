@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the connection that `store.database.connection.migrate` has locked."""
+"""Alembic's entry: runs the migrations on the connection that `connection.migrate` has opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from store.database.tables import Base
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
-    # SQLite alters a table by making it anew.
+    # SQLite can alter a table only by building it anew.
     render_as_batch=True,
 )
 

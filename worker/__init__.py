@@ -1,1 +1,1 @@
-"""The Celery application and its jobs: claim the best one, call `ml`, record what came of it."""
+"""The Celery application and its tasks: claim the next job, call `ml`, record the result."""

@@ -1,5 +1,5 @@
-"""The Celery application. Its parent process imports no `ml`: a parent that has used torch
-cannot fork children that do."""
+"""The Celery application. Its parent process imports no `ml`: after a parent has used torch, the
+children that it forks cannot use it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from worker.process.broker import AMQP, TRANSPORT
 
 logger = logging.getLogger(__name__)
 
-# A child that is to end waits until its parent has read that its last task is done, for half a
-# minute by default. A parent that was told to end as it handed the task over does not read it, and
-# nobody needs it: what comes of a task is in the database.
+# Before a child ends, it waits until its parent has read that its last task is done. By default it
+# waits half a minute. A parent that had to end just as it handed the task over never reads it.
+# Nobody needs the message: the result of a task is in the database.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 
 def _monotonic() -> datetime:
-    # Celery counts in dates, and by the wall clock a beat is silent for an hour when that is set
-    # back by one.
+    # Celery's beat compares dates. By the wall clock it would be silent for an hour after the clock
+    # was set back by an hour.
     return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 app = Celery("heddle", broker=settings().broker_url, amqp=AMQP)
 app.conf.update(
-    # A message is a hint: acknowledged at once, never needed again, and nobody waits for a result.
-    # None expires, which would compare the sender's clock with the receiver's.
+    # A message is a hint. It is acknowledged at once and never needed again, and nobody waits for a
+    # result. No message expires: Celery would compare the sender's clock with the receiver's.
     task_acks_late=False,
     task_ignore_result=True,
     result_backend=None,
@@ -59,9 +59,9 @@ app.conf.update(
         "heddle.evaluate": {"queue": JobKind.EVALUATE.value},
         "heddle.reap": {"queue": "control"},
     },
-    # A worker that is busy for three days must not sit on a second message. The multiplier would
-    # count what is not acknowledged, and a broker that dies at the wrong moment would leave it one
-    # for ever: the worker would never take another.
+    # A worker that is busy for three days must not hold a second message. A prefetch multiplier
+    # would count the unacknowledged messages. A broker that dies at the wrong moment would leave
+    # one of them unacknowledged for ever, and the worker would never take another.
     worker_disable_prefetch=True,
     worker_prefetch_multiplier=0,
     worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -72,15 +72,15 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_transport_options=TRANSPORT,
     timezone="UTC",
-    # A child imports torch before it says that it is up.
+    # A child imports torch before it reports that it is up.
     worker_proc_alive_timeout=120.0,
-    # One that keeps no file: what was due before a restart says nothing after it.
+    # This scheduler keeps no file: what was due before a restart does not matter after it.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "reap": {
             "task": "heddle.reap",
             "schedule": schedule(settings().sweep_seconds, nowfun=_monotonic),
-            # What waited while the service was down need not wait for longer.
+            # The first call is due at once: jobs have waited while the service was down.
             "last_run_at": datetime.fromtimestamp(0, UTC),
         }
     },
@@ -89,7 +89,7 @@ app.conf.update(
 
 @celeryd_init.connect
 def _refuse_unfit_database(**_: Any) -> None:
-    # Celery would log any other error and go on.
+    # Celery would log any other exception and go on.
     try:
         check_local(settings().database_url)
     except (BadDatabaseUrl, DatabaseOnNetwork) as error:
@@ -97,8 +97,8 @@ def _refuse_unfit_database(**_: Any) -> None:
 
 
 @after_setup_logger.connect
-def _tell_of_work_alone(**_: Any) -> None:
-    # Celery's three lines for each call of the reaper would be gigabytes a year.
+def _quieten_celery(**_: Any) -> None:
+    # Celery logs three lines for each call of the reaper, which would be gigabytes a year.
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -115,8 +115,8 @@ def _note_queues(instance: Any, **_: Any) -> None:
 @worker_process_init.connect
 def _make_child_ready(**_: Any) -> None:
     parent_death.end_with_parent()
-    # Before there is work: a child that follows one that was killed would else take seconds for it
-    # when its job is given to others already.
+    # The imports come before there is work. Otherwise the successor of a killed child would spend
+    # seconds on them while the lost job is already waiting for a worker.
     for kind, module in _WORK.items():
         if kind in _queues:
             import_module(module)
@@ -124,7 +124,7 @@ def _make_child_ready(**_: Any) -> None:
     if kinds:
         import_module("worker.process.gpus").count_as_nvml()
         import_module("worker.lease.job_log").begin()
-        # One that does both is known by what takes longer.
+        # A worker of both kinds is listed as one that trains, as training takes longer.
         import_module("worker.process.presence").begin(kinds[0])
 
 
@@ -136,8 +136,8 @@ def _say_gone(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _drain(**_: Any) -> None:
-    # SIGTERM's warm shutdown waits for the task under way, and this makes that short. With
-    # REMAP_SIGTERM=SIGQUIT Celery would tell us only after its soft shutdown has run out.
+    # SIGTERM's warm shutdown waits for the running task, and draining makes that wait short. With
+    # REMAP_SIGTERM=SIGQUIT this signal would come only after Celery's soft shutdown has timed out.
     draining.begin()
 
 
@@ -162,22 +162,23 @@ def evaluate() -> None:
 
 @app.task(name="heddle.reap")
 def reap() -> None:
-    """Take back what silent workers held, and send hints for all that waits."""
+    """Take jobs back from silent workers, and send hints for the waiting jobs."""
     from worker.reaping import reap_now
 
-    # Before the look at what waits, so that every hint for what comes after it is kept.
+    # The queues are emptied before the waiting jobs are counted. So a hint for a job that comes
+    # after the count is kept.
     _forget_messages()
     for kind, waiting in reap_now().items():
         for _ in range(waiting):
             hint(kind)
 
 
-# A beat of an older version calls it so.
+# The beat of an older version calls the task by this name.
 app.task(reap.run, name="heddle.sweep")
 
 
 def hint(kind: JobKind) -> None:
-    """Tell one worker that there is work of a kind. May be lost: the reaper sends more."""
+    """Send one worker a hint of work of a kind. If it gets lost, the reaper sends more."""
     try:
         app.send_task(f"heddle.{kind.value}", retry=False)
     except OperationalError as error:
@@ -185,8 +186,8 @@ def hint(kind: JobKind) -> None:
 
 
 def _forget_messages() -> None:
-    # Workers that are busy for days read no hints, and the reaper would add to them for ever.
-    # One call of it serves for all that were sent meanwhile.
+    # Workers that are busy for days read no hints, and the reaper would add more for ever. The
+    # calls of the reaper that have piled up are removed as well: this one serves for all of them.
     with app.connection_for_write() as connection:
         for queue in ("control", *JobKind):
             app.amqp.queues[str(queue)](connection.default_channel).purge()

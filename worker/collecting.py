@@ -1,4 +1,4 @@
-"""Collecting what nothing refers to, beside the reaper."""
+"""Collecting runs and files that nothing refers to, beside the reaper."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from worker.process.stores import Stores, stores
 logger = logging.getLogger(__name__)
 
 LEASES = 4
-"""The grace of files in leases: within less, a worker has recorded a file or has lost its job."""
+"""The least grace of a file, in leases. Before it is over, the worker that wrote the file has
+recorded it or has lost its job."""
 
 _collecting: threading.Thread | None = None
 _next = 0.0
 
 
 def collect_when_due() -> threading.Thread | None:
-    """Collect in a thread of its own, as a large folder takes longer than the reaper may wait.
+    """Start a collection if one is due and none is running.
+
+    It runs in a thread of its own, as a large folder takes longer than the reaper may wait.
 
     Returns:
-        The thread, if it was due and none was going on.
+        The thread, if a collection was started.
     """
     global _collecting, _next
     here = stores()
@@ -30,7 +33,7 @@ def collect_when_due() -> threading.Thread | None:
     if going_on or time.monotonic() < _next:
         return None
     _next = time.monotonic() + here.settings.collect_seconds
-    # Nothing is lost when the process ends with it.
+    # Nothing is lost if the process ends during a collection.
     _collecting = threading.Thread(target=_collect, args=[here], name="collect", daemon=True)
     _collecting.start()
     return _collecting
@@ -55,5 +58,5 @@ def _collect(here: Stores) -> None:
                 found.bytes,
             )
     except Exception:
-        # The next one goes on where this one stopped.
+        # The next collection goes on where this one stopped.
         logger.exception("the collection was broken off")

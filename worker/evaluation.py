@@ -1,4 +1,4 @@
-"""Evaluating, on the CPU: a run by its weights and codes, or a file of codes as it is."""
+"""Evaluating on the CPU: a run by its weights and codes, or a file of codes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _evaluate_file(here: Stores, claim: Claim, file: File, asked: Mapping[str, A
     with Lease(here, claim) as lease:
         spec = FileEvaluation.parse(asked)
         with open_recorded(here.database, here.objects, file.sha256) as content:
-            # The service has let it in, so its size is known to be bearable.
+            # The service accepted the upload, so its size is within bounds.
             arrays = read_arrays(content, most_bytes=sys.maxsize, **spec.reading())
         scores = score_rows(
             spec.rows(arrays), spec.metrics, uncertainty=spec.uncertainty, recorder=lease
@@ -79,7 +79,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         model = dataclasses.replace(trained, spec=spec)
         data = open_data(spec, lease)
         files: list[NewFile] = []
-        # A run's codes and pictures stay its first evaluation's, unless others are asked for.
+        # A run keeps the codes and pictures of its first evaluation, unless others are asked for.
         kept = _kept_codes(here, run_id)
         if kept is None:
             first = Evaluation.model_validate(
@@ -104,7 +104,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
 
 
 def _kept_codes(here: Stores, run_id: str) -> EncodedRows | None:
-    """The codes that training or an earlier evaluation left, unless they are lost."""
+    """The codes that training or an earlier evaluation left; None if they are lost."""
     try:
         return EncodedRows.from_npz(read(here, run_id, CODES))
     except (NotFound, ObjectGone, DamagedObject) as lost:
@@ -113,7 +113,7 @@ def _kept_codes(here: Stores, run_id: str) -> EncodedRows | None:
 
 
 def _is_drawn(here: Stores, run_id: str, asked: Mapping[str, Any]) -> bool:
-    """Whether the run has pictures, drawn as this evaluation asks for them."""
+    """Whether the run already has its pictures as this evaluation asks for them."""
     try:
         drawn_by = artifact(here.database, run_id, TRAVERSAL).evaluation_id
     except NotFound:
@@ -124,7 +124,7 @@ def _is_drawn(here: Stores, run_id: str, asked: Mapping[str, Any]) -> bool:
 
 
 def _has_rows(encoded: EncodedRows, spec: RunSpec, data: Dataset) -> bool:
-    """Whether these codes are of the very rows that an evaluation asks for."""
+    """Whether these are the codes of exactly the rows that an evaluation asks for."""
     index, train = evaluation_rows(data, spec.evaluation)
     return np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
 

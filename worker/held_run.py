@@ -1,4 +1,4 @@
-"""A run that is held for training, and how its end is recorded."""
+"""A run that a worker holds for training, and how its end is recorded."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ LAST_PART = 20
 
 
 class HeldRun:
-    """A run that is being trained, from its claim to its end; what it meets ends no other.
+    """A run in training, from its claim to its end. An error of one run ends no other run.
 
-    Left without an end, it is taken back by the reaper, or queued if the process is to end.
+    If the context is left before the run has ended, the reaper takes the run back. If the process
+    is about to end, the run is queued again at once.
     """
 
     spec: RunSpec
@@ -82,7 +83,7 @@ class HeldRun:
         return None if gpu is None else gpu.joules()
 
     def log(self, message: str, *values: object) -> None:
-        """A line of this run's own log, and of the worker's."""
+        """Write a line into this run's own log and the worker's."""
         self._log.info(message, *values)
 
     def understood(self) -> bool:
@@ -98,7 +99,7 @@ class HeldRun:
         return self.key == head.key and self.claim.cohort_width in (None, head.claim.cohort_width)
 
     def place_of(self, device: torch.device, width: int) -> None:
-        """Where it is trained from now on, and among how many."""
+        """Note the device and the width at which the run is trained from now on."""
         self._device, self._width = device, width
         noted = self._noted()
         self.lease.note(noted)
@@ -108,11 +109,11 @@ class HeldRun:
         self.log("on %s (%s), %d side by side, %s%s", device, model, width, versions, code)
 
     def release(self) -> None:
-        """Let others train it."""
+        """Give the run back, for any worker to train."""
         self.end(Stopped(Wish.PAUSE))
 
     def end(self, outcome: Model | BaseException) -> None:
-        """Record how it ended, the first time that it does."""
+        """Record how the run ended; only the first call counts."""
         if self.ended:
             return
         self.ended = True
@@ -130,7 +131,7 @@ class HeldRun:
             logger.exception("the end of %s is left to the reaper", self.claim.run_id)
 
     def _make_narrower(self) -> NoReturn:
-        """Let it be tried in a narrower cohort, at the price of its bits at this width."""
+        """Queue the run for a narrower cohort, where its last bits will differ."""
         logger.warning("memory ran out; %s is tried in a narrower cohort", self.claim.run_id)
         ran_out(self.spec, self._device, self._width)
         unbind_width(self.here.database, self.claim)
@@ -139,7 +140,7 @@ class HeldRun:
     def _finish(self, model: Model) -> None:
         here, run_id = self.here, self.claim.trains
         files = [NewFile(WEIGHTS, TENSORS, model.to_bytes())]
-        # The model is on the device now: encode here what scoring will most likely want.
+        # The model is on the device now, so the rows of the first evaluation are encoded here.
         source: str | None = None
         known = self.lease.curves()
         final = _final(known)
@@ -179,7 +180,7 @@ class HeldRun:
         }
 
     def _noted(self) -> dict[str, Any]:
-        """What the run's record tells from the beginning on."""
+        """What the run's record holds from the beginning on."""
         return {
             "versions": library_versions(),
             "commit": commit(),
@@ -188,7 +189,7 @@ class HeldRun:
 
 
 def _final(curves: Curves) -> dict[str, float]:
-    """Where each curve ended: the mean of its last twentieth, as one batch tells little."""
+    """Where each curve ended: the mean of its last twentieth, as a single batch is noisy."""
     ends: dict[str, float] = {}
     for tag, points in curves.items():
         last = [value for _, value in points[-max(1, len(points) // LAST_PART) :]]
@@ -199,7 +200,7 @@ def _final(curves: Curves) -> dict[str, float]:
 
 
 def _evidence(encoded: EncodedRows) -> dict[str, float]:
-    """Reconstruction and KL of the evaluation's rows, which tell it better than a batch does."""
+    """Reconstruction and KL of the evaluation's rows, which are less noisy than a batch's."""
     found = {
         "reconstruction": float(encoded.reconstruction.mean()),
         "kl": float(encoded.kl.sum(axis=1).mean()),

@@ -1,4 +1,4 @@
-"""The reaper: leases that ran out, hints for what waits, and now and then a collection."""
+"""The reaper's task: expired leases, hints for waiting jobs, and now and then a collection."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from worker.process.stores import stores
 logger = logging.getLogger(__name__)
 
 MOST_HINTS = 16
-"""Hints of a kind that the reaper sends at once: enough to wake every worker of a large server."""
+"""The most hints of a kind in one pass of the reaper. They wake all workers of a large server."""
 
 
 _spared_until = 0.0
 
 
 def reap_now() -> dict[JobKind, int]:
-    """Take expired leases back; returns how many hints to send for each kind of job.
+    """Take expired leases back. Returns how many hints to send for each kind of job.
 
-    After the database was away or could not be written, leases have run out that nobody could
-    renew: for as long as one lasts, workers may do so, or queue their jobs by themselves.
+    While the database was away or read-only, leases ran out that nobody could renew. So after an
+    outage no lease is taken back for as long as one lasts. Meanwhile workers may renew their
+    leases or queue their jobs themselves.
     """
     global _spared_until
     collect_when_due()

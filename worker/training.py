@@ -1,4 +1,4 @@
-"""Training runs: claim those that go together, and train them side by side."""
+"""Training: claim runs that can be trained together, and train them side by side."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 def train_next() -> bool:
-    """Train the run whose turn it is, and those that go with it; False when none waits."""
+    """Train the run whose turn it is and others beside it. Returns False if none waits."""
     here = stores()
     try:
         device = default_device()
         device_model = str(environment(device)["device_model"])
     except Exception:
-        # Celery would hand it to its parent, which would import torch for it.
+        # Celery would hand the error to its parent process, which would import torch for it.
         logger.exception("there is no device to train on")
         return False
     torch.set_num_threads(worker_settings().train_threads)
@@ -44,15 +44,16 @@ def train_next() -> bool:
             head = held.enter_context(HeldRun(here, claims[0]))
             if head.understood():
                 runs = [head, *_others(held, head, device, device_model)]
-                # Keys and widths are another version's word; what goes together is ours to say.
+                # Another version may have computed the keys and widths in the database, so they are
+                # checked again here.
                 for run in runs[1:]:
                     if run.understood() and not run.goes_with(head):
                         run.release()
                 _train([run for run in runs if not run.ended], head.claim.cohort_width, device)
     except Exception:
-        # As above. Whoever was held has no lease any more.
+        # The error must not reach Celery, as above. None of the runs has a lease any more.
         logger.exception("training was broken off")
-    # Errors hold the frames that they came through, and those the tensors of the cohort.
+    # Errors hold the frames that they passed through, and the frames hold the cohort's tensors.
     gc.collect()
     return True
 
@@ -62,7 +63,7 @@ def _others(
 ) -> Iterator[HeldRun]:
     """Runs to train beside the first, as many as fit, each held from now on.
 
-    Measured while the first is held: what measuring meets is that run's affair.
+    The width is measured while the first run is held, so an error of measuring is that run's.
     """
     here = head.here
     try:
@@ -90,12 +91,12 @@ def _width(head: HeldRun, device: torch.device, device_model: str) -> int:
     beside = count_beside(
         head.here.database, head.claim, device_model=device_model, most=WIDEST * processes - 1
     )
-    # Other processes want their part of what waits.
+    # Other training processes take their shares of the waiting runs.
     share = math.ceil((1 + beside) / processes)
     try:
         return widest(head.spec, device, share, asked=allowed.cohort_width)
     except Exception:
-        # The run will meet it by itself, and then it is told as its error.
+        # The run will meet the same error in training, where it is recorded as the run's own.
         logger.exception("could not measure how many runs like %s fit", head.claim.run_id)
         return 1
 
@@ -111,11 +112,11 @@ def _train(runs: list[HeldRun], bound: int | None, device: torch.device) -> None
         for index, outcome in outcomes:
             runs[index].end(outcome)
     except Exception as error:
-        # Of the device, or a fault of ours: whoever still trained has it.
+        # This is an error of the device or a bug of ours. It concerns all runs still in training.
         still = [run for run in runs if not run.ended]
         shared = len(still) > 1 and not is_out_of_memory(error)
         for run in still:
             run.end(MayBeAnother(error) if shared else error)
         if isinstance(error, torch.AcceleratorError):
-            # After such an error nothing works on the device in this process any more.
+            # After such an error this process can do nothing more on the device.
             raise SystemExit(1) from error

@@ -1,1 +1,1 @@
-"""The processes that work: their presence and their troubles."""
+"""Worker processes: their presence, and the troubles that keep them from taking jobs."""

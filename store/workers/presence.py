@@ -1,4 +1,4 @@
-"""Workers that say they are there, again and again for as long as they are, and take jobs."""
+"""The presence of workers, which each of them reports again and again while it lives."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from store.states import JobKind, JobState
 from store.workers.troubles import STALE_SECONDS as STALE_TROUBLE_SECONDS
 
 STALE_SECONDS = 60.0
-"""A worker that has not said that it is there for longer is gone."""
+"""A worker that has not reported its presence for longer is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a worker says of itself."""
+    """What a worker reports of itself."""
 
     name: str
     kind: JobKind
@@ -28,14 +28,14 @@ class Presence:
     pid: int
     device: str
     device_model: str
-    #: Of the device, in bytes; None where it cannot be told.
+    #: Of the device, in bytes; None if it is not known.
     memory_bytes: int | None
     memory_free_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class HeldJob:
-    """A job that a worker has."""
+    """A job that a worker holds."""
 
     #: None for the evaluation of a file.
     run_id: str | None
@@ -46,7 +46,7 @@ class HeldJob:
 
 @dataclass(frozen=True, slots=True)
 class PresentWorker:
-    """A worker, and what it does."""
+    """A present worker, with its jobs and its trouble."""
 
     said: Presence
     started_at: float
@@ -57,14 +57,14 @@ class PresentWorker:
 
 
 def say_present(database: Database, said: Presence, *, first: bool = False) -> None:
-    """Say that a worker is there, and forget those that have not said so for long.
+    """Record that a worker is present, and forget the workers that have long been silent.
 
-    Said for the `first` time by a process, it is there since now.
+    With `first`, the process reports for the first time, so its presence begins now.
     """
     told = asdict(said) | {"seen_at": db_now()}
     since = {"started_at": db_now()}
     with database.write() as session:
-        # Several may forget at one moment, and none is to wait for another.
+        # Several workers may do this at once, and none is to wait for another.
         gone = select(Worker.name).where(Worker.seen_at < db_now() - STALE_SECONDS)
         names = session.scalars(gone.with_for_update(skip_locked=True)).all()
         session.execute(delete(Worker).where(Worker.name.in_(names)))
@@ -76,19 +76,19 @@ def say_present(database: Database, said: Presence, *, first: bool = False) -> N
 
 
 def say_gone(database: Database, name: str) -> None:
-    """Say that a worker ends."""
+    """Record that a worker ends."""
     with database.write() as session:
         session.execute(delete(Worker).where(Worker.name == name))
 
 
 def say_killed(database: Database, host: str, pids: Iterable[int]) -> None:
-    """Say of processes on a host that they ended and could not say so themselves."""
+    """Record that processes on a host were killed, which could not report it themselves."""
     with database.write() as session:
         session.execute(delete(Worker).where(Worker.host == host, Worker.pid.in_(list(pids))))
 
 
 def processes_on(database: Database, host: str) -> set[int]:
-    """The ids of the processes on a host that are there."""
+    """The process ids of the present workers on a host."""
     with database.read() as session:
         return set(
             session.scalars(
@@ -100,7 +100,7 @@ def processes_on(database: Database, host: str) -> set[int]:
 
 
 def present(database: Database) -> list[PresentWorker]:
-    """The workers that are there, by kind and name."""
+    """The present workers, in the order of kind and name."""
     with database.read() as session:
         rows = session.scalars(
             select(Worker)
@@ -113,7 +113,7 @@ def present(database: Database) -> list[PresentWorker]:
             .where(Job.state == JobState.RUNNING, Job.worker.in_(names))
             .order_by(Job.claimed_at, Job.id)
         ).all()
-        told = session.execute(
+        reported = session.execute(
             select(Trouble.worker, Trouble.message).where(
                 Trouble.seen_at > db_now() - STALE_TROUBLE_SECONDS
             )
@@ -121,7 +121,7 @@ def present(database: Database) -> list[PresentWorker]:
     held: dict[str | None, list[HeldJob]] = {name: [] for name in names}
     for worker, run_id, evaluation_id, since in jobs:
         held[worker].append(HeldJob(run_id, evaluation_id, since))
-    troubles = {row.worker: row.message for row in told}
+    troubles = {row.worker: row.message for row in reported}
     return [
         PresentWorker(
             Presence(**{name: getattr(row, name) for name in Presence.__slots__}),
@@ -135,7 +135,7 @@ def present(database: Database) -> list[PresentWorker]:
 
 
 def able_workers(session: Session, kind: JobKind) -> set[str]:
-    """The workers that do jobs of a kind or would: those in trouble are left out."""
+    """The names of workers that do jobs of a kind or could; idle ones in trouble are left out."""
     now = db_now()
     troubled = select(Trouble.worker).where(Trouble.seen_at > now - STALE_TROUBLE_SECONDS)
     here = session.scalars(
@@ -152,7 +152,7 @@ def able_workers(session: Session, kind: JobKind) -> set[str]:
 
 
 def idle_workers(session: Session, kind: JobKind) -> int:
-    """How many of them have nothing to do."""
+    """How many of the able workers have nothing to do."""
     busy = session.scalar(
         select(func.count(Job.worker.distinct())).where(
             Job.kind == kind, Job.state == JobState.RUNNING

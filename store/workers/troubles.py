@@ -1,4 +1,4 @@
-"""Why workers take no jobs, told by themselves again and again for as long as it lasts."""
+"""Why workers take no jobs, as each reports again and again while the trouble lasts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from store.database.tables import Trouble
 from store.states import JobKind
 
 STALE_SECONDS = 60.0
-"""A worker that has not said so for longer is gone."""
+"""A report that is older than this no longer counts."""
 
 
-def tell_trouble(database: Database, worker: str, kind: JobKind, message: str) -> None:
-    """Say that a worker takes no jobs of a kind at the moment, and why."""
+def record_trouble(database: Database, worker: str, kind: JobKind, message: str) -> None:
+    """Record that a worker takes no jobs of a kind at the moment, and why."""
     gone = Trouble.seen_at < db_now() - STALE_SECONDS
     with database.write() as session:
         session.execute(delete(Trouble).where((Trouble.worker == worker) | gone))
@@ -23,13 +23,13 @@ def tell_trouble(database: Database, worker: str, kind: JobKind, message: str) -
 
 
 def end_trouble(database: Database, worker: str) -> None:
-    """Say that a worker takes jobs again."""
+    """Record that a worker takes jobs again."""
     with database.write() as session:
         session.execute(delete(Trouble).where(Trouble.worker == worker))
 
 
 def troubles(database: Database) -> dict[JobKind, str]:
-    """Why workers of each kind take no jobs, as was last said; kinds without trouble are absent."""
+    """The last reported reason why workers of a kind take no jobs; a kind without one is absent."""
     with database.read() as session:
         rows = session.execute(
             select(Trouble.kind, Trouble.message)

@@ -1,1 +1,1 @@
-"""Work under a lease: renewed by a heart, logged, its checkpoints and files, its end."""
+"""Work under a lease: its heartbeat, log, checkpoints, files and end."""

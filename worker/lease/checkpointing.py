@@ -25,7 +25,7 @@ from worker.process.stores import Stores
 
 
 class Checkpointing:
-    """Keeps what training can go on from, and finds it again."""
+    """Keeps the checkpoints of a run, and finds the newest good one."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class Checkpointing:
         self._log, self._progress_log = log, progress_log
 
     def restore(self) -> Checkpoint | None:
-        """The newest checkpoint whose file is what was recorded; damaged ones are passed over.
+        """The newest checkpoint whose file is whole; damaged or missing ones are passed over.
 
         Raises:
-            StorageAway: if one is missing because the whole folder is.
+            StorageAway: if a file is missing because the whole folder is.
         """
         for row in checkpoints(self._stores.database, self._claim.trains):
             data = self._content(row)
@@ -69,10 +69,10 @@ class Checkpointing:
         return data
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then the curves up to it, then make it count.
+        """Write a checkpoint's file, record the curves up to it, then record the checkpoint.
 
         Raises:
-            NotKept: if the folder does not take it.
+            NotKept: if the folder does not take the file.
             LeaseLost: if the job is no longer this worker's.
         """
         data = tensor_file.to_bytes(checkpoint.tensors, checkpoint.document)
@@ -84,9 +84,9 @@ class Checkpointing:
             self._pending.meet(trouble)
             raise NotKept(str(trouble)) from trouble
         self._pending.end_trouble()
-        self._progress_log.tell_checkpoint(checkpoint.step, size, time.monotonic() - began)
+        self._progress_log.log_checkpoint(checkpoint.step, size, time.monotonic() - began)
         try:
-            # First the curves: whoever goes on from here will not draw them again.
+            # The curves come first: an attempt that goes on from here does not compute them again.
             patiently(self._renewal.flush)
             forgotten = patiently(
                 lambda: record_checkpoint(
@@ -101,14 +101,15 @@ class Checkpointing:
                 )
             )
         except LeaseLost:
-            # It may have been recorded though nobody heard so, and others go on from there.
+            # The checkpoint may have been recorded although the answer was lost. Then another
+            # worker goes on from it, and the file must stay.
             with suppress(*DATABASE_OUTAGE):
                 self._discard(unnamed_paths(self._stores.database, [path]))
             raise
         self._discard(forgotten)
 
     def keep_snapshot(self, step: int, weights: bytes) -> None:
-        """Keep the weights as they are now; a folder that takes none is passed over."""
+        """Keep the weights of this step; if the folder takes none, the snapshot is left out."""
         file = NewFile(snapshot(step), TENSORS, weights)
         try:
             self._renewal.patiently(lambda: self._keep(file))
@@ -125,6 +126,6 @@ class Checkpointing:
         return folder.write(self._claim.trains, self._claim.fence, step, data)
 
     def _discard(self, paths: Sequence[str]) -> None:
-        # What cannot be deleted now goes with the run's folder.
+        # A file that cannot be deleted now is removed with the run's folder.
         with suppress(OSError):
             self._stores.checkpoints.remove(paths)

@@ -1,4 +1,4 @@
-"""The write that ends a job, with the files that it leaves."""
+"""The write that ends a job, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from worker.lease.renewal import Renewal
 from worker.process.stores import Stores
 
 BEATS_BETWEEN_TRIES = 10
-"""What a job leaves and cannot be kept is tried again after so many beats."""
+"""When a job's files could not be kept, they are tried again after so many beats."""
 MOST_PUTS = 3
-"""So often files are put until that takes less than a lease lasts."""
+"""The files are put at most so often, until one pass takes less time than a lease lasts."""
 
 
 class Conclusion:
-    """Keeps a job's files and does the write that ends it, again until the folder takes them.
+    """Keeps a job's files and does the write that ends the job, until the folder takes the files.
 
-    `hear` tells the job's progress while it waits, and what is wished meanwhile.
+    While it waits, it calls `hear` with the job's progress. The answer is what is wished of the
+    job.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Conclusion:
                 self._wait_to_try_again()
 
     def _wait_to_try_again(self) -> None:
-        # Not at once: what is tried takes the room that others may still find.
+        # Not at once: a try takes up room for a moment, and others may need that room.
         for _ in range(BEATS_BETWEEN_TRIES):
             self._renewal.wait(self._renewal.beat_seconds)
             if self._pending.progress is not None:
@@ -56,8 +57,8 @@ class Conclusion:
         for _ in range(MOST_PUTS):
             began = time.monotonic()
             artifacts = put(self._stores, files)
-            # A folder that hung between two of them may have let the first grow old enough to be
-            # collected.
+            # If the folder hung between two files, the first may be old enough by now to be
+            # collected. So all are put again.
             if time.monotonic() - began < self._stores.settings.lease_seconds:
                 break
         if self._pending.has_trouble:

@@ -1,4 +1,4 @@
-"""The files that a run leaves: put into the object folder, and read from there."""
+"""The files of a run: putting them into the object folder, and reading them from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TENSORS = "application/octet-stream"
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file in memory, until its job is recorded as done and it as an artifact."""
+    """A file that stays in memory until it is recorded as an artifact."""
 
     name: str
     media_type: str
@@ -27,10 +27,10 @@ class NewFile:
 
 
 def put(here: Stores, files: Sequence[NewFile]) -> list[NewArtifact]:
-    """Keep files in the object folder, right before the transaction that records them.
+    """Keep files in the object folder. Call it right before the transaction that records them.
 
     Raises:
-        StorageTrouble: if one cannot be kept.
+        StorageTrouble: if a file cannot be kept.
     """
     if files:
         check_mark(here.database, here.objects)
@@ -46,7 +46,7 @@ def read(here: Stores, run_id: str, name: str) -> bytes:
 
     Raises:
         NotFound: if the run has none.
-        ObjectGone, DamagedObject: if its file is not what was put there.
+        ObjectGone, DamagedObject: if its file is missing or damaged.
         StorageAway: if the whole folder is away.
     """
     sha256 = artifact(here.database, run_id, name).sha256

@@ -1,4 +1,4 @@
-"""The heartbeat: one thread of a process that beats for every job that the process holds."""
+"""The heartbeat: one thread of a process renews the leases of all jobs that the process holds."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from typing import Protocol
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
-"""A process that has lost some of its leases ends by force when no work is heard of for so long."""
+"""A process that has lost some of its leases ends by force if its work reports nothing for so
+long."""
 
 STOP_SECONDS = 4.0
-"""Work that is all cancelled ends by force when nothing is heard of it for so long: within a long
-fit of scikit-learn it hears nothing itself."""
+"""A process whose jobs are all cancelled ends by force if its work reports nothing for so long. In
+the middle of a long fit of scikit-learn, work cannot notice that it is cancelled."""
 
 LEAST_SECONDS = 1.0
-"""Work whose process has lost all of its leases has a beat's time to end, but no less than this."""
+"""When a process has lost all of its leases, its work gets one beat's time to end, and at least
+this."""
 
 
 class Beating(Protocol):
-    """What a heart beats for."""
+    """A lease, as the heart sees it."""
 
     @property
     def beat_seconds(self) -> float:
-        """From one beat to the next."""
+        """The time from one beat to the next."""
 
     @property
     def cancelled(self) -> bool:
         """Whether the work is to stop for good, and has not ended yet."""
 
     def beat_or_lose(self) -> bool:
-        """One beat; whether the job is lost and its work has not ended yet."""
+        """Beat once. Returns whether the job is lost while its work has not ended yet."""
 
     def stop_by_force(self) -> None:
-        """Say that the work has stopped, since its process is about to end."""
+        """Record that the work has stopped, as its process is about to end."""
 
 
 class Heart:
     """Beats for its leases one after the other, for as long as there are any.
 
-    One thread for all, so that the leases of a cohort are renewed together and, when the process
-    dies, run out together.
+    One thread serves all leases. So the leases of a cohort are renewed together, and they run out
+    together when the process dies.
     """
 
     def __init__(self) -> None:
@@ -66,14 +68,14 @@ class Heart:
             self._leases.append(lease)
 
     def remove(self, lease: Beating) -> None:
-        """Beat no more for a lease."""
+        """Stop beating for a lease."""
         with self._lock:
             self._leases.remove(lease)
             if not self._leases:
                 self._wake.set()
 
     def hear(self) -> None:
-        """The work shows that it goes on."""
+        """Take a sign that the work goes on."""
         self._heard = time.monotonic()
 
     def _beats(self) -> None:
@@ -87,10 +89,10 @@ class Heart:
             silent_since = max(some_since, self._heard)
             if (
                 now - all_since >= max(beat_seconds, LEAST_SECONDS)
-                # A neighbour's work must not be lost because a step is long.
+                # One long step must not cost the neighbours in a cohort their work.
                 or now - silent_since > GRACE_SECONDS
             ):
-                # Whatever the work writes would be refused, but it holds the device.
+                # The database would refuse whatever the work writes, but the work holds the device.
                 os._exit(1)
             if now - self._heard > STOP_SECONDS:
                 self._end_cancelled(leases)
@@ -98,7 +100,7 @@ class Heart:
             self._wake.clear()
 
     def _end_cancelled(self, leases: list[Beating]) -> None:
-        """End the process, if nobody wants any of its work."""
+        """End the process if all of its jobs are cancelled."""
         if not all(lease.cancelled for lease in leases):
             return
         logger.warning("work that is cancelled does not stop; its process ends")
@@ -107,7 +109,7 @@ class Heart:
         os._exit(1)
 
     def _alive(self) -> list[Beating]:
-        """The leases there are; without any the thread is over, and the next lease starts one."""
+        """The present leases. If there are none, the thread ends, and the next lease starts one."""
         with self._lock:
             if not self._leases:
                 self._thread = None

@@ -1,4 +1,4 @@
-"""What is logged while jobs are held is kept as theirs, too."""
+"""Keeping the log lines of a job: what is logged while a worker holds it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from store.jobs.log import Line, add_lines
 from worker.process.stores import worker_name
 
 MOST_LINES = 1000
-"""Of one attempt; what comes after is in the worker's own log alone, but for some errors."""
+"""The most lines kept of one attempt. Later lines are in the worker's own log alone, except for
+some errors."""
 MOST_ERRORS = 20
-"""So many come after all the same: a flood of warnings must not hide how it ended."""
+"""So many errors are kept beyond that: a flood of warnings must not hide how the attempt ended."""
 MOST_CHARACTERS = 4000
 LOGGERS = ("worker", "ml", "store", "py.warnings")
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
-    """Logs lines of one job, which are kept as its own."""
+    """Logs lines that are kept for one job alone."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(logging.getLogger(__name__), {"job_id": job_id})
@@ -34,7 +35,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
 
 
 class _Held:
-    """The lines of one job that have not been kept yet."""
+    """The lines of one job that have not been written to the database yet."""
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -55,19 +56,19 @@ class _Held:
 
 
 class JobLog(logging.Handler):
-    """Hands each record to the job that it names (`extra={"job_id": …}`), else to all held ones."""
+    """Gives each record to the job that it names (`extra={"job_id": …}`), else to all held jobs."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self._guard = threading.Lock()
-        #: By job and fence: a process may take a job anew that it has just lost.
+        #: By job and fence, as a process may claim a job again that it has just lost.
         self._held: dict[tuple[str, int], _Held] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Without what PostgreSQL does not keep, or a terminal obeys.
+        # `plain_text` removes what PostgreSQL cannot store and what a terminal would obey.
         message = plain_text(self.format(record).replace("\r\n", "\n"))
         if len(message) > MOST_CHARACTERS:
-            # The end of a traceback is what tells most.
+            # Both ends are kept: the end of a traceback says most.
             half = MOST_CHARACTERS // 2
             message = f"{message[:half]}\n…\n{message[-half:]}"
         line = Line(record.created, record.levelname, worker_name(), message)
@@ -79,10 +80,11 @@ class JobLog(logging.Handler):
 
     @contextmanager
     def of(self, database: Database, claim: Claim) -> Iterator[None]:
-        """Keep what is logged inside as this job's."""
+        """Keep what is logged inside for this job."""
         with self._guard:
             if not self._held:
-                # Python tells a warning once a place: each job is to hear of its own.
+                # Python shows a warning once for each place in the code. Leaving `catch_warnings`
+                # resets that, so that each job gets its own warnings.
                 with warnings.catch_warnings():
                     pass
             self._held[claim.job_id, claim.fence] = _Held(claim)
@@ -94,7 +96,7 @@ class JobLog(logging.Handler):
                 del self._held[claim.job_id, claim.fence]
 
     def keep(self, database: Database, claim: Claim) -> None:
-        """Write down the lines that have come; what cannot be written is tried again later."""
+        """Write the new lines to the database; if it is away, they are tried again later."""
         with self._guard:
             held = self._held.get((claim.job_id, claim.fence))
             if held is None or not held.lines:
@@ -113,7 +115,7 @@ job_log = JobLog()
 
 
 def begin() -> None:
-    """Let this process's log go to the jobs as well."""
+    """Keep what this process logs for its jobs, too."""
     logging.captureWarnings(capture=True)
     for name in LOGGERS:
         logger = logging.getLogger(name)

@@ -1,4 +1,4 @@
-"""Holding a job while working on it: progress, curves, checkpoints, being stopped."""
+"""Holding a job while working on it: progress, curves, checkpoints, and requests to stop."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from worker.process.stores import Stores
 class Lease:
     """A claim kept alive: the recorder (`ml.recorder.Recorder`) of a job.
 
-    What the work says is pending (`worker.lease.pending`) until a beat (`worker.lease.renewal`)
-    carries it. A process that holds no good lease any more ends by force after one more beat; one
-    that does, when nothing of its work is heard of for ten seconds (`worker.lease.heart`). What
-    the work itself writes waits for the database for as long as the lease lasts, and for the
-    folders of files without end, as nobody else could write there either.
+    What the work reports is pending (`worker.lease.pending`) until a beat (`worker.lease.renewal`)
+    carries it to the database. When a process has lost all of its leases, it ends by force one
+    beat later. When it has lost only some, it ends by force once its work has reported nothing for
+    ten seconds (`worker.lease.heart`). The work's own writes wait for the database for as long as
+    the lease lasts. They wait for the folders of files without end, as no other worker could write
+    there either.
     """
 
     def __init__(
@@ -65,15 +66,15 @@ class Lease:
     ) -> None:
         self._renewal.end()
         if error is not None and not isinstance(error, LeaseLost):
-            # The curves up to an error are what one looks at to understand it.
+            # People look at the curves up to an error to understand it.
             with suppress(LeaseLost, *DATABASE_OUTAGE):
                 self.flush()
 
     def restore(self) -> Checkpoint | None:
-        """The newest checkpoint whose file is what was recorded; damaged ones are passed over.
+        """The newest checkpoint whose file is whole; damaged or missing ones are passed over.
 
         Raises:
-            StorageAway: if one is missing because the whole folder is.
+            StorageAway: if a file is missing because the whole folder is.
         """
         return self._checkpointing.restore()
 
@@ -93,11 +94,11 @@ class Lease:
     def progress(self, progress: Progress) -> Wish:
         heart().hear()
         self._pending.hear(progress)
-        self._progress_log.tell(progress)
+        self._progress_log.log(progress)
         self._renewal.check()
         if self._renewal.wants_cancel:
             return Wish.CANCEL
-        # What follows training is short, and would begin again.
+        # The stages after training are short, and would have to begin again.
         preempted = self._renewal.preempted and progress.stage in ("preparing", "training")
         return Wish.PAUSE if preempted or draining.under_way() else Wish.CONTINUE
 
@@ -108,7 +109,7 @@ class Lease:
         return patiently(lambda: curves(here.database, here.objects, self.claim.trains))
 
     def flush(self) -> None:
-        """Record what the next beat would have carried. Raises `LeaseLost`."""
+        """Record now what the next beat would have carried. Raises `LeaseLost`."""
         self._renewal.flush()
 
     def conclude(
@@ -116,9 +117,9 @@ class Lease:
     ) -> None:
         """Record the rest of the curves, then keep files and do the write that ends the job.
 
-        `write` gets the artifacts that the files have become. Every try puts them anew: between
-        its being kept and its being recorded nothing speaks for a file, so that time is short.
-        While they cannot be kept, the job is held and its progress tells why. No beat follows.
+        `write` gets the artifacts that were made of the files. Every try puts the files again,
+        since no row names a file before it is recorded, and that time must be short. While the
+        files cannot be kept, the job stays held and its progress shows the reason. No beat follows.
 
         Raises:
             LeaseLost: if the job is no longer this worker's; `write` was refused.

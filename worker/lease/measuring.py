@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 READ_SECONDS = 1.0
-"""The counter of energy is read so often; a read may take a millisecond, which a step may too."""
+"""The counter of energy is read no more often than this. A read may take a millisecond, which is as
+long as a step may take."""
 
 
 class _Seen(NamedTuple):
@@ -34,7 +35,7 @@ class Measuring:
         self._over = False
 
     def hear(self, stage: str, step: int) -> None:
-        """The work tells where it is. Cheap enough for every step."""
+        """Note where the work is. This is cheap enough for every step."""
         now = time.monotonic()
         if self._newest is None:
             if stage == "training":
@@ -48,7 +49,7 @@ class Measuring:
             self._newest = self._newest._replace(joules=self._read(now))
 
     def document(self) -> dict[str, Any] | None:
-        """From the end of the first step heard of to the newest; None before there was one."""
+        """What was measured from the end of the first step noted to the newest; None before it."""
         first, newest = self._first, self._newest
         if first is None or newest is None:
             return None

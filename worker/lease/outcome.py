@@ -1,4 +1,4 @@
-"""The outer edge of a job: however it ends, the database hears of it."""
+"""The outer edge of a job: however the work ends, that is recorded in the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SMALLER = (
 
 
 class MayBeAnother(Exception):
-    """Work that several jobs did together was stopped, and any of them may be the cause."""
+    """An error stopped several jobs that were done together, and any of them may be the cause."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
@@ -39,13 +39,13 @@ class MayBeAnother(Exception):
 def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
     """Record how the work inside ended, unless it recorded its own success.
 
-    A pause queues the job again, a cancellation ends it, an error fails it with its cause. A lost
-    lease leaves no mark: somebody else has the job. A folder or a database that is away is no fault
-    of the job's, which is queued again. What ends the process (a signal to all of a service's
-    processes, say) queues the job again and goes on through.
+    A pause queues the job again. A cancellation ends it. An error fails it with the cause. After a
+    lost lease nothing is recorded, as another worker has the job. If a folder or the database is
+    away, the job is not to blame and is queued again. An exception that ends the process, as after
+    a signal to all processes of a service, queues the job again and is raised on.
 
-    Errors are logged and go no further. Celery would hand them to its parent process, which would
-    import their classes and torch with them. What is logged meanwhile is kept as the job's.
+    All other errors are logged and not raised. Celery would hand them to its parent process, which
+    would import their classes and torch with them. The lines logged inside are kept for the job.
     """
     log = Log(claim.job_id)
     with job_log.of(stores.database, claim):
@@ -84,7 +84,8 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
         found = error_document(error)
         patiently(lambda: fail(stores.database, claim, found), stores.settings)
     except (SystemExit, KeyboardInterrupt):
-        # At once: whoever ends us is not patient. What cannot be queued now, the reaper takes back.
+        # One try only: whoever ends the process will not wait. If the job cannot be queued now, the
+        # reaper takes it back.
         with suppress(Exception):
             release(stores.database, claim)
         raise
@@ -93,7 +94,8 @@ def _recorded(stores: Stores, claim: Claim) -> Iterator[None]:
 def _give_back(stores: Stores, claim: Claim) -> None:
     """Queue a job again as soon as the database is back.
 
-    This process could do nothing else meanwhile, and the reaper would count the job as lost.
+    This process could do nothing else meanwhile. If it did not wait, the reaper would count the job
+    as lost.
     """
     while not draining.under_way():
         try:
@@ -107,9 +109,9 @@ def _give_back(stores: Stores, claim: Claim) -> None:
 
 
 def error_document(error: Exception) -> dict[str, Any]:
-    """What went wrong, as a run's document shows it."""
+    """An error as a run's document shows it."""
     kind, advice = type(error).__name__, getattr(error, "advice", None)
     if is_out_of_memory(error):
-        # Each library has a class of its own for it, or none.
+        # Each library has its own class for this error, or none.
         kind, advice = "OutOfMemory", _SMALLER
     return {"type": kind, "message": str(error)[:2000], "advice": advice}

@@ -1,4 +1,4 @@
-"""Writes that must not be lost because the database is away for a moment."""
+"""Writes that are tried again while the database is away."""
 
 from __future__ import annotations
 

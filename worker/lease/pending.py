@@ -1,4 +1,4 @@
-"""What waits for the next beat of a job to carry it."""
+"""What the next beat of a job will carry to the database."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Load(NamedTuple):
 
 
 class Pending:
-    """Progress, new points of the curves and what the run's record is to show, until carried.
+    """Progress, points of the curves and entries of the run's record, until a beat carries them.
 
     The work adds to it while a heartbeat takes from it.
     """
 
     def __init__(self, log: Log, energy: Callable[[], float | None]) -> None:
-        #: Where the work is, as it said last.
+        #: Where the work is by its last report.
         self.progress: Progress | None = None
         self._log = log
         self._measuring = Measuring(energy)
@@ -41,22 +41,22 @@ class Pending:
         self._trouble: str | None = None
         self._lock = threading.Lock()
         self._points: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        #: What the run's record is to have before it is trained, until a beat has carried it.
+        #: What the run's record is to show while it is trained; None once a beat has carried it.
         self._record: dict[str, Any] | None = None
 
     def hear(self, progress: Progress) -> None:
-        """The work tells where it is."""
+        """Take a report of where the work is."""
         self.progress = progress
         self._measuring.hear(progress.stage, progress.step)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Points of the curves."""
+        """Add points to the curves."""
         with self._lock:
             for tag, value in values.items():
                 self._points[tag].append((step, value))
 
     def note(self, record: dict[str, Any]) -> None:
-        """Have the run's record show this."""
+        """Have the run's record show this from the next beat on."""
         self._record = record
 
     @property
@@ -72,14 +72,14 @@ class Pending:
         self._trouble = str(trouble)
 
     def end_trouble(self) -> None:
-        """Files are kept again."""
+        """Note that files are kept again."""
         if self._trouble is not None:
             self._log.warning("job %s keeps its files again", self._log.job_id)
         self._trouble = None
 
     @contextmanager
     def load(self) -> Iterator[Load]:
-        """What a beat inside is to carry; what an error keeps it from is left to the next."""
+        """What a beat inside is to carry. If the beat fails, all of it is left for the next one."""
         with self._lock:
             points, self._points = self._points, defaultdict(list)
         record = self._record

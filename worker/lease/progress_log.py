@@ -1,4 +1,4 @@
-"""Where a job is, in its log: each stage, and training and checkpoints now and then."""
+"""The progress of a job in its log: each stage, and training and checkpoints now and then."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import time
 from ml.recorder import Progress
 from worker.lease.job_log import Log
 
-TELL_SECONDS = 30.0
-"""Where a stage is, and a checkpoint, is logged no more often than this."""
-TELL_SHARE = 0.02
-"""Nor than after so much of the time that has passed: days of training are some hundred lines."""
+LOG_SECONDS = 30.0
+"""The least time between two lines about one stage, or about checkpoints."""
+LOG_SHARE = 0.02
+"""The least such time as a share of all time so far: days of training make some hundred lines."""
 
 
 class ProgressLog:
-    """Logs what the work tells, as seldom as people want to read it."""
+    """Logs what the work reports, as seldom as people want to read it."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._began = time.monotonic()
-        #: The stage that was logged last, and when; when a checkpoint was.
-        self._told = ("", 0.0)
-        self._told_checkpoint = -math.inf
+        #: The stage that was logged last, and when.
+        self._logged = ("", 0.0)
+        #: When a checkpoint was logged last.
+        self._logged_checkpoint = -math.inf
 
-    def tell(self, progress: Progress) -> None:
-        """Log the stages, and where training is now and then."""
+    def log(self, progress: Progress) -> None:
+        """Log each stage as it begins, and now and then how far it is."""
         now = time.monotonic()
-        if progress.stage == self._told[0] and not self._is_due(self._told[1], now):
+        if progress.stage == self._logged[0] and not self._is_due(self._logged[1], now):
             return
-        begun = progress.stage != self._told[0]
-        self._told = progress.stage, now
+        begun = progress.stage != self._logged[0]
+        self._logged = progress.stage, now
         numbers = ""
         if progress.loss is not None:
             numbers += f", loss {progress.loss:.6g}"
@@ -45,12 +46,12 @@ class ProgressLog:
             numbers,
         )
 
-    def tell_checkpoint(self, step: int, size: int, seconds: float) -> None:
-        """Log that one was kept, now and then."""
+    def log_checkpoint(self, step: int, size: int, seconds: float) -> None:
+        """Log now and then that a checkpoint was kept."""
         now = time.monotonic()
-        if self._is_due(self._told_checkpoint, now):
-            self._told_checkpoint = now
+        if self._is_due(self._logged_checkpoint, now):
+            self._logged_checkpoint = now
             self._log.info("checkpoint at step %d, %d bytes in %.2f s", step, size, seconds)
 
-    def _is_due(self, told: float, now: float) -> bool:
-        return now - told >= max(TELL_SECONDS, TELL_SHARE * (now - self._began))
+    def _is_due(self, logged: float, now: float) -> bool:
+        return now - logged >= max(LOG_SECONDS, LOG_SHARE * (now - self._began))

@@ -1,4 +1,4 @@
-"""A claim kept alive: renewed by each beat, and lost when beats are refused or unanswered."""
+"""Keeping a claim alive: each beat renews it, and refused or unanswered beats lose it."""
 
 from __future__ import annotations
 
@@ -25,55 +25,56 @@ T = TypeVar("T")
 
 
 class Renewal:
-    """Renews the lease of a claim, as `worker.lease.heart` asks for it or the work itself.
+    """Renews the lease of a claim, whenever `worker.lease.heart` or the work itself asks for it.
 
-    Every beat carries what is pending in one transaction, and brings back whether somebody
-    cancelled. When the database refuses a beat because the job has moved on, or could not be
-    reached for as long as the lease lasts, the lease is lost, and the work hears so at its next
-    step.
+    Every beat carries what is pending in one transaction, and brings back whether the job is to
+    stop. The lease is lost when the database refuses a beat because the job has moved on. It is
+    also lost when the database could not be reached for as long as the lease lasts. The work
+    notices at its next step.
     """
 
     def __init__(self, stores: Stores, claim: Claim, pending: Pending, log: Log) -> None:
         self._stores, self._claim, self._pending, self._log = stores, claim, pending, log
-        # Held from when points are taken until they are recorded or put back.
+        # Held from the moment that points are taken until they are recorded or put back.
         self._beating = threading.Lock()
         self._cancelled = False
-        #: Whether the work is to stop at a checkpoint, as somebody else's turn has come.
+        #: Whether the work is to stop at a checkpoint because it is somebody else's turn.
         self.preempted = False
         self._lost = threading.Event()
         self._loss: Exception = LeaseLost(claim.job_id, claim.fence)
-        #: Whether a beat waits for the database's answer; what the last one met, if it failed.
+        #: Whether a beat waits for the database's answer.
         self._asking = False
+        #: The outage that the last beat met, if it met one.
         self._outage: Exception | None = None
         self._over = threading.Event()
         self._renewed = time.monotonic()
 
     def begin(self) -> None:
-        """Be renewed by the heart of the process from now on."""
+        """Have the heart of the process renew the lease from now on."""
         heart().add(self)
 
     def end(self) -> None:
-        """Be renewed no more."""
+        """Stop the renewal."""
         self._over.set()
         heart().remove(self)
         with self._beating:
-            pass  # A beat under way is the last.
+            pass  # This waits for a beat that is under way, which is the last.
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing more to renew: the job is done, or let go."""
+        """Whether there is nothing more to renew, as the job is done or was given back."""
         return self._over.is_set()
 
     def check(self) -> None:
-        """Raise what the lease was lost by, if it is."""
+        """Raise the cause of the loss, if the lease is lost."""
         if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
-            # Beats that hang, or are held up by another lease's.
+            # Beats may hang, or wait for those of another lease.
             self._lose()
         if self._lost.is_set():
             raise self._loss
 
     def flush(self) -> None:
-        """Record what the next beat would have carried. Raises `LeaseLost`."""
+        """Record now what the next beat would have carried. Raises `LeaseLost`."""
         with self._beating:
             self._beat()
 
@@ -86,12 +87,12 @@ class Renewal:
     def patiently(self, write: Callable[[], T]) -> T:
         """Try a write again while the database is away, for as long as a lease lasts.
 
-        What the lease is lost by meanwhile is raised.
+        If the lease is lost meanwhile, the cause of the loss is raised.
         """
         return patiently(write, self._stores.settings, self.wait)
 
     def wait(self, seconds: float) -> None:
-        """Wait, or raise what the lease is lost by meanwhile."""
+        """Wait. If the lease is lost meanwhile, raise the cause of the loss."""
         if self._lost.wait(seconds):
             raise self._loss
 
@@ -100,21 +101,21 @@ class Renewal:
         return self._stores.settings.beat_seconds
 
     def beat_or_lose(self) -> bool:
-        """One beat; whether the lease is lost for good and the work has not ended yet.
+        """Beat once. Returns whether the lease is lost for good while the work has not ended yet.
 
-        One that ran out because the database is away is not: while it is, nobody else can take the
-        job, and afterwards it may still be ours to queue again.
+        A lease that ran out because the database is away is not lost for good. No other worker can
+        take the job meanwhile, and afterwards this one may still be able to queue it again.
         """
         if not self._is_refused():
             if not self._beating.acquire(blocking=False):
-                # The work is writing itself. Other leases must not wait until it has.
+                # The work itself is writing. Other leases must not wait for that.
                 return False
             try:
                 if not self._over.is_set():
                     self._beat()
             except LeaseLost as lost:
                 self._lose(lost)
-            # Whatever it is: a worker without a heartbeat must know that it has none.
+            # Every error counts: a worker whose beats fail must know that.
             except Exception as error:
                 self._log.warning("a beat did not reach the database: %s", error)
                 if time.monotonic() - self._renewed > self._stores.settings.lease_seconds:
@@ -133,9 +134,9 @@ class Renewal:
         return self._cancelled and not self._over.is_set()
 
     def stop_by_force(self) -> None:
-        """Acknowledge the cancellation in place of the work, which hears nothing.
+        """Acknowledge the cancellation in place of the work, which does not notice it.
 
-        What cannot be written is the reaper's, as for a worker that was killed.
+        If that cannot be written, the reaper ends the job as it does for a killed worker.
         """
         with suppress(LeaseLost, *DATABASE_OUTAGE):
             acknowledge_cancel(self._stores.database, self._claim)
@@ -169,7 +170,10 @@ class Renewal:
         return self._lost.is_set() and isinstance(self._loss, LeaseLost)
 
     def _lose(self, lost: LeaseLost | None = None) -> None:
-        """The job is `lost` to another worker, or to a silence whose cause may be the database."""
+        """Note that the lease is lost: to another worker (`lost`), or because no beat came through.
+
+        In the second case the cause may be the database.
+        """
         if lost is not None:
             self._loss = lost
         if not self._over.is_set() and not self._lost.is_set():

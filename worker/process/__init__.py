@@ -1,1 +1,1 @@
-"""The worker process: settings, stores, devices, presence, the broker, and how it comes to end."""
+"""The worker process: settings, stores, devices, presence, the broker, and how it ends."""

@@ -1,4 +1,4 @@
-"""The way to the broker: tried again for ever and soon, and given up when it hangs."""
+"""Connections to the broker: retried soon and for ever, and replaced when they hang."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ RETRY_SECONDS = 2.0
 SOCKET_SECONDS = 5.0
 HEALTH_SECONDS = 10
 
-#: By these a connection that hangs is noticed: a command that gets no answer, and a worker's wait
-#: for messages, which is looked at every `HEALTH_SECONDS` and answered each second by a good one.
+#: These options detect a connection that hangs, either at a command that gets no answer or while a
+#: worker waits for messages. That wait is checked every `HEALTH_SECONDS`; a good broker answers it
+#: each second.
 TRANSPORT = {
     "socket_timeout": SOCKET_SECONDS,
     "socket_connect_timeout": SOCKET_SECONDS,
@@ -24,7 +25,7 @@ TRANSPORT = {
 class Connection(connection.Connection):
     """A connection that is tried again every `RETRY_SECONDS`.
 
-    Celery waits two seconds longer each time, up to half a minute, and has no setting for it.
+    Celery would wait two seconds longer each time, up to half a minute, and has no setting for it.
     """
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
@@ -33,6 +34,6 @@ class Connection(connection.Connection):
 
 
 class AMQP(amqp.AMQP):  # type: ignore[misc]
-    """What Celery takes its connections from."""
+    """The class that Celery takes its connections from."""
 
     Connection = Connection

@@ -1,4 +1,4 @@
-"""Which commit of the code runs, where it runs from a checkout."""
+"""The commit of the running code, if it runs from a checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @cache
 def commit() -> str | None:
-    """The commit that is checked out, by git's own files; None outside a checkout."""
+    """The commit that is checked out, read from git's own files; None outside a checkout."""
     folder = Path(__file__).resolve().parents[2] / ".git"
     try:
         head = (folder / "HEAD").read_text().strip()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import mmap
 
-# Anonymous shared memory, mapped before the pool forks. It needs no lock, so it may be written
-# in a signal handler.
+# This is anonymous shared memory, mapped before the pool forks. It needs no lock, so a signal
+# handler may write it.
 _flag = mmap.mmap(-1, 1)
 
 
 def begin() -> None:
-    """Ask work that is under way to stop at a checkpoint; called in the parent."""
+    """Ask running work to stop at a checkpoint. The parent calls this."""
     _flag[0] = 1
 
 
 def under_way() -> bool:
-    """Whether to stop at a checkpoint; asked in the pool's processes."""
+    """Whether to stop at a checkpoint. The pool's processes call this."""
     return _flag[0] == 1

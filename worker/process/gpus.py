@@ -1,7 +1,8 @@
 """The GPU of this process as NVIDIA's management library (NVML) knows it.
 
-NVML answers without a CUDA context, which would take hundreds of megabytes of the device. Whatever
-it does not answer (no driver, no permission, a device without such a counter) is None.
+NVML needs no CUDA context, which would take hundreds of megabytes of the device. A value is None
+where NVML has no answer: without a driver, without permission, or on a device without such a
+counter.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ import psutil
 T = TypeVar("T")
 
 LEAST_BYTES = 256 << 20
-"""A process that has less of a GPU is no matter: a desktop, a monitor."""
+"""A process that uses less memory of a GPU is ignored, as a desktop or a monitor."""
 
 FIRST_NAMESPACE = "pid:[4026531836]"
-"""The machine's own processes, whose ids NVML tells; a container has a namespace of its own."""
+"""The namespace of the machine's own processes, whose ids NVML reports. A container has its own."""
 
 GIB = 1 << 30
 
 
 class Nvml(Protocol):
-    """What is used of `pynvml`."""
+    """The functions of `pynvml` that are used here."""
 
     NVMLError: type[Exception]
 
@@ -46,7 +47,7 @@ class Nvml(Protocol):
 
 @dataclass(frozen=True)
 class OnGpu:
-    """A process that has memory of a GPU."""
+    """A process that uses memory of a GPU."""
 
     pid: int
     used_bytes: int
@@ -60,7 +61,7 @@ class Gpu:
 
     @property
     def index(self) -> int | None:
-        """As nvidia-smi counts."""
+        """Its number, as nvidia-smi counts."""
         return self._ask(self._nvml.nvmlDeviceGetIndex)
 
     @property
@@ -68,17 +69,17 @@ class Gpu:
         return self._ask(self._nvml.nvmlDeviceGetName)
 
     def memory(self) -> tuple[int, int] | None:
-        """Bytes in all, and free."""
+        """The total and the free memory, in bytes."""
         found = self._ask(self._nvml.nvmlDeviceGetMemoryInfo)
         return None if found is None else (int(found.total), int(found.free))
 
     def joules(self) -> float | None:
-        """All that it has used since its driver was loaded."""
+        """The energy that it has used since its driver was loaded."""
         found = self._ask(self._nvml.nvmlDeviceGetTotalEnergyConsumption)
         return None if found is None else found / 1000
 
     def processes(self) -> list[OnGpu]:
-        """Those whose memory is known."""
+        """The processes on it whose memory use is known."""
         found = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses) or []
         return [OnGpu(one.pid, one.usedGpuMemory) for one in found if one.usedGpuMemory]
 
@@ -90,10 +91,10 @@ class Gpu:
 
 
 def find_gpu(nvml: Nvml, environment: Mapping[str, str]) -> Gpu | None:
-    """The GPU that CUDA takes first in a process of this environment.
+    """The GPU that CUDA takes first in a process with this environment; None if it is not known.
 
-    None where that cannot be told: unless CUDA_DEVICE_ORDER is PCI_BUS_ID, CUDA counts several GPUs
-    in an order that is its own.
+    With several GPUs it is known only if CUDA_DEVICE_ORDER is PCI_BUS_ID. Otherwise CUDA numbers
+    them in an order of its own.
     """
     try:
         nvml.nvmlInit()
@@ -113,7 +114,7 @@ def _first_visible(nvml: Nvml, environment: Mapping[str, str]) -> Any | None:
     if first.startswith("MIG-"):
         return nvml.nvmlDeviceGetHandleByUUID(first)
     if first.startswith("GPU-"):
-        # CUDA takes the beginning of one, too.
+        # CUDA accepts the beginning of a UUID, too.
         for index in range(count):
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             if nvml.nvmlDeviceGetUUID(handle).startswith(first):
@@ -122,7 +123,7 @@ def _first_visible(nvml: Nvml, environment: Mapping[str, str]) -> Any | None:
 
 
 def count_as_nvml() -> None:
-    """Have CUDA count GPUs as NVML and nvidia-smi do; before it is first used in a process."""
+    """Have CUDA number GPUs as NVML and nvidia-smi do. Call it before CUDA is first used."""
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
@@ -136,12 +137,12 @@ def _of_process(_pid: int) -> Gpu | None:
 
 
 def gpu() -> Gpu | None:
-    """The GPU of this process; a forked child asks anew."""
+    """The GPU of this process. A forked child looks for it again."""
     return _of_process(os.getpid())
 
 
 def foreign_use(gpu: Gpu, own: Collection[int]) -> str | None:
-    """Which process that is not one of our `own` holds a GPU, as a sentence; None if none does."""
+    """A sentence about a process that uses a GPU and is not one of our `own`; None without one."""
     found = [
         one
         for one in gpu.processes()
@@ -155,13 +156,13 @@ def foreign_use(gpu: Gpu, own: Collection[int]) -> str | None:
     until = "they end" if others else "it ends"
     name = f" ({gpu.name})" if gpu.name else ""
     return (
-        f"GPU {gpu.index}{name} is used by process {first.pid} ({_told(first)}){more};"
+        f"GPU {gpu.index}{name} is used by process {first.pid} ({_description(first)}){more};"
         f" waits until {until}"
     )
 
 
 def knows_processes() -> bool:
-    """Whether the ids of processes that NVML tells are those that this process knows."""
+    """Whether NVML and this process mean the same processes by their ids."""
     try:
         return str(Path("/proc/self/ns/pid").readlink()) == FIRST_NAMESPACE
     except OSError:
@@ -169,23 +170,23 @@ def knows_processes() -> bool:
 
 
 def relatives() -> set[int]:
-    """This process, those that it comes from, and those that have its parent too."""
+    """The ids of this process, its ancestors, and all descendants of its parent."""
     own = {os.getpid()}
     with suppress(psutil.Error):
         parents = psutil.Process().parents()
         own |= {parent.pid for parent in parents}
-        # Everything comes from the first process.
+        # All processes descend from process 1.
         if parents and parents[0].pid != 1:
             own |= {child.pid for child in parents[0].children(recursive=True)}
     return own
 
 
-def _told(one: OnGpu) -> str:
+def _description(one: OnGpu) -> str:
     size = f"{one.used_bytes / GIB:.1f} GiB"
     try:
         process = psutil.Process(one.pid)
         words = process.cmdline()[:2] or [process.name()]
-        # The program and its script: what follows may be long, or a secret.
+        # Only the program and its script are shown: other arguments may be long or secret.
         said = [Path(word).name for word in words if not word.startswith("-")]
         return f"{' '.join(said)[:100]} of user {process.username()}, {size}"
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""A thread of each worker's process that says that it is there."""
+"""A thread of each worker process that reports its presence."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ logger = logging.getLogger(__name__)
 
 SAID_SECONDS = 10.0
 END_SECONDS = 1.0
-"""A process that ends waits so long until that is said; else its silence tells."""
+"""A process that ends waits at most so long to report that. Without the report it counts as gone
+once it has been silent for long enough."""
 
 
 class Saying:
-    """Says that a worker is there until it is to `end`, whatever becomes of the database."""
+    """Reports that a worker is present until `end` is called, even if the database is away."""
 
     def __init__(self, database: Database, kind: JobKind) -> None:
         self._database, self._kind = database, kind
@@ -46,7 +47,7 @@ class Saying:
                 first = False
                 bury(self._database, said.host)
             except Exception as error:
-                # Of a database that is away the jobs tell as well.
+                # The jobs already log that the database is away.
                 logger.debug("nobody hears that this worker is there: %s", error)
             if self._over.wait(SAID_SECONDS):
                 break
@@ -60,19 +61,19 @@ _saying: Saying | None = None
 
 
 def begin(kind: JobKind) -> None:
-    """Say from now on, and for as long as this process lives, that it takes jobs of a kind."""
+    """Report from now on that this process takes jobs of a kind, for as long as it lives."""
     global _saying
     _saying = Saying(stores().database, kind)
 
 
 def end() -> None:
-    """Say no more that this process is there; the database need not be."""
+    """Stop reporting this process. The database may be away."""
     if _saying is not None:
         _saying.end()
 
 
 def bury(database: Database, host: str) -> None:
-    """Forget the workers of this host that were killed: no other host can see that they are."""
+    """Forget the workers of this host that were killed. No other host can see that they were."""
     killed = [pid for pid in processes_on(database, host) if not psutil.pid_exists(pid)]
     if killed:
         logger.warning("forgets the workers of %s that are gone: %s", host, killed)
@@ -80,7 +81,7 @@ def bury(database: Database, host: str) -> None:
 
 
 def presence(kind: JobKind) -> Presence:
-    """What this process has to say of itself."""
+    """What this process reports of itself."""
     device = default_device() if kind is JobKind.TRAIN else torch.device("cpu")
     card = gpus.gpu() if device.type == "cuda" else None
     if device.type == "cpu":

@@ -15,18 +15,19 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEDDLE_")
 
-    #: torch's threads in a training process; all cores but one by default, since threads that wait
-    #: for one that has no core cost far more than they bring. A resumed run has the same bits
-    #: only at the same number, which is why it is a setting and not the load of the moment.
+    #: torch's threads in a training process. The default is all cores but one: if one thread had no
+    #: core, the others would wait for it, which costs far more than the thread is worth. A resumed
+    #: run has the same bits only with the same number of threads. So the number is a setting and
+    #: does not follow the load.
     train_threads: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1), ge=1)
-    #: How many runs are trained side by side at most. None: as many as the device's memory holds,
-    #: and one on a CPU, where more bring nothing.
+    #: How many runs are trained side by side at most. None means as many as fit into the device's
+    #: memory, and a single one on a CPU, where more bring no gain.
     cohort_width: int | None = Field(default=None, ge=1, le=64)
-    #: How many processes train beside each other: what waits is divided among them.
+    #: How many processes train at the same time. The waiting runs are divided among them.
     train_processes: int = Field(default=1, ge=1)
-    #: Whether to wait while a process that is none of Heddle's holds 256 MiB of the GPU or more, or
-    #: to `ignore` it. In a container that has process ids of its own (no `pid: host`) nothing is
-    #: looked for, as the driver tells the machine's.
+    #: Whether to `wait` while a process that is not Heddle's uses 256 MiB or more of the GPU, or to
+    #: `ignore` it. In a container with process ids of its own (without `pid: host`) nobody looks,
+    #: as the driver reports the ids of the machine.
     foreign: Literal["wait", "ignore"] = "wait"
     #: torch's threads in an evaluating process.
     evaluate_threads: int = Field(default=1, ge=1)

@@ -1,4 +1,4 @@
-"""Claiming, unless the folders fail that would keep what the work leaves, or the GPU is taken."""
+"""Claiming jobs, unless the folders for their files fail or the GPU is in use by others."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from store.files.folders import check_mark
 from store.jobs.claim import Claim, claim
 from store.states import JobKind
 from store.workers.presence import processes_on
-from store.workers.troubles import end_trouble, tell_trouble
+from store.workers.troubles import end_trouble, record_trouble
 from worker.process import gpus
 from worker.process.settings import worker_settings
 from worker.process.stores import Stores, worker_name
 
 logger = logging.getLogger(__name__)
 
-_told: dict[JobKind, str] = {}
+#: The trouble that was logged last and has not ended, by kind.
+_logged: dict[JobKind, str] = {}
 
 
 def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = None) -> list[Claim]:
-    """Take the job whose turn it is; none while the folders or the database fail.
+    """Take the job whose turn it is. None is taken while a folder, the database or the GPU fails.
 
-    Why none is taken is logged when it begins and ends, and told to who waits for such work.
+    The reason is logged when the trouble begins and when it ends, and recorded for everybody who
+    waits for such work.
     """
     try:
         if not _able(here, kind):
@@ -45,19 +47,19 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
 def _able(here: Stores, kind: JobKind) -> bool:
     trouble = _trouble(here) or _device_trouble(here, kind)
     if trouble is not None:
-        if _told.get(kind) != trouble:
+        if _logged.get(kind) != trouble:
             logger.error("no %s jobs are taken: %s", kind, trouble)
-        _told[kind] = trouble
-        tell_trouble(here.database, worker_name(), kind, trouble)
-    elif kind in _told:
+        _logged[kind] = trouble
+        record_trouble(here.database, worker_name(), kind, trouble)
+    elif kind in _logged:
         end_trouble(here.database, worker_name())
-        del _told[kind]
+        del _logged[kind]
         logger.warning("%s jobs are taken again", kind)
     return trouble is None
 
 
 def _device_trouble(here: Stores, kind: JobKind) -> str | None:
-    """Whose the GPU is, if it is somebody else's at the moment."""
+    """Who uses the GPU, if it is somebody else."""
     if kind is not JobKind.TRAIN or worker_settings().foreign == "ignore":
         return None
     gpu = gpus.gpu()
@@ -68,7 +70,7 @@ def _device_trouble(here: Stores, kind: JobKind) -> str | None:
 
 
 def _trouble(here: Stores) -> str | None:
-    """Why one of the folders takes no files; None if both do."""
+    """Why a folder takes no files; None if both folders take them."""
     try:
         for folder in (here.checkpoints, here.objects):
             check_mark(here.database, folder)

@@ -1,4 +1,4 @@
-"""The database and the folders, opened once in each process that works."""
+"""The database and the folders, opened once in each worker process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.settings import Settings, settings
 
 @dataclass(frozen=True)
 class Stores:
-    """Where a worker reads and records."""
+    """The database and the folders that a worker reads and writes."""
 
     database: Database
     objects: ObjectFolder
@@ -35,10 +35,10 @@ def _of_process(_pid: int) -> Stores:
 
 
 def stores() -> Stores:
-    """The stores of this process; a forked child gets connections of its own."""
+    """The stores of this process. A forked child gets connections of its own."""
     return _of_process(os.getpid())
 
 
 def worker_name() -> str:
-    """Which process on which machine: for people, not for decisions."""
+    """The machine and the process, for people to read. No decision depends on it."""
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -17,7 +17,7 @@ from store.database.connection import Database
 from store.jobs.finish import acknowledge_cancel
 from store.jobs.heartbeat import beat
 from store.states import JobKind
-from store.workers.troubles import end_trouble, tell_trouble
+from store.workers.troubles import end_trouble, record_trouble
 from tests.api.service import PICTURE, SPEC, Service, problem
 from tests.npz import CODES, npz
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_gone_from_its_folder_says_so(service: Service) -> None:
 def test_a_waiting_run_says_which_folder_keeps_workers_from_it(service: Service) -> None:
     run_id = service.run_of(service.post())
     message = "The checkpoint folder /data cannot be written: No space left on device."
-    tell_trouble(service.database, "w", JobKind.TRAIN, message)
+    record_trouble(service.database, "w", JobKind.TRAIN, message)
     waits = "waits: the checkpoint folder /data cannot be written: No space left on device"
     run = service.json(f"/v1/runs/{run_id}")
     assert run["waiting"] == {

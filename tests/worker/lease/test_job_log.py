@@ -127,8 +127,8 @@ def test_each_job_hears_of_its_own_warnings(
 def test_a_long_training_leaves_few_lines(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.lease.progress_log.TELL_SECONDS", 0.0)
-    monkeypatch.setattr("worker.lease.progress_log.TELL_SHARE", 0.5)
+    monkeypatch.setattr("worker.lease.progress_log.LOG_SECONDS", 0.0)
+    monkeypatch.setattr("worker.lease.progress_log.LOG_SHARE", 0.5)
     run_id = workplace.post()
     assert train_next()
     told = [line for line in lines(workplace, run_id).splitlines() if "INFO training" in line]

@@ -19,7 +19,7 @@ from store.experiments.cancel import cancel_run, resume_run
 from store.scheduling.fair_share import Rules
 from store.scheduling.queue import queue
 from store.states import JobKind, JobState, RunState
-from store.workers.troubles import tell_trouble, troubles
+from store.workers.troubles import record_trouble, troubles
 from tests.worker.workplace import (
     PATIENCE,
     STEPS,
@@ -122,13 +122,13 @@ def test_a_worker_whose_folders_fail_takes_no_job_and_says_why(
 
 def test_trouble_of_a_worker_that_is_gone_is_forgotten(workplace: Workplace) -> None:
     database = workplace.stores.database
-    tell_trouble(database, "gone", JobKind.TRAIN, "a full disk")
-    tell_trouble(database, "here", JobKind.EVALUATE, "another")
+    record_trouble(database, "gone", JobKind.TRAIN, "a full disk")
+    record_trouble(database, "here", JobKind.EVALUATE, "another")
     assert troubles(database) == {JobKind.TRAIN: "a full disk", JobKind.EVALUATE: "another"}
     with database.write() as session:
         session.query(Trouble).filter_by(worker="gone").update({"seen_at": Trouble.seen_at - 61})
     assert troubles(database) == {JobKind.EVALUATE: "another"}
-    tell_trouble(database, "here", JobKind.EVALUATE, "another")
+    record_trouble(database, "here", JobKind.EVALUATE, "another")
     with database.read() as session:
         assert [row.worker for row in session.query(Trouble)] == ["here"]
 
