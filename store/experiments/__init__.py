@@ -1,1 +1,1 @@
-"""Experiments and evaluations: submitted or run dry, where runs begin, cancelled, labelled."""
+"""Experiments and evaluations: submissions and dry runs, where runs begin, cancelling, labels."""

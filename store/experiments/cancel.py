@@ -1,4 +1,4 @@
-"""Stopping work that nobody wants any more, and taking it up again."""
+"""Cancelling work that nobody wants any more, and resuming it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from store.states import (
 def cancel_run(database: Database, run_id: str) -> None:
     """Stop a run for every experiment that holds it.
 
-    What waits ends at once; what a worker is doing ends at its next beat, and the states tell
-    when. Evaluations that have scores keep them.
+    A waiting job ends at once. A running job ends after its worker's next heartbeat; the run's
+    state shows when it has. Evaluations that have scores keep them.
 
     Raises:
         NotFound: if there is no such run.
-        WrongState: if it has ended.
+        WrongState: if the run has ended.
     """
     with database.write() as session, announcing(session, [run_id]):
         _check_run(session, run_id, RUN_LIVE)
@@ -52,11 +52,13 @@ def cancel_run(database: Database, run_id: str) -> None:
 def resume_run(database: Database, run_id: str, *, failed_only: bool = False) -> None:
     """Queue a failed or cancelled run again, for every experiment that holds it.
 
-    It goes on from its newest checkpoint, or with the evaluation if it was trained.
+    Its training goes on from the newest checkpoint. If it was trained, only the evaluation is
+    queued.
 
     Raises:
         NotFound: if there is no such run.
-        WrongState: if it has not failed and, unless `failed_only`, was not cancelled.
+        WrongState: if it has neither failed nor been cancelled. With `failed_only` a cancelled run
+            raises this, too.
     """
     with database.write() as session, announcing(session, [run_id]):
         _check_run(session, run_id, _FAILED if failed_only else RUN_RESUMABLE)
@@ -73,10 +75,10 @@ def resume_run(database: Database, run_id: str, *, failed_only: bool = False) ->
 
 
 def cancel_experiment(database: Database, experiment_id: str) -> None:
-    """Stop what an experiment still waits for, as far as no other experiment wants it.
+    """Stop the work that an experiment still waits for, unless another experiment wants it.
 
-    Runs that have ended stay as they are. The others count as cancelled here, even those that
-    go on for somebody else.
+    Runs that have ended stay as they are. All others count as cancelled in this experiment, even
+    if they go on for another one.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -90,18 +92,20 @@ def cancel_experiment(database: Database, experiment_id: str) -> None:
             run_ids = {link.run_id for link in live}
             unwanted = run_ids - _held(session, ExperimentRun.run_id, run_ids)
             stop_training(session, unwanted - trained(session, unwanted))
-            # Also those of runs that are going to be stopped: somebody may come to want such a
-            # run, for another evaluation, before its worker hears of it.
+            # These include evaluations of runs that are about to be stopped. Somebody may ask for
+            # another evaluation of such a run before its worker has stopped.
             evaluation_ids = {link.evaluation_id for link in live}
             stop_evaluations(session, run_ids, evaluation_ids - _wanted(session, evaluation_ids))
 
 
 def resume_experiment(database: Database, experiment_id: str, *, failed_only: bool = False) -> None:
-    """Queue an experiment's failed and cancelled runs again, or `failed_only`; see `resume_run`.
+    """Queue an experiment's failed and cancelled runs again, as `resume_run` does.
+
+    With `failed_only`, cancelled runs stay as they are.
 
     Raises:
         NotFound: if there is no such experiment.
-        WrongState: if it has no such runs.
+        WrongState: if it has no run to queue.
     """
     states, allowed = RUN_RESUMABLE, _EXPERIMENT_RESUMABLE
     if failed_only:
@@ -156,7 +160,10 @@ def _choose(
     states: Iterable[RunState],
     allowed: Iterable[ExperimentState],
 ) -> list[_Link]:
-    """The places of an experiment whose runs count with one of these states; never none."""
+    """The places of an experiment whose runs count with one of these states, at least one.
+
+    Raises `WrongState` if there is none.
+    """
     rows = session.execute(
         select(
             ExperimentRun.run_id,
@@ -183,7 +190,7 @@ def _choose(
 def _set_wanted(
     session: Session, experiment_id: str, links: Iterable[_Link], *, wanted: bool
 ) -> None:
-    # By evaluation: places that share one count with the same state, so all of them are meant.
+    # Places with the same evaluation count with the same state, so all of them are changed.
     for part in parts(link.evaluation_id for link in links):
         session.execute(
             update(ExperimentRun)
@@ -196,7 +203,7 @@ def _set_wanted(
 
 
 def _wanted(session: Session, evaluation_ids: Iterable[str]) -> set[str]:
-    """Which of these evaluations some experiment wants, or somebody by itself."""
+    """Which of these evaluations an experiment wants, or somebody asked for by themselves."""
     ids = set(evaluation_ids)
     return _held(session, ExperimentRun.evaluation_id, ids) | {
         id
@@ -208,7 +215,7 @@ def _wanted(session: Session, evaluation_ids: Iterable[str]) -> set[str]:
 
 
 def _held(session: Session, column: InstrumentedAttribute[str], ids: Iterable[str]) -> set[str]:
-    """Which of these runs or evaluations some experiment wants."""
+    """Which of these runs or evaluations an experiment wants."""
     return {
         id
         for part in parts(ids)

@@ -26,20 +26,22 @@ from store.states import JOB_RESUMABLE, JobKind
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The work that a submission would cause as things are now."""
+    """The work that a submission would cause now."""
 
-    #: Places of the sweep whose run exists, whatever became of it, or is another place's.
+    #: Places of the sweep whose run exists already, in whatever state, or is shared with another
+    #: place.
     reused: int
-    #: Those of them that failed or were cancelled, and would be taken up again.
+    #: Existing runs whose training failed or was cancelled, and that would be resumed.
     again: int
-    #: Steps to train, without those that checkpoints and kept states hold already.
+    #: Steps to train. Steps that checkpoints and kept states already hold do not count.
     steps: int
-    #: On one worker, by what runs of the kind took; None if one kind has not been measured.
+    #: The time on one worker, estimated from runs of the same kind; None if a kind was never
+    #: measured.
     seconds: float | None
-    #: The place in the queue of the training that comes first among the new, or, where none is new,
-    #: among those that are taken up again; None if there is nothing to train.
+    #: The place in the queue of the first new training or, without a new one, of the first resumed
+    #: training. None if there is nothing to train.
     position: int | None
-    #: Until that begins; None where it is not known.
+    #: The time until that training begins; None if it is not known.
     starts_in: float | None
 
 
@@ -57,7 +59,7 @@ def dry_run(
     """What `store.experiments.submit.submit` would do with these runs.
 
     Raises:
-        TooManyQueued, OriginNotKept, StateNotKept: if that would.
+        TooManyQueued, OriginNotKept, StateNotKept: if `submit` would raise it.
     """
     new: dict[str, NewRun] = {run.train_id: run for run in runs}
     with database.read() as session:
@@ -77,7 +79,7 @@ def dry_run(
         known = paces(session, [run.pace_key for run in new.values()])
         found = scene(session, JobKind.TRAIN, rules) if again or added else None
     jobs: dict[str, Ahead] = {}
-    # What is taken up again is older than what is added.
+    # Resumed jobs come first, as they are older than new ones.
     for row in again:
         pace = known.get(row.pace_key)
         took = None if pace is None else pace.seconds(steps[row.train_id])
@@ -109,7 +111,7 @@ def dry_run(
 
 
 def _to_be_resumed(session: Session, run_ids: Iterable[str]) -> list[Any]:
-    """The jobs of those of these runs that failed or were cancelled in training."""
+    """The training jobs of these runs that failed or were cancelled."""
     newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
     steps: Any = Run.steps - func.coalesce(newest, 0)
     found: list[Any] = []

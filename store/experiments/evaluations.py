@@ -1,4 +1,4 @@
-"""Evaluations that are asked for by themselves: of a file, or of a trained run once more."""
+"""Evaluations without an experiment: of a file, or one more of a trained run."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _FAILED = frozenset({EvaluationState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file of codes that lies in the object folder."""
+    """An uploaded file of codes in the object folder."""
 
     sha256: str
     #: In bytes.
     size: int
-    #: As its sender calls it.
+    #: The name that its sender gave it.
     name: str
-    #: Rows, codes and factors that were found in it, and what was assumed.
+    #: The rows, codes and factors that were found in it, and what was assumed of them.
     understood: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An evaluation that will come about, or has."""
+    """The evaluation that answers a request."""
 
     id: str
-    #: Whether it was there already.
+    #: Whether it existed before the request.
     reused: bool
 
 
@@ -57,9 +57,10 @@ def evaluate_file(
     owner: str | None,
     priority: int = 0,
 ) -> Asked:
-    """Ask for the evaluation of a file; the same of the same content is made once.
+    """Ask for the evaluation of a file.
 
-    One that has failed or was cancelled is queued again.
+    The same evaluation of the same content exists once. If it has failed or was cancelled, it is
+    queued again.
 
     Args:
         database: where to write.
@@ -70,7 +71,7 @@ def evaluate_file(
         priority: higher goes first.
 
     Raises:
-        Contended: if others ask for it, or delete it, again and again at this moment.
+        Contended: if others keep asking for it or deleting it at the same moment.
     """
     same = (Evaluation.file_sha256 == file.sha256, Evaluation.evaluation_key == evaluation_key)
 
@@ -79,7 +80,7 @@ def evaluate_file(
         if found is not None:
             _lock_job(session, found)
             if session.scalar(select(Evaluation.id).where(*same)) is None:
-                raise Outrun  # It has been deleted at this moment.
+                raise Outrun  # It was deleted just now.
             _mark(session, found, wanted=True)
             demand_of_file(session, found)
             return Asked(found, reused=True)
@@ -93,7 +94,7 @@ def evaluate_file(
         id = _add(session, of_file, spec, evaluation_key, owner, priority)
         return Asked(id, reused=False)
 
-    # Somebody may ask for the same at this moment.
+    # Somebody else may ask for the same evaluation at this moment.
     return until_written(database, f"the evaluation of {file.name!r}", write)
 
 
@@ -108,8 +109,8 @@ def evaluate_run(
 ) -> Asked:
     """Ask for one more evaluation of a trained run; its other scores stay.
 
-    The parameters are those of `evaluate_file`. Experiments that have their scores of the run
-    hear nothing of it.
+    The parameters are those of `evaluate_file`. Experiments that have their scores of the run get
+    no event.
 
     Raises:
         NotFound: if there is no such run.
@@ -132,12 +133,12 @@ def evaluate_run(
 
 
 def cancel_evaluation(database: Database, id: str) -> None:
-    """Stop an evaluation for everybody; what a worker is doing ends at its next beat.
+    """Stop an evaluation for everybody. A running one ends after its worker's next heartbeat.
 
     Raises:
         NotFound: if there is no such evaluation.
         WrongState: if it has ended.
-        NotTrained: if it waits for its run's training, which is to be stopped instead.
+        NotTrained: if it waits for its run's training; cancel the run instead.
     """
     with database.write() as session:
         run_id = _run_of(session, id)
@@ -148,12 +149,13 @@ def cancel_evaluation(database: Database, id: str) -> None:
 
 
 def resume_evaluation(database: Database, id: str, *, failed_only: bool = False) -> None:
-    """Queue a failed or cancelled evaluation again, or one that has failed.
+    """Queue a failed or cancelled evaluation again.
 
     Raises:
         NotFound: if there is no such evaluation.
-        WrongState: if it has not failed and, unless `failed_only`, was not cancelled.
-        NotTrained: if its run has no trained model; the run is to be resumed instead.
+        WrongState: if it has neither failed nor been cancelled. With `failed_only` a cancelled
+            evaluation raises this, too.
+        NotTrained: if its run has no trained model; resume the run instead.
     """
     with database.write() as session:
         run_id = _run_of(session, id)
@@ -174,7 +176,7 @@ def _add(
     owner: str | None,
     priority: int,
 ) -> str:
-    """Write an evaluation with its job; whatever it is of can be evaluated now."""
+    """Write an evaluation and its job. The file or the run must be ready to be evaluated."""
     id = new_id("eval")
     now = session.scalar(select(db_now()))
     session.execute(
@@ -212,12 +214,12 @@ def _run_of(session: Session, id: str) -> str | None:
 def _check(
     session: Session, id: str, run_id: str | None, allowed: frozenset[EvaluationState]
 ) -> None:
-    """Make sure that the evaluation is in one of these states, and stays so."""
+    """Make sure that the evaluation is in one of these states, and stays in it."""
     if run_id is None:
         _lock_job(session, id)
     state = session.scalar(select(Evaluation.state).where(Evaluation.id == id))
     if state is None:
-        # It was there when its lock was asked for.
+        # It was deleted while this waited for its lock.
         raise NotFound("evaluation", id)
     if state not in allowed:
         known = [known for known in EvaluationState if known in allowed]
@@ -235,7 +237,7 @@ def _check_trained(session: Session, run_id: str) -> None:
 
 
 def _lock_job(session: Session, evaluation_id: str) -> None:
-    """What a run's lock is to its evaluations, the job's is to the evaluation of a file."""
+    """Lock the job of a file's evaluation, which has no run whose lock would do."""
     session.execute(
         select(Job.id).where(Job.evaluation_id == evaluation_id).with_for_update(key_share=True)
     )

@@ -1,4 +1,4 @@
-"""Idempotent requests: sent once more under its key, one is answered with what it has made."""
+"""Idempotent requests: a repeated request is answered with the experiment that it made before."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from store.errors import KeyOfAnother
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """What its sender calls a request, and what it asks for."""
+    """The key that its sender gave a request, and a hash of what it asks for."""
 
     key: str
-    #: Hash of all that it asks for.
+    #: Hash of everything that it asks for.
     sha256: str
 
 
 def look_up(session: Session, owner: str | None, request: IdempotentRequest) -> str | None:
-    """The id of the experiment that this owner's request has made, None where it is new.
+    """The id of the experiment that this owner's request has made; None for a new request.
 
     Raises:
         KeyOfAnother: if the owner has sent another request under this key.

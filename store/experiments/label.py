@@ -1,4 +1,4 @@
-"""What people call an experiment or a run's latents, changed afterwards."""
+"""Changing names: an experiment's name, tags and notes, and the names of a run's latents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.errors import NotFound
 
 
 def label_experiment(database: Database, id: str, **values: Any) -> None:
-    """Change an experiment's `name`, `tags` or `notes`, those that are given.
+    """Change those of an experiment's `name`, `tags` and `notes` that are given.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -25,7 +25,7 @@ def label_experiment(database: Database, id: str, **values: Any) -> None:
 
 
 def name_latents(database: Database, run_id: str, names: Mapping[int, str]) -> None:
-    """Call a run's latents by these names, and the others by none.
+    """Name a run's latents. A latent that is not in `names` loses its name.
 
     Raises:
         NotFound: if there is no such run.

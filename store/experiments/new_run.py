@@ -1,4 +1,4 @@
-"""A run as a submission describes it."""
+"""A run as a submission asks for it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """One place of an experiment's sweep: what to train, and how to judge it."""
+    """One place of an experiment's sweep: what to train, and how to evaluate it."""
 
     #: The resolved run spec.
     spec: dict[str, Any]
-    #: Hash of what decides the trained model; equal hashes share one run.
+    #: Hash of everything that determines the trained model; places with equal hashes share a run.
     train_id: str
     #: `{evaluation, traversal}`, resolved.
     evaluation: dict[str, Any]
-    #: Hash of what decides the scores and pictures of a given model.
+    #: Hash of everything that determines the scores and pictures of a given model.
     evaluation_key: str
-    #: Path in the spec to the value that it has here.
+    #: The swept paths of the spec, each with its value at this place.
     swept: dict[str, Any]
     dataset: str
     objective: str
     seed: int
     steps: int
-    #: Hash of what runs share that can be trained side by side.
+    #: Runs with the same key can be trained side by side.
     cohort_key: str
-    #: Hash of what runs share that take about as long a step.
+    #: Runs with the same key take about the same time for a step.
     pace_key: str
-    #: To be looked at in training, each as often as it is.
+    #: How many images training looks at, repetitions included.
     images: int
-    #: Hash of what runs share that are one course of training, however far each goes; None where
-    #: none begins as another does.
+    #: Runs with the same id are one course: they are equal but for their number of steps. None if
+    #: no other run begins as this one does.
     course_id: str | None = None
-    #: The `train_id` of the run from whose end this one goes on, where there is one.
+    #: The `train_id` of the run from whose end this one goes on; None if it is no fork.
     origin_id: str | None = None

@@ -1,4 +1,4 @@
-"""The states that trained runs have left, and which of them new runs can go on from."""
+"""The states that trained runs have kept, and which of them other runs can go on from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.experiments.new_run import NewRun
 from store.files.artifact_names import CURVES
 from store.states import JOB_RESUMABLE, JobKind, JobState, RunState
 
-#: What a run has failed with that had no state to go on from.
+#: The error of a run that failed because its origin had no state to go on from.
 NO_ORIGIN = "OriginNotKept"
 TRAINED = (RunState.EVALUATING, RunState.SUCCEEDED)
 
@@ -29,13 +29,13 @@ class KeptState:
     run_id: str
     train_id: str
     course_id: str | None
-    #: How far it is trained: the run's own number of steps.
+    #: The run's own number of steps.
     step: int
     #: Relative to the checkpoint folder.
     path: str
     sha256: str
     bytes: int
-    #: At which its last bits are those of the run from the beginning, on this model of device.
+    #: The width at which a run goes on from here with the same bits, on this model of device.
     width: int | None
     device_model: str | None
 
@@ -43,19 +43,20 @@ class KeptState:
 def starting_states(
     session: Session, runs: Iterable[NewRun], prefer: Collection[str] = ()
 ) -> dict[str, KeptState]:
-    """Where new runs can begin, by their `train_id`; those that begin anew are left out.
+    """The states that new runs can begin at, by `train_id`. Runs that begin anew are left out.
 
-    A run begins at the end of the longest shorter one on its course, else at that of its origin.
+    A run begins at the end of the longest shorter run on its course. If there is none, it begins
+    at the end of its origin.
 
     Args:
         session: where to look.
-        runs: that are not there yet.
-        prefer: the ids of runs to go on from rather than from others that have come as far. With
-            any, every run must go on from one.
+        runs: the new runs.
+        prefer: the ids of runs to go on from, if others have come as far. If any are given, every
+            new run must go on from some state.
 
     Raises:
-        OriginNotKept: if the origin of one is not there.
-        StateNotKept: if one does not go on, and should.
+        OriginNotKept: if a run's origin has no kept state.
+        StateNotKept: if runs are to `prefer` and one of the new runs goes on from none.
     """
     wanting = list(runs)
     found = _starts(session, wanting, prefer)
@@ -70,13 +71,14 @@ def starting_states(
 def states_ahead(
     session: Session, runs: Iterable[NewRun], current: Mapping[str, str]
 ) -> dict[str, KeptState]:
-    """Where runs that failed or were cancelled can go on from, by their `train_id`.
+    """The states that failed or cancelled runs can go on from, by `train_id`.
 
-    Only where that is further than their own checkpoints, or where these were of no use.
+    A state is given only if it lies further on than the run's own checkpoints, or if the run had
+    failed for want of its origin's state.
 
     Args:
         session: where to look.
-        runs: that are asked for again.
+        runs: the runs that are asked for again.
         current: their ids, by `train_id`.
     """
     ended: dict[str, int | None] = {}
@@ -99,12 +101,12 @@ def states_ahead(
 
 
 def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptState]:
-    """The states of runs that are to be gone on from.
+    """The kept states of these runs, by run.
 
     Raises:
         NotFound: if there is no such run.
-        WrongState: if one is not trained.
-        StateNotKept: if one has none.
+        WrongState: if a run is not trained.
+        StateNotKept: if a run has kept no state.
     """
     states: dict[str, RunState] = {}
     trained: set[str] = set()
@@ -132,9 +134,10 @@ def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptSta
 
 
 def add_states(session: Session, states: Mapping[str, KeptState], now: float | None) -> None:
-    """Let runs that wait, by their ids, begin with these states, in place of what they have.
+    """Have waiting runs begin at these states, given by run id, instead of their own checkpoints.
 
-    They share the file, which stays for as long as a row names it, and the curves up to there.
+    A run shares the state's file and its curves up to there. The file stays for as long as a row
+    names it.
     """
     jobs = {
         job.run_id: job
@@ -153,7 +156,7 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
         (
             {
                 "run_id": run_id,
-                # Before those of every claim to come.
+                # This is a lower fence than that of any later claim.
                 "fence": jobs[run_id].fence,
                 "step": state.step,
                 "path": state.path,
@@ -204,7 +207,7 @@ def _starts(
         if shorter:
             found[run.train_id] = shorter[0]
         elif run.origin_id in origins:
-            # No other has the bits of a fork, so that it need not keep to a width.
+            # No other run has the bits of a fork, so its width is free.
             found[run.train_id] = replace(origins[run.origin_id][0], width=None, device_model=None)
     return found
 
@@ -215,7 +218,10 @@ def _longest_first(
     keys: Iterable[str | None],
     prefer: Collection[str] = (),
 ) -> dict[str | None, list[KeptState]]:
-    """The states of trained runs by this column, the longest first, of equals the newest."""
+    """The kept states by this column of their runs.
+
+    The longest comes first. Among equally long ones, those to `prefer` come first, then the newest.
+    """
     found: dict[str | None, list[KeptState]] = {}
     for part in parts({key for key in keys if key is not None}):
         for key, *state in session.execute(

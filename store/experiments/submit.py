@@ -1,4 +1,4 @@
-"""Writing an experiment down, with new runs only where the work is not there already."""
+"""Submitting an experiment: existing runs are joined, and the others are written."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Submitted:
     """The experiment that answers a request."""
 
     id: str
-    #: Whether the request had made it before; nothing was written then.
+    #: Whether an earlier request with the same key had made it. Nothing was written then.
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one owner may ask for, and what is short enough to go first."""
+    """How much one owner may ask for, and which jobs are short enough to go first."""
 
-    #: Runs of one owner that wait for training; None: no limit.
+    #: The most runs of one owner that may wait for training; None means no limit.
     most_queued: int | None = None
     short_seconds: float = Rules().short_seconds
 
     def is_short(self, run: NewRun, known: Mapping[str, Pace], start: KeptState | None) -> bool:
-        """Whether what is to be trained of a run is expected to be."""
+        """Whether the rest of a run's training is expected to be short."""
         steps = steps_left(run, start)
         images = run.images * steps // run.steps
         return is_short(known.get(run.pace_key), steps, images, self.short_seconds)
@@ -53,7 +53,7 @@ NO_LIMITS = Limits()
 
 
 def steps_left(run: NewRun, start: KeptState | None) -> int:
-    """The steps of a run that are still to be made."""
+    """How many steps of a run are left to train."""
     return run.steps - (0 if start is None else start.step)
 
 
@@ -81,14 +81,17 @@ def submit(
     limits: Limits = NO_LIMITS,
     prefer: Collection[str] = (),
 ) -> Submitted:
-    """Write an experiment and what has to be done for it, all or nothing.
+    """Write an experiment and the work that it needs, all or nothing.
 
-    A run of the same `train_id` is joined: a finished one gives its scores, or is evaluated
-    anew where this evaluation was never asked for; one under way is waited for; a failed or
-    cancelled one is queued again and goes on from its checkpoint. Two places with one
-    `train_id` share one run. A place that causes no new training is marked `reused`. A new one
-    begins where a shorter one on its course has ended, if that has kept its state. A waiting job
-    takes the new priority where that is higher.
+    An existing run of the same `train_id` is joined:
+
+    - A finished run gives its scores. If this evaluation of it was never asked for, it is queued.
+    - A run in progress is waited for.
+    - A failed or cancelled run is queued again and goes on from its checkpoint.
+
+    Two places with one `train_id` share one run. A place that causes no new run is marked
+    `reused`. A new run begins at the end of a shorter run on its course, if that run has kept its
+    state. A waiting job takes the new priority if that is higher.
 
     Args:
         database: where to write.
@@ -99,19 +102,19 @@ def submit(
         spec: the experiment's spec, resolved, as it is to be shown.
         runs: the places of the sweep, in order; at least one.
         priority: higher goes first.
-        force: train anew; later submissions join the new runs, not the old.
-        request: by which this is told from other submissions of the owner. One that was written
-            before is found and not written again, also when both come at once.
-        limits: what one owner may ask for, and what counts as short.
+        force: whether to train anew. Later submissions join the new runs, not the old.
+        request: the request's key and hash. A request that has made its experiment before is
+            answered with it and not written again, even if both come at once.
+        limits: how much one owner may ask for, and what counts as short.
         prefer: see `store.experiments.origins.starting_states`.
 
     Raises:
-        TooManyQueued: if more of the owner's runs would wait than may.
+        TooManyQueued: if too many of the owner's runs would wait.
         ValueError: if there are no runs, or a request without an owner.
         KeyOfAnother: if the owner has sent another request under this key.
-        OriginNotKept: if a run is to go on from the end of one whose state is not there.
-        StateNotKept: if a new run goes on from none, and some are to `prefer`.
-        Contended: if others submit the same runs again and again at this moment.
+        OriginNotKept: if the origin of a run has no kept state.
+        StateNotKept: if runs are to `prefer` and a new run goes on from none.
+        Contended: if others keep submitting the same runs at the same moment.
     """
     if not runs:
         raise ValueError("An experiment needs at least one run, but got none.")
@@ -138,14 +141,14 @@ def submit(
         _write(session, submission)
         return Submitted(str(experiment["id"]), replayed=False)
 
-    # Somebody may submit the same work, or send the same request, at this moment.
+    # Somebody else may submit the same work, or send the same request, at this moment.
     return until_written(database, "the same runs", write)
 
 
 def submitted_before(
     database: Database, owner: str, request: IdempotentRequest
 ) -> Submitted | None:
-    """What `submit` gives for a request that has made its experiment, None for a new one.
+    """The answer to a request that has made its experiment before; None for a new request.
 
     Raises:
         KeyOfAnother: if the owner has sent another request under this key.
@@ -161,7 +164,7 @@ def _write(session: Session, submission: _Submission) -> None:
     current = current_runs(session, train_ids)
     starts = _starts(session, submission, current)
     with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
-        # Looked up before they were locked, so look again.
+        # The runs were looked up before they were locked, so they are looked up again.
         if current and current_runs(session, train_ids) != current:
             raise Outrun
         if starts and _starts(session, submission, current) != starts:
@@ -183,10 +186,10 @@ def _write(session: Session, submission: _Submission) -> None:
 
 
 def check_queued(session: Session, owner: str | None, limits: Limits, new: int = 0) -> None:
-    """Make sure that an owner has no more runs in the queue than may be, with `new` ones on top.
+    """Make sure that an owner's waiting runs, and `new` ones on top, are within the limit.
 
     Raises:
-        TooManyQueued: if there are more.
+        TooManyQueued: if they are not.
     """
     if limits.most_queued is None:
         return
@@ -213,7 +216,7 @@ def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
 def _added(submission: _Submission, current: Mapping[str, str]) -> list[NewRun]:
     """The runs that are to be written."""
     if submission.force:
-        # From the beginning, but for what goes on from another run's end.
+        # Forced runs do not go on from shorter ones on their course. A fork still has its origin.
         return [replace(run, course_id=None) for run in submission.runs]
     return [run for run in submission.runs if run.train_id not in current]
 
@@ -221,7 +224,7 @@ def _added(submission: _Submission, current: Mapping[str, str]) -> list[NewRun]:
 def _starts(
     session: Session, submission: _Submission, current: Mapping[str, str]
 ) -> dict[str, KeptState]:
-    """Where runs begin that are written, or where those go on that are taken up again."""
+    """The states that new runs begin at and that resumed runs go on from, by `train_id`."""
     starts = starting_states(session, _added(submission, current), submission.prefer)
     if submission.force:
         return starts
@@ -241,7 +244,7 @@ def _add_runs(
     starts: Mapping[str, KeptState],
     now: float | None,
 ) -> dict[str, str]:
-    """Write the runs that are not there yet, each with its training job.
+    """Write the runs that do not exist yet, each with its training job.
 
     Returns:
         {train_id: run id} of all of the submission's runs.
@@ -287,8 +290,8 @@ def _add_runs(
             )
             for row in rows
         ]
-        # Two submissions of the same runs wait for each other at the first one, in this order,
-        # and not in a circle.
+        # The rows have one order for everybody. So of two submissions of the same runs one waits
+        # for the other at the first row, and they never wait in a circle.
         insert_rows(session, Run, sorted(rows, key=lambda row: str(row["train_id"])))
         insert_rows(session, Job, jobs)
     return run_of
@@ -301,10 +304,10 @@ def _add_evaluations(
     joined: Iterable[str],
     now: float | None,
 ) -> dict[tuple[str, str], str]:
-    """Write the evaluations that are not there yet.
+    """Write the evaluations that do not exist yet.
 
     Returns:
-        {(run id, evaluation key): evaluation id} of at least the submission's evaluations.
+        {(run id, evaluation key): evaluation id}, with all of the submission's evaluations.
     """
     evaluation_of = {
         (run_id, key): evaluation_id
