@@ -1,1 +1,1 @@
-"""The life of a job: demanded, claimed, beating, preempted, finished or reaped, and told of."""
+"""The life of a job: demand, claim, heartbeat, preemption, its end or the reaper, and events."""

@@ -1,4 +1,4 @@
-"""Changes of runs' states, told to the experiments that they are changes for."""
+"""Announcing changes of runs' states to the experiments that hold the runs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from store.states import RunState, linked_state
 def announcing(session: Session, run_ids: Iterable[str | None]) -> Iterator[None]:
     """Lock runs for changes made inside, then emit `run.<state>` wherever a state has changed.
 
-    The state is the one that the run counts with in that experiment (`linked_state`): an
-    experiment that has its scores hears nothing of a later evaluation for another one. Every
-    change of a run, its jobs (but for beats) or its evaluations is made inside. A None, as the
-    evaluation of a file has for its run, stands for nothing.
+    The state is the one that the run counts with in an experiment (`linked_state`). So an
+    experiment that has its scores gets no event of a later evaluation for another one. Every change
+    of a run, its jobs or its evaluations is made inside, except for beats. A None is ignored: it is
+    the run of a file's evaluation.
 
-    Whoever changes several kinds of rows locks runs first, then jobs, evaluations and, by the
-    events, experiments.
+    A transaction that changes several kinds of rows locks runs first, then jobs, then evaluations.
+    Experiments are locked last, by their events.
     """
     ids = sorted({run_id for run_id in run_ids if run_id is not None})
     lock_runs(session, ids)
     before = _linked_states(session, ids)
     yield
     after = _linked_states(session, ids)
-    # A run may have two places in an experiment, but its change is one event. A link made
-    # inside is news to nobody: its experiment is new as well.
+    # A run may have two places in an experiment, but its change is one event. A link that was
+    # made inside needs no event, as its experiment is new as well.
     changes = {
         (experiment_id, run_id, after[link])
         for link, state in before.items()
@@ -55,7 +55,7 @@ def lock_runs(session: Session, run_ids: Iterable[str]) -> None:
             select(Run.id)
             .where(Run.id.in_(part))
             .order_by(Run.id)
-            # Not a full lock: beats insert rows that refer to the run, and need not wait.
+            # A full lock would make beats wait, as they insert rows that refer to the run.
             .with_for_update(key_share=True)
         )
 

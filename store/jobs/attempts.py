@@ -1,4 +1,4 @@
-"""What came of each claim of a job, and what its owner was served by it."""
+"""The attempts at jobs: how each claim ended, and the service that its owner got by it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.scheduling.fair_share import accrued, faded
 from store.states import AttemptEnd, JobKind
 
 MEASURED = "measured"
-"""Under this name a job's progress has what its worker measured of itself."""
+"""The key of a job's progress that holds what its worker measured of itself."""
 
 
 _GROUP = ("owner", "kind", "priority", "short")
@@ -22,7 +22,7 @@ _OF_ATTEMPT = ("job_id", "fence", "kind", "run_id", "evaluation_id", "owner")
 
 
 class Taken(NamedTuple):
-    """A job as it was just claimed."""
+    """A job that was just claimed."""
 
     job_id: str
     fence: int
@@ -37,9 +37,9 @@ class Taken(NamedTuple):
 def begin_attempts(
     session: Session, taken: list[Taken], *, worker: str, device_model: str | None
 ) -> None:
-    """Write down that these jobs were taken now; called in the claim's transaction.
+    """Record that these jobs were claimed now. Call it in the claim's transaction.
 
-    There may be none: each that was to be taken was another worker's by then.
+    There may be none, if other workers were faster at all of them.
     """
     now = session.scalar(select(db_now()))
     insert_rows(
@@ -55,7 +55,7 @@ def begin_attempts(
             for one in taken
         ),
     )
-    # In one order for all, so that nobody waits in a circle.
+    # All claims write the groups in this order, so that none wait in a circle.
     groups = {(one.owner, one.kind, one.priority, one.short) for one in taken}
     for group in sorted(groups):
         first = dict(zip(_GROUP, group, strict=True))
@@ -72,7 +72,7 @@ def end_attempt(
     end: AttemptEnd,
     cause: dict[str, Any] | None = None,
 ) -> None:
-    """Write down how a job's worker has ended with it, before the job itself is changed."""
+    """Record how an attempt has ended. Call it before the job itself is changed."""
     job = session.execute(
         select(
             Job.fence,

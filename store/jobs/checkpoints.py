@@ -1,4 +1,4 @@
-"""Which checkpoints count: the rows that name files of `store.files.checkpoint_folder`."""
+"""The rows of checkpoints. They decide which files of `store.files.checkpoint_folder` count."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def record_checkpoint(
     device_model: str,
     keep: int = 2,
 ) -> list[str]:
-    """Make a written checkpoint count, and forget those of this run beyond the newest `keep`.
+    """Record a written checkpoint, and forget the run's checkpoints beyond the newest `keep`.
 
-    `width` is that of the cohort that made it: what the run must be given again, on the same
-    `device_model`, to go on with the same bits. One that has come further than ever is no longer
-    held to have been lost before.
+    `width` is that of the cohort that made it. To go on with the same bits, the run needs the same
+    width on the same `device_model`. When a run has come further than ever, its earlier losses no
+    longer count.
 
     Returns:
-        Paths of the forgotten ones, whose files may now be removed.
+        The paths of the forgotten checkpoints, whose files may now be removed.
 
     Raises:
-        LeaseLost: if the job is no longer this worker's; nothing was written, and the caller
-            had better remove the file, as nobody knows of it.
+        LeaseLost: if the job is no longer this worker's. Nothing was written. The caller should
+            remove the file, as no row names it.
     """
     key = tuple_(tables.Checkpoint.fence, tables.Checkpoint.step)
     with database.write() as session:
@@ -50,7 +50,7 @@ def record_checkpoint(
             values["losses"] = 0
         session.execute(update(tables.Job).where(tables.Job.id == claim.job_id).values(values))
         this = (tables.Checkpoint.run_id == claim.run_id, key == (claim.fence, step))
-        # A stop right after a checkpoint writes the same step again.
+        # Stopping right after a checkpoint writes one of the same step again.
         session.execute(delete(tables.Checkpoint).where(*this))
         session.execute(
             insert(tables.Checkpoint).values(
@@ -81,7 +81,7 @@ def record_checkpoint(
 
 
 def named_paths(session: Session, paths: Iterable[str]) -> set[str]:
-    """Which of these files count: those that a row of any run names."""
+    """The files among these that count, as a row of some run names them."""
     return {
         path
         for part in parts(paths)
@@ -92,7 +92,7 @@ def named_paths(session: Session, paths: Iterable[str]) -> set[str]:
 
 
 def unnamed_paths(database: Database, paths: Iterable[str]) -> list[str]:
-    """Which of these files do not count."""
+    """The files among these that no row names."""
     wanted = list(paths)
     with database.read() as session:
         named = named_paths(session, wanted)
@@ -100,7 +100,7 @@ def unnamed_paths(database: Database, paths: Iterable[str]) -> list[str]:
 
 
 def paths_below(session: Session, run_id: str) -> list[str]:
-    """The files in a run's own folder that count, for it or for runs that have begun there."""
+    """The files in a run's folder that a row names: of this run or of runs that began there."""
     return list(
         session.scalars(
             select(tables.Checkpoint.path)
@@ -111,7 +111,7 @@ def paths_below(session: Session, run_id: str) -> list[str]:
 
 
 def unbind_width(database: Database, claim: Claim) -> None:
-    """Let a run go on at any width, at the price of its last bits: at its own it cannot.
+    """Allow a run to go on at any width, as it cannot at its own. Its last bits may then differ.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -124,7 +124,7 @@ def unbind_width(database: Database, claim: Claim) -> None:
 
 
 def checkpoints(database: Database, run_id: str) -> list[Checkpoint]:
-    """A run's recorded checkpoints, newest first; empty when there are none."""
+    """A run's recorded checkpoints, newest first."""
     with database.read() as session:
         rows = session.scalars(
             select(tables.Checkpoint)
@@ -145,6 +145,6 @@ def checkpoints(database: Database, run_id: str) -> list[Checkpoint]:
     ]
 
 
-# By fence first: a later worker that had to start from an older step has left the higher steps
-# behind because they were torn.
+# The fence comes first: if a later worker began at an older step, the checkpoints of higher steps
+# were damaged.
 _NEWEST_FIRST = (tables.Checkpoint.fence.desc(), tables.Checkpoint.step.desc())

@@ -1,4 +1,4 @@
-"""Taking jobs, and proving to hold them still."""
+"""Claiming jobs, and checking that a claim still holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.scheduling.queue import fair_share
 from store.states import EvaluationState, JobKind, JobState, RunState
 
 ALONE_AFTER_LOSSES = 2
-"""A job that was lost so often may be the cause: it goes alone, at a width of one."""
+"""A job that was lost so often may be the cause itself, so it goes alone, at a width of one."""
 
 
 DEFAULT_RULES = Rules()
@@ -27,13 +27,13 @@ DEFAULT_RULES = Rules()
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job that a worker holds for as long as it renews its lease."""
+    """A worker's claim of a job, which lasts for as long as the worker renews its lease."""
 
     job_id: str
     kind: JobKind
     #: None for the evaluation of a file.
     run_id: str | None
-    #: What to evaluate; None for training.
+    #: None for training.
     evaluation_id: str | None
     #: Higher than that of every earlier claim of this job.
     fence: int
@@ -41,21 +41,21 @@ class Claim:
     attempts: int
     #: How often it was lost since it was last asked for or came further.
     losses: int
-    #: Training jobs of one key can be done side by side; None goes with no other.
+    #: Training jobs of one key can be done side by side; a job without one goes alone.
     cohort_key: str | None
     #: The width at which training goes on with the same bits on this device; None if it is free.
     cohort_width: int | None
 
     @property
     def trains(self) -> str:
-        """The run that is to be trained; a ValueError for an evaluation."""
+        """The run to train. Raises a ValueError for an evaluation."""
         if self.run_id is None or self.evaluation_id is not None:
             raise ValueError(f"Job {self.job_id} is for an evaluation, not for training.")
         return self.run_id
 
     @property
     def evaluates(self) -> str:
-        """The evaluation that is to be made; a ValueError for training."""
+        """The evaluation to make. Raises a ValueError for training."""
         if self.evaluation_id is None:
             raise ValueError(f"Job {self.job_id} is for training, not for an evaluation.")
         return self.evaluation_id
@@ -71,25 +71,26 @@ def claim(
     device_model: str | None = None,
     rules: Rules = DEFAULT_RULES,
 ) -> list[Claim]:
-    """Take up to `width` waiting jobs of a kind, in the order of `store.scheduling.fair_share`.
+    """Claim up to `width` waiting jobs of a kind, in the order of `store.scheduling.fair_share`.
 
-    Nobody else gets the same jobs until they are released or their leases run out. Fewer come
-    back when fewer wait or when others were faster; an empty list is no error.
+    No other worker gets the same jobs until they are released or their leases run out. There are
+    fewer if fewer wait or other workers were faster. There may be none.
 
     Args:
         database: where the jobs are.
         kind: what the worker can do.
-        worker: a name that tells people which process on which machine it is.
-        lease_seconds: how long the worker may be silent; `beat` renews it.
+        worker: the name of the machine and the process, for people.
+        lease_seconds: how long the worker may be silent; `beat` renews the lease.
         width: how many jobs at most.
-        device_model: the device that is to train; a width binds where its checkpoint was made.
+        device_model: the device that is to train. The width of a checkpoint binds only on the
+            device model that made it.
         rules: what the fair share depends on.
     """
     return _claim(database, kind, true(), width, worker, lease_seconds, device_model, rules)
 
 
 def count_beside(database: Database, held: Claim, *, device_model: str, most: int) -> int:
-    """How many waiting jobs could be trained beside one that is held; counting stops at `most`."""
+    """How many waiting jobs could be trained beside a held one, counted up to `most`."""
     if _goes_alone(held):
         return 0
     which = (Job.state == JobState.QUEUED, _beside(held, device_model))
@@ -108,7 +109,7 @@ def claim_beside(
     lease_seconds: float,
     rules: Rules = DEFAULT_RULES,
 ) -> list[Claim]:
-    """Take up to `width` more jobs that can be trained beside one that is held, in their order."""
+    """Claim up to `width` more jobs that can be trained beside a held one, in their order."""
     if width < 1 or _goes_alone(held):
         return []
     which = _beside(held, device_model)
@@ -179,7 +180,7 @@ def _claim(
 
 
 def _width_on(device_model: str | None) -> ColumnElement[int | None]:
-    """The width that binds a job on this device, if any does."""
+    """The width that binds a job on this device; null if none does."""
     binds = and_(Job.cohort_device == device_model, Job.losses < ALONE_AFTER_LOSSES)
     return case((binds, Job.cohort_width), else_=None)
 
@@ -190,7 +191,7 @@ def _goes_alone(held: Claim) -> bool:
 
 
 def _beside(held: Claim, device_model: str) -> ColumnElement[bool]:
-    """Jobs that can be trained beside one that is held: of its key, and bound to no other width."""
+    """The condition that a job can be trained beside a held one: by its key and its width."""
     bound = _width_on(device_model)
     free = bound.is_(None)
     fits = free if held.cohort_width is None else or_(free, bound == held.cohort_width)
@@ -203,7 +204,7 @@ def _beside(held: Claim, device_model: str) -> ColumnElement[bool]:
 
 
 def _count_together(session: Session, worker: str, taken: int) -> None:
-    """Let the jobs that a worker does side by side share its seconds."""
+    """Record how many jobs a worker does side by side, as they share its seconds of service."""
     mine = (Job.state == JobState.RUNNING, Job.worker == worker)
     number = session.scalar(select(func.count()).where(*mine)) or taken
     if number > 1:
@@ -212,7 +213,7 @@ def _count_together(session: Session, worker: str, taken: int) -> None:
 
 
 def lock_jobs(session: Session, *which: ColumnElement[bool]) -> None:
-    """Lock jobs that workers hold, in one order for all, so that nobody waits in a circle."""
+    """Lock running jobs. All callers lock in one order, so that none wait in a circle."""
     session.execute(select(Job.id).where(*which).order_by(Job.id).with_for_update(key_share=True))
 
 
@@ -232,10 +233,10 @@ def _lock_next(
 def _lock_oldest(
     session: Session, kind: JobKind, group: Waiting, which: ColumnElement[bool], most: int
 ) -> list[Any]:
-    """The oldest jobs of a group.
+    """Lock the oldest jobs of a group.
 
-    Jobs that another worker is taking at this moment are passed over, not waited for. A job is
-    locked through its run, as everywhere, or by itself where it has none.
+    Jobs that another worker is taking at this moment are passed over and not waited for. A job is
+    locked through its run, as everywhere. A job without a run is locked itself.
     """
     waiting = (
         select(Job.id, Job.run_id, Job.created_at)
@@ -256,7 +257,7 @@ def _lock_oldest(
         )
     ]
     if kind is JobKind.EVALUATE:
-        # A join of both would leave nothing to lock where there is no run.
+        # An outer join of jobs and runs would give no row of a run to lock here.
         queries.append(
             waiting.where(Job.run_id.is_(None)).with_for_update(skip_locked=True, key_share=True)
         )
@@ -265,7 +266,7 @@ def _lock_oldest(
 
 
 def still_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
-    """The condition on a job's row that every write of its worker depends on."""
+    """The condition on a job's row under which its worker may still write."""
     return (Job.id == claim.job_id, Job.fence == claim.fence, Job.state == JobState.RUNNING)
 
 

@@ -1,4 +1,4 @@
-"""The demand for work: asked for, and withdrawn. Called inside `announcing`."""
+"""The demand for work: asking for it and withdrawing it. Call it inside `announcing`."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ from store.states import (
 )
 
 LOCAL = "local"
-"""Whose jobs are that nobody has put a name to."""
+"""The owner of jobs that were posted without a name."""
 
 
 def demand(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]) -> None:
-    """See to it that these evaluations of these runs will come about.
+    """Have these evaluations of these runs made.
 
-    What is finished or under way stays as it is. What failed or was cancelled is queued again:
-    the training from its newest checkpoint, or, where that is done, the evaluation alone. A
-    cancellation that a worker has not carried out yet is withdrawn.
+    Work that is finished, waiting or running stays as it is. Work that failed or was cancelled is
+    queued again. Training goes on from its newest checkpoint. If it is done already, the evaluation
+    alone is queued. A cancellation that a worker has not carried out yet is withdrawn.
     """
     runs, evaluations = set(run_ids), set(evaluation_ids)
     _withdraw_cancellation(session, runs, evaluations)
     again = _queue_training_again(session, runs)
     transition_runs(session, again, RunState.QUEUED)
-    # The evaluations of other experiments ended with the training, and go on with it.
+    # When the training ended, the evaluations of other experiments ended with it. They are queued
+    # again, too.
     _revive(session, evaluations | _wanted_evaluations(session, again))
     ready = trained(session, runs)
     queue_evaluations(session, ready)
@@ -52,7 +53,7 @@ def demand(session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[st
 
 
 def demand_of_file(session: Session, evaluation_id: str) -> None:
-    """The same for the evaluation of a file, whose job the caller has locked."""
+    """Have the evaluation of a file made. The caller has locked its job."""
     _withdraw_cancellation(session, set(), {evaluation_id})
     _revive(session, {evaluation_id})
     _queue_again(session, Job.evaluation_id == evaluation_id)
@@ -61,7 +62,8 @@ def demand_of_file(session: Session, evaluation_id: str) -> None:
 def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
     """Give every queued evaluation of these trained runs a job that workers can take.
 
-    The job belongs to an experiment that wants the evaluation, the most urgent of them.
+    A new job gets the highest priority of the experiments that want the evaluation, and the owner
+    of one of them.
     """
     new: list[dict[str, Any]] = []
     again: list[str] = []
@@ -118,7 +120,7 @@ def new_job(
     pace_key: str | None = None,
     short: bool = False,
 ) -> dict[str, Any]:
-    """The row of a job that nobody has taken yet."""
+    """The row of a new job that waits."""
     return {
         "id": new_id("job"),
         "kind": kind,
@@ -139,7 +141,10 @@ def new_job(
 
 
 def stop_training(session: Session, run_ids: Iterable[str]) -> None:
-    """End the training of these runs: now where it waits, at the next beat where it goes on."""
+    """Stop the training of these runs.
+
+    A waiting job ends now, a running one at its worker's next beat.
+    """
     ended: list[str] = []
     for part in parts(run_ids):
         training = (Job.run_id.in_(part), Job.kind == JobKind.TRAIN)
@@ -159,7 +164,10 @@ def stop_training(session: Session, run_ids: Iterable[str]) -> None:
 def stop_evaluations(
     session: Session, run_ids: Iterable[str], evaluation_ids: Iterable[str]
 ) -> None:
-    """End these evaluations, of these runs if of any: now where they wait, else at a beat."""
+    """Stop these evaluations of these runs, or of files.
+
+    A waiting evaluation ends now, a running one at its worker's next beat.
+    """
     for part in parts(evaluation_ids):
         session.execute(
             transition_jobs(
@@ -203,7 +211,7 @@ def _queue_training_again(session: Session, runs: set[str]) -> list[str]:
 
 
 def _queue_again(session: Session, *which: ColumnElement[bool]) -> list[str]:
-    """Queue those of these jobs that have failed or were cancelled; returns their runs."""
+    """Queue the failed and cancelled ones among these jobs. Returns their runs."""
     found = session.scalars(
         transition_jobs(JobState.QUEUED, *which, Job.state.in_(JOB_RESUMABLE))
         .values(losses=0, worker=None)
@@ -213,9 +221,9 @@ def _queue_again(session: Session, *which: ColumnElement[bool]) -> list[str]:
 
 
 def _revive(session: Session, evaluation_ids: Iterable[str]) -> None:
-    """Queue those of these evaluations that have failed or were cancelled."""
+    """Queue the failed and cancelled ones among these evaluations."""
     for part in parts(evaluation_ids):
-        # One that a worker is making could be queued as well, and must not be.
+        # The transition alone would also take running evaluations, which must not be queued here.
         ended = session.scalars(
             select(Evaluation.id).where(
                 Evaluation.id.in_(part), Evaluation.state.in_(EVALUATION_RESUMABLE)

@@ -1,4 +1,4 @@
-"""What happened in an experiment, numbered without gaps in the order of the commits."""
+"""Emitting events of experiments. They are numbered without gaps, in the order of the commits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.database.rows import insert_into, insert_rows
 from store.database.tables import Counter, Event, Experiment
 
 POSITIONS = "events"
-"""The counter of all events."""
+"""The name of the counter of all events."""
 
 
 class NewEvent(NamedTuple):
@@ -26,16 +26,17 @@ class NewEvent(NamedTuple):
 
 
 def emit(session: Session, experiment_ids: Iterable[str], type: str, data: dict[str, Any]) -> None:
-    """Tell each of these experiments of one event, as part of the session's transaction."""
+    """Emit an event to each of these experiments, as part of the session's transaction."""
     emit_all(session, [NewEvent(id, type, data) for id in sorted(set(experiment_ids))])
 
 
 def emit_all(session: Session, events: Iterable[NewEvent]) -> None:
-    """Tell experiments of several events, in the order given within each experiment.
+    """Emit several events. Each experiment gets its own in the order given.
 
-    Numbers are taken under the lock of the experiment's row, and places among all events under that
-    of their counter's; both are held to the commit, so a reader never sees one before the ones
-    below it. Call it once, last, in a transaction: rows are locked in the order of their ids.
+    An event's number is taken under the lock of its experiment's row. Its position among all events
+    is taken under the lock of the counter's row. Both locks are held to the commit, so a reader
+    never sees an event before the ones below it. Call this once, at the end of a transaction: it
+    locks rows in the order of their ids.
     """
     by_experiment: dict[str, list[NewEvent]] = defaultdict(list)
     for event in events:
@@ -56,7 +57,7 @@ def emit_all(session: Session, events: Iterable[NewEvent]) -> None:
             {**event._asdict(), "number": number, "created_at": now}
             for number, event in enumerate(found, start=first)
         )
-    # The last lock of the transaction, as every other that has events waits for it.
+    # This must be the last lock of the transaction, as all others with events wait for it.
     last = session.scalars(
         insert_into(session, Counter)
         .values(name=POSITIONS, value=len(rows))

@@ -1,4 +1,4 @@
-"""How a worker lets go of a job: done, failed, cancelled, or for another to go on with."""
+"""How a worker ends its work on a job: done, failed, cancelled, or released to another worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from store.states import AttemptEnd, EvaluationState, JobState
 
 @dataclass(frozen=True, slots=True)
 class NewArtifact:
-    """A file that lies in the object folder and is now to be known as a run's."""
+    """A file in the object folder that is to be recorded as a run's artifact."""
 
     name: str
     sha256: str
@@ -51,13 +51,15 @@ def finish_training(
     keep_state: bool = True,
     course_id: str | None = None,
 ) -> list[str]:
-    """Record a trained model; its evaluations become jobs in the same transaction.
+    """Record a trained model. Its evaluations become jobs in the same transaction.
 
-    Of its checkpoints only the one at its end counts any more, and only if it is to `keep_state`:
-    `CheckpointFolder.clear` may delete all files but those whose paths are returned. Where its
-    artifacts have its curves (`CURVES` of `store.files.artifact_names`), the rows of these are
-    deleted. When cancellation was asked for meanwhile, the run ends cancelled but stays trained,
-    and resuming it goes straight to evaluation.
+    All its checkpoints are forgotten, except for the last one if `keep_state` is set. If the
+    artifacts contain the curves (`CURVES` of `store.files.artifact_names`), the rows of the curves
+    are deleted. If the run was to be cancelled meanwhile, it ends cancelled but stays trained, and
+    resuming it goes straight to evaluation.
+
+    Returns:
+        The paths of the files that still count. `CheckpointFolder.clear` may delete all others.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -72,7 +74,7 @@ def finish_training(
         queue_evaluations(session, [run_id])
         settle(session, [run_id])
         if course_id is not None:
-            # Runs from before there were courses have none yet.
+            # A run that is older than courses has no course id yet.
             session.execute(update(Run).where(Run.id == run_id).values(course_id=course_id))
         _forget_checkpoints(session, run_id, keep_end=keep_state)
         if any(artifact.name == CURVES for artifact in artifacts):
@@ -114,7 +116,7 @@ def finish_evaluation(
 
 
 def keep_artifacts(database: Database, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
-    """Make files known as the run's while the job goes on.
+    """Record files as the run's artifacts while the job goes on.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -124,14 +126,14 @@ def keep_artifacts(database: Database, claim: Claim, artifacts: Sequence[NewArti
 
 
 def _kept(score: dict[str, Any]) -> dict[str, Any]:
-    # Matrices need no look, and take long.
+    # Only the error may hold a library's text. Checking the matrices would take long.
     return score | {"error": storable(score["error"])} if score.get("error") else score
 
 
 def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
     """End the job with the error `{type, message, advice}` that stopped it.
 
-    A failed evaluation fails its run, unless another of its evaluations has scores or goes on.
+    A failed evaluation fails its run, unless another evaluation of the run has scores or goes on.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -150,10 +152,10 @@ def fail(database: Database, claim: Claim, error: dict[str, Any]) -> None:
 def release(
     database: Database, claim: Claim, *, lost: bool = False, cause: dict[str, Any] | None = None
 ) -> None:
-    """Let another worker go on with the job; if it was `lost`, that counts as a loss.
+    """Queue the job again for any worker. If it was `lost`, that counts as a loss.
 
-    If its cancellation has been asked for meanwhile, the job ends cancelled. A `cause`
-    `{type, message}` tells why it is let go, where that is not told already.
+    If the job was to be cancelled meanwhile, it ends cancelled. `cause` is `{type, message}`. It
+    says why the job is released, if nothing else says so.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
@@ -179,14 +181,14 @@ def release(
 
 
 def acknowledge_cancel(database: Database, claim: Claim) -> None:
-    """Say that the work has stopped, as a beat asked for.
+    """Record that the work has stopped, as a beat asked.
 
-    If somebody has come to want the work since, the job is queued again instead.
+    If somebody has asked for the work since, the job is queued again instead.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
-    # Whether it is still to be cancelled is the database's to know, just as in a release.
+    # A release ends the job as cancelled if the database still says so, else it queues the job.
     release(database, claim)
 
 
@@ -211,7 +213,7 @@ def _done(session: Session, claim: Claim) -> None:
 
 
 def _forget_checkpoints(session: Session, run_id: str, *, keep_end: bool) -> None:
-    """Forget a run's checkpoints, if wanted but for the newest at its last step."""
+    """Forget a run's checkpoints, except for the newest at its last step if `keep_end` is set."""
     going = Checkpoint.run_id == run_id
     if keep_end:
         kept = session.scalar(

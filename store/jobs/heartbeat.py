@@ -1,4 +1,4 @@
-"""The sign of life that a worker gives every second or two."""
+"""The heartbeat that a worker sends every second or two."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Points = Mapping[str, Sequence[tuple[int, float]]]
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a worker learns when it gives a sign of life."""
+    """The answer to a heartbeat."""
 
-    #: Stop at the next good moment, then call `acknowledge_cancel`.
+    #: The worker is to stop at the next good moment and then call `acknowledge_cancel`.
     cancel_requested: bool
-    #: Stop at the next checkpoint and call `release`, as somebody else's turn has come.
+    #: The worker is to stop at the next checkpoint and call `release`: it is somebody else's turn.
     preempted: bool = False
 
 
@@ -38,22 +38,22 @@ def beat(
     points: Points | None = None,
     record: dict[str, Any] | None = None,
 ) -> Beat:
-    """Renew the lease from now on, and record how far the work is.
+    """Renew the lease, and record how far the work is.
 
     Args:
         database: where the job is.
         claim: the job that the worker holds.
         lease_seconds: how long the worker may be silent from now on.
-        progress: replaces what was recorded before; None leaves it. Finite numbers only.
+        progress: replaces the recorded progress; None leaves it. All numbers must be finite.
         points: new points of the training curves. A value that is not finite is kept as null.
-        record: what the training notes of itself before it has ended; None leaves what there is.
+        record: replaces the record of a run in training; None leaves it.
 
     Raises:
         LeaseLost: if the job is no longer this worker's; nothing was written.
     """
     with database.write() as session:
         if record is not None:
-            # Before the job, as whoever changes both does.
+            # Whoever changes both locks the run before the job.
             lock_runs(session, [claim.trains])
         values: dict[str, Any] = {"lease_until": db_now() + lease_seconds}
         if progress is not None:

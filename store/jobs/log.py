@@ -1,4 +1,4 @@
-"""What workers logged of runs, and of evaluations of files."""
+"""The lines that workers logged of runs, and of evaluations of files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.jobs.claim import Claim
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was logged at one moment; it may have several lines itself."""
+    """A log record; its message may itself have several lines."""
 
     #: By the worker's clock.
     at: float
@@ -28,21 +28,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class KeptLine(Line):
-    """One that is kept."""
+    """A line in the database."""
 
-    #: Rises from line to line of a run.
+    #: It rises from line to line of a run.
     number: int
 
 
 def add_lines(database: Database, claim: Claim, lines: Sequence[Line]) -> None:
     """Keep lines that were logged while a job was held.
 
-    No fence is asked for: what a worker saw stays true when it has lost the job.
+    The fence is not checked: what a worker logged stays true after it has lost the job.
     """
     subject = {"run_id": claim.run_id, "evaluation_id": claim.evaluation_id}
     with database.write() as session:
         if session.get_bind().dialect.name == "postgresql":
-            # Its numbers may commit in another order, and whoever reads on would miss a line.
+            # PostgreSQL's numbers may commit out of order. Then a reader that reads on would miss a
+            # line, so writers of one run take turns.
             key = func.hashtextextended(claim.run_id or claim.evaluates, 0)
             session.execute(select(func.pg_advisory_xact_lock(key)))
         insert_rows(session, LogLine, (storable(asdict(line)) | subject for line in lines))
@@ -60,10 +61,10 @@ def log_of_run(
 
     Args:
         database: where to look.
-        run_id: whose.
-        tail: only so many, the last of them.
-        after: only those that were kept after the line with this number.
-        limit: at most so many, the first of them.
+        run_id: the run.
+        tail: only the last so many lines.
+        after: only lines that were kept after the line with this number.
+        limit: only the first so many lines.
 
     Raises:
         NotFound: if there is no such run.
@@ -79,7 +80,7 @@ def log_of_evaluation(
     after: int = 0,
     limit: int | None = None,
 ) -> list[KeptLine]:
-    """The lines of one evaluation, likewise.
+    """The lines of one evaluation, oldest first. The parameters are those of `log_of_run`.
 
     Raises:
         NotFound: if there is no such evaluation.

@@ -1,4 +1,4 @@
-"""Preemption: asking workers to stop at a checkpoint, as somebody else's turn has come."""
+"""Preemption: asking workers to stop at a checkpoint because it is somebody else's turn."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _HELD = (Job.kind == JobKind.TRAIN, Job.state == JobState.RUNNING)
 
 
 def preempt(database: Database, rules: Rules) -> set[str]:
-    """Preempt workers that have trained for long enough, no more than others wait.
+    """Preempt workers that have trained for long enough, but no more of them than others wait for.
 
-    The workers hear of it with their next beat. What is not justified any more is taken back.
+    A worker learns of it at its next beat. A request that is no longer justified is withdrawn.
 
     Returns:
-        The workers that are asked.
+        The names of the workers that are asked to stop.
     """
     with database.read() as session:
         asked = set(session.scalars(select(Job.worker).where(*_HELD, Job.give_way)))

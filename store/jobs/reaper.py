@@ -1,4 +1,4 @@
-"""Taking jobs back from workers that have fallen silent."""
+"""The reaper: taking jobs back from workers that have fallen silent."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from store.states import AttemptEnd, JobKind, JobState
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What the reaper did, and what waits for workers after it."""
+    """What the reaper did, and how many jobs wait after it."""
 
     requeued: int
     failed: int
-    #: Jobs that were to be cancelled anyway.
+    #: How many of the jobs were to be cancelled anyway.
     cancelled: int
-    #: Waiting jobs of each kind; a hint is worth sending where there are any.
+    #: How many jobs of each kind wait. If any do, a hint is worth sending.
     waiting: dict[JobKind, int]
 
 
 def reap(database: Database, *, max_losses: int, spare: bool = False) -> Reaped:
-    """Queue every job again whose lease has run out, or end it after `max_losses` of them.
+    """Queue every job again whose lease has run out. After `max_losses` losses it fails instead.
 
-    A job that keeps killing its workers ends failed with the cause `WorkerLost`. Reapers may run
-    at the same time, and beside workers. To `spare` them, as workers could not renew their leases
-    for a while, is to take none back this time.
+    A job that keeps killing its workers fails with the error `WorkerLost`. Several reapers may run
+    at once, and beside workers. With `spare` no job is taken back this time, as workers could not
+    renew their leases for a while.
     """
     expired = [] if spare else _expired(database)
     outcomes = [_take_back(database, job, max_losses) for job in expired]
@@ -70,7 +70,7 @@ def _expired(database: Database) -> list[_Expired]:
 def _take_back(
     database: Database, job: _Expired, max_losses: int
 ) -> Literal["queued", "failed", "cancelled"] | None:
-    """Take one expired job from its worker; None if it has beaten again or ended meanwhile."""
+    """Take one expired job from its worker. Returns None if it was renewed or ended meanwhile."""
     job_id, run_id, evaluation_id, fence = job
     with database.write() as session, announcing(session, [run_id]):
         found = session.execute(

@@ -1,4 +1,4 @@
-"""Transitions of runs, evaluations and jobs between states. Called inside `announcing`."""
+"""Transitions of runs, evaluations and jobs between states. Call them inside `announcing`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from store.states import (
     sources,
 )
 
-#: How work ends without its result.
+#: How work ends without a result.
 Ending = Literal["failed", "cancelled"]
 
 
 def transition_runs(
     session: Session, run_ids: Iterable[str], to: RunState, *, error: dict[str, Any] | None = None
 ) -> None:
-    """Put runs into a state; one that may not go there from where it is stays."""
+    """Put runs into a state. A run whose state does not allow that is left as it is."""
     values: dict[str, Any] = {"state": to, "error": error, "finished_at": db_now()}
     if to in (RunState.QUEUED, RunState.TRAINING, RunState.EVALUATING):
         values["finished_at"] = None
@@ -44,7 +44,7 @@ def transition_runs(
 
 
 def settle(session: Session, run_ids: Iterable[str | None]) -> None:
-    """Give trained runs the state that their evaluations add up to; a None stands for no run."""
+    """Give trained runs the states that follow from their evaluations. A None is ignored."""
     found: dict[str, list[EvaluationState]] = defaultdict(list)
     errors: dict[str, dict[str, Any] | None] = {}
     for part in parts(run_id for run_id in run_ids if run_id is not None):
@@ -54,7 +54,7 @@ def settle(session: Session, run_ids: Iterable[str | None]) -> None:
             .order_by(Evaluation.finished_at)
         )
         for run_id, state, error in rows:
-            assert run_id is not None  # as it is one of the part
+            assert run_id is not None  # The condition excludes it.
             found[run_id].append(state)
             if state is EvaluationState.FAILED:
                 errors[run_id] = error
@@ -70,7 +70,7 @@ def settle(session: Session, run_ids: Iterable[str | None]) -> None:
 def end_training(
     session: Session, run_ids: Iterable[str], ending: Ending, error: dict[str, Any] | None = None
 ) -> None:
-    """End runs that are not trained, and with them the evaluations that waited for it."""
+    """End runs that are not trained, and the evaluations that waited for their training."""
     ids = list(run_ids)
     end_evaluations_of(session, ids, ending, error)
     transition_runs(session, ids, RunState(ending), error=error)
@@ -79,7 +79,7 @@ def end_training(
 def end_evaluations_of(
     session: Session, run_ids: Iterable[str], ending: Ending, error: dict[str, Any] | None = None
 ) -> None:
-    """End every live evaluation of these runs; the runs' own states are left to the caller."""
+    """End every live evaluation of these runs. The caller changes the runs' own states."""
     to = EvaluationState(ending)
     for part in parts(run_ids):
         session.execute(
@@ -96,7 +96,7 @@ def transition_evaluations(
     *,
     error: dict[str, Any] | None = None,
 ) -> None:
-    """Put evaluations into a state; one that may not go there from where it is stays."""
+    """Put evaluations into a state. One whose state does not allow that is left as it is."""
     ended = to not in EVALUATION_LIVE
     for part in parts(evaluation_ids):
         session.execute(
@@ -107,7 +107,7 @@ def transition_evaluations(
 
 
 def transition_jobs(to: JobState, *which: ColumnElement[bool]) -> Update:
-    """The statement that puts these jobs into a state; one that may not go there stays."""
+    """The statement that puts these jobs into a state, except where a job's state forbids it."""
     return update(Job).where(*which, Job.state.in_(sources(to))).values(state=to)
 
 
@@ -120,7 +120,7 @@ def end_job(
     ending: Ending,
     error: dict[str, Any] | None = None,
 ) -> None:
-    """End a running job without a result, and what depends on it."""
+    """End a running job without a result, and the run and evaluations that depend on it."""
     end_attempt(session, job_id, AttemptEnd(ending), error)
     session.execute(
         transition_jobs(JobState(ending), Job.id == job_id).values(
@@ -143,7 +143,7 @@ def put_back(
     end: AttemptEnd,
     cause: dict[str, Any] | None = None,
 ) -> None:
-    """Let any worker take a running job that its worker has let go of, or has lost."""
+    """Queue a running job again for any worker, after its worker has released or lost it."""
     end_attempt(session, job_id, end, cause)
     lost = end is AttemptEnd.LOST
     session.execute(
@@ -161,7 +161,7 @@ def put_back(
 
 
 def trained(session: Session, run_ids: Iterable[str]) -> set[str]:
-    """Which of these runs have been trained to the end."""
+    """The runs among these that have been trained to the end."""
     return {
         run_id
         for part in parts(run_ids)
