@@ -1,1 +1,1 @@
-"""What is kept and what may go: holders, deleting, collecting."""
+"""What is kept and what is removed: holders of runs, deleting, collecting."""

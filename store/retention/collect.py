@@ -1,4 +1,4 @@
-"""Removing what nothing refers to: runs that nothing holds, and files that no row names."""
+"""Collecting: removing runs that nothing holds, and files that no row names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Collected:
     runs: int = 0
     checkpoints: int = 0
     objects: int = 0
-    #: Of the files together.
+    #: The size of all removed files.
     bytes: int = 0
 
 
@@ -44,18 +44,19 @@ def collect(
     *,
     grace_seconds: float,
 ) -> Collected:
-    """Remove what nothing refers to, and nothing else; safe beside all other work.
+    """Remove runs and files that nothing refers to. This is safe beside all other work.
 
-    A file is written first and recorded after, so that a young file that no row names may be about
-    to be: it is left alone until it is `grace_seconds` old by its own file system's clock. This
-    must be longer than any worker or client takes from one to the other.
+    A file is written first and recorded later, so a young file that no row names may still be
+    recorded. It is left alone until it is `grace_seconds` old by the clock of its file system. The
+    grace must be longer than any worker or client takes between writing and recording. If the
+    process is killed during a collection, nothing is lost.
 
     Returns:
-        What was removed. Being killed on the way loses nothing.
+        What was removed.
 
     Raises:
-        StorageTrouble: if a folder is not the database's own, whose files alone it knows.
-        OSError: if a folder cannot be looked through.
+        StorageTrouble: if a folder is not the database's own. The database knows no other files.
+        OSError: if a folder cannot be read.
     """
     for folder in (objects, checkpoints):
         check_mark(database, folder)
@@ -71,7 +72,7 @@ def collect(
 
 
 def collect_runs(database: Database) -> int:
-    """Delete the runs that nothing holds; returns how many there were."""
+    """Delete the runs that nothing holds. Returns how many there were."""
     forgotten = 0
     while True:
         with database.read() as session:
@@ -85,7 +86,7 @@ def collect_runs(database: Database) -> int:
 def _collect_checkpoints(
     database: Database, folder: CheckpointFolder, grace_seconds: float
 ) -> list[int]:
-    """Remove files of checkpoints that do not count; returns their sizes."""
+    """Remove the files of checkpoints that no row names. Returns their sizes."""
     removed: list[int] = []
     for old in _in_parts(_old_files(folder.root, _CHECKPOINTS, grace_seconds)):
         with database.read() as session:
@@ -93,7 +94,7 @@ def _collect_checkpoints(
         for path in old:
             if _name(path, folder) not in recorded:
                 removed += _unlink(path)
-                # Not empty as long as the run is trained.
+                # While the run is in training, its folder is not empty.
                 _remove_if_empty(path.parent)
     return removed
 
@@ -103,14 +104,14 @@ def _name(path: Path, folder: CheckpointFolder) -> str:
 
 
 def _collect_objects(database: Database, folder: ObjectFolder, grace_seconds: float) -> list[int]:
-    """Remove objects that no row names; returns their sizes."""
+    """Remove objects that no row names. Returns their sizes."""
     removed: list[int] = []
     for old in _in_parts(_old_files(folder.root, _OBJECTS, grace_seconds)):
         named = _named(database, (_digest(path) for path in old))
         for path in old:
             if _digest(path) in named:
                 if path.name.startswith(_DOOMED):
-                    # A collection was killed before it could put it back.
+                    # A collection was killed after it had renamed this object.
                     path.replace(folder.path(_digest(path)))
             elif path.parent == folder.root:
                 removed += _unlink(path)
@@ -122,14 +123,14 @@ def _collect_objects(database: Database, folder: ObjectFolder, grace_seconds: fl
 def _remove_object(
     database: Database, folder: ObjectFolder, path: Path, grace_seconds: float
 ) -> list[int]:
-    """Remove an object, unless it has just been put once more."""
-    # Whoever puts the same content from now on makes a file of its own.
+    """Remove an object, unless the same content has just been put again."""
+    # After the renaming, whoever puts the same content makes a new file.
     doomed = folder.root / f"{_DOOMED}{path.name}"
     old = _now(folder.root) - grace_seconds
     try:
         path.replace(doomed)
     except FileNotFoundError:
-        return []  # Another collection was faster.
+        return []  # Another collection has taken it.
     try:
         wanted = doomed.stat().st_mtime > old or bool(_named(database, [path.name]))
     except BaseException:
@@ -142,7 +143,7 @@ def _remove_object(
 
 
 _DOOMED, _PROBE = ".doomed-", ".now-"
-# What is none of ours is none of ours to remove.
+# Only files with names that Heddle gives are removed.
 _LEFT = rf"({re.escape(ASIDE)}|{re.escape(_PROBE)}).+"
 _CHECKPOINTS = re.compile(rf"run_[^/]+/(\d+-\d+\.safetensors|{_LEFT})|{_LEFT}")
 _OBJECTS = re.compile(rf"[0-9a-f]{{2}}/[0-9a-f]{{64}}|{re.escape(_DOOMED)}[0-9a-f]{{64}}|{_LEFT}")
@@ -153,7 +154,7 @@ def _digest(path: Path) -> str:
 
 
 def _named(database: Database, digests: Iterable[str]) -> set[str]:
-    """Which of these some row names."""
+    """The digests among these that some row names."""
     named: set[str] = set()
     with database.read() as session:
         for part in parts(digests):
@@ -164,7 +165,7 @@ def _named(database: Database, digests: Iterable[str]) -> set[str]:
 
 
 def _old_files(root: Path, ours: re.Pattern[str], grace_seconds: float) -> Iterator[Path]:
-    """Files below a folder with one of our names that were last written so long ago."""
+    """Files below a folder that have one of our names and are at least `grace_seconds` old."""
     if not root.is_dir():
         return
     before = _now(root) - grace_seconds

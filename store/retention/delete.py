@@ -1,4 +1,4 @@
-"""Deleting what nobody needs any more, and pins against it."""
+"""Deleting experiments and evaluations, and pinning what must stay."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _DELETABLE = (ExperimentState.SUCCEEDED, ExperimentState.FAILED, ExperimentState
 def delete_experiment(database: Database, id: str) -> None:
     """Delete an experiment, and the runs that nothing else holds.
 
-    What other experiments, a pin, or an evaluation asked for by itself hold stays. The files of
-    what is gone are left to `store.retention.collect`, and so is a run whose worker has yet to
-    stop.
+    A run stays if another experiment, a pin, or an evaluation asked for by itself holds it.
+    `store.retention.collect` removes the files of deleted runs. If a worker has yet to stop a run,
+    the run is removed there, too, after that.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -42,7 +42,8 @@ def delete_experiment(database: Database, id: str) -> None:
     """
     with database.write() as session:
         runs = _runs_of(session, id)
-        # Before the experiment, as everywhere; and nobody announces to what is being deleted.
+        # Runs are locked before the experiment, as everywhere. With that, nobody emits an event to
+        # an experiment that is being deleted.
         lock_runs(session, runs)
         pinned = session.scalar(
             select(Experiment.pinned).where(Experiment.id == id).with_for_update()
@@ -61,10 +62,10 @@ def delete_experiment(database: Database, id: str) -> None:
 
 
 def delete_evaluation(database: Database, id: str) -> None:
-    """Take back that an evaluation was asked for by itself.
+    """Withdraw the request for an evaluation by itself.
 
-    That of a file is deleted. That of a run holds the run no longer, and its scores stay for as
-    long as the run does.
+    The evaluation of a file is deleted. The evaluation of a run no longer holds the run, and its
+    scores stay for as long as the run does.
 
     Raises:
         NotFound: if there is no such evaluation.
@@ -92,7 +93,7 @@ def delete_evaluation(database: Database, id: str) -> None:
 
 
 def pin_experiment(database: Database, id: str, *, pinned: bool) -> None:
-    """Let nobody delete an experiment, or let them again.
+    """Pin an experiment, so that nobody can delete it, or unpin it.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -109,9 +110,9 @@ def pin_experiment(database: Database, id: str, *, pinned: bool) -> None:
 
 
 def pin_run(database: Database, id: str, *, pinned: bool) -> None:
-    """Keep a run when the experiments that hold it are deleted, or no longer.
+    """Pin a run, so that it stays when the experiments that hold it are deleted, or unpin it.
 
-    One that nothing holds any more is removed by the next `store.retention.collect`.
+    A run that nothing holds any more is removed by the next `store.retention.collect`.
 
     Raises:
         NotFound: if there is no such run.

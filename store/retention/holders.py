@@ -24,11 +24,11 @@ from store.jobs.announce import lock_runs
 from store.states import RUN_LIVE
 
 _OF_RUN = (Score, Artifact, Scalars, Checkpoint, LogLine, Attempt, Job, Evaluation)
-"""Tables with rows of runs, those that refer to others first."""
+"""The tables with rows of runs, each before the tables that it refers to."""
 
 
 def unheld() -> ColumnElement[bool]:
-    """The condition on a run that nothing holds it and nothing is done with it."""
+    """The condition on a run that it has ended and nothing holds it."""
     return (
         ~Run.pinned
         & Run.state.not_in(RUN_LIVE)
@@ -38,18 +38,18 @@ def unheld() -> ColumnElement[bool]:
 
 
 def forget_unheld(session: Session, run_ids: Iterable[str]) -> int:
-    """Delete those of these runs that nothing holds, with all that is known of them.
+    """Delete the runs among these that nothing holds, with all of their rows.
 
-    Their files are then nobody's, and `store.retention.collect` removes them.
+    No row names their files then, and `store.retention.collect` removes the files.
 
     Returns:
-        How many there were.
+        How many runs were deleted.
     """
     ids = list(run_ids)
     lock_runs(session, ids)
     forgotten = 0
     for part in parts(ids):
-        # After the lock: somebody may have joined one of them meanwhile.
+        # This is checked under the lock, as a new experiment may have joined a run meanwhile.
         going = session.scalars(select(Run.id).where(Run.id.in_(part), unheld())).all()
         for table in _OF_RUN:
             session.execute(delete(table).where(table.run_id.in_(going)))
