@@ -14,11 +14,11 @@ from store.settings import Settings, settings
 
 
 def main() -> None:
-    """Migrate, or exit with one line that says what to do."""
+    """Migrate, or exit with a message that says what to do."""
     try:
         url = settings().database_url
     except ValidationError as error:
-        sys.exit("\n".join(_told(error)))
+        sys.exit("\n".join(_faults(error)))
     try:
         migrate(url)
     except StoreError as error:
@@ -29,8 +29,8 @@ def main() -> None:
         sys.exit(str(DatabaseUnusable(parsed_url(url).render_as_string(), why)))
 
 
-def _told(error: ValidationError) -> list[str]:
-    """A line for each setting that is wrong, by the name that the operator wrote."""
+def _faults(error: ValidationError) -> list[str]:
+    """A line for each wrong setting, with the name that the operator wrote."""
     prefix = str(Settings.model_config["env_prefix"])
     names = ["_".join(map(str, fault["loc"])).upper() for fault in error.errors()]
     return [

@@ -1,1 +1,1 @@
-"""The database: where it is, connections, tables, ids, and how rows are written and paged."""
+"""The database: its URL, connections, tables and ids, and how rows are written and paged."""

@@ -39,10 +39,10 @@ from store.errors import DatabaseNewer, DatabaseOnNetwork
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
-# PostgreSQL ends a writer's connection that says nothing for so long in its transaction.
+# PostgreSQL ends a writer's connection that is silent for so long inside a transaction.
 _IDLE_MILLISECONDS = 5_000
-# A host that is gone would else be waited for longer than a lease lasts: by the system's own
-# settings a connection that has fallen silent is noticed after hours.
+# By the system's own settings a connection that has fallen silent is noticed only after hours. With
+# these, nobody waits longer for a host that is gone than a lease lasts.
 _PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 5,
@@ -50,7 +50,7 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-# Any fixed number does; it only has to differ from other programs' in the same database.
+# Any fixed number will do. It must only differ from other programs' numbers in the same database.
 _MIGRATION_LOCK = 0x48_45_44_44_4C_45
 
 
@@ -61,7 +61,7 @@ class _Now(FunctionElement[float]):
 
 @compiles(_Now, "postgresql")
 def _now_postgresql(*_: Any, **__: Any) -> str:
-    # now() would be the start of the transaction, which may have waited for a lock since.
+    # now() is the start of the transaction, which may have waited for a lock since then.
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
 
@@ -74,19 +74,19 @@ def _now_sqlite(*_: Any, **__: Any) -> str:
 def db_now() -> ColumnElement[float]:
     """Seconds since 1970 by the database's clock, as a SQL expression.
 
-    Leases are granted and judged by this one clock, so workers' clocks may differ.
+    Leases are granted and checked by this one clock, so workers' clocks may differ.
     """
     return _Now()
 
 
 class Database:
-    """A SQLite file or a PostgreSQL database, reached through a pool that threads may share.
+    """A SQLite file or a PostgreSQL database, with a pool of connections that threads may share.
 
-    A process that forks must make its own in the child.
+    After a fork, the child must make a `Database` of its own.
 
     Raises:
-        BadDatabaseUrl: if the URL is not of such a database.
-        DatabaseOnNetwork: if it is a file on a network file system.
+        BadDatabaseUrl: if the URL is not one of SQLite or PostgreSQL.
+        DatabaseOnNetwork: if the database is a file on a network file system.
     """
 
     def __init__(self, url: str) -> None:
@@ -94,8 +94,8 @@ class Database:
         self._engine = engine
         self._turn: AbstractContextManager[object] = nullcontext()
         if engine.dialect.name == "sqlite":
-            # SQLite's writers wait by looking again, ever more rarely, and some look in vain for
-            # seconds. Those of one process take turns.
+            # A waiting SQLite writer tries again, ever more rarely, and some try in vain for
+            # seconds. So the writers of one process take turns.
             self._turn = threading.Lock()
             self._reader: Engine = engine
             self._writer: Engine = engine.execution_options(heddle_writes=True)
@@ -108,16 +108,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that sees the database as it was at its first query."""
+        """A transaction for reading. It sees the database as it was at its first query."""
         with Session(self._reader, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that commits at the end, or leaves no mark when an error passes through.
+        """A transaction for writing. It commits at the end, or changes nothing after an error.
 
-        On SQLite it is the only writer from its first statement on, and no thread may have two of
-        them; on PostgreSQL rows that others must not change meanwhile are to be locked.
+        On SQLite it is the only writer from its first statement on, and a thread must not open two
+        of them at once. On PostgreSQL, lock the rows that others must not change meanwhile.
         """
         with (
             self._turn,
@@ -132,23 +132,23 @@ class Database:
 
 
 def migrate(url: str, *, to: str = "head") -> None:
-    """Bring the schema to the newest version (or up `to` another), creating it where none is.
+    """Create the schema or upgrade it, to the newest version or up `to` another.
 
-    Safe to call from several processes at once: one works, the others wait and find it done.
+    Several processes may call this at once: one migrates, and the others wait and find it done.
 
     Raises:
-        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
-        DatabaseOnNetwork: if it is a file on a network file system.
-        DatabaseNewer: if a newer version of Heddle has migrated it already.
+        BadDatabaseUrl: if the URL is not one of SQLite or PostgreSQL.
+        DatabaseOnNetwork: if the database is a file on a network file system.
+        DatabaseNewer: if a newer version of Heddle has already migrated the database.
     """
     parsed = parsed_url(url)
     engine = _engine(parsed)
     if _is_sqlite(parsed):
-        event.listen(engine, "connect", _let_tables_be_remade)
+        event.listen(engine, "connect", _allow_rebuilt_tables)
     config = Config()
-    # Named and not imported, as the migrations import the tables.
+    # The package is named and not imported, as the migrations import the tables.
     config.set_main_option("script_location", "migrations:.")
-    # The first connection to a new SQLite file also switches its journal, which must be alone.
+    # The first connection to a new SQLite file switches its journal mode, and must be the only one.
     alone = FileLock(f"{parsed.database}.migrate") if _is_sqlite(parsed) else nullcontext()
     try:
         with alone, engine.begin() as connection:
@@ -173,7 +173,7 @@ def _check_known(connection: Connection, config: Config, url: URL) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    # NaN is not JSON, and PostgreSQL would refuse what SQLite takes: refuse it on both.
+    # NaN is not JSON. SQLite would accept it and PostgreSQL refuse it, so it is refused on both.
     serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
     if _is_sqlite(url):
         path = Path(str(url.database))
@@ -185,7 +185,7 @@ def _engine(url: URL) -> Engine:
         return engine
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    # A connection that died with a restarted server is replaced before it is used.
+    # `pool_pre_ping` replaces a connection that died with a restarted server before it is used.
     engine = create_engine(
         url,
         json_serializer=serializer,
@@ -200,11 +200,11 @@ def _engine(url: URL) -> Engine:
 
 
 def check_local(url: str) -> None:
-    """Make sure that a database, where it is a file, is not on a network file system.
+    """Make sure that a database file does not lie on a network file system.
 
     Raises:
-        BadDatabaseUrl: if the URL is not of SQLite or PostgreSQL.
-        DatabaseOnNetwork: if it is.
+        BadDatabaseUrl: if the URL is not one of SQLite or PostgreSQL.
+        DatabaseOnNetwork: if the file lies on one.
     """
     parsed = parsed_url(url)
     if _is_sqlite(parsed):
@@ -222,23 +222,24 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def _open_postgresql(connection: Any, _: Any) -> None:
-    # PostgreSQL plans the checks of foreign keys once a connection. Planned while the tables are
-    # small they scan, and 10,000 runs posted later take 22 s instead of 3.
+    # PostgreSQL plans the checks of foreign keys once for each connection. While the tables are
+    # small it would plan scans, and then posting 10,000 runs takes 22 s instead of 3.
     connection.execute("SET enable_seqscan = off")
     connection.commit()
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    # A worker that is stopped, or whose machine is gone, in the middle of a transaction would else
-    # hold its locks, and the reaper that waits for them, for as long as the system pleases. Who
-    # only reads locks nobody out, and may be slow: a busy process of many threads is.
+    # A worker may be stopped in the middle of a transaction, or its machine may be gone. Without
+    # this timeout it would hold its locks, and the reaper would wait for them, as long as the
+    # system pleases. Readers lock nobody out, and may be slow in a busy process of many threads.
     connection.exec_driver_sql(
         f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}"
     )
 
 
 def _as_outage(context: ExceptionContext) -> BaseException | None:
-    # psycopg calls both an internal error, which nobody would wait out. On SQLite the first is not.
+    # psycopg makes both of these internal errors, which nobody would wait out. SQLite reports a
+    # read-only database as an operational error.
     error = context.original_exception
     if isinstance(error, ReadOnlySqlTransaction | IdleInTransactionSessionTimeout):
         return OperationalError(context.statement, context.parameters, error)
@@ -246,19 +247,20 @@ def _as_outage(context: ExceptionContext) -> BaseException | None:
 
 
 def _open_sqlite(connection: Any, _: Any) -> None:
-    # The driver must not begin transactions by itself: `_begin_sqlite` chooses how.
+    # The driver must not begin transactions by itself: `_begin_sqlite` chooses their kind.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode = WAL")
-    # With NORMAL a power cut could take back a POST that was answered. Commits are few, so the
-    # sync that FULL adds to each is cheap.
+    # With NORMAL a power cut could undo a POST that was already answered. FULL adds a sync to each
+    # commit, which is cheap, as there are few commits.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _let_tables_be_remade(connection: Any, _: Any) -> None:
-    # SQLite alters a table by making it anew, and would refuse to drop the old one while rows of
-    # others refer to it. It takes this only outside a transaction.
+def _allow_rebuilt_tables(connection: Any, _: Any) -> None:
+    # To alter a table in SQLite, a migration builds a new one and drops the old one. SQLite would
+    # refuse to drop it while rows of other tables refer to it. The pragma takes effect only outside
+    # a transaction.
     connection.execute("PRAGMA foreign_keys = OFF")
 
 
@@ -270,5 +272,5 @@ def _check_references(connection: Connection) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("heddle_writes", False)
-    # A transaction that starts as a reader and writes later fails when another wrote between.
+    # A transaction that begins by reading fails when it writes after another has written meanwhile.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,4 +1,4 @@
-"""Ids that sort by the time they were made, so that a list pages by id alone."""
+"""Ids that sort by the time they were made, so that lists can be paged by id alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 Kind = Literal["exp", "run", "job", "eval"]
 
-# Crockford's base 32: no i, l, o or u, which are misread or spell words.
+# Crockford's base 32 has no i, l, o or u, which are misread or spell words.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _FORM = re.compile(rf"(?:exp|run|job|eval)_[0-7][{_ALPHABET}]{{25}}")
 _RANDOM_BITS = 80
@@ -22,8 +22,8 @@ _last = 0
 def new_id(kind: Kind) -> str:
     """A new id such as `run_01jd…`: 48 bits of milliseconds, then 80 random bits.
 
-    Ids made by one process rise strictly: within a millisecond (or when the clock steps back)
-    the next number is taken instead of a random one, so runs sort as they were listed.
+    Ids made by one process rise strictly, so runs sort as they were listed. Within a millisecond,
+    or when the clock steps back, the next number is taken instead of a random one.
     """
     global _last
     milliseconds = time.time_ns() // 1_000_000
@@ -36,7 +36,7 @@ def new_id(kind: Kind) -> str:
 
 
 def is_id(text: str, kind: Kind) -> bool:
-    """Whether the text has the form of an id of this kind (not whether the thing exists)."""
+    """Whether the text has the form of an id of this kind. The thing itself need not exist."""
     return _FORM.fullmatch(text) is not None and text.startswith(f"{kind}_")
 
 

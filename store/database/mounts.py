@@ -1,4 +1,4 @@
-"""On which file system a path lies."""
+"""The file system that a path lies on."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NETWORK = (
     "webdav",
     "wekafs",
 )
-"""Beginnings of the names of file systems that several machines share. Those that a virtual machine
-has from its host (9p, virtiofs) are not among them: there they are often all that there is."""
+"""How the names of file systems begin that several machines share. The file systems that a virtual
+machine gets from its host (9p, virtiofs) are left out: such a machine often has no others."""
 
 _FUSE_NETWORK = ("gcsfuse", "s3fs", "davfs", "rclone", "juicefs", "mountpoint-s3", "moosefs", "mfs")
-"""The same of those that are only ever served by a program."""
+"""How the names of shared file systems begin that only a program serves (FUSE)."""
 
 
 class Mount(NamedTuple):
@@ -52,12 +52,12 @@ def mounts() -> list[Mount]:
 
 
 def mount_of(path: Path, table: Sequence[Mount]) -> Mount | None:
-    """Where a resolved path lies: the longest mount point above it, of several the last."""
+    """The mount that a resolved path lies on: its longest mount point, and the last of several."""
     above = [mount for mount in table if path.is_relative_to(mount.point)]
     return max(reversed(above), key=lambda mount: len(Path(mount.point).parts), default=None)
 
 
 def is_network(file_system: str) -> bool:
-    """Whether a file system is one that several machines share, also behind FUSE."""
+    """Whether several machines share a file system, directly or through FUSE."""
     name = file_system.lower().removeprefix("fuse.").removeprefix("fuseblk.")
     return name.startswith(_NETWORK + _FUSE_NETWORK)

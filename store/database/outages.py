@@ -1,14 +1,14 @@
-"""A database that cannot do what it is asked at the moment, and will when it is healed."""
+"""Outages: a database that cannot do its work at the moment, and will when the cause is gone."""
 
 from __future__ import annotations
 
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 DATABASE_OUTAGE = (OperationalError, InterfaceError, TimeoutError)
-"""What is raised while the database cannot be reached, is locked, full or read-only, or while all
-of its connections are busy."""
+"""The errors that are raised while the database cannot be reached, is locked, full or read-only, or
+while all of its connections are busy."""
 
-# What SQLite says, PostgreSQL's code, and what it means.
+# A part of SQLite's message, PostgreSQL's code, and what both mean.
 _REASONS = (
     ("is full", "53100", "has no room left on its disk"),
     ("readonly", "25006", "can be read, but not written"),
@@ -20,7 +20,7 @@ _REASONS = (
 
 
 def outage_reason(error: Exception) -> str:
-    """What keeps the database, as a clause: `has no room left on its disk`."""
+    """Why the database does not work, as a clause: `has no room left on its disk`."""
     cause = getattr(error, "orig", None)
     for said, code, means in _REASONS:
         if said in str(cause) or getattr(cause, "sqlstate", None) == code:

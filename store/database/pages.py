@@ -1,4 +1,4 @@
-"""Where the next page of a list begins, as text that clients pass back unread."""
+"""Pages of a list, and cursors: texts that clients pass back to get the next page."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Item = TypeVar("Item", bound=_Listed)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """A stretch of a list that is sorted by id, newest first."""
+    """A part of a list that is sorted by id, newest first."""
 
     items: list[Item]
-    #: Pass it back for the items after these; None on the last page.
+    #: The cursor of the page after this one; None on the last page.
     next_cursor: str | None
 
 
 def cut(found: Sequence[Item], limit: int) -> Page[Item]:
-    """A page of up to `limit` of the items found, of which one more shows that there are more."""
+    """A page of up to `limit` items. If more than that were found, there is a next page."""
     items = list(found[:limit])
     more = len(found) > limit
     return Page(items, _encode(items[-1].id) if more else None)
@@ -40,7 +40,7 @@ def decode(cursor: str, kind: Kind) -> str:
     """The id that the previous page ended with.
 
     Raises:
-        BadCursor: if no list of this kind has given out the cursor.
+        BadCursor: if the cursor is not one of a list of this kind.
     """
     try:
         id = base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")

@@ -1,7 +1,7 @@
-"""Lists in statements: rows to write, of which there may be none, and ids to find rows by.
+"""Statements with lists: rows to write, of which there may be none, and ids to find rows by.
 
-SQLAlchemy takes an empty list for no list: an INSERT then writes one row of nulls, and an UPDATE
-has no condition. So every statement that comes with a list of rows stands here.
+SQLAlchemy treats an empty list like no list: an INSERT then writes one row of nulls, and an UPDATE
+has no condition. So every statement with a list of rows is in this module.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from sqlalchemy.orm import Session
 from store.database.tables import Base
 
 _AT_ONCE = 1_000
-# SQLite takes 32,766 bound values in a statement, PostgreSQL's protocol 65,535.
+# SQLite allows 32,766 bound values in a statement, PostgreSQL's protocol 65,535.
 _PART = 5_000
 
 
 def insert_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Insert rows, each of which names its columns, in their order; there may be none.
+    """Insert rows in their order. Each row names its columns, and there may be no row.
 
-    All values of a statement are made ready before the first is sent, in which time the database
-    hears nothing and other writers wait: of ten thousand specs that is a second and more.
+    The rows go in parts, as all values of a statement are prepared before it is sent. Meanwhile
+    the connection is silent and other writers wait: for ten thousand specs that takes more than a
+    second.
     """
     found = list(rows)
     for start in range(0, len(found), _AT_ONCE):
@@ -32,25 +33,25 @@ def insert_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str,
 
 
 def update_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Change rows, found by their keys, in the other columns that each names; there may be none."""
+    """Update rows, of which there may be none. Each names its key and the columns to change."""
     found = list(rows)
     if found:
         session.execute(update(table), found)
 
 
 def insert_into(session: Session, table: type[Base]) -> postgresql.Insert:
-    """An insert that takes `on_conflict_do_update`, which each database has in words of its own."""
+    """An insert with `on_conflict_do_update`, for which each database has a class of its own."""
     if session.get_bind().dialect.name == "postgresql":
         return postgresql.insert(table)
-    # The two are called alike.
+    # Both classes are used in the same way.
     return sqlite.insert(table)  # type: ignore[return-value]
 
 
 def parts(ids: Iterable[str]) -> Iterator[list[str]]:
-    """The distinct ids in rising order, in lists short enough for an `IN`.
+    """The distinct ids in rising order, in lists that are short enough for an `IN`.
 
-    The order is part of the promise: rows locked part by part are locked in one order by
-    everyone, so that nobody waits in a circle.
+    Callers rely on the order: when everybody locks rows part by part in the same order, nobody
+    waits in a circle.
     """
     ordered = sorted(set(ids))
     for start in range(0, len(ordered), _PART):

@@ -1,4 +1,4 @@
-"""Text of whatever origin as every database can hold it."""
+"""Text of any origin, made fit for every database."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _INSTEAD = "\ufffd"
 
 
 def storable(value: Any) -> Any:
-    """A JSON value with U+FFFD for each NUL and each half of a letter in its text.
+    """A JSON value in which U+FFFD replaces each NUL and each lone surrogate.
 
-    PostgreSQL holds neither. What clients send with them is refused; what a worker has to tell, an
-    error of somebody's library among it, must not be lost for one letter.
+    PostgreSQL can hold neither. Clients that send them are refused. But the report of a worker,
+    such as an error of somebody's library, must not be lost for one character.
     """
     if isinstance(value, str):
         return _UNSTORABLE.sub(_INSTEAD, value)

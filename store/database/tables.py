@@ -26,12 +26,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from store.states import AttemptEnd, EvaluationState, JobKind, JobState, RunState
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-# SQLite counts up by itself only in a column that is exactly INTEGER.
+# SQLite numbers rows by itself only in a column of exactly the type INTEGER.
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _enum(kind: type[StrEnum]) -> Enum:
-    # Text in the database, so that a new state needs no change of type there.
+    # The column is text in the database, so a new state needs no change of type there.
     return Enum(
         kind,
         native_enum=False,
@@ -42,7 +42,7 @@ def _enum(kind: type[StrEnum]) -> Enum:
 
 
 class Base(DeclarativeBase):
-    """The metadata that the migrations must arrive at."""
+    """The base of all tables. Its metadata is what the migrations must result in."""
 
     metadata = MetaData(
         naming_convention={
@@ -80,13 +80,13 @@ class Experiment(Base):
     owner: Mapped[str | None]
     priority: Mapped[int]
     created_at: Mapped[float]
-    #: How many events there are; an event's number is taken here, under the row's lock.
+    #: How many events there are. A new event takes its number here, under the row's lock.
     events: Mapped[int]
-    #: What its sender called the request, and the hash of what it asked for: sent once more, it is
-    #: answered with this experiment.
+    #: The key that its sender gave the request, and the hash of what it asked for. The same request
+    #: is answered with this experiment when it is sent again.
     idempotency_key: Mapped[str | None]
     request_sha256: Mapped[str | None]
-    #: Not to be deleted.
+    #: Whether nobody may delete it.
     pinned: Mapped[bool] = mapped_column(server_default=false())
 
 
@@ -95,7 +95,7 @@ class Run(Base):
 
     __tablename__ = "runs"
     __table_args__ = (
-        # Of the runs with one identity, the one that a new experiment joins.
+        # At most one run of an identity is current: the one that new experiments join.
         Index(
             "uq_runs_train_id_current",
             "train_id",
@@ -115,22 +115,22 @@ class Run(Base):
     spec: Mapped[dict[str, Any]]
     dataset: Mapped[str]
     objective: Mapped[str]
-    # Signed 64 bits, on both databases.
+    # This is a signed number of 64 bits on both databases.
     seed: Mapped[int] = mapped_column(BigInteger)
     steps: Mapped[int] = mapped_column(BigInteger)
     error: Mapped[dict[str, Any] | None]
-    #: What training noted of itself: device, versions, width, seconds.
+    #: The record that training makes of itself: device, versions, width, seconds.
     record: Mapped[dict[str, Any] | None]
     created_at: Mapped[float]
     started_at: Mapped[float | None]
     finished_at: Mapped[float | None]
-    #: Stays when the experiments that hold it are deleted.
+    #: Whether it stays when the experiments that hold it are deleted.
     pinned: Mapped[bool] = mapped_column(server_default=false())
-    #: Hash of what runs share that are one course of training, however far each goes.
+    #: Runs with the same id are one course: they are equal but for their number of steps.
     course_id: Mapped[str | None] = mapped_column(index=True)
-    #: `{run, step}` from which it has gone on; that run may be gone.
+    #: `{run, step}` from which it has gone on. That run may have been deleted.
     origin: Mapped[dict[str, Any] | None]
-    #: What people call its latents, by number.
+    #: The names that people gave its latents, by number.
     latent_names: Mapped[dict[str, Any] | None]
 
 
@@ -146,16 +146,16 @@ class Evaluation(Base):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    #: What it judges: a run, or else a file in the object folder.
+    #: It judges either a run or a file in the object folder.
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
     file_sha256: Mapped[str | None]
     file_bytes: Mapped[int | None] = mapped_column(BigInteger)
     file_name: Mapped[str | None]
-    #: What was understood of the file when it was sent: rows, codes, factors, what was assumed.
+    #: How the file was understood when it was sent: rows, codes, factors, and what was assumed.
     understood: Mapped[dict[str, Any] | None]
-    #: Whether somebody wants it by itself, and not only through an experiment.
+    #: Whether somebody asked for it by itself, and not only through an experiment.
     wanted: Mapped[bool] = mapped_column(server_default=false())
-    #: Hash of the evaluation's part of the identity.
+    #: Hash of everything that determines the scores of a given run or file.
     evaluation_key: Mapped[str]
     spec: Mapped[dict[str, Any]]
     state: Mapped[EvaluationState]
@@ -173,16 +173,16 @@ class ExperimentRun(Base):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"), index=True)
-    #: Path in the spec to the value that it has here.
+    #: The swept paths of the spec, each with its value at this place.
     swept: Mapped[dict[str, Any]]
-    #: Whether the run was there already.
+    #: Whether the run existed before.
     reused: Mapped[bool]
-    #: False once this experiment was cancelled before the run had ended.
+    #: False if this experiment was cancelled before the run had ended.
     wanted: Mapped[bool]
 
 
 class Job(Base):
-    """A unit of work. A run has one job for its training, an evaluation one for itself."""
+    """A unit of work. A run has one job for its training, and an evaluation has one job."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -200,15 +200,15 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[JobKind]
-    #: None where a file is evaluated.
+    #: None for the evaluation of a file.
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
     evaluation_id: Mapped[str | None] = mapped_column(ForeignKey("evaluations.id"))
     state: Mapped[JobState]
     priority: Mapped[int]
-    #: Always there; only the column, which SQLite would have to make anew, allows none.
+    #: It is always set. The column allows null because SQLite would have to rebuild the table.
     owner: Mapped[str] = mapped_column(nullable=True)
     created_at: Mapped[float]
-    #: Rises with every claim and never falls; every write of a worker must name the newest.
+    #: It rises with every claim. Every write of a worker must name the newest fence.
     fence: Mapped[int]
     lease_until: Mapped[float | None]
     worker: Mapped[str | None]
@@ -218,24 +218,24 @@ class Job(Base):
     losses: Mapped[int]
     progress: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool]
-    #: Training jobs of one key can be done side by side; None goes with no other.
+    #: Training jobs of one key can be done side by side; a job without one goes alone.
     cohort_key: Mapped[str | None]
     #: The width of the cohort that made its newest checkpoint, and the model of its device.
     cohort_width: Mapped[int | None]
     cohort_device: Mapped[str | None]
-    #: Jobs of one key take about as long, a step for training and in all for an evaluation.
+    #: Jobs of one key take about the same time: each step of a training job, or a whole evaluation.
     pace_key: Mapped[str | None] = mapped_column(index=True)
-    #: Whether it is so short that somebody may be waiting for it (`store.scheduling.fair_share`).
+    #: Whether it is short enough to go first (`store.scheduling.fair_share`).
     short: Mapped[bool] = mapped_column(server_default=false())
-    #: Since when its worker has it, or had it last.
+    #: When it was last claimed.
     claimed_at: Mapped[float | None]
     #: How many jobs its worker does side by side, this one included.
     together: Mapped[int] = mapped_column(server_default=text("1"))
-    #: It is preempted: its worker is to stop at a checkpoint, as somebody else's turn has come.
+    #: Whether it is preempted: its worker is to stop at a checkpoint for somebody else's turn.
     give_way: Mapped[bool] = mapped_column(server_default=false())
 
 
-# In this order claims look at who waits, and then at what waits longest.
+# Claims look first at the waiting groups, and then at the oldest job of a group, in this order.
 Index(
     "ix_jobs_in_turn",
     Job.state,
@@ -249,7 +249,7 @@ Index(
 
 
 class Attempt(Base):
-    """What came of one claim of a job."""
+    """One claim of a job, and how it ended."""
 
     __tablename__ = "attempts"
     __table_args__ = (Index(None, "run_id", "began_at"),)
@@ -266,18 +266,18 @@ class Attempt(Base):
     ended_at: Mapped[float | None]
     #: How it ended; None while it goes on.
     end: Mapped[AttemptEnd | None]
-    #: Why, where there is more to say: the error of a failure, for instance.
+    #: The cause of the end if there is one, such as the error of a failure.
     cause: Mapped[dict[str, Any] | None]
     #: How many jobs its worker did side by side at the end.
     together: Mapped[int | None]
-    #: What the worker measured of itself: steps from and to, seconds of stepping, energy.
+    #: What the worker measured: the first and last step, the seconds between, and energy.
     measured: Mapped[dict[str, Any] | None]
 
 
 class Served(Base):
-    """What workers have done for an owner's jobs of a kind, priority and length.
+    """The service that an owner's jobs of one kind, priority and length had from workers.
 
-    By it `store.scheduling.fair_share` orders the owners.
+    `store.scheduling.fair_share` orders owners by it.
     """
 
     __tablename__ = "served"
@@ -286,7 +286,8 @@ class Served(Base):
     kind: Mapped[JobKind] = mapped_column(primary_key=True)
     priority: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     short: Mapped[bool] = mapped_column(primary_key=True)
-    #: Seconds of workers, each worth half for every half-life that had passed `at` this moment.
+    #: Seconds of workers, as they counted at the moment `at`. A second is worth half for every
+    #: half-life that has passed.
     seconds: Mapped[float]
     at: Mapped[float]
     #: When a worker last took such a job.
@@ -294,7 +295,7 @@ class Served(Base):
 
 
 class Score(Base):
-    """One score of one evaluation, as the document that `ml` gave."""
+    """One score of one evaluation, with the document that `ml` gave."""
 
     __tablename__ = "scores"
     __table_args__ = (UniqueConstraint("evaluation_id", "position"),)
@@ -321,7 +322,7 @@ class Scalars(Base):
 
 
 class Artifact(Base):
-    """A file that a run left. Of several with one name, the newest row counts."""
+    """A file of a run. If several have one name, the newest row counts."""
 
     __tablename__ = "artifacts"
     __table_args__ = (Index(None, "run_id", "name", "id"),)
@@ -337,7 +338,7 @@ class Artifact(Base):
 
 
 class Checkpoint(Base):
-    """A recorded file from which training can go on exactly."""
+    """A recorded file from which training can go on with the same bits."""
 
     __tablename__ = "checkpoints"
 
@@ -352,14 +353,14 @@ class Checkpoint(Base):
 
 
 class Event(Base):
-    """Something that happened in an experiment; numbers run from 1 without gaps."""
+    """Something that happened to an experiment. Numbers run from 1 without gaps."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "experiment_id", "position"),)
 
     experiment_id: Mapped[str] = mapped_column(ForeignKey("experiments.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    #: Its place among the events of all experiments, in the order of the commits.
+    #: Its position among the events of all experiments, in the order of the commits.
     position: Mapped[int] = mapped_column(BigInteger, unique=True)
     type: Mapped[str]
     data: Mapped[dict[str, Any]]
@@ -367,7 +368,7 @@ class Event(Base):
 
 
 class Counter(Base):
-    """A number that rises under its row's lock, so that what it numbers is in commit order."""
+    """A number that rises under its row's lock, so that it numbers things in commit order."""
 
     __tablename__ = "counters"
 
@@ -392,7 +393,7 @@ class LogLine(Base):
 
 
 class Worker(Base):
-    """A process that takes jobs; it says so again and again for as long as it lives."""
+    """A process that takes jobs. It reports its presence again and again while it lives."""
 
     __tablename__ = "workers"
 
@@ -402,7 +403,7 @@ class Worker(Base):
     pid: Mapped[int]
     device: Mapped[str]
     device_model: Mapped[str]
-    #: Of the device, in bytes; None where it cannot be told.
+    #: Of the device, in bytes; None if it is not known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     memory_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[float]
@@ -410,7 +411,7 @@ class Worker(Base):
 
 
 class Folder(Base):
-    """A folder that belongs to this database: the mark that lies in it tells it from others."""
+    """A folder that belongs to this database. A mark in it distinguishes it from others."""
 
     __tablename__ = "folders"
 
@@ -426,5 +427,5 @@ class Trouble(Base):
     worker: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[JobKind]
     message: Mapped[str]
-    #: The worker says so again and again; one that has not for a while is gone.
+    #: When the worker last reported it. A worker that has not done so for a while is gone.
     seen_at: Mapped[float]

@@ -1,4 +1,4 @@
-"""Writing what others may write at the same moment: again, when they were faster."""
+"""Writing what others may write at the same moment, and trying again if they were faster."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ TRIES = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 # deadlock_detected and serialization_failure of PostgreSQL.
 _CONFLICTS = ("40P01", "40001")
-# Any fixed number does; it only has to differ from other programs' in the same database.
+# Any fixed number will do. It must only differ from other programs' numbers in the same database.
 _IN_LINE = 0x48_45_44_44_4C_46
 
 
 class Outrun(Exception):
-    """Another has changed what was looked up before it was locked."""
+    """Another transaction has changed what was looked up before it was locked."""
 
 
 def until_written(database: Database, what: str, write: Callable[[Session], T]) -> T:
-    """What `write` gives in a transaction of its own, begun anew as long as others are faster.
+    """Call `write` in a transaction of its own, and again in a new one while others are faster.
 
-    Who was outrun once waits for the others that were: on PostgreSQL they write one after the
-    other. `what` it is about is told when it does not come about.
+    On PostgreSQL, all who were outrun once take turns from then on. `what` names the thing for the
+    error.
+
+    Returns:
+        What `write` returns.
 
     Raises:
-        Contended: if others were faster again and again.
+        Contended: if others were faster at every try.
     """
     for number in range(TRIES):
         if number:
@@ -47,7 +50,7 @@ def until_written(database: Database, what: str, write: Callable[[Session], T]) 
                     session.execute(select(func.pg_advisory_xact_lock(_IN_LINE)))
                 return write(session)
         except (IntegrityError, Outrun):
-            # On the next try it is there.
+            # The next try finds what the other transaction wrote.
             continue
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in _CONFLICTS:

@@ -1,4 +1,4 @@
-"""Where a database is: a URL that leaves no doubt, and what is wrong with another."""
+"""The URL of a database, which must be unambiguous."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parsed_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        # The text may hold a password, so it is not told.
+        # The text may hold a password, so the error does not show it.
         raise BadDatabaseUrl("one that cannot be read as a URL") from error
     if url.get_backend_name() not in _KINDS:
         raise BadDatabaseUrl(f"one of the kind {url.drivername!r}")
@@ -37,7 +37,7 @@ def parsed_url(text: str) -> URL:
         raise BadDatabaseUrl(
             f"{text!r}, which names no file; several processes cannot share a database in memory"
         )
-    # SQLAlchemy takes what follows a question mark for options, and a file of another name.
+    # SQLAlchemy takes what follows a question mark as options, and would open another file.
     if "?" in text:
         raise BadDatabaseUrl(
             f"{text!r}, where a question mark would end the file's name; write %3F for one in it"
