@@ -1,1 +1,1 @@
-"""Folders of files and what lies in them: artifacts by their names, checkpoints, curves."""
+"""Folders of files and their content: artifacts by name, checkpoints, training curves."""

@@ -1,4 +1,4 @@
-"""The names of the artifacts that a run leaves, by which they are kept, found and fetched."""
+"""The names under which a run's artifacts are kept, found and fetched."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ CURVES = "scalars.json"
 TRAVERSAL = "traversal.png"
 """Images decoded while one latent moves and the others stay."""
 SNAPSHOTS = "snapshots/"
-"""How the names of weights from before the last step begin."""
+"""How the names of snapshots begin, which are weights from before the last step."""
 
 
 def snapshot(step: int) -> str:
-    """The weights as they were at a step."""
+    """The name of the weights as they were at a step."""
     return f"{SNAPSHOTS}{step:08}.safetensors"
 
 
 def picture(plot: str) -> str:
-    """The picture that an evaluation has drawn by this plot."""
+    """The name of the picture that an evaluation has drawn with this plot."""
     return f"{plot}.png"

@@ -1,4 +1,4 @@
-"""Checkpoints' files in a folder, and what is recorded of each."""
+"""The folder of checkpoints' files, and what is recorded of each checkpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FILE = re.compile(r"\d+-\d+\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A recorded checkpoint. Its file may be torn or gone: `CheckpointFolder.read_whole` tells."""
+    """A recorded checkpoint. `CheckpointFolder.read_whole` checks whether its file is whole."""
 
     run_id: str
     fence: int
@@ -33,24 +33,24 @@ class Checkpoint:
 
 
 class CheckpointFolder(MarkedFolder):
-    """The files, at `<root>/<run id>/<fence>-<step>.safetensors`.
+    """The files of checkpoints, at `<root>/<run id>/<fence>-<step>.safetensors`.
 
-    The fence in the name keeps a worker that was given up from overwriting the files of the
-    one that has taken over.
+    The fence in the name keeps a worker that has lost its job from overwriting its successor's
+    files.
     """
 
     kind = "checkpoints"
     noun = "checkpoint folder"
 
     def write(self, run_id: str, fence: int, step: int, data: bytes) -> tuple[str, str, int]:
-        """Write a checkpoint's file, whole or not at all; then `record_checkpoint` makes it count.
+        """Write a checkpoint's file, whole or not at all. Then `record_checkpoint` makes it count.
 
         Returns:
             The path relative to the folder, the SHA-256 in hex and the size in bytes.
 
         Raises:
             BadName: if `run_id` is not the id of a run.
-            NotWritable: if the file cannot be written; nothing has changed.
+            NotWritable: if the file cannot be written. Nothing has changed then.
         """
         path = f"{run_id}/{fence}-{step}.safetensors"
         place = self._place(path)
@@ -59,28 +59,27 @@ class CheckpointFolder(MarkedFolder):
         return path, sha256, size
 
     def read_whole(self, checkpoint: Checkpoint) -> bytes | None:
-        """The file's content; None if it is missing, unreadable for the disk, or not what was
-        recorded.
+        """The file's content. None if it is missing, on a bad sector, or not what was recorded.
 
-        Going through `checkpoints` until one is whole finds where a run can go on.
+        A run goes on from the first of its `checkpoints` whose file is whole.
         """
         try:
             data = self._place(checkpoint.path).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno == errno.EIO:  # A bad sector.
+            if error.errno == errno.EIO:  # This is a bad sector.
                 return None
             raise
         return data if hashlib.sha256(data).hexdigest() == checkpoint.sha256 else None
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Delete files by their paths relative to the folder; missing ones are no error."""
+        """Delete files by their paths relative to the folder. A missing file is no error."""
         for path in paths:
             self._place(path).unlink(missing_ok=True)
 
     def clear(self, run_id: str, keep: Collection[str] = ()) -> None:
-        """Delete all files of a run but those to keep, also what was never recorded.
+        """Delete all files of a run except those to keep, even if they were never recorded.
 
         Raises:
             BadName: if `run_id` is not the id of a run.

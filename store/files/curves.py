@@ -1,4 +1,4 @@
-"""Training curves: rows while a run is trained, one file from then on."""
+"""Training curves: rows while a run is in training, and a single file after that."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from store.errors import NotFound
 from store.files.artifact_names import CURVES
 from store.files.objects import ObjectFolder, open_recorded
 
-#: {tag: [(step, value), …]} in rising order of steps; None stands for a number not finite.
+#: {tag: [(step, value), …]} in rising order of steps. None stands for a value that is not finite.
 Curves = dict[str, list[tuple[int, float | None]]]
 
 
 def curves(
     database: Database, objects: ObjectFolder, run_id: str, tags: Collection[str] | None = None
 ) -> Curves:
-    """A run's training curves, of these tags or of all.
+    """A run's training curves, for these tags or for all.
 
-    Where a later attempt has trained a step again, its value is the one that counts.
+    If a later attempt has trained a step again, the later value counts.
 
     Raises:
         NotFound: if there is no such run.
-        ObjectGone, DamagedObject: if its file is not what was put there.
+        ObjectGone, DamagedObject: if the curves' file is missing or damaged.
         StorageAway: if the whole folder is away.
     """
     merged: dict[str, dict[int, float | None]] = defaultdict(dict)
@@ -54,7 +54,7 @@ def curves(
 
 
 def to_bytes(found: Curves) -> bytes:
-    """Curves as the file holds them: JSON, {tag: [[step, value], …]}."""
+    """The content of the curves' file: JSON, {tag: [[step, value], …]}."""
     return json.dumps(found, allow_nan=False, separators=(",", ":")).encode()
 
 

@@ -1,4 +1,4 @@
-"""Folders of files that belong to a database, each known again by a mark that lies in it."""
+"""Folders of files that belong to a database, each recognised by a mark in it."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from store.errors import FolderOfAnother, NotWritable, StorageAway
 from store.files.whole_file import ASIDE, write_whole
 
 MARK = "heddle-folder"
-"""The name of the mark's file. It has no dot before it, so that whoever copies a folder by `*`
-takes it along."""
+"""The name of the mark's file. It does not begin with a dot, so that copying a folder by `*` copies
+the mark, too."""
 
 
 class MarkedFolder:
-    """A folder of files, which may lie on a share and be away."""
+    """A folder of files. It may lie on a network share and be away."""
 
-    #: Its name in the database; in upper case that of its setting, after `HEDDLE_`.
+    #: Its name in the database. In upper case, after `HEDDLE_`, it is the name of its setting.
     kind: ClassVar[str]
-    #: What people call it.
+    #: Its name in messages to people.
     noun: ClassVar[str]
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def check_writable(self, probe_bytes: int = 1 << 20) -> None:
-        """Make sure that something can be kept here: so much is written, synced and removed.
+        """Make sure that files can be kept here: write, sync and remove `probe_bytes`.
 
         Raises:
-            NotWritable: if it cannot.
+            NotWritable: if that fails.
         """
         with (
             self.writing(),
             tempfile.NamedTemporaryFile(dir=self.root, prefix=ASIDE) as probe,
         ):
-            # Random, as zeros take no room on some file systems.
+            # The bytes are random, as zeros take no room on some file systems.
             probe.write(os.urandom(probe_bytes))
             probe.flush()
             os.fsync(probe.fileno())
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """What the system refuses inside is `NotWritable`, a fact about this folder."""
+        """Turn an error of the system inside into `NotWritable` for this folder."""
         try:
             yield
         except OSError as error:
@@ -59,16 +59,16 @@ class MarkedFolder:
 
 
 def check_mark(database: Database, folder: MarkedFolder) -> None:
-    """Make sure that a folder is the one that belongs to the database, and not what lies under a
-    mount that is missing, or another folder.
+    """Make sure that a folder is the one that belongs to the database.
 
-    A database that knows none yet takes this one, which is created and marked where it has to be.
-    Processes may do so at once: one marks, the others find the mark.
+    It might be another folder, or the empty folder under a missing mount. A database that knows no
+    folder of this kind yet takes this one. The folder is created and marked if necessary. Several
+    processes may do so at once: one marks the folder, and the others find the mark.
 
     Raises:
-        StorageAway: if it has another mark, or none.
-        FolderOfAnother: if the database knows none yet, and this one is another's.
-        NotWritable: if it is to be marked and cannot be.
+        StorageAway: if the folder has another mark, or none.
+        FolderOfAnother: if the database knows no folder yet, and this one is another database's.
+        NotWritable: if the folder must be marked and cannot be.
     """
     expected = _known(database, folder) or _take(database, folder)
     try:
@@ -97,7 +97,9 @@ def _take(database: Database, folder: MarkedFolder) -> str:
                 write_whole(folder.root, [f"{mark}\n".encode()], lambda _: folder.root / MARK)
         if found is not None:
             others = session.scalars(select(Folder.mark).where(Folder.kind != folder.kind)).all()
-            # Both kinds may lie in one folder; and who marked it may have died before recording it.
+            # Both kinds of files may lie in one folder, whose mark is then known already. A mark
+            # in a folder without files is taken over, as its writer may have died before it
+            # recorded the mark.
             if found not in others and _holds_files(folder):
                 setting = f"HEDDLE_{folder.kind.upper()}"
                 raise FolderOfAnother(folder.noun, folder.root, setting, MARK)
@@ -109,7 +111,7 @@ def _take(database: Database, folder: MarkedFolder) -> str:
 
 @contextmanager
 def _unmarked_again(folder: MarkedFolder, mark: str) -> Iterator[None]:
-    """Take a mark off a folder that could not be recorded: nobody would know it."""
+    """Remove the new mark from the folder if recording the mark fails."""
     try:
         yield
     except BaseException:

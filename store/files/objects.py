@@ -1,4 +1,4 @@
-"""Artifacts' bytes, each file named by the SHA-256 of its content."""
+"""The object folder: the bytes of artifacts and uploads, each file named by its SHA-256."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class ObjectFolder(MarkedFolder):
     noun = "object folder"
 
     def put(self, data: bytes | Path | BinaryIO) -> tuple[str, int]:
-        """Keep bytes, or a copy of a file, of an open one from where it stands.
+        """Keep bytes or a copy of a file. An open file is copied from its current position.
 
-        Putting the same content again leaves one file.
+        If the same content is put again, there is still one file.
 
         Returns:
             The SHA-256 in hex and the size in bytes.
 
         Raises:
-            NotWritable: if they cannot be kept; nothing has changed.
+            NotWritable: if the content cannot be kept. Nothing has changed then.
         """
         with ExitStack() as closed_after:
             if isinstance(data, Path):
@@ -55,12 +55,12 @@ class ObjectFolder(MarkedFolder):
         return self.root / sha256[:2] / sha256
 
     def open(self, sha256: str) -> BinaryIO:
-        """The content, found to be what was put here; to be read and closed.
+        """Open the content after checking that it is what was put here. The caller closes it.
 
         Raises:
-            BadName: if it is not 64 hexadecimal digits in lower case.
+            BadName: if the digest is not 64 hexadecimal digits in lower case.
             ObjectGone: if there is no such file.
-            DamagedObject: if it holds something else, or cannot be read for the disk.
+            DamagedObject: if the file holds something else, or lies on a bad sector.
         """
         path = self.path(sha256)
         with ExitStack() as closed_if_damaged:
@@ -71,7 +71,7 @@ class ObjectFolder(MarkedFolder):
             except FileNotFoundError:
                 raise ObjectGone(path) from None
             except OSError as error:
-                if error.errno != errno.EIO:  # A bad sector.
+                if error.errno != errno.EIO:  # EIO is a bad sector.
                     raise
                 raise DamagedObject(path, f"cannot be read: {error.strerror}") from error
             if found != sha256:
@@ -81,10 +81,10 @@ class ObjectFolder(MarkedFolder):
 
 
 def open_recorded(database: Database, objects: ObjectFolder, sha256: str) -> BinaryIO:
-    """Content that the database speaks of; see `ObjectFolder.open`.
+    """Open content that a row of the database names; see `ObjectFolder.open`.
 
     Raises:
-        StorageAway: if it cannot be had because the whole folder is away.
+        StorageAway: if the content cannot be read because the whole folder is away.
     """
     try:
         return objects.open(sha256)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, even after a power cut."""
+"""Writing files so that they are there whole or not at all, even after a power cut."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ASIDE = ".aside-"
-"""How the name of a file begins that is not whole yet."""
+"""How the names of files begin that are not whole yet."""
 
 
 def write_whole(
     folder: Path, chunks: Iterable[bytes], place: Callable[[str], Path]
 ) -> tuple[Path, str, int]:
-    """Write chunks to a file under `folder`, whose place may depend on its content.
+    """Write chunks to a file under `folder`, whose path may depend on its content.
 
-    The bytes go to a file aside and reach the disk before that gets its name, and the name
-    reaches the disk before this returns. A file that has the name already is replaced.
+    The bytes go to a temporary file and reach the disk before the file gets its name. The name
+    reaches the disk before this returns. A file that already has the name is replaced.
 
     Args:
-        folder: created where it is missing; on one file system with the place.
+        folder: created if it is missing. It must be on the same file system as the path.
         chunks: the content.
-        place: from the SHA-256 in hex to the file's path.
+        place: maps the SHA-256 in hex to the file's path.
 
     Returns:
         The path, the SHA-256 in hex and the size in bytes.
@@ -31,8 +31,9 @@ def write_whole(
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     size = 0
-    # Not by `tempfile`, whose files are for their owner alone whatever the umask says: the services
-    # of a deployment may read each other's, those of an embedded one are private by its umask.
+    # Files of `tempfile` are readable by their owner alone, whatever the umask says. But the
+    # services of a deployment may read each other's files, and an embedded service makes its files
+    # private by its umask.
     aside = folder / f"{ASIDE}{secrets.token_hex(8)}"
     with aside.open("xb") as file:
         try:
