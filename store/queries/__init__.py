@@ -1,4 +1,4 @@
-"""What there is to see: plain values for whoever shows them."""
+"""Reading the database: experiments, runs, results and events as plain values."""
 
 from store.queries.event_log import Event, Read, events, last_position, read_on
 from store.queries.experiments import (

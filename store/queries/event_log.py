@@ -1,4 +1,4 @@
-"""What happened, in the order of the commits."""
+"""Reading events, in the order of the commits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from store.jobs.events import POSITIONS
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in an experiment."""
+    """Something that happened to an experiment."""
 
     experiment_id: str
-    #: Its place among those of its experiment, which has no gaps.
+    #: Its number within the experiment. There are no gaps.
     number: int
-    #: Its place among those of all experiments.
+    #: Its position among the events of all experiments.
     position: int
     type: str
     data: dict[str, Any]
@@ -30,17 +30,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Events, and how far whoever read them has come."""
+    """Events that were read, and how far the reader has come."""
 
     events: list[Event]
-    #: All that was asked for up to this position is known now.
+    #: The reader knows all matching events up to this position.
     upto: int
 
 
 def events(
     database: Database, experiment_id: str, *, after: int = 0, limit: int = 1000
 ) -> list[Event]:
-    """An experiment's events in order, from the one after number `after`.
+    """An experiment's events in order, beginning after the one with number `after`.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -59,10 +59,10 @@ def events(
 def read_on(
     database: Database, after: int, *, experiment_id: str | None = None, limit: int = 500
 ) -> Read:
-    """Events of one experiment or of all, in order, from the one after position `after`.
+    """Events of one experiment or of all, in order, beginning after position `after`.
 
-    Nothing below `upto` comes to be seen later: positions are given under a lock that is held to
-    the commit.
+    No event up to `upto` can appear later, as positions are given under a lock that is held to the
+    commit.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -82,7 +82,7 @@ def read_on(
 
 
 def last_position(database: Database) -> int:
-    """The position of the newest event; 0 where none was."""
+    """The position of the newest event; 0 if there was none."""
     with database.read() as session:
         return _last(session)
 

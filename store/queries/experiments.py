@@ -1,4 +1,4 @@
-"""Experiments, and how their runs stand in them."""
+"""Reading experiments, and how their runs count in them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from store.states import (
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment, and how its runs stand."""
+    """An experiment, with the number of its runs in each state."""
 
     id: str
     name: str | None
@@ -50,7 +50,7 @@ class Experiment:
     created_at: float
     #: Whether nobody may delete it.
     pinned: bool
-    #: Number of the newest event; 0 when there is none.
+    #: Number of the newest event; 0 if there is none.
     events: int
     state: ExperimentState
     #: How many places of the sweep are in each state, as they count here (`linked_state`).
@@ -88,20 +88,20 @@ def experiment(database: Database, id: str) -> Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentFilters:
-    """Conditions on experiments, all of which a list meets."""
+    """Conditions on the experiments of a list, which meet all that are given."""
 
-    name: str | None = condition("In its name, in capitals or not.")
-    notes: str | None = condition("In its notes, likewise.")
+    name: str | None = condition("Text in the experiment's name, in upper or lower case.")
+    notes: str | None = condition("Text in the experiment's notes, in upper or lower case.")
     tag: str | None = None
     state: ExperimentState | None = None
-    dataset: str | None = condition("Of one of its runs.")
-    objective: str | None = condition("Of one of its runs.")
+    dataset: str | None = condition("The data set of one of the experiment's runs.")
+    objective: str | None = condition("The objective of one of the experiment's runs.")
     owner: str | None = None
-    #: With a place of its sweep with these values: {dotted path: value}.
+    #: One place of its sweep has these values: {dotted path: value}.
     swept: Mapping[str, Any] | None = None
-    #: Posted at this moment or later, in Unix seconds.
+    #: It was posted at this moment or later, in Unix seconds.
     since: float | None = None
-    #: Posted before this moment.
+    #: It was posted before this moment.
     until: float | None = None
 
 
@@ -120,7 +120,7 @@ def experiments(
     Args:
         database: where to look.
         filters: the conditions.
-        limit: at most so many.
+        limit: how many at most.
         cursor: where the previous page ended.
 
     Raises:
@@ -162,7 +162,7 @@ def _conditions(session: Session, filters: ExperimentFilters) -> Iterator[Column
 
 
 def _in_state(state: ExperimentState) -> ColumnElement[bool]:
-    """The condition on an experiment that it is in a state: `experiment_state`, for a database."""
+    """The condition on an experiment that it is in a state: `experiment_state` as SQL."""
     queued, started = _has_place(RunState.QUEUED), _has_place(*set(RunState) - {RunState.QUEUED})
     ended = not_(_has_place(*RUN_LIVE))
     failed, cancelled = _has_place(RunState.FAILED), _has_place(RunState.CANCELLED)
@@ -178,9 +178,9 @@ def _in_state(state: ExperimentState) -> ColumnElement[bool]:
 
 
 def _has_place(*states: RunState) -> ColumnElement[bool]:
-    """The condition on an experiment that a place counts there as one of these states.
+    """The condition on an experiment that one of its places counts with one of these states.
 
-    It counts as `linked_state` says.
+    This is `linked_state` as SQL.
     """
     link, run, evaluation = tables.ExperimentRun, tables.Run, tables.Evaluation
     counted = case(
@@ -203,7 +203,7 @@ def _has_place(*states: RunState) -> ColumnElement[bool]:
 
 
 def _holding(which: ColumnElement[bool]) -> Select[str]:
-    """The ids of the experiments that hold such runs."""
+    """The ids of the experiments that hold runs with this condition."""
     link = tables.ExperimentRun
     return select(link.experiment_id).join(tables.Run, tables.Run.id == link.run_id).where(which)
 

@@ -1,4 +1,4 @@
-"""Filters of a list: a dataclass with a field for each condition, None where it is not asked."""
+"""Filters of a list: a dataclass with a field for each condition, which is None if not asked."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def condition(description: str) -> Any:
-    """A field of filters whose name does not say all; the description is for clients of the API."""
+    """A field of filters that needs a description, which clients of the API see."""
     return field(default=None, metadata={"description": description})

@@ -1,4 +1,4 @@
-"""What lies in JSON columns: tags, the values of a sweep, documents without their largest part."""
+"""Looking into JSON columns: tags, values of a sweep, documents without their largest part."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def has_tag(session: Session, tag: str) -> ColumnElement[bool]:
 
 
 def has_swept(session: Session, values: Mapping[str, Any]) -> ColumnElement[bool]:
-    """The condition on a place of a sweep that it has these values, which are no objects."""
+    """The condition on a place of a sweep that it has these values. None of them is an object."""
     swept = tables.ExperimentRun.swept
     if session.get_bind().dialect.name == "postgresql":
         return cast(swept, JSONB).contains(dict(values))
@@ -45,7 +45,7 @@ def has_swept(session: Session, values: Mapping[str, Any]) -> ColumnElement[bool
 def without_key(
     session: Session, column: ColumnElement[Any] | InstrumentedAttribute[Any], key: str
 ) -> ColumnElement[Any]:
-    """An object without one of its keys, which is then not read."""
+    """A JSON object without one of its keys, whose value is then not read."""
     if session.get_bind().dialect.name == "postgresql":
         return type_coerce(cast(column, JSONB).op("-")(literal(key, Text)), JSONB)
     return type_coerce(func.json_remove(column, f"$.{key}"), JSON)

@@ -1,4 +1,4 @@
-"""What runs left: evaluations, scores, curves and files."""
+"""Reading the results of runs: evaluations, scores and artifacts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from store.states import EvaluationState
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that somebody sent; its bytes are in the object folder."""
+    """An uploaded file; its bytes are in the object folder."""
 
     sha256: str
     bytes: int
-    #: As its first sender called it.
+    #: The name that its first sender gave it.
     name: str
-    #: None of what was sent before this was kept.
+    #: None for a file that was sent before this was recorded.
     understood: dict[str, Any] | None = None
 
 
@@ -32,9 +32,9 @@ class Evaluation:
     """One evaluation, of a run or of a file."""
 
     id: str
-    #: None for a file's.
+    #: None for the evaluation of a file.
     run_id: str | None
-    #: None for a run's.
+    #: None for the evaluation of a run.
     file: File | None
     evaluation_key: str
     #: Resolved; `{evaluation, traversal}` for a run.
@@ -43,7 +43,7 @@ class Evaluation:
     error: dict[str, Any] | None
     created_at: float
     finished_at: float | None
-    #: As the last beat gave it; None until a worker has told.
+    #: As of the last beat; None until a worker has reported any.
     progress: dict[str, Any] | None
 
 
@@ -59,10 +59,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that a run left; its bytes are in the object folder."""
+    """A file of a run; its bytes are in the object folder."""
 
     run_id: str
-    #: None for what the training left.
+    #: None for an artifact of the training.
     evaluation_id: str | None
     name: str
     sha256: str
@@ -72,7 +72,7 @@ class Artifact:
 
 
 def evaluations(database: Database, run_id: str) -> list[Evaluation]:
-    """Every evaluation that was asked for of a run, oldest first.
+    """All evaluations of a run, oldest first.
 
     Raises:
         NotFound: if there is no such run.
@@ -115,7 +115,7 @@ def evaluation(database: Database, id: str) -> Evaluation:
 
 
 def scores(database: Database, run_id: str, *, evaluation_id: str | None = None) -> list[Score]:
-    """A run's scores: of one evaluation, or of all, in the order that these were asked for.
+    """A run's scores: of one evaluation, or of all in the order in which they were asked for.
 
     Raises:
         NotFound: if there is no such run.
@@ -134,7 +134,7 @@ def scores(database: Database, run_id: str, *, evaluation_id: str | None = None)
 
 
 def scores_of_evaluation(database: Database, id: str) -> list[Score]:
-    """The scores of one evaluation, in its order; none while it has not succeeded.
+    """The scores of one evaluation, in its order. There are none before it has succeeded.
 
     Raises:
         NotFound: if there is no such evaluation.
@@ -167,7 +167,7 @@ def artifacts(database: Database, run_id: str) -> list[Artifact]:
 
 
 def artifact(database: Database, run_id: str, name: str) -> Artifact:
-    """The newest artifact of this name that a run left.
+    """A run's newest artifact of this name.
 
     Raises:
         NotFound: if the run has none of this name.
@@ -185,10 +185,10 @@ def artifact(database: Database, run_id: str, name: str) -> Artifact:
 
 
 def artifact_by_sha(database: Database, sha256: str) -> Artifact:
-    """An artifact with this content, of whichever run left it last.
+    """The newest artifact with this content, of any run.
 
     Raises:
-        NotFound: if no run left such content.
+        NotFound: if no run has such an artifact.
     """
     with database.read() as session:
         row = session.scalars(
@@ -208,7 +208,7 @@ def _check_run(session: Session, run_id: str) -> None:
 
 
 _SELECT_EVALUATIONS = select(tables.Evaluation, tables.Job.progress).outerjoin(
-    # None while the run that it is of is being trained.
+    # There is no job while the evaluation's run is still in training.
     tables.Job,
     tables.Job.evaluation_id == tables.Evaluation.id,
 )

@@ -1,4 +1,4 @@
-"""Runs, with what their workers last told."""
+"""Reading runs, with the last reports of their workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from store.states import (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of one worker's work on a run."""
+    """An attempt at a run or at one of its evaluations."""
 
     kind: JobKind
     #: None for training.
@@ -42,12 +42,12 @@ class Attempt:
     cause: dict[str, Any] | None
     #: How many jobs the worker did side by side.
     together: int | None
-    #: from_step, to_step, step_seconds, energy_joules of training.
+    #: Of training: from_step, to_step, step_seconds and energy_joules.
     measured: dict[str, Any] | None
 
 
 def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attempt]]:
-    """Every worker's work on these runs and their evaluations, oldest first."""
+    """All attempts at these runs and their evaluations, oldest first."""
     row = tables.Attempt
     columns = [getattr(row, name) for name in Attempt.__slots__]
     found: dict[str, list[Attempt]] = {run_id: [] for run_id in run_ids}
@@ -68,11 +68,11 @@ def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attem
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, with what its workers last told."""
+    """A run, with the last reports of its workers."""
 
     id: str
     train_id: str
-    #: Runs of one key can be trained side by side; one without goes alone.
+    #: Runs of one key can be trained side by side; a run without one goes alone.
     cohort_key: str | None
     #: False once `force` has put a newer run in its place.
     current: bool
@@ -87,21 +87,21 @@ class Run:
     created_at: float
     started_at: float | None
     finished_at: float | None
-    #: How often workers have begun or gone on with its training.
+    #: How often workers have begun its training or gone on with it.
     attempts: int
-    #: Who trains it, or did last; None while it waits.
+    #: The worker that trains it or trained it last; None while it waits.
     worker: str | None
-    #: As the last beat gave it: of the evaluation while one goes on, else of the training.
+    #: As of the last beat, of a running evaluation or else of the training.
     progress: dict[str, Any] | None
-    #: Its training is to stop, and has not yet.
+    #: Whether its training is to stop and has not stopped yet.
     cancel_requested: bool
     #: Experiments that hold it, oldest first.
     experiments: list[str]
     #: Whether it stays when no experiment holds it.
     pinned: bool
-    #: `{run, step}` from which it has gone on; that run may be gone.
+    #: `{run, step}` from which it has gone on. That run may have been deleted.
     origin: dict[str, Any] | None
-    #: What people call its latents, by number.
+    #: The names that people gave its latents, by number.
     latent_names: dict[str, str]
 
 
@@ -120,22 +120,24 @@ def run(database: Database, id: str) -> Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilters:
-    """Conditions on runs, all of which a list meets."""
+    """Conditions on the runs of a list, which meet all that are given."""
 
-    #: An unknown experiment holds none.
-    experiment: str | None = condition("Held by this experiment.")
-    #: Of its own, whatever a run counts as in an experiment.
+    #: An unknown experiment holds no runs.
+    experiment: str | None = condition("The id of an experiment that holds the run.")
+    #: The run's own state, whatever it counts as in an experiment.
     state: RunState | None = None
     dataset: str | None = None
     objective: str | None = None
-    tag: str | None = condition("Held by an experiment with this tag.")
-    name: str | None = condition("Held by one with this in its name, in capitals or not.")
-    owner: str | None = condition("Held by one of this owner.")
-    #: At a place of a sweep with these values: {dotted path: value}.
+    tag: str | None = condition("A tag of an experiment that holds the run.")
+    name: str | None = condition(
+        "Text in the name of an experiment that holds the run, in upper or lower case."
+    )
+    owner: str | None = condition("The owner of an experiment that holds the run.")
+    #: It stands at a place of a sweep with these values: {dotted path: value}.
     swept: Mapping[str, Any] | None = None
-    #: First asked for at this moment or later, in Unix seconds.
+    #: It was first asked for at this moment or later, in Unix seconds.
     since: float | None = None
-    #: First asked for before this moment.
+    #: It was first asked for before this moment.
     until: float | None = None
 
 
@@ -150,7 +152,7 @@ def runs(
     Args:
         database: where to look.
         filters: the conditions.
-        limit: at most so many.
+        limit: how many at most.
         cursor: where the previous page ended.
 
     Raises:
@@ -190,7 +192,7 @@ def _conditions(session: Session, filters: RunFilters) -> Iterator[ColumnElement
 
 
 def _held_by(which: ColumnElement[bool]) -> Select[str]:
-    """The ids of the runs that such experiments hold."""
+    """The ids of the runs that experiments with this condition hold."""
     link = tables.ExperimentRun
     return (
         select(link.run_id)

@@ -1,4 +1,4 @@
-"""What came of an experiment's places, or of everything on a data set, for tables of results."""
+"""Reading results for tables: of an experiment's places, or of all runs on a data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from store.states import EvaluationState, RunState, linked_state
 
 @dataclass(frozen=True, slots=True)
 class PlaceResult:
-    """One place of an experiment's sweep, with its run's scores by what the experiment asked."""
+    """One place of an experiment's sweep, with the scores of the evaluation that it asked for."""
 
     run_id: str
     train_id: str
@@ -30,21 +30,22 @@ class PlaceResult:
     spec: dict[str, Any]
     record: dict[str, Any] | None
     error: dict[str, Any] | None
-    #: Documents without their details, in order; none before the evaluation has succeeded.
+    #: The documents of the scores without their details, in order. There are none before the
+    #: evaluation has succeeded.
     scores: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RankedScore:
-    """A score on a data set, of a run that is trained."""
+    """A score of a trained run on a data set."""
 
     run_id: str
-    #: Without its details.
+    #: The document of the score without its details.
     document: dict[str, Any]
 
 
 def place_results(database: Database, experiment_id: str) -> list[PlaceResult]:
-    """Every place of an experiment's sweep with what came of it, in order, in a few queries.
+    """Every place of an experiment's sweep with its results, in order. This takes few queries.
 
     Raises:
         NotFound: if there is no such experiment.
@@ -106,7 +107,7 @@ def scores_on(
 ) -> tuple[list[RankedScore], dict[str, dict[str, Any]]]:
     """Every score of runs on a data set, oldest first, and the specs of those runs by id.
 
-    Runs that `force` has put newer ones in the place of are left out.
+    Runs that `force` has replaced by newer ones are left out.
     """
     run, score = tables.Run, tables.Score
     conditions = [run.dataset == dataset, run.current]

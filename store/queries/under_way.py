@@ -1,4 +1,4 @@
-"""Which of some runs, experiments and evaluations have not ended, in one look."""
+"""Finding out at once which of several runs, experiments and evaluations have not ended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Work(StrEnum):
     """What can be waited for."""
 
     RUN = "run"  #: One model.
-    EXPERIMENT = "experiment"  #: All runs of one, as they count there.
+    EXPERIMENT = "experiment"  #: All runs of an experiment, as they count there.
     EVALUATION = "evaluation"  #: Of a run, or of a file.
 
 
 def under_way(database: Database, asked: Collection[tuple[Work, str]]) -> set[tuple[Work, str]]:
-    """Those of these (what, id) that are there and have not ended."""
+    """The pairs among these that exist and have not ended."""
     found: set[tuple[Work, str]] = set()
     with database.read() as session:
         for work in Work:

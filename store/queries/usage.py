@@ -1,4 +1,4 @@
-"""What experiments take up in the folders."""
+"""How much room experiments take up in the folders."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from store.database.tables import Artifact, Checkpoint, ExperimentRun
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of the files of an experiment's runs, those included that it shares with others."""
+    """Bytes of the files of an experiment's runs, including files shared with others."""
 
     artifacts: int = 0
     checkpoints: int = 0
 
 
 def usage(database: Database, experiment_ids: Sequence[str]) -> dict[str, Usage]:
-    """What each of these experiments takes up; a file of several of its runs counts once."""
+    """The usage of each of these experiments. A file of several of its runs counts once."""
     link = ExperimentRun
     # A run may have two places in one experiment.
     held = (
