@@ -1,5 +1,5 @@
-"""What Heddle remembers: tables, the transitions between states, queries, and folders of files.
+"""What Heddle stores: tables, the transitions between states, queries, and folders of files.
 
-The database is the truth about what is to be done and who is doing it. This package knows no
-web, no queue and no model: it takes plain values in and gives plain dataclasses back.
+The database holds the truth about which work is to be done and who does it. This package knows no
+web, no message queue and no model. It takes plain values and returns plain dataclasses.
 """

@@ -1,4 +1,4 @@
-"""What can be wrong with a request to the store."""
+"""The errors that the store raises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NotFound(StoreError):
 
 
 class Contended(StoreError):
-    """Others have written the same, again and again, before this could be."""
+    """Other transactions were faster to write the same thing at every try."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class ObjectGone(StoreError):
 
 
 class DamagedObject(StoreError):
-    """A file of the object folder is not what was put there."""
+    """A file of the object folder no longer has the content that was put there."""
 
     advice = _RESTORE
 
@@ -54,8 +54,8 @@ class DamagedObject(StoreError):
 
 
 class DatabaseOnNetwork(StoreError):
-    """SQLite's locks and its shared memory do not hold on a network file system, and the file would
-    be damaged sooner or later."""
+    """A SQLite file lies on a network file system. SQLite's locks and its shared memory do not work
+    there, so the file would be damaged sooner or later."""
 
     def __init__(self, path: Path, point: str, file_system: str) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class DatabaseOnNetwork(StoreError):
 
 
 class BadDatabaseUrl(StoreError):
-    """A database's URL is not one of a SQLite file or of a PostgreSQL database."""
+    """The URL of a database is not one of SQLite or PostgreSQL."""
 
     def __init__(self, came: str) -> None:
         super().__init__(
@@ -80,7 +80,7 @@ class BadDatabaseUrl(StoreError):
 
 
 class DatabaseNewer(StoreError):
-    """A database was brought to a schema that this version of Heddle does not know."""
+    """A database has a schema that this version of Heddle does not know."""
 
     def __init__(self, url: str, found: str, newest: str) -> None:
         super().__init__(
@@ -92,12 +92,12 @@ class DatabaseNewer(StoreError):
 
 
 class DatabaseUnusable(StoreError):
-    """A database cannot be opened or written, and nobody said that it is away for a while."""
+    """A database cannot be opened or written, and it is not known to be away for a while."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
-            f"The database {url} cannot be used: {why}. See that it is there and that this user may"
-            " write it, or name another by HEDDLE_DATABASE_URL."
+            f"The database {url} cannot be used: {why}. Check that it exists and that this user may"
+            " write to it, or name another one by HEDDLE_DATABASE_URL."
         )
 
 
@@ -124,7 +124,7 @@ class Pinned(StoreError):
 
 
 class NotTrained(StoreError):
-    """A run has no trained model yet, and nothing that needs one can be done with it."""
+    """A run has no trained model yet, and what was asked for needs one."""
 
     def __init__(self, run_id: str, state: str) -> None:
         super().__init__(
@@ -137,12 +137,12 @@ class NotTrained(StoreError):
 
 
 class StateNotKept(StoreError):
-    """Nobody can go on from where a run has ended."""
+    """A run has not kept the state of its end, so no other run can go on from there."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"The run {run_id} has not kept the state that its training ended with (only its"
-            " weights), so that none can go on from there: it was trained before states were kept,"
+            " weights), so no run can go on from there: it was trained before states were kept,"
             " while HEDDLE_KEEP_STATES was off, or when the disk was full. Post it with force to"
             " train it once more."
         )
@@ -150,7 +150,7 @@ class StateNotKept(StoreError):
 
 
 class OriginNotKept(StoreError):
-    """A run is to go on from the end of one that is not there, or has not kept its state."""
+    """A run is to go on from the end of another that does not exist or has not kept its state."""
 
     def __init__(self, train_ids: Iterable[str]) -> None:
         missing = sorted(set(train_ids))
@@ -163,7 +163,7 @@ class OriginNotKept(StoreError):
 
 
 class KeyOfAnother(StoreError):
-    """A key came with another request than the first time; a new request needs a new key."""
+    """An idempotency key came with another request than before. A new request needs a new key."""
 
     def __init__(self, key: str, experiment_id: str) -> None:
         super().__init__(
@@ -175,7 +175,7 @@ class KeyOfAnother(StoreError):
 
 
 class TooManyQueued(StoreError):
-    """One owner would have more runs waiting than the operator allows."""
+    """An owner would have more waiting runs than the operator allows."""
 
     def __init__(self, owner: str, wanted: int, most: int) -> None:
         super().__init__(
@@ -187,9 +187,9 @@ class TooManyQueued(StoreError):
 
 
 class LeaseLost(StoreError):
-    """Another worker holds the job by now, or it has ended: stop at once and write nothing.
+    """Another worker holds the job by now, or the job has ended: stop at once and write nothing.
 
-    What the holder of an old fence has written before stays; what it writes now is refused.
+    What the holder of an old fence wrote before stays. What it writes now is refused.
     """
 
     def __init__(self, job_id: str, fence: int) -> None:
@@ -202,7 +202,7 @@ class LeaseLost(StoreError):
 
 
 class BadCursor(StoreError):
-    """The cursor did not come from a previous page of this list."""
+    """A cursor did not come from a page of this list."""
 
     def __init__(self, cursor: str) -> None:
         super().__init__(
@@ -213,7 +213,7 @@ class BadCursor(StoreError):
 
 
 class BadName(StoreError):
-    """A name that a file's place is made from is not of the form that the store gives out."""
+    """A name for a file's path does not have the form that the store gives to such names."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"Expected {expected}, but got {got!r}.")
@@ -222,11 +222,11 @@ class BadName(StoreError):
 
 
 class StorageTrouble(StoreError):
-    """A folder of files cannot be used at the moment. Nothing is lost: try again later."""
+    """A folder of files cannot be used at the moment. Nothing is lost, so try again later."""
 
 
 class StorageAway(StorageTrouble):
-    """A folder is not there, or another one is in its place: a mount that is missing, mostly."""
+    """A folder is missing, or another one is in its place. Mostly a mount is missing."""
 
     def __init__(
         self, noun: str, root: Path, setting: str, mark: str, expected: str, came: str
@@ -241,19 +241,20 @@ class StorageAway(StorageTrouble):
 
 
 class FolderOfAnother(StorageTrouble):
-    """A folder holds another database's files, all of which this one's collector would remove."""
+    """A folder holds files of another database, and this one's collector would remove them all."""
 
     def __init__(self, noun: str, root: Path, setting: str, mark: str) -> None:
         super().__init__(
             f"The {noun} {root} holds files and has the mark of another database. Name a folder of"
             f" its own for this one by {setting}. If that other database is gone for good, delete"
-            f" {root / mark}: the folder is then this one's, and files that it does not know go."
+            f" {root / mark}. This database then takes the folder, and its collector removes the"
+            " files that it does not know."
         )
         self.root = root
 
 
 class NotWritable(StorageTrouble):
-    """A folder takes no file; `errno` says why."""
+    """A folder takes no files; `errno` says why."""
 
     def __init__(self, noun: str, root: Path, error: OSError) -> None:
         super().__init__(f"The {noun} {root} cannot be written: {error.strerror or error}.")

@@ -1,4 +1,4 @@
-"""Where Heddle keeps its things, and how patient it is with its workers."""
+"""The store's settings: where data is kept, how leases run, and the rules of the queue."""
 
 from __future__ import annotations
 
@@ -16,50 +16,51 @@ from store.scheduling.fair_share import Rules
 class Settings(BaseSettings):
     """The store's settings, each read from the environment variable `HEDDLE_<NAME>`.
 
-    What is not set lies under `home`. Seconds are by the database's clock.
+    Paths that are not set lie under `home`. Seconds are by the database's clock.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEDDLE_")
 
-    #: Folder of everything that has no place of its own; made absolute, as processes differ in
-    #: their working folder.
+    #: Folder of everything that has no path of its own. It is made absolute, as processes differ in
+    #: their working directory.
     home: Path = Field(default=Path(".heddle"), validate_default=True)
     #: `sqlite:///path` or `postgresql://…`; `store.database.url.sqlite_url` escapes a path.
     database_url: str = Field(
         default_factory=lambda known: sqlite_url(_home(known) / "heddle.db"),
     )
-    #: Where hints are sent; None leaves it to whoever starts a private broker.
+    #: The broker that hints are sent to. None leaves it to whoever starts a private broker.
     broker_url: str | None = None
     #: Folder of artifacts, by their SHA-256.
     objects: Path = Field(default_factory=lambda known: _home(known) / "objects")
     #: Folder of checkpoints, by run.
     checkpoints: Path = Field(default_factory=lambda known: _home(known) / "checkpoints")
-    #: Keep the state that training ends with (weights and what the optimizer keeps), so that others
-    #: can go on from there.
+    #: Whether to keep the state that training ends with (weights and the optimizer's state). Other
+    #: runs can go on from there.
     keep_states: bool = True
-    #: A job whose worker has been silent for so long is taken back.
+    #: A job is taken back when its worker has been silent for so long.
     lease_seconds: float = Field(default=30.0, gt=0)
-    #: A worker reports this often.
+    #: The time between two heartbeats of a worker.
     beat_seconds: float = Field(default=1.5, gt=0)
-    #: A job that was lost so often without coming further is marked failed. At least 3, since one
-    #: that was lost twice is tried without others (`store.jobs.claim.ALONE_AFTER_LOSSES`).
+    #: A job fails when it was lost so often without coming further. This is at least 3, since a job
+    #: that was lost twice is tried alone first (`store.jobs.claim.ALONE_AFTER_LOSSES`).
     max_losses: int = Field(default=3, ge=3)
-    #: The reaper looks for expired leases this often.
+    #: The time between two passes of the reaper.
     sweep_seconds: float = Field(default=5.0, gt=0)
-    #: What nothing refers to is looked for this often.
+    #: The time between two collections of runs and files that nothing refers to.
     collect_seconds: float = Field(default=600.0, gt=0)
-    #: A file that nothing refers to is left alone for so long, as it may be about to be recorded.
+    #: A file that nothing refers to is kept for so long, as it may be about to be recorded.
     collect_grace_seconds: float = Field(default=600.0, gt=0)
 
-    #: A training job is preempted at a checkpoint after so long, if somebody's turn has come.
+    #: A training job may be preempted at a checkpoint after so long, if it is somebody else's turn.
     slice_seconds: float = Field(default=1200.0, gt=0)
-    #: A job that is expected to take no longer goes before others, within its owner's share.
+    #: A job that is expected to take no longer than this is short. It goes first, within its
+    #: owner's share.
     short_seconds: float = Field(default=300.0, ge=0)
-    #: A training job is preempted after so long if a short one waits.
+    #: A training job may be preempted after so long if a short job waits.
     short_slice_seconds: float = Field(default=60.0, gt=0)
-    #: Work of a priority that is not served for so long goes with the next higher one.
+    #: Jobs of a group of which none was taken for so long go with the next higher priority.
     patience_seconds: float = Field(default=3600.0, gt=0)
-    #: Most runs of one owner that wait, and that are worked on at once; None: no limit.
+    #: The most runs of one owner that may wait, and that may run at once; None means no limit.
     most_queued: int | None = Field(default=None, ge=1)
     most_running: int | None = Field(default=None, ge=1)
 
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
 
 
 def _home(known: dict[str, Any]) -> Path:
-    # Absent when `home` itself was refused; that error is reported, so any path will do here.
+    # `home` is absent if it was refused itself. That error is reported, so any path will do here.
     home: Path = known.get("home", Path(".heddle"))
     return home
 

@@ -10,11 +10,11 @@ from typing import TypeVar
 class RunState(StrEnum):
     """How far one model has come."""
 
-    QUEUED = "queued"  #: Waits for a worker to train it, at first or once more.
+    QUEUED = "queued"  #: Waits for a worker to train it, for the first time or again.
     TRAINING = "training"  #: A worker holds it and trains.
-    EVALUATING = "evaluating"  #: Trained; an evaluation is waiting or going on.
+    EVALUATING = "evaluating"  #: Trained; an evaluation of it waits or is running.
     SUCCEEDED = "succeeded"  #: Trained, and at least one evaluation has given scores.
-    FAILED = "failed"  #: Ended by an error, which the run tells.
+    FAILED = "failed"  #: Ended by an error, which the run's document shows.
     CANCELLED = "cancelled"  #: Ended because somebody asked for it.
 
 
@@ -29,7 +29,7 @@ class EvaluationState(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a unit of work stands."""
+    """How far a unit of work is."""
 
     QUEUED = "queued"  #: Any worker may take it.
     RUNNING = "running"  #: The worker that holds the newest fence works on it.
@@ -46,22 +46,22 @@ class JobKind(StrEnum):
 
 
 class AttemptEnd(StrEnum):
-    """How a worker's work on a job came to an end."""
+    """How an attempt at a job ended."""
 
     DONE = "done"  #: Its result is recorded.
-    FAILED = "failed"  #: By an error, which ended the job.
-    CANCELLED = "cancelled"  #: Somebody asked for it.
+    FAILED = "failed"  #: An error ended the job.
+    CANCELLED = "cancelled"  #: Somebody cancelled the job.
     GAVE_WAY = "gave_way"  #: Preempted: stopped at a checkpoint for somebody else's turn.
-    RELEASED = "released"  #: Let go for another to go on: the worker ended, a folder was away.
-    LOST = "lost"  #: The worker fell silent, or what several jobs did together broke down.
+    RELEASED = "released"  #: Queued again because the worker ended, or a folder was away.
+    LOST = "lost"  #: The worker fell silent, or an error stopped several jobs done together.
 
 
 class ExperimentState(StrEnum):
-    """What the runs of an experiment add up to."""
+    """The state of an experiment, which follows from the states of its runs."""
 
     QUEUED = "queued"  #: No run has started.
     RUNNING = "running"  #: Some run has started and some run has not ended.
-    SUCCEEDED = "succeeded"  #: Every run has.
+    SUCCEEDED = "succeeded"  #: Every run has succeeded.
     FAILED = "failed"  #: All have ended, and at least one has failed.
     CANCELLED = "cancelled"  #: All have ended, none has failed, at least one was cancelled.
 
@@ -100,7 +100,7 @@ _JOB_FROM: Mapping[JobState, frozenset[JobState]] = {
 
 
 def sources(to: State) -> frozenset[State]:
-    """The states from which `to` may be entered; every change of state asks here."""
+    """The states from which `to` may be entered. Every change of state depends on this."""
     if isinstance(to, RunState):
         return _RUN_FROM[to]
     if isinstance(to, EvaluationState):
@@ -111,7 +111,8 @@ def sources(to: State) -> frozenset[State]:
 def settled_state(evaluations: Collection[EvaluationState]) -> RunState:
     """The state of a trained run, from the states of its evaluations.
 
-    One that has given scores outweighs others that failed; one still going on outweighs all.
+    While an evaluation waits or is running, the run is evaluating. After that, a success outweighs
+    failures, and a failure outweighs cancellations.
     """
     if any(state in EVALUATION_LIVE for state in evaluations):
         return RunState.EVALUATING
@@ -125,9 +126,9 @@ def settled_state(evaluations: Collection[EvaluationState]) -> RunState:
 def linked_state(run: RunState, evaluation: EvaluationState, *, wanted: bool = True) -> RunState:
     """The state that a run counts with in one experiment, which asked for one evaluation of it.
 
-    The evaluation decides once it has ended, whatever other experiments still do with the run.
-    An experiment that was cancelled while the run went on for others (`wanted` is false) counts
-    it as cancelled.
+    Once that evaluation has ended, it decides, whatever other experiments still do with the run.
+    If the experiment was cancelled while the run went on for others (`wanted` is false), the run
+    counts as cancelled in it.
     """
     if not wanted:
         return RunState.CANCELLED
