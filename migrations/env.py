@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `connection.migrate` has opened."""
+"""Alembic's entry: runs on the connection that `store.database.connection.migrate` has locked."""
 
 from __future__ import annotations
 

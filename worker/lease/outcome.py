@@ -41,8 +41,8 @@ def recorded(stores: Stores, claim: Claim) -> Iterator[None]:
 
     A pause queues the job again. A cancellation ends it. An error fails it with the cause. After a
     lost lease nothing is recorded, as another worker has the job. If a folder or the database is
-    away, the job is not to blame and is queued again. An exception that ends the process, as after
-    a signal to all processes of a service, queues the job again and is raised on.
+    away, the job is not to blame and is queued again. After an exception that ends the process, as
+    a signal to all processes of a service does, the job is queued again and the exception goes on.
 
     All other errors are logged and not raised. Celery would hand them to its parent process, which
     would import their classes and torch with them. The lines logged inside are kept for the job.
