@@ -1,1 +1,1 @@
-"""What many runs tell together: tables, summaries, rankings, UDR."""
+"""What many runs show together: tables, summaries, rankings, UDR."""

@@ -1,4 +1,4 @@
-"""What was chosen of a resolved spec: what decides weights, without what is as by default."""
+"""What was chosen in a resolved spec: the values that decide weights and are not defaults."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from ml.spec.run_spec import RunSpec
 from ml.studies.chosen_data import leaves
 
 DECIDING = ("dataset", "model", "objective", "training")
-"""The parts of a spec that, with the seed, decide weights; and `origin`, where there is one."""
+"""The parts of a spec that decide weights, beside the seed and an `origin` if there is one."""
 DATA = "dataset."
 
 
 def deciding(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the weights of a run but the seed: equal for the runs of a setting."""
+    """All that decides a run's weights except the seed. It is equal for the runs of a setting."""
     training = {k: v for k, v in spec["training"].items() if k not in NOT_IDENTITY}
     origin = {"origin": spec["origin"]} if spec.get("origin") else {}
     return {name: spec[name] for name in DECIDING} | {"training": training} | origin
 
 
 def chosen(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """All of the objective, and what else is not as by default but the data; dotted paths."""
+    """All values of the objective, and all others except the data's that are not defaults.
+
+    Keys are dotted paths.
+    """
     dataset, objective = str(spec["dataset"]["name"]), str(spec["objective"]["name"])
     usual = _usual(dataset, objective)
     return {
@@ -44,6 +47,6 @@ def _usual(dataset: str, objective: str) -> Mapping[str, Any]:
     try:
         spec = RunSpec.model_validate({"dataset": dataset, "objective": objective})
     except ValueError:
-        # One has no defaults, or is no longer installed.
+        # The data set or the objective has no defaults, or is no longer installed.
         return {}
     return dict(leaves("", deciding(spec.document())))

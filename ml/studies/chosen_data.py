@@ -11,7 +11,7 @@ from ml.components.registry import components
 
 
 def chosen_data(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Params of a spec's data set that are not as by default, dotted path to value."""
+    """Params of a spec's data set that differ from their defaults, dotted path to value."""
     usual = _usual_data(str(dataset["name"]))
     return {
         path: value
@@ -31,7 +31,7 @@ def _usual_data(name: str) -> Mapping[str, Any]:
 
 
 def leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
-    """Dotted path to each plain value within."""
+    """Each plain value within a value, with its dotted path."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from leaves(f"{path}.{key}" if path else key, inner)

@@ -1,7 +1,7 @@
 """What two numbers must have in common before one is better than the other.
 
-Leaderboard, study, summary and plots all ask here, so that none of them ranks, averages or
-correlates numbers of different things.
+Leaderboard, study, summary and plots all use this module, so that none of them ranks, averages or
+correlates numbers that do not compare.
 """
 
 from __future__ import annotations
@@ -18,28 +18,27 @@ from ml.reproducibility.canonical_json import canonical_json
 from ml.studies.chosen_data import chosen_data
 
 Basis = Mapping[str, Any]
-"""What a number is a number of, by name."""
+"""Everything that a number depends on, by name. Two numbers compare if theirs are equal."""
 OF_LIKELIHOOD = ("loss", "reconstruction")
 """Training curves that are sums of -log p(x|z)."""
 DATASET = "dataset"
 
 
 class Comparing:
-    """Tells what the numbers of a run with this resolved spec are numbers of."""
+    """Says what the numbers of a run with this resolved spec depend on."""
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._spec = spec
         self.data: Basis = _of_data(canonical_json(spec["dataset"]))
-        """Name of the data set, and what of it is not as by default."""
+        """Name of the data set, and its params that differ from their defaults."""
 
     def score(self, score: Score) -> dict[str, Any]:
-        """What a score is a number of.
+        """What a score depends on.
 
-        Two scores of one metric and number compare where all of this is equal: params and
-        definition of the metric, which codes, how many rows and how many of them were fitted, the
-        factors judged, the data set, and what else the number depends on, as the reconstruction
-        does on the likelihood. Other draws of as many rows compare, so the evaluation's seed has no
-        part in it.
+        Two scores of one metric and number compare where all of this is equal: the metric's params
+        and definition, which codes were scored, the number of rows and of those for fitting, the
+        factors, the data set, and what else the number depends on (a reconstruction depends on the
+        likelihood). The evaluation's seed is left out: different draws of as many rows compare.
         """
         common = {
             "codes": score.codes,
@@ -50,7 +49,7 @@ class Comparing:
             **self.data,
             **depends_on(score, self._spec),
         }
-        # A metric may have a param of such a name.
+        # A metric's param may have the same name as one of these.
         params = {
             f"params.{key}" if key in common else key: value
             for key, value in score.params.items()
@@ -59,7 +58,7 @@ class Comparing:
         return params | common
 
     def curve(self, tag: str) -> dict[str, Any]:
-        """What a training curve is a number of."""
+        """What the numbers of a training curve depend on."""
         of_likelihood = likelihood_of(self._spec) if tag in OF_LIKELIHOOD else {}
         return {**self.data, **of_likelihood}
 
@@ -72,36 +71,37 @@ def _of_data(dataset: str) -> Basis:
 
 
 def depends_on(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's spec a score is a number of besides the data."""
+    """What a score depends on of its run's spec, besides the data."""
     number = _number(score.metric, score.name)
     return {} if number is None or number.depends_on is None else dict(number.depends_on(spec))
 
 
-def alike(told: Basis) -> str:
-    """One text for all numbers that compare, in whatever order what they are of is told."""
-    # A tenth of what JSON takes; the order of names within a param is all that repr would keep.
+def alike(basis: Basis) -> str:
+    """The basis as text, whatever the order of its names: equal for numbers that compare."""
+    # This takes a tenth of the time that JSON would. Only a dict needs JSON, as repr would keep
+    # the order of its names.
     return repr(
         [
             (name, canonical_json(value) if isinstance(value, dict) else value)
-            for name, value in sorted(told.items())
+            for name, value in sorted(basis.items())
         ]
     )
 
 
 def differing(several: Iterable[Basis]) -> list[str]:
-    """The names under which these differ, in the order of the alphabet."""
+    """The names whose values differ between these, in alphabetical order."""
     found = list(several)
     return [
         name
-        for name in sorted({name for told in found for name in told})
-        # Not to have it is something else than to have null.
-        if len({(name in told, canonical_json(told.get(name))) for told in found}) > 1
+        for name in sorted({name for basis in found for name in basis})
+        # A missing name differs from a null.
+        if len({(name in basis, canonical_json(basis.get(name))) for basis in found}) > 1
     ]
 
 
 @lru_cache(maxsize=1_000)
 def _number(metric: str, name: str) -> Number | None:
-    """The number as its metric declares it; None where it is no longer installed."""
+    """The number as its metric declares it; None if the metric is no longer installed."""
     known = cast("type[Metric] | None", components("metric").get(metric))
     declared = known.numbers if known else ()
     return next((number for number in declared if number.name == name), None)

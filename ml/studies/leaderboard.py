@@ -1,4 +1,4 @@
-"""Everything that was scored on a data set, ranked: one table for each number that compares."""
+"""The leaderboard: settings ranked by their scores, one table for each set of comparable scores."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from ml.studies.values import ENOUGH_SEEDS
 
 
 class LeaderboardEntry(BaseModel):
-    """A setting: runs that differ in the seed alone."""
+    """One setting, with its runs: they differ only in the seed."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     rank: int
-    """1 is best; settings of equal medians share a rank."""
+    """1 is best; settings with equal medians share a rank."""
     objective: str
     setting: dict[str, Any]
-    """What was chosen of model, objective and training, dotted path to value: of the objective
-    everything, else what is not as by default."""
+    """Dotted path to value: all values of the objective, and those of model and training that
+    differ from their defaults."""
     seeds: int
-    """Of the runs with a value."""
+    """How many seeds the runs with a value have."""
     enough_seeds: bool
-    """Whether there are five or more: a median over fewer says little."""
+    """Whether there are five seeds or more: a median over fewer says little."""
     median: float
     best: float
     worst: float
     null_mean: float | None
-    """Mean of the runs' nulls: what such codes would score if they knew nothing."""
+    """Mean of the runs' nulls: the score of such codes if they knew nothing of the factors."""
     run_ids: list[str]
-    """The best first."""
+    """The setting's runs, the best first."""
 
 
 class Table(BaseModel):
-    """Settings that were scored by the same number, in the same way, on the same data."""
+    """Settings that have the same number of a metric, computed in the same way on the same data."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -50,19 +50,19 @@ class Table(BaseModel):
     name: str
     """Which of the metric's numbers."""
     definition: str
-    """Name and version of the metric; numbers of two versions do not compare."""
+    """Name and version of the metric. Numbers of two versions do not compare."""
     params: dict[str, Any]
     codes: Literal["mean", "sample"]
     rows: int
     train_rows: int | None
-    """How many of the rows predictors were fitted on; null where all are one sample."""
+    """How many of the rows predictors were fitted on; null if the rows were not split."""
     factors: list[str] | None
     """The factors that were judged; null where the number needs none."""
     dataset: dict[str, Any]
-    """What was chosen of the data set; empty for all of it, as by default."""
+    """Params of the data set that differ from their defaults."""
     depends_on: dict[str, Any]
-    """What else it is a number of, as a reconstruction is one of `likelihood` and
-    `pixel_deviation`; empty for most."""
+    """What else the number depends on: a reconstruction on `likelihood` and `pixel_deviation`.
+    Empty for most numbers."""
     higher_is_better: bool
     entries: list[LeaderboardEntry]
 
@@ -72,9 +72,9 @@ def leaderboard(
 ) -> list[Table]:
     """Tables of the `most` best settings by the median over seeds.
 
-    `scores` are (run id, score), the oldest first: of several scores of a run that are the same
-    number the newest counts, so that asking again does not count twice. What stands in one table
-    compares (`ml.studies.comparable`). Numbers of which neither more nor less is better, such
+    `scores` are (run id, score), the oldest first. If a run has several scores for the same number,
+    only the newest counts, so that a repeated evaluation does not count twice. All scores of a
+    table compare (`ml.studies.comparable`). Numbers of which neither more nor less is better, such
     as a KL, are left out.
     """
     values: dict[tuple[str, str, str], dict[str, Score]] = defaultdict(dict)

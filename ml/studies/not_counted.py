@@ -1,4 +1,4 @@
-"""What stands in no number of a study: runs without an end, scores that are missing, few seeds."""
+"""What a study's numbers leave out: runs that have not succeeded, missing scores, few seeds."""
 
 from __future__ import annotations
 
@@ -12,42 +12,47 @@ ENDED = frozenset({SUCCEEDED, "failed", "cancelled"})
 
 
 def not_counted(study: Study) -> list[str]:
-    """Sentences on the runs, the scores and the seeds that a study lacks."""
+    """Sentences about the runs, scores and seeds that a study lacks."""
     runs = study.runs
     going = [run for run in runs if run.state not in ENDED]
     failed = [run for run in runs if run.state == "failed"]
     cancelled = [run for run in runs if run.state == "cancelled"]
-    told = []
+    sentences = []
     if going:
-        told.append(f"{_share(going, runs)} not ended yet and {_stand(going)} in no number.")
+        sentences.append(f"{_share(going, runs)} not ended yet and {_stand(going)} in no number.")
     if failed:
         reasons = _reasons(run.error or "no reason was recorded" for run in failed)
-        told.append(f"{_share(failed, runs)} failed and {_stand(failed)} in no number: {reasons}")
+        sentences.append(
+            f"{_share(failed, runs)} failed and {_stand(failed)} in no number: {reasons}"
+        )
     if cancelled:
-        told.append(
+        sentences.append(
             f"{_share(cancelled, runs)} been cancelled and {_stand(cancelled)} in no number."
         )
     done = [run for run in runs if run.state == SUCCEEDED]
     if done and not study.score_columns:
-        told.append("No scores were asked for, so no setting is the best by one.")
+        sentences.append("No scores were asked for, so no setting is the best by one.")
     for name in study.score_columns:
         without = [run for run in done if _lacks(study, run, name)]
         if without:
             reasons = _reasons(
                 run.missing.get(name, "it was not asked for, or is not finite") for run in without
             )
-            told.append(
+            sentences.append(
                 f"{name} is missing from {len(without)} of the {len(done)} runs that succeeded:"
                 f" {reasons}"
             )
     few = _few_seeds(study)
     if few:
-        told.append(few)
-    return told
+        sentences.append(few)
+    return sentences
 
 
 def _lacks(study: Study, run: StudyRun, column: str) -> bool:
-    """Whether the run has no number, and none that only does not compare in place of it."""
+    """Whether the run lacks a finite number in this column.
+
+    It lacks none if it has the same number in another column, which only does not compare.
+    """
     if counted(run, column) is not None:
         return False
     return column in run.values or not any(name in run.values for name in study.like(column))
@@ -62,7 +67,7 @@ def _stand(some: Sequence[StudyRun]) -> str:
 
 
 def _reasons(reasons: Iterable[str]) -> str:
-    """The commonest reason, and how many others there are, as the end of a sentence."""
+    """The commonest reason and the number of other reasons, as the end of a sentence."""
     ordered = Counter(reasons).most_common()
     reason = ordered[0][0].strip().rstrip(".")
     more = len(ordered) - 1
@@ -72,7 +77,7 @@ def _reasons(reasons: Iterable[str]) -> str:
 
 
 def _few_seeds(study: Study) -> str | None:
-    """Which settings have fewer seeds that succeeded than a median should rest on."""
+    """A sentence that counts the settings with too few seeds that succeeded; None without any."""
     seeds = [
         count
         for runs in study.settings.values()
@@ -82,9 +87,9 @@ def _few_seeds(study: Study) -> str | None:
     if not few:
         return None
     fewest, most = min(few), max(few)
-    told = str(fewest) if fewest == most else f"{fewest} to {most}"
+    number = str(fewest) if fewest == most else f"{fewest} to {most}"
     return (
-        f"{len(few)} of {len(seeds)} settings {'rests' if len(few) == 1 else 'rest'} on {told}"
+        f"{len(few)} of {len(seeds)} settings {'rests' if len(few) == 1 else 'rest'} on {number}"
         f" seed{'s' if most > 1 else ''}; at least {ENOUGH_SEEDS} are needed before an order of"
         " settings means much."
     )

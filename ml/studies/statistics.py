@@ -1,4 +1,4 @@
-"""Values of runs described, and rank correlations between the columns of a study."""
+"""Descriptive statistics of runs, and rank correlations between the columns of a study."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ml.studies.study import Study
 from ml.studies.values import counted, median
 
 FEWEST_PAIRS = 3
-"""Runs between which a correlation is told."""
+"""Fewest runs over which a correlation is computed."""
 
 
 class Document(BaseModel):
-    """An answer whose attributes' docstrings describe it in schemas."""
+    """An answer. The docstrings of its attributes are its descriptions in schemas."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Description(Document):
-    """Values of runs, described."""
+    """Descriptive statistics of runs' values."""
 
     n: int
     """Runs that succeeded and have the number."""
     mean: float | None
     median: float | None
     std: float | None
-    """Deviation, with n - 1 below; null for fewer than two."""
+    """Standard deviation, with the divisor n - 1; null for fewer than two runs."""
     ci95: tuple[float, float] | None
-    """95 % interval of the mean by Student's t; null for fewer than two."""
+    """95 % interval of the mean by Student's t; null for fewer than two runs."""
     low: float | None
     high: float | None
 
@@ -43,16 +43,17 @@ class Correlations(Document):
 
     columns: list[str]
     matrix: list[list[float | None]]
-    """Signs as they are; null for fewer than three runs with both, or where one is constant."""
+    """Correlations with their own signs; null where fewer than three runs have both numbers, or one
+    of the numbers is constant."""
     pairs: list[list[int]]
-    """Runs that have both numbers."""
+    """How many runs have both numbers."""
     higher_is_better: list[bool | None]
-    """By column: where the two of a pair differ in it, a negative sign means that they agree. Null
-    where neither is better, as with a KL."""
+    """By column. Where the two columns of a pair differ in it, a negative correlation means that
+    they agree. Null where neither direction is better, as with a KL."""
 
 
 def describe(values: Sequence[float]) -> Description:
-    """Finite values, described; a number too large for a float is null."""
+    """Describe finite values. A statistic that is too large for a float becomes None."""
     n = len(values)
     if n == 0:
         return Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
@@ -73,7 +74,7 @@ def describe(values: Sequence[float]) -> Description:
 
 
 def correlations(study: Study) -> Correlations:
-    """Rank correlations between all columns, each over the runs that have both."""
+    """Rank correlations between all columns, each over the runs that have both numbers."""
     names = list(study.columns)
     table = np.array(
         [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
@@ -94,11 +95,11 @@ def correlations(study: Study) -> Correlations:
 
 
 def spearman(x: Float[np.ndarray, "runs"], y: Float[np.ndarray, "runs"]) -> float | None:
-    """Spearman's rank correlation; None for fewer than three pairs, or where one is constant."""
+    """Spearman's rank correlation; None for fewer than three pairs, or if one is constant."""
     if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
-    # Rounding may pass 1 by a little.
+    # Rounding may exceed 1 by a little.
     return min(1.0, max(-1.0, value))
 
 

@@ -1,4 +1,4 @@
-"""A study: the runs of an experiment beside each other, one tidy row a run."""
+"""A study: the runs of an experiment as one table, with a row for each run."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ from ml.studies.comparable import Basis, Comparing, alike, differing
 SEED = "seed"
 CURVES = "final"
 FINAL = {"loss": None, "reconstruction": False, "kl": None}
-"""Last points of the training curves that a row has, as columns `final.<tag>`, and whether higher
-is better."""
+"""Training curves whose last points are the columns `final.<tag>`, and whether higher is better."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of one place of an experiment's sweep."""
+    """The result at one place of an experiment's sweep."""
 
     run_id: str
     state: str
     train_id: str
     spec: Mapping[str, Any]
-    """Resolved."""
+    """The resolved spec."""
     swept: Mapping[str, Any]
-    """Dotted path to the value that it has here; a whole component may be a value."""
+    """Dotted path to its value at this place. A value may be a whole component."""
     scores: Sequence[Score] = ()
-    """Of the evaluation that the experiment asked for."""
+    """Scores of the evaluation that the experiment asked for."""
     final: Mapping[str, float] = field(default_factory=dict)
     """The last point of each training curve, by tag."""
     error: str | None = None
     beta: float | None = None
-    """As its objective uses it, where it has a beta."""
+    """Beta as the objective uses it; None for an objective without a beta."""
     beta_norm: float | None = None
-    """beta x latents / pixels (Higgins et al.), where its objective has a beta."""
+    """beta x latents / pixels (Higgins et al.); None for an objective without a beta."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +43,35 @@ class Column:
     """One number that runs have."""
 
     name: str
-    """`mig`, `dci.disentanglement`, `final.loss`; in brackets what tells it from its like."""
+    """`mig`, `dci.disentanglement`, `final.loss`; brackets name what sets apart columns of the same
+    number, as in `dci[predictor=lasso].disentanglement`."""
     number: str
     """Which of the metric's numbers, or which curve."""
     metric: str | None
-    """The metric's component; None for the end of a training curve."""
+    """The metric's name; None for the end of a training curve."""
     definition: str | None
     params: Mapping[str, Any]
     higher_is_better: bool | None
-    """None where neither is: a KL, and a loss, which weighs what each objective weighs."""
+    """None where neither direction is better: for a KL, and for a loss, whose terms each objective
+    weighs in its own way."""
     range: tuple[float | None, float | None]
     perfect: float | None
 
 
 class Setting(tuple[tuple[str, Any], ...]):
-    """Pairs of swept path and value; True and 1 are equal, but not the same setting."""
+    """Pairs of swept path and value. True and 1 are different settings, although they are equal."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Setting) and self._told() == other._told()
+        return isinstance(other, Setting) and self._key() == other._key()
 
     def __ne__(self, other: object) -> bool:
-        # That of tuples would find True and 1 equal.
+        # The tuple's own comparison would find True and 1 equal.
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self._told())
+        return hash(self._key())
 
-    def _told(self) -> tuple[tuple[str, bool, Any], ...]:
+    def _key(self) -> tuple[tuple[str, bool, Any], ...]:
         return tuple((path, isinstance(value, bool), value) for path, value in self)
 
 
@@ -86,12 +87,12 @@ class StudyRun:
     objective: str
     """The objective's name."""
     data: str
-    """Data set and what was chosen of it, as one text: scores on others do not compare."""
+    """Data set and its chosen params, as one text. Scores on different data do not compare."""
     seed: int
     values: Mapping[str, float | None]
-    """By the name of a column; absent or None where there is none."""
+    """Numbers by the name of their column; absent or None where the run has no number."""
     nulls: Mapping[str, NullDistribution]
-    """Of those scores that have one."""
+    """Nulls of the scores that have one, by the name of their column."""
     error: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why a score has no value, by the name of its column."""
@@ -100,7 +101,7 @@ class StudyRun:
 
     @property
     def setting(self) -> Setting:
-        """What was swept but the seed: equal for the runs that repeat each other."""
+        """The swept values without the seed. It is equal for runs that differ only in the seed."""
         return Setting(item for item in self.swept.items() if item[0] != SEED)
 
     def value(self, column: str) -> float | None:
@@ -114,9 +115,9 @@ class Study:
     name: str
     runs: tuple[StudyRun, ...]
     paths: tuple[str, ...]
-    """What was swept, as dotted paths to plain values."""
+    """Swept dotted paths to plain values."""
     columns: Mapping[str, Column]
-    """By name, the scores in their order and then the ends of training curves."""
+    """Columns by name: first the scores in their order, then the ends of training curves."""
 
     @property
     def score_columns(self) -> list[str]:
@@ -124,7 +125,7 @@ class Study:
         return [name for name, column in self.columns.items() if column.metric is not None]
 
     def like(self, column: str) -> list[str]:
-        """The columns of the same number, this one among them: they do not compare."""
+        """All columns of the same number, including this one. They do not compare."""
         this = self.columns[column]
         return [
             name
@@ -141,7 +142,7 @@ class Study:
         return dict(grouped)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One a run: run_id, state, train_id, what was swept, every column, and its error."""
+        """A row for each run: run_id, state, train_id, swept values, all columns, and the error."""
         return [
             {
                 "run_id": run.run_id,
@@ -156,21 +157,21 @@ class Study:
 
 
 def study(name: str, results: Sequence[RunResult]) -> Study:
-    """Runs beside each other: plain swept values, and columns that are the same number in all.
+    """The runs as one table, with plain swept values, and columns whose numbers compare.
 
-    Columns are named `metric` where a metric has one number of its own name, else
-    `metric.number`. Where several would have one name and do not compare (DCI by two predictors,
-    scores on two data sets, reconstructions under two likelihoods: `ml.studies.comparable`) what
-    they differ in stands in brackets: `dci[predictor=lasso].disentanglement`.
+    A column is named `metric` if the number has the metric's own name, else `metric.number`.
+    Several columns may need the same name and yet not compare (`ml.studies.comparable`): DCI by
+    two predictors, scores on two data sets, reconstructions under two likelihoods. Brackets then
+    name the values in which they differ: `dci[predictor=lasso].disentanglement`.
     """
     swept = _flat([result.swept for result in results])
     ask = [Comparing(result.spec) for result in results]
     scores = [
-        [_told(score.metric, score.name, one.score(score)) for score in result.scores]
+        [_number(score.metric, score.name, one.score(score)) for score in result.scores]
         for one, result in zip(ask, results, strict=True)
     ]
     curves = [
-        {tag: _told(CURVES, tag, one.curve(tag)) for tag in FINAL if tag in result.final}
+        {tag: _number(CURVES, tag, one.curve(tag)) for tag in FINAL if tag in result.final}
         for one, result in zip(ask, results, strict=True)
     ]
     names = _names(
@@ -178,11 +179,11 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     )
     columns: dict[str, Column] = {}
     rows = []
-    for result, one, place, told, ends in zip(results, ask, swept, scores, curves, strict=True):
+    for result, one, place, numbers, ends in zip(results, ask, swept, scores, curves, strict=True):
         values: dict[str, float | None] = {}
         nulls: dict[str, NullDistribution] = {}
         missing: dict[str, str] = {}
-        for score, of in zip(result.scores, told, strict=True):
+        for score, of in zip(result.scores, numbers, strict=True):
             column = names[of.metric, of.number, of.key]
             if column not in columns:
                 columns[column] = _column(column, score)
@@ -220,12 +221,12 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     return Study(name, tuple(rows), tuple(paths), columns)
 
 
-def _told(metric: str, number: str, told: Basis) -> _Told:
-    return _Told(metric, number, told, alike(told))
+def _number(metric: str, number: str, basis: Basis) -> _Number:
+    return _Number(metric, number, basis, alike(basis))
 
 
 def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Whole components as dotted paths to their params, where one of a path's values is one."""
+    """Places whose swept components are spread out into dotted paths to their params."""
     components = {
         path for place in places for path, value in place.items() if isinstance(value, Mapping)
     }
@@ -247,31 +248,31 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}", inner)
     else:
-        # A list, of layers for instance, is told as its text.
+        # A list (of layers, for instance) becomes text.
         yield path, str(value) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A number of a run: what it is, and what it is a number of."""
+class _Number:
+    """A number of a run, and what it depends on."""
 
     metric: str
     number: str
     basis: Basis
     key: str
-    """The basis as text."""
+    """The basis as text (`alike`)."""
 
 
-def _names(numbers: Iterable[_Told]) -> dict[tuple[str, str, str], str]:
-    """The name of the column of each number: one for all that compare."""
+def _names(numbers: Iterable[_Number]) -> dict[tuple[str, str, str], str]:
+    """The name of each number's column. Numbers that compare share a column."""
     found: dict[tuple[str, str], dict[str, Basis]] = defaultdict(dict)
     for one in numbers:
         found[one.metric, one.number].setdefault(one.key, one.basis)
     names: dict[tuple[str, str, str], str] = {}
     for (metric, number), bases in found.items():
         apart = differing(bases.values())
-        for key, told in bases.items():
-            chosen = ",".join(f"{name}={_plain(told[name])}" for name in apart if name in told)
+        for key, basis in bases.items():
+            chosen = ",".join(f"{name}={_plain(basis[name])}" for name in apart if name in basis)
             base = f"{metric}[{chosen}]" if chosen else metric
             names[metric, number, key] = base if number == metric else f"{base}.{number}"
     return names

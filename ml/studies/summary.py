@@ -1,4 +1,4 @@
-"""What a sweep came to: tables by setting and by value, and what is best."""
+"""The summary of a sweep: tables by setting and by value, and the best settings."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ml.studies.values import (
 from ml.studies.variance_shares import VarianceShares, variance_shares
 
 FEWEST_ACTIVE = 2
-"""Latents of a model in which anything could be entangled."""
+"""Fewest latents that a model must use for anything in it to be entangled."""
 NOT_COMPARED = "the models' codes were not compared."
 
 
 class SettingSummary(Document):
-    """Runs that differ in the seed alone."""
+    """Runs that differ only in the seed."""
 
     setting: dict[str, Any]
-    """Swept path to value, without the seed; empty where nothing else was swept."""
+    """Swept path to value, without the seed; empty if nothing else was swept."""
     objective: str
     runs: int
-    """All of them, whatever became of them."""
+    """How many runs the setting has, in whatever state."""
     columns: dict[str, Description]
 
 
 class ValueSummary(Document):
-    """Runs with one value at a swept path, whatever else was swept."""
+    """Runs with the same value at a swept path, whatever their other values."""
 
     path: str
     value: Any
@@ -56,14 +56,14 @@ class BestSetting(Document):
     setting: dict[str, Any]
     median: float
     seeds: int
-    """Runs that it rests on."""
+    """Runs that the median is taken over."""
     enough_seeds: bool
-    """Whether they are five or more."""
+    """Whether there are five seeds or more."""
     note: str | None
-    """What to hold against it, where they are fewer."""
+    """A caution, if there are fewer."""
     clear_of_null: bool | None
-    """Whether the median is better than codes that know nothing are but rarely (2.3 %); null where
-    no run of the setting has a finite null, or its permutations are too few to tell."""
+    """Whether codes that know nothing of the factors reach this median only rarely (2.3 %). Null if
+    no run of the setting has a finite null, or its permutations are too few to decide."""
     runner_up: dict[str, Any] | None
     """The next best setting."""
     runner_up_median: float | None
@@ -72,68 +72,69 @@ class BestSetting(Document):
 class UdrOfRun(Document):
     udr: float
     active_latents: int
-    """Latents with a mean KL above 0.01 nats, which are those that were compared."""
+    """Latents with a mean KL above 0.01 nats. Only these were compared."""
 
 
 class UdrOfSetting(Document):
-    """How alike models are that differ in the seed alone."""
+    """How alike models are that differ only in the seed."""
 
     setting: dict[str, Any]
     seeds: int
     """Runs that were compared."""
     median: float
     active_latents: float
-    """The median over the runs. UDR does not say how many there are, and is high for models that
-    have collapsed onto the same few."""
+    """Median over the runs. UDR does not depend on this number, and is high for models that have
+    collapsed onto the same few latents."""
     runs: dict[str, UdrOfRun]
-    """By run id."""
+    """The runs that were compared, by run id."""
 
 
 class BestByUdr(Document):
-    """What is best without labels: models that are alike over seeds and use two latents or more."""
+    """The best setting without labels: its models are alike, and use two latents or more."""
 
     setting: dict[str, Any]
-    """With the best median UDR of those whose models use two latents or more, in the median."""
+    """The setting with the best median UDR, of those whose runs use two latents or more in the
+    median."""
     median: float
     active_latents: float
-    """Latents that its models use, the median over the runs."""
+    """Latents that its models use; the median over the runs."""
     seeds: int
     enough_seeds: bool
     note: str | None
-    """What to hold against it: few seeds, or that others use more latents."""
+    """A caution: the setting has few seeds, or other settings use more latents."""
     runner_up: dict[str, Any] | None
     runner_up_median: float | None
     runner_up_active_latents: float | None
     run_id: str
-    """Of the setting's run with the highest UDR."""
+    """The setting's run with the highest UDR."""
     run_udr: float
     run_active_latents: int
     udr: dict[str, float]
-    """By run id, of all settings."""
+    """UDR of the runs of all settings, by run id."""
 
 
 class StudySummary(Document):
-    """What a sweep came to; only runs that succeeded stand in its numbers."""
+    """The summary of a sweep. Only runs that succeeded count in its numbers."""
 
     name: str
     counts: dict[str, int]
-    """Runs by state."""
+    """How many runs are in each state."""
     warnings: list[str]
-    """What a reader must know before any number, in plain sentences."""
+    """Sentences to read before any number."""
     best: list[BestSetting]
-    """By each score that some run has and of which more or less is better."""
+    """The best setting by each score that some run has and that has a better direction."""
     best_by_udr: BestByUdr | None
     udr_missing: str | None
     """Why there is no `best_by_udr`."""
     udr_by_setting: list[UdrOfSetting]
-    """In the order of the sweep, without those whose models were not compared."""
+    """Settings whose models were compared, in the order of the sweep."""
     by_setting: list[SettingSummary]
-    """In the order of the sweep."""
+    """All settings, in the order of the sweep."""
     by_value: list[ValueSummary]
-    """By each swept path but the seed, and each of its values."""
+    """One for each value of each swept path except the seed."""
     correlations: Correlations
     variance: dict[str, VarianceShares | None]
-    """By score; null for fewer than two runs, or where all have one value."""
+    """Shares by score; null if fewer than two runs have a value, or all have the same one."""
 
 
 def summarise(
@@ -141,8 +142,8 @@ def summarise(
 ) -> StudySummary:
     """The summary of a study.
 
-    `udr` is each run's likeness to the others of its setting, with the latents that it uses, by run
-    id (`ml.studies.udr`), and `udr_missing` says why there is none.
+    `udr` has by run id how alike a run's model is to the others of its setting, and how many
+    latents it uses (`ml.studies.udr`). `udr_missing` says why there is none.
     """
     best = [
         one
@@ -188,8 +189,8 @@ def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]
 
 
 def _by_value(study: Study, path: str) -> Iterable[tuple[Any, list[StudyRun]]]:
-    """The runs by their value, numbers in rising order where all are numbers."""
-    # True and 1 are equal, but not the same value.
+    """The runs by their value at a path, in rising order if all values are numbers."""
+    # True and 1 are different values, although they are equal.
     grouped: dict[tuple[bool, Any], list[StudyRun]] = {}
     for run in study.runs:
         if path in run.swept:
@@ -211,7 +212,7 @@ def _variance(study: Study, column: str) -> VarianceShares | None:
 def _ranked(
     values: Mapping[Setting, Sequence[float]], *, higher_is_better: bool
 ) -> list[tuple[float, Setting]]:
-    """The settings that have values with their medians, the best first."""
+    """The median of each setting that has values, the best first."""
     medians = [(median(found), setting) for setting, found in values.items() if found]
     return sorted(medians, key=lambda one: one[0], reverse=higher_is_better)
 
@@ -243,26 +244,26 @@ def _clear_of_null(study: Study, column: Column, median: float, setting: Setting
 def _udr_by_setting(study: Study, udr: Mapping[str, RunUdr]) -> list[UdrOfSetting]:
     found = []
     for setting, runs in study.settings.items():
-        told = {
+        compared = {
             run.run_id: UdrOfRun(udr=one.value, active_latents=one.active_latents)
             for run in runs
             if (one := udr.get(run.run_id)) is not None and math.isfinite(one.value)
         }
-        if told:
+        if compared:
             found.append(
                 UdrOfSetting(
                     setting=dict(setting),
-                    seeds=len(told),
-                    median=median([one.udr for one in told.values()]),
-                    active_latents=median([one.active_latents for one in told.values()]),
-                    runs=told,
+                    seeds=len(compared),
+                    median=median([one.udr for one in compared.values()]),
+                    active_latents=median([one.active_latents for one in compared.values()]),
+                    runs=compared,
                 )
             )
     return found
 
 
 def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr | None, list[str]]:
-    """What is best without labels, and what to hold against it, or why nothing is."""
+    """The best setting without labels and cautions about it, or None and the reasons why not."""
     if not alike:
         return None, []
     if len({run.data for run in study.runs if any(run.run_id in one.runs for one in alike)}) > 1:
@@ -280,12 +281,12 @@ def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr
         ]
     ranked = _ranked(values, higher_is_better=True)
     best = known[ranked[0][1]]
-    told = _winner(ranked, values)
+    winner = _winner(ranked, values)
     against = _against_udr(best, alike)
-    told["note"] = " ".join([*([told["note"]] if told["note"] else []), *against]) or None
+    winner["note"] = " ".join([*([winner["note"]] if winner["note"] else []), *against]) or None
     run_id = max(best.runs, key=lambda one: best.runs[one].udr)
     return BestByUdr(
-        **told,
+        **winner,
         active_latents=best.active_latents,
         runner_up_active_latents=known[ranked[1][1]].active_latents if len(ranked) > 1 else None,
         run_id=run_id,
@@ -296,9 +297,9 @@ def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr
 
 
 def _against_udr(best: UdrOfSetting, alike: Sequence[UdrOfSetting]) -> list[str]:
-    """What the latents that models use hold against the best setting by UDR."""
+    """Cautions about the best setting by UDR that come from how many latents models use."""
 
-    def told(one: UdrOfSetting) -> str:
+    def described(one: UdrOfSetting) -> str:
         latents = plain(one.active_latents)
         name = setting_name(one.setting.items())
         return f"{name} (UDR {one.median:.3g}, {latents} active latents)"
@@ -307,16 +308,16 @@ def _against_udr(best: UdrOfSetting, alike: Sequence[UdrOfSetting]) -> list[str]
     collapsed = [one for one in alike if one.active_latents < FEWEST_ACTIVE]
     if collapsed and (first := max(collapsed, key=lambda one: one.median)).median > best.median:
         found.append(
-            f"UDR is highest for {told(first)}, which is not recommended: in models that use fewer"
-            f" than {FEWEST_ACTIVE} latents nothing could be entangled."
+            f"UDR is highest for {described(first)}, which is not recommended: in models that use"
+            f" fewer than {FEWEST_ACTIVE} latents nothing could be entangled."
         )
     larger = [one for one in alike if one.active_latents > best.active_latents]
     if larger:
         found.append(
-            f"The best setting by UDR, {told(best)}, uses fewer latents than"
-            f" {told(max(larger, key=lambda one: one.median))}: UDR says whether models are alike"
-            " in the latents that they use, and not how many these are, so that a collapse scores"
-            " high."
+            f"The best setting by UDR, {described(best)}, uses fewer latents than"
+            f" {described(max(larger, key=lambda one: one.median))}: UDR says whether models are"
+            " alike in the latents that they use, and not how many these are, so that a collapse"
+            " scores high."
         )
     return found
 

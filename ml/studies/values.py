@@ -1,4 +1,4 @@
-"""What of a study's runs counts: the numbers of those that succeeded, and their nulls."""
+"""Which values of a study's runs count: finite numbers of runs that succeeded, and their nulls."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ml.metrics.protocol import NullDistribution
 from ml.studies.study import StudyRun
 
 ENOUGH_SEEDS = 5
-"""A median over fewer says little."""
+"""A median over fewer seeds says little."""
 SUCCEEDED = "succeeded"
 
 
 def counted(run: StudyRun, column: str) -> float | None:
-    """The run's number if it is finite and the run succeeded: others stand in no mean."""
+    """The run's number if it is finite and the run succeeded, else None."""
     value = run.value(column) if run.state == SUCCEEDED else None
     return value if value is not None and math.isfinite(value) else None
 
 
 def counted_values(runs: Iterable[StudyRun], column: str) -> list[float]:
-    """The numbers of those runs that have one that counts, in their order."""
+    """The numbers that count, in the order of the runs."""
     return [value for run in runs if (value := counted(run, column)) is not None]
 
 
 def pooled_null(runs: Iterable[StudyRun], column: str) -> NullDistribution | None:
-    """What a run of these, whichever it is, scores if it knows nothing.
+    """The null of a run drawn from these at random.
 
-    The variance is the mean of the nulls' variances and the variance of their means together,
-    known as well as all their permutations tell; the limits are the widest of all.
-    None where no run that counts has a finite null, or they are too large for a float.
+    Its variance is the mean of the nulls' variances plus the variance of their means. Its
+    replicates are those of all the nulls together, and its limits are the widest of all. It is None
+    if no run that counts has a finite null, or if the nulls are too large for a float.
     """
     nulls: list[NullDistribution] = [
         null
@@ -50,7 +50,7 @@ def pooled_null(runs: Iterable[StudyRun], column: str) -> NullDistribution | Non
         return NullDistribution(
             mean=statistics.fmean(null.mean for null in nulls),
             std=math.sqrt(within + between),
-            # Each null takes a degree of freedom for its mean.
+            # Each null uses up one degree of freedom for its mean.
             replicates=1 + sum(null.replicates - 1 for null in nulls),
             limits=(min(low for low, _ in limits), max(high for _, high in limits))
             if len(limits) == len(nulls)
@@ -61,7 +61,7 @@ def pooled_null(runs: Iterable[StudyRun], column: str) -> NullDistribution | Non
 
 
 def median(values: Sequence[float]) -> float:
-    """The median, also of values whose sum is too large for a float."""
+    """The median. It is also right for values whose sum is too large for a float."""
     low, high = statistics.median_low(values), statistics.median_high(values)
     middle = (low + high) / 2
     return middle if math.isfinite(middle) else low / 2 + high / 2
@@ -77,6 +77,5 @@ def plain(value: Any) -> str:
 
 
 def setting_name(setting: Iterable[tuple[str, Any]]) -> str:
-    """`objective.beta 4, model.latent_dim 10`."""
-    told = ", ".join(f"{path} {plain(value)}" for path, value in setting)
-    return told or "the only setting"
+    """A setting as text: `objective.beta 4, model.latent_dim 10`."""
+    return ", ".join(f"{path} {plain(value)}" for path, value in setting) or "the only setting"

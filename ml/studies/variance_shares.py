@@ -9,23 +9,23 @@ from pydantic import BaseModel, ConfigDict
 
 
 class VarianceShares(BaseModel):
-    """Shares of a number's variance across runs, which add up to 1."""
+    """Shares of a number's variance across runs. They add up to 1."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     objective: float
-    """Between objectives; 0 where there is one."""
+    """Share between objectives; 0 if there is only one."""
     hyperparameter: float
-    """Between settings of one objective."""
+    """Share between settings of one objective."""
     seed: float | None
-    """Between runs of one setting; None where no setting has two, as nothing tells then what the
-    seed does, and all of it counts as the hyperparameter's."""
+    """Share between runs of one setting. None where no setting has two runs: the seed's share is
+    then unknown, and all of it counts as the hyperparameter's."""
     objective_by_chance: float
-    """What share the objective would have on average if it had no effect."""
+    """The share that the objective would have on average if it had no effect."""
     hyperparameter_by_chance: float
-    """What share the hyperparameter would have on average if neither had an effect."""
+    """The share that the hyperparameter would have on average if neither had an effect."""
     runs: int
-    """With a value."""
+    """Runs with a value."""
     settings: int
     objectives: int
 
@@ -33,7 +33,7 @@ class VarianceShares(BaseModel):
 def variance_shares(
     values: Sequence[float], objectives: Sequence[Hashable], settings: Sequence[Hashable]
 ) -> VarianceShares | None:
-    r"""Shares of the variance of `values`, one a run, by nested sums of squares.
+    r"""Shares of the variance of `values` (one for each run) by nested sums of squares.
 
     With :math:`\bar y_o` and :math:`\bar y_s` the means over an objective's and a setting's runs,
 
@@ -41,20 +41,21 @@ def variance_shares(
         \sum (y - \bar y)^2 = \sum (\bar y_o - \bar y)^2 + \sum (\bar y_s - \bar y_o)^2
         + \sum (y - \bar y_s)^2
 
-    over all runs, of whatever number in each group. The first share is the R² of predicting the
-    number from the objective, and the first two together that from objective and hyperparameter.
+    over all runs; groups may differ in size. The first share is the R² of predicting the number
+    from the objective. The first two together are the R² of predicting it from objective and
+    hyperparameter.
 
-    Few runs flatter the first two: of runs that differ by chance alone, the settings' share is
-    (settings - 1) / (runs - 1) on average, which is 1 with one run a setting. The result says
-    what each would be by chance.
+    Few runs make the first two too large. Among runs that differ by chance alone, their sum is
+    (settings - 1) / (runs - 1) on average, which is 1 if each setting has one run. The result
+    states the share that each would have by chance.
 
     Args:
-        values: finite.
-        objectives: which objective each run has.
-        settings: which hyperparameters each run has; the same one under two objectives is two.
+        values: finite numbers.
+        objectives: the objective of each run.
+        settings: the hyperparameters of each run. Equal ones under two objectives are two settings.
 
     Returns:
-        None where there are fewer than two runs, or all have one value.
+        None if there are fewer than two runs, or all have the same value.
 
     References:
         Locatello et al., 2019, section 5.3, https://arxiv.org/abs/1811.12359
@@ -62,7 +63,7 @@ def variance_shares(
     found = np.asarray(values, dtype=np.float64)
     if len(found) < 2 or np.all(found == found[0]):
         return None
-    # Shares do not depend on the scale, and sums and squares of large numbers might overflow.
+    # Sums and squares of large numbers might overflow, and shares do not depend on the scale.
     found = np.ldexp(found, -int(np.frexp(np.abs(found).max())[1]))
     found = (found - found.mean()) / np.abs(found - found.mean()).max()
     nested = list(zip(objectives, settings, strict=True))
@@ -89,7 +90,7 @@ def variance_shares(
 
 
 def _group_means(values: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
-    """The mean of each one's group, (runs,)."""
+    """For each run the mean of its group, (runs,)."""
     places: dict[Hashable, int] = {}
     number = np.array([places.setdefault(group, len(places)) for group in groups])
     means = np.bincount(number, weights=values) / np.bincount(number)
