@@ -1,4 +1,4 @@
-"""Experiments whose runs go on from where trained ones have ended."""
+"""Experiments whose runs go on from the ends of trained runs."""
 
 from __future__ import annotations
 
@@ -18,51 +18,50 @@ _NOT_TRAINED = {*Label.model_fields, "evaluation", "traversal"}
 
 
 class Extension(Part):
-    """How far runs are to be trained that have ended."""
+    """How far runs that have ended are to be trained."""
 
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    """In all, with those that they have: more than these."""
+    """Steps in all, including those already made; more than these."""
 
 
 class Fork(Extension):
-    """How runs that have ended are to go on otherwise."""
+    """How runs that have ended are to go on with changes."""
 
     changes: Annotated[dict[str, Any], Field(max_length=16, default_factory=dict)]
-    """Dotted path to the value that it has from there on, as in `{"objective.beta": 8}`;
-    `sweep.objective.beta` to several, of each of which there is a run. Networks and the optimizer
-    stay as they are."""
+    """Dotted path to its new value, as in `{"objective.beta": 8}`. The path `sweep.objective.beta`
+    takes a list of values, and there is a run for each. Networks and the optimizer must stay the
+    same."""
 
 
 def extended(document: Mapping[str, Any], before: Experiment, wish: Extension) -> dict[str, Any]:
-    """A posted spec whose runs have more steps.
+    """A posted spec with more steps.
 
     Args:
-        document: as posted.
-        before: what it comes to.
-        wish: how far.
+        document: the spec as posted.
+        before: the experiment that it describes.
+        wish: how many steps its runs are to have.
 
     Raises:
-        InvalidSpec: the steps are swept, are no more than one has, or a run of so many would be
-            another from its first step on.
+        InvalidSpec: the steps are swept, or are no more than those already made.
     """
     _check_steps(before, wish)
     return changed(document, {STEPS: wish.steps})
 
 
 def forked(document: Mapping[str, Any], before: Experiment, wish: Fork) -> dict[str, Any]:
-    """A posted spec whose runs go on from the ends of those before with some of it changed.
+    """A posted spec with changes, whose runs go on from the ends of those before.
 
     Args:
-        document: as posted.
-        before: what it comes to.
-        wish: how far, and what is changed.
+        document: the spec as posted.
+        before: the experiment that it describes.
+        wish: how many steps the runs are to have, and what is changed.
 
     Raises:
-        InvalidSpec: the steps are swept, or no more than one has; or what is changed is swept, so
-            that the runs differ in it already, or is no part of a run's training.
+        InvalidSpec: the steps are swept, or are no more than those already made; or a change is at
+            a swept path, where the runs differ already, or concerns steps or origin.
     """
     _check_steps(before, wish)
-    # Of what is not swept, every run has what the first has.
+    # All runs have the values of the first, except at swept paths.
     first = before.runs[0]
     resolved = first.spec.document()
     paths = {path: _in(path.removeprefix(_SWEEP), resolved) for path in wish.changes}
@@ -110,12 +109,12 @@ def _one_by_one(path: str, value: object, swept: str) -> Fault:
 
 
 def _related(one: str, other: str) -> bool:
-    """Whether one path is the other, leads through it, or into it."""
+    """Whether the paths are equal, or one leads through the other."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def _in(path: str, document: Mapping[str, Any]) -> str:
-    """The path, or as much of it as leads to what is there."""
+    """The longest beginning of the path that the document has, but at least its first part."""
     parts = path.split(".")
     here: Any = document
     for depth, part in enumerate(parts):
@@ -126,7 +125,7 @@ def _in(path: str, document: Mapping[str, Any]) -> str:
 
 
 def _topmost(paths: Sequence[str]) -> list[str]:
-    """Paths without those that lie below another."""
+    """The paths that do not lie below another of them."""
     return [
         path
         for path in dict.fromkeys(paths)

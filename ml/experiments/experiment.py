@@ -23,35 +23,36 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Label(BaseModel):
-    """What people call an experiment. No part of any identity: renaming retrains nothing."""
+    """How people name and describe an experiment. It is part of no identity: renaming an experiment
+    trains nothing anew."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """By default "objective on dataset"."""
+    """The experiment's name; "objective on dataset" by default."""
     tags: Annotated[list[Tag], Field(max_length=32)] = []
-    """Words to find it by."""
+    """Words to find the experiment by."""
     notes: Annotated[str, Field(max_length=10_000)] = ""
     """Free text."""
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """Check what came from a client.
+        """Check a client's data.
 
         Raises:
-            InvalidSpec: with every fault.
+            InvalidSpec: something is wrong. It lists every fault.
         """
         return parsed(cls, data)
 
 
 class Header(Label):
-    """What an experiment has beside the spec of a run."""
+    """The fields of an experiment that are not in the spec of a run."""
 
     sweep: Annotated[
         dict[str, Annotated[list[Any], Field(min_length=1)]], Field(max_length=16)
     ] = {}
-    """Dotted path (`objective.beta`, `seed`, or a whole component) to the values it takes; the
-    product of all is run, at most 10,000."""
+    """Dotted path (`objective.beta`, `seed`, or a whole component) to the values it takes. There is
+    a run for each combination, and at most 10,000."""
 
 
 ExperimentBody = create_model("ExperimentSpec", __base__=(RunSpec, Header))
@@ -82,7 +83,8 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
     """Check a posted spec and expand its sweep.
 
     Raises:
-        InvalidSpec: with every fault (at most 20 of them), paths as the client wrote them.
+        InvalidSpec: something is wrong. It lists every fault (at most 20 of them) with paths as the
+            client wrote them.
     """
     if not isinstance(data, Mapping):
         raise InvalidSpec([Fault("", shown(data), "an object with at least dataset and objective")])
@@ -103,12 +105,13 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
 
 
 def changed(document: Mapping[str, Any], changes: object) -> dict[str, Any]:
-    """A posted spec with some of it changed: dotted path to the new value.
+    """A posted spec with changes, each a dotted path with its new value.
 
-    `sweep.objective.beta` sets the values of one path of the sweep, `sweep` all of it.
+    The path `sweep.objective.beta` sets the values of one path of the sweep; `sweep` sets all of
+    it.
 
     Raises:
-        InvalidSpec: the changes are no object, or a path leads through what is none.
+        InvalidSpec: the changes are no object, or a path leads through a value that is no object.
     """
     if not isinstance(changes, Mapping):
         expected = "an object of dotted paths and values, as {objective.beta: 8}"
@@ -147,7 +150,7 @@ def _expand(
     base: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]], *, remote: bool
 ) -> list[PlannedRun]:
     faults = _Faults(sweep)
-    # Each part of the spec is checked once for each value that it takes, however many runs have it.
+    # Each part of the spec is checked only once for each value it takes, as many runs may share it.
     fields = {
         field: [path for path in sweep if path.partition(".")[0] == field]
         for field in RunSpec.model_fields
@@ -159,7 +162,7 @@ def _expand(
             with faults.at(place):
                 data = with_values(given, {path: sweep[path][at] for path, at in place.items()})
                 parts[field, tuple(place.values())] = RunSpec.part(field, data, remote=remote)
-    faults.tell()
+    faults.raise_found()
     runs: list[PlannedRun] = []
     fits: set[tuple[str, str]] = set()
     for place in _places(sweep, sweep):
@@ -174,19 +177,19 @@ def _expand(
             _check_files(spec)
             check_state(spec, fits)
             runs.append(PlannedRun({path: sweep[path][at] for path, at in place.items()}, spec))
-    faults.tell()
+    faults.raise_found()
     return runs
 
 
 def _places(sweep: Mapping[str, Sequence[Any]], paths: Iterable[str]) -> Iterator[dict[str, int]]:
-    """Every place that these paths of a sweep lead to: path to the number of its value."""
+    """Every place of a sweep over these paths: each path with the index of its value."""
     numbers = {path: range(len(sweep[path])) for path in paths}
     for places in itertools.product(*numbers.values()):
         yield dict(zip(numbers, places, strict=True))
 
 
 class _Faults:
-    """What is found wrong at the places of a sweep, each fault told once."""
+    """Collects the faults at the places of a sweep, each of them once."""
 
     def __init__(self, sweep: Mapping[str, Sequence[Any]]) -> None:
         self._sweep = sweep
@@ -195,10 +198,10 @@ class _Faults:
 
     @contextmanager
     def at(self, place: Mapping[str, int]) -> Iterator[None]:
-        """Note what is wrong at a place; when there is enough to tell, it is told.
+        """Collect the faults of a place.
 
         Raises:
-            InvalidSpec: with what was found.
+            InvalidSpec: enough faults are collected.
         """
         try:
             yield
@@ -206,19 +209,19 @@ class _Faults:
             values = {path: self._sweep[path][at] for path, at in place.items()}
             for fault in _at_sweep(error.faults, place, values):
                 self._found.setdefault(fault.path, fault)
-            # The same fault may be found at each of ten thousand places, and is told once.
+            # Places count too, as each of ten thousand may have the same fault.
             self._places += 1
             if max(self._places, len(self._found)) >= MOST_FAULTS:
-                self.tell()
+                self.raise_found()
 
-    def tell(self) -> None:
-        """Raise `InvalidSpec` if something is wrong."""
+    def raise_found(self) -> None:
+        """Raise `InvalidSpec` if there are faults."""
         if self._found:
             raise InvalidSpec(list(self._found.values())[:MOST_FAULTS])
 
 
 def _check_files(spec: RunSpec) -> None:
-    """Look at the data of a run, and of those that it goes on from, whose identity they are of."""
+    """Check that the data files of a run and of all its origins can be read."""
     at: str = "dataset.path"
     here: RunSpec | None = spec
     while here is not None:
@@ -236,7 +239,7 @@ def _check_files(spec: RunSpec) -> None:
 def _at_sweep(
     faults: Sequence[Fault], place: Mapping[str, int], values: Mapping[str, Any]
 ) -> Iterator[Fault]:
-    """Faults moved to the swept value that caused them."""
+    """The faults, at the paths of the swept values that caused them."""
     for fault in faults:
         path, got = fault.path, fault.got
         for swept in sorted(place, key=len, reverse=True):
@@ -244,7 +247,7 @@ def _at_sweep(
                 path = f"sweep.{swept}[{place[swept]}]{path[len(swept) :]}"
                 break
         else:
-            # What the fields of an object are together is the doing of the one that is swept.
+            # A fault of a whole object comes from its swept field, if it has only one.
             below = [swept for swept in place if swept.startswith(f"{path}.")]
             if len(below) == 1 and isinstance(got, Mapping):
                 path, got = f"sweep.{below[0]}[{place[below[0]]}]", shown(values[below[0]])

@@ -1,4 +1,4 @@
-"""Whether a run can go on from the state that another ended with."""
+"""Whether a run can go on from the state that another run ended with."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ Layout = dict[str, tuple[int, ...]]
 
 
 def check_state(spec: RunSpec, known: set[tuple[str, str]] | None = None) -> None:
-    """Make sure that the state of a run's origin has the run's own tensors.
+    """Make sure that the state of a run's origin has the same tensors as the run.
 
-    Both may differ in numbers, batches, objective and data, but not in networks nor in what the
-    optimizer keeps. Pairs that are `known` to fit are passed over, and new ones added.
+    The two may differ in numbers, batches, objective and data, but not in networks and the
+    optimizer's slots. `known` holds pairs that fit: they are not checked again, and new pairs are
+    added to it.
 
     Raises:
-        InvalidSpec: a tensor is missing, is left over, or has another shape.
+        InvalidSpec: the origin lacks a tensor, has another one, or one of another shape.
     """
     origin = spec.origin_spec()
     if origin is None:
@@ -44,7 +45,7 @@ def check_state(spec: RunSpec, known: set[tuple[str, str]] | None = None) -> Non
 
 
 def layout(spec: RunSpec) -> Layout:
-    """The tensors of a run's checkpoint."""
+    """The shape of each tensor of a run's checkpoint, by its path."""
     modules = build(spec, spec.dataset.image_shape())
     return {
         f"{group}/{kind}/{network}/{name}": tuple(parameter.shape)

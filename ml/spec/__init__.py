@@ -1,1 +1,1 @@
-"""What a run is asked to be: the parts of its spec, the spec, and the identity it has from it."""
+"""What describes a run: the spec with its parts, and the identities that follow from it."""

@@ -1,11 +1,11 @@
-"""Choices of a spec that are no components: each a word of a few."""
+"""Choices in a spec that are not components: each is one of a few words."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
-"""In which numbers networks compute; weights are float32 in both."""
+"""The type of number that networks compute in. Weights are float32 in both."""
 
 Sampling = Literal["with_replacement", "epochs"]
-"""How the images of a batch are drawn: each by itself, or all before any comes again."""
+"""How the images of a batch are drawn: independently, or so that all come before any repeats."""

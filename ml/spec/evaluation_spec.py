@@ -1,4 +1,4 @@
-"""Evaluations that are asked for by themselves: of a file of codes, or of a run once more."""
+"""Specs of evaluations without training: of a file of codes, or of a run once more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ml.spec.parts import AnyMetric, Evaluation, Part, Traversal
 from ml.spec.run_spec import RunSpec
 
 READING = 2
-"""Goes up when the same arrays are understood otherwise; 2 takes few integral floats as classes."""
+"""Version of how arrays are understood. Since 2, floats with few integer values are classes."""
 
 FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
@@ -27,25 +27,29 @@ class FileEvaluation(Part):
     """How a file of codes and factors is scored."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """What people call it. No part of its identity."""
+    """A name for people. It is not part of the identity."""
     metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
         default_factory=lambda: Evaluation().metrics
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Of permutations, subsamples and predictors."""
+    """Seed of permutations, subsamples and predictors."""
     train_rows: Annotated[int, Field(ge=1)] | None = None
-    """The first so many rows fit predictors and the rest test them; null: three quarters."""
+    """How many rows, from the first, predictors are fitted on. The rest test them. Null means three
+    quarters."""
     uncertainty: bool = True
-    """Compute each score's null and interval, too."""
+    """Whether to compute each score's null and interval, too."""
     factor_names: Annotated[list[FactorName], Field(max_length=MOST_FACTORS)] | None = None
-    """One for each column of factors; goes before the names in the file."""
+    """A name for each column of factors. They take precedence over names in the file."""
     factor_kinds: Annotated[list[FactorKind], Field(max_length=MOST_FACTORS)] | None = None
-    """One for each column of factors; goes before the kinds in the file. Where nobody says a kind,
-    floating numbers are continuous, but classes where they are integers of few values."""
+    """A kind for each column of factors. They take precedence over kinds in the file. Without
+    either, floating-point factors are continuous, except that those with few values, all integers,
+    are classes."""
     codes_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
-    """Which array of the file has the codes; null: `codes`, or the one that is called as one is."""
+    """The array of the file that has the codes. Null means `codes`, or else an array with another
+    usual name for codes."""
     factors_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
-    """Which array of the file has the factors; null: `factors`, or the one called as one is."""
+    """The array of the file that has the factors. Null means `factors`, or else an array with
+    another usual name for factors."""
 
     @classmethod
     def parse(cls, data: object) -> Self:
@@ -74,7 +78,7 @@ class FileEvaluation(Part):
         return self.model_dump(include={"codes_array", "factors_array", "factor_kinds"})
 
     def account(self, arrays: CodesAndFactors) -> FileAccount:
-        """What is understood of a file. Raises as `rows` does."""
+        """How a file is understood. Raises the errors of `rows`."""
         return account_of(
             self.rows(arrays), left_aside=arrays.left_aside, assumed=arrays.assumptions()
         )
@@ -82,7 +86,7 @@ class FileEvaluation(Part):
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.
 
-        Factors of which the file says that they have a single value (`factor_sizes`) are left out.
+        Factors that have a single value according to the file's `factor_sizes` are left out.
 
         Raises:
             InvalidSpec: the spec does not fit the arrays.
@@ -121,7 +125,7 @@ class RunEvaluation(Evaluation):
     """How a trained run is scored once more: an evaluation, and its pictures if they change."""
 
     traversal: Traversal | None = None
-    """As in the run's own spec where it is null."""
+    """The traversal; null means that of the run's own spec."""
 
     @classmethod
     def parse(cls, data: object) -> Self:

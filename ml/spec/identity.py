@@ -1,4 +1,4 @@
-"""Which work is the same work: hashes of canonical JSON."""
+"""Identities: hashes of canonical JSON that are equal for the same work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ml.reproducibility.canonical_json import canonical_json
 from ml.spec.run_spec import RunSpec
 
 FORMAT = 2
-"""Changes when draws, initial weights or the training loop change their numbers."""
+"""Changes when draws, initial weights or the training loop come to give other numbers."""
 
 SCORING = 2
-"""Changes when an evaluation's rows, what of them is scored, or how nulls and intervals are made
-changes, and no metric does."""
+"""Changes when something changes that no metric's own version covers: an evaluation's rows, which
+of them are scored, or how nulls and intervals are made."""
 
 NOT_IDENTITY = {"checkpoint_minutes", "snapshots"}
 """Fields of `training` that change no weight."""
@@ -30,15 +30,16 @@ def digest(value: Any) -> str:
 def train_id(spec: RunSpec) -> str:
     """The identity of a run's weights: data, model, objective, training, seed, and versions.
 
-    Where the run goes on from another's end, that one's identity is part of its own.
+    If the run goes on from another's end, its identity includes the other's.
     """
     return digest(_of_weights(spec))
 
 
 def course_id(spec: RunSpec) -> str | None:
-    """The identity of training however long it is: the longer run begins with the shorter one.
+    """The identity of a course: of runs that differ only in their number of steps.
 
-    None where a schedule is stretched over all steps, so that none begins as another.
+    A longer run of a course begins with the shorter one. It is None if a schedule is stretched over
+    all steps, because runs of different lengths then differ from their first steps on.
     """
     training = spec.training
     if any(one.stretched for one in (training.schedule, *training.coefficients.values())):
@@ -71,11 +72,11 @@ def _of_weights(spec: RunSpec) -> dict[str, Any]:
 
 
 def cohort_key(spec: RunSpec) -> str:
-    """What runs must have in common to be trained side by side.
+    """The identity of all that runs must have in common to be trained side by side.
 
     They may differ in numbers: seed, coefficients and their schedules, learning rate and the
-    optimizer's other numbers, its schedule, gradient clipping. All take the same number of steps,
-    so that none waits for others to end.
+    optimizer's other numbers, its schedule, gradient clipping. All have the same number of steps,
+    so that no run waits for others to end.
     """
     training = spec.training
     return digest(
@@ -91,7 +92,7 @@ def cohort_key(spec: RunSpec) -> str:
 
 
 def pace_key(spec: RunSpec) -> str:
-    """What runs share that take about as long a step; they may differ in how many they take."""
+    """The identity of runs whose steps take about the same time, whatever their number of steps."""
     training = {name: getattr(spec.training, name) for name in STRUCTURE if name != "steps"}
     return digest(
         {
@@ -105,7 +106,7 @@ def pace_key(spec: RunSpec) -> str:
 
 
 def evaluation_key(spec: RunSpec) -> str:
-    """The identity of an evaluation and its pictures, within the run that it judges."""
+    """The identity of an evaluation and its pictures among the evaluations of a run."""
     evaluation = spec.evaluation.model_dump(mode="json")
     evaluation["metrics"] = [metric.identity() for metric in spec.evaluation.metrics]
     return digest(

@@ -35,14 +35,14 @@ MAX_COEFFICIENTS = 64
 
 
 def _named(value: object, *, default: str | None) -> object:
-    """A component may be given by its bare name, or, where one is the default, by params alone."""
+    """The component's name and params, given its bare name, or params of the default component."""
     if default is not None and isinstance(value, Mapping) and "name" not in value:
         return {"name": default, **value}
     return {"name": value} if isinstance(value, str) else value
 
 
 def _one_of(kind: str, *, default: str | None = None) -> Any:
-    """The union of all components of a kind, told apart by `name`."""
+    """The union of all components of a kind, with `name` as the discriminator."""
     members = tuple(components(kind).values())
     union: Any = functools.reduce(operator.or_, members)
     if len(members) > 1:
@@ -74,7 +74,7 @@ def with_defaults(kind: str, name: str) -> Any:
 
 
 class Part(BaseModel):
-    """A part of a spec: unknown fields, NaN and infinities are refused."""
+    """A part of a spec. It refuses unknown fields, NaN and infinities."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
@@ -82,34 +82,36 @@ class Part(BaseModel):
 
 
 class Training(Part):
-    """How the weights are found. Defaults are those of Locatello et al. 2019."""
+    """How the weights are trained. The defaults are those of Locatello et al. 2019."""
 
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 300_000
     """Optimizer steps."""
     batch_size: Annotated[int, Field(ge=2, le=MAX_BATCH)] = 64
-    """Images a step."""
+    """Images in a batch."""
     optimizer: AnyOptimizer = Field(default_factory=lambda: with_defaults("optimizer", "adam"))
     schedule: AnySchedule = Field(default_factory=lambda: with_defaults("schedule", "constant"))
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    """Largest norm of a group's whole gradient; null for none."""
+    """Largest norm of the gradient of all parameters of a group; null for no limit."""
     coefficients: Annotated[dict[str, AnySchedule], Field(max_length=MAX_COEFFICIENTS)] = {}
-    """By what the objective's coefficients are multiplied at each step:
-    `{beta: {name: warm_up, over: 10000}}` lets beta grow from zero."""
+    """Schedules that multiply the objective's coefficients at each step. With
+    `{beta: {name: warm_up, over: 10000}}`, beta grows from zero."""
     sampling: Sampling = "with_replacement"
-    """How images are drawn for a batch: independently, as in the protocol, or in epochs, each of
-    which has every image once."""
+    """How images are drawn for a batch: independently, as in the protocol, or in epochs. Each epoch
+    has every image once."""
     precision: Precision = "float32"
-    """bfloat16 runs the networks in bfloat16 and keeps weights and losses in float32."""
+    """The numbers that networks compute in. With bfloat16, weights and losses stay in float32."""
     likelihood: Likelihood = "bernoulli"
-    """p(x|z) of each pixel: its cross-entropy, or a Gaussian around the decoder's mean."""
+    """p(x|z) of each pixel: bernoulli, whose -log p(x|z) is the cross-entropy, or a Gaussian around
+    the decoder's mean."""
     pixel_deviation: Annotated[float, Field(ge=1e-3, le=100)] | None = None
     """Standard deviation of a pixel under the Gaussian likelihood, in units of a white pixel; null
-    is 1. The smaller it is, the more the reconstruction weighs against all other terms."""
+    means 1. The smaller it is, the more the reconstruction weighs against all other terms."""
     checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
-    """At most this much work is repeated after a kill."""
+    """Minutes between checkpoints: about as much work may have to be repeated after a kill."""
     snapshots: Annotated[int, Field(ge=0, le=MAX_SNAPSHOTS)] = 0
-    """How often the weights are kept along the way, at steps evenly spaced on a logarithmic axis,
-    for films of the training. A run that has been trained already has those it was trained with."""
+    """How many snapshots of the weights are kept during training, for films of it. Their steps are
+    evenly spaced on a logarithmic axis. A run that is already trained keeps the snapshots that it
+    has."""
 
     @field_validator("pixel_deviation")
     @classmethod
@@ -120,7 +122,7 @@ class Training(Part):
 
 
 class Evaluation(Part):
-    """What the model is scored by."""
+    """How the model is scored."""
 
     metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
         default_factory=lambda: [with_defaults("metric", name) for name in ("mig", "sap", "dci")]
@@ -128,20 +130,21 @@ class Evaluation(Part):
     codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
     """Which codes are scored: posterior means, posterior samples, or both."""
     rows: Annotated[int, Field(ge=2, le=MAX_ROWS)] = 10_000
-    """Rows scored by metrics that take one sample, and on which predictors are fitted."""
+    """Rows that predictors are fitted on, and that metrics without a split score."""
     test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
-    """Further rows on which predictors are tested."""
+    """Further rows that predictors are tested on."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Draws the rows; the same rows for every model of a study."""
+    """Seed of the draw of rows. The rows are the same for every model of a study."""
     uncertainty: bool = True
-    """Compute each score's null and interval, too; false takes a seventh of the time or less."""
+    """Whether to compute each score's null and interval, too. Without them an evaluation takes a
+    seventh of the time or less."""
 
 
 class Traversal(Part):
     """The traversal picture."""
 
     span: Literal["quantiles", "deviations", "range"] = "quantiles"
-    """Through what of its own codes each latent goes: their quantiles (1 % to 99 %), two of their
-    deviations to either side of their mean, or from their least to their greatest."""
+    """The range of its own codes that each latent moves through: their quantiles (1 % to 99 %), two
+    of their deviations to either side of their mean, or from the smallest to the largest."""
     frames: Annotated[int, Field(ge=2, le=51)] = 11
     """Columns of the picture."""

@@ -1,4 +1,4 @@
-"""The spec: what a client asks for, with its defaults, its bounds, and errors it can act on."""
+"""The spec: what a client asks for, with defaults, bounds, and errors that they can act on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ P = TypeVar("P", bound=Part)
 
 
 class RunSpec(Part):
-    """One model: everything that decides its weights, and what is done with them."""
+    """One run: everything that decides the model's weights, and how they are scored and drawn."""
 
     dataset: AnyDataset
     model: AnyModel = Field(default_factory=lambda: with_defaults("model", "locatello"))
@@ -48,14 +48,14 @@ class RunSpec(Part):
     evaluation: Evaluation = Field(default_factory=Evaluation)
     traversal: Traversal = Field(default_factory=Traversal)
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Decides initial weights, batches and noise."""
+    """Seed of initial weights, batches and noise."""
     origin: Annotated[dict[str, Any], Field(min_length=1, max_length=64)] | None = None
-    """Training goes on from the end of another run: the one that is like this one but for these
-    values, dotted path to value, as in `{objective.beta: 4, training.steps: 100000}`. Absent where
-    it begins at random weights."""
+    """The run from whose end training goes on. Its spec is this one with these values, dotted path
+    to value, as in `{objective.beta: 4, training.steps: 100000}`. Without an origin, training
+    begins at random weights."""
 
     _before: RunSpec | None = PrivateAttr(default=None)
-    """Of the origin, once it is parsed."""
+    """The spec of the origin, once it is parsed."""
 
     @model_serializer(mode="wrap")
     def _without_no_origin(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -69,7 +69,8 @@ class RunSpec(Part):
         `remote` refuses what only the operator of the machine may name, such as absolute paths.
 
         Raises:
-            InvalidSpec: with every fault, its path, what came and what is allowed.
+            InvalidSpec: something is wrong. It lists every fault with its path, the value that came
+                and the values that are allowed.
         """
         if isinstance(data, RunSpec):
             return data
@@ -80,17 +81,17 @@ class RunSpec(Part):
         """The checked value of one field of a spec, or its default where `data` has none.
 
         Raises:
-            InvalidSpec: with every fault of it.
+            InvalidSpec: the field is wrong. It lists every fault.
         """
         model = _alone(field)
         return getattr(_validated(model, data, remote=remote), field)
 
     @classmethod
     def of_parts(cls, parts: Mapping[str, Any], *, remote: bool = False) -> RunSpec:
-        """The spec that has these values, each checked by `part`; they are checked together here.
+        """The spec with these values, which `part` has checked one by one.
 
         Raises:
-            InvalidSpec: with every fault.
+            InvalidSpec: the values do not fit together. It lists every fault.
         """
         return cls.model_construct(**parts)._checked(remote=remote, origins=0)
 
@@ -99,7 +100,7 @@ class RunSpec(Part):
         return _validated(cls, data, remote=remote)._checked(remote=remote, origins=origins)
 
     def _checked(self, *, remote: bool, origins: int) -> RunSpec:
-        """This spec, whose parts go together."""
+        """This spec. Raises `InvalidSpec` if its parts do not fit together."""
         shape = self.dataset.image_shape()
         try:
             self.model.check(shape)
@@ -120,7 +121,7 @@ class RunSpec(Part):
         return self
 
     def _check_origin(self, *, remote: bool, origins: int) -> None:
-        """Make sure that the run it goes on from could be one, and has fewer steps."""
+        """Make sure that the origin has a valid spec and fewer steps."""
         if self.origin is None:
             return
         if origins == MAX_ORIGINS:
@@ -161,7 +162,7 @@ class RunSpec(Part):
 
 @functools.cache
 def _alone(field: str) -> type[Part]:
-    """A spec of this one field."""
+    """The model of a spec with only this field."""
     info = RunSpec.model_fields[field]
     fields: dict[str, Any] = {field: (info.annotation, info)}
     return create_model(f"RunSpec_{field}", __base__=Part, **fields)

@@ -1,4 +1,4 @@
-"""What a run ends too early for: schedules and objectives that ask for more steps than it has."""
+"""Params of schedules and objectives that ask for more steps than their run has."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Unreached(NamedTuple):
     """A param that asks for more steps than its run has."""
 
     path: str
-    """Dotted, as in `training.schedule.over`."""
+    """The param's dotted path, as in `training.schedule.over`."""
     value: Any
     steps: int
-    """Of the run."""
+    """The run's number of steps."""
     instead: str
     """What happens instead, as a sentence without a full stop."""
 
