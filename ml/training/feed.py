@@ -1,4 +1,4 @@
-"""What each step brings to every run of a cohort: images, draws, coefficients, step sizes."""
+"""The inputs of each training step, for every run: images, draws, coefficients, step sizes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from ml.training.sampling import indices
 
 @dataclass(frozen=True)
 class Inputs:
-    """One step of every place; each tensor's first axis is the places."""
+    """The inputs of one step of every place. The first axis of each tensor is the places."""
 
     images: tuple[Tensor, ...]
     """Independent batches, each (places, batch, channels, height, width) in [0, 1]."""
     draws: dict[str, Tensor]
     """The objective's named draws, (places, ...)."""
     coefficients: dict[str, Tensor]
-    """(places,)."""
+    """The objective's coefficients by name, each (places,)."""
     done: Tensor
-    """Steps that each has made, (places,)."""
+    """Steps that each place has made, (places,)."""
     scalars: dict[str, dict[str, Tensor]]
-    """By group, the optimizer's numbers, (places, 1)."""
+    """By group, the optimizer's numbers by name, each (places, 1)."""
 
 
 class Feed:
-    """What a run gets depends on its own seed, numbers and step, and not on its neighbours.
+    """Makes the inputs of training steps.
 
-    Each place is at a step of its own.
+    A run's inputs depend on its own seed, numbers and step, and not on its neighbours. Places may
+    be at different steps.
     """
 
     def __init__(
@@ -56,8 +57,8 @@ class Feed:
     def at(self, steps: Sequence[int], moving: Sequence[int]) -> Inputs:
         """The inputs of each place at its step.
 
-        Places that do not move get what the first that moves gets: healthy numbers that cost
-        nothing to draw.
+        Places that do not move get the inputs of the first place that moves: finite numbers that
+        cost nothing to draw.
         """
         chosen = [place if place in moving else moving[0] for place in range(len(steps))]
 

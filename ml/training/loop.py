@@ -36,22 +36,22 @@ from ml.training.snapshots import snapshot_steps
 from ml.training.state import Group, TrainingState, usable
 
 CURVE_POINTS = 1000
-"""A run's curves have about this many points."""
+"""About how many points a run's curves have."""
 
 RETRY_SECONDS = 10.0
-"""After a checkpoint that could not be kept, the next is tried so soon."""
+"""Longest wait from a checkpoint that could not be kept to the next one."""
 
 CHECKPOINTS_REST = 2.0
-"""Training takes at least so many times as long as the checkpoints of its runs do."""
+"""Training takes at least this many times as long as the checkpoints of its runs do."""
 
 MOST_REST = 5
-"""For that, a checkpoint is put off by no more than so many times the time between two."""
+"""To that end, the wait for a checkpoint grows to at most this many times the time between two."""
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss, its gradient, or what an update made of the weights became NaN or infinite.
+    """A loss, its gradient, weights or the optimizer's state became NaN or infinite.
 
-    An update by such a gradient did not happen.
+    No update is made with such a gradient.
     """
 
     advice = (
@@ -67,7 +67,7 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class UnlikeRuns(ValueError):
-    """Runs that do not differ in numbers alone cannot be trained side by side."""
+    """The runs differ in more than numbers, and cannot be trained side by side."""
 
 
 def train(
@@ -80,13 +80,13 @@ def train(
     """Train one model under one resolved spec and seed: a cohort of one.
 
     The same spec on the same device model, library versions and threads gives the same bits,
-    however often a wish of the recorder or a kill interrupts it and a checkpoint takes it up again.
-    `data` spares opening the spec's data set again.
+    however often training is interrupted by a wish of the recorder or a kill, and goes on from a
+    checkpoint. If `data` is given, the spec's data set is not opened again.
 
     Raises:
         InvalidSpec: the spec cannot be run.
         NonFiniteLoss: a loss or gradient is NaN or infinite.
-        Stopped: the recorder wished to pause or cancel; it was given a checkpoint before.
+        Stopped: the recorder wished to pause or cancel. It was given a checkpoint before.
     """
     [(_, outcome)] = train_cohort([run_spec], [recorder or Silent()], device=device, data=data)
     if isinstance(outcome, Exception):
@@ -104,21 +104,22 @@ def train_cohort(
 ) -> Iterator[tuple[int, Model | Exception]]:
     """Train runs that differ only in numbers side by side, in the same tensors.
 
-    Each run draws what it would draw alone and differs from it by rounding. At one `width` (places
-    in the tensors, by default as many as runs) its bits do not depend on its neighbours: a run that
-    diverges, is stopped, or ends early leaves a place that does not move. Nor do they depend on its
-    place where batch size and widths of layers are multiples of 16; with other sizes a CPU's vector
-    instructions may round the last numbers of a place otherwise. A run taken up from a checkpoint
-    therefore takes its place again where it can. It may stand at a step of its own.
+    Each run makes the same draws as when it is trained alone. Its numbers differ from that training
+    only by rounding. At one `width` (the number of places in the tensors, by default the number of
+    runs) its bits do not depend on its neighbours: a run that diverges, is stopped, or ends early
+    leaves behind a place that no longer moves. Its bits do not depend on its place either, if batch
+    size and widths of layers are multiples of 16. With other sizes, a CPU's vector instructions may
+    round the last numbers of a place differently. A run that goes on from a checkpoint therefore
+    gets its former place if it can. Runs may be at different steps.
 
     Yields:
-        The index of a run as it ends, with its model, or with what ended it: `NonFiniteLoss`,
-        `Stopped`, or what its recorder raised.
+        The index of each run when it ends, with its model or with the error that ended it:
+        `NonFiniteLoss`, `Stopped`, or an error that its recorder raised.
 
     Raises:
         InvalidSpec: a spec cannot be run.
-        UnlikeRuns: the specs differ in more than numbers (`ml.spec.identity.cohort_key`), or are
-            more than there are places.
+        UnlikeRuns: the specs differ in more than numbers (`ml.spec.identity.cohort_key`), or there
+            are more of them than places.
     """
     specs = [RunSpec.parse(spec) for spec in run_specs]
     width = width or len(specs)
@@ -132,27 +133,27 @@ def train_cohort(
     device = device or default_device()
     training = specs[0].training
 
-    # The data lie on the training device; a batch is gathered there by index.
+    # The data set is kept on the training device; a batch is gathered there by index.
     data = data or _open_together(runs)
     yield from _ended(runs)
     if data is None:
         return
 
-    # A run goes on from its newest checkpoint, in the place where that was made.
+    # A run goes on from its newest checkpoint, in the place that it had then.
     for done, run in enumerate(runs):
         if run.moves:
             with _alone(run):
                 run.checkpoint = usable(run.recorder.restore(), run.spec)
                 if run.checkpoint is not None:
-                    # Those of many runs take their time.
-                    told = Progress("preparing", done + 1, len(runs))
-                    continue_or_stop(run.recorder.progress(told))
+                    # Reading the checkpoints of many runs takes a while.
+                    prepared = Progress("preparing", done + 1, len(runs))
+                    continue_or_stop(run.recorder.progress(prepared))
     _take_places(runs, width)
-    places = [specs[0]] * width  # One without a run holds a copy of the first.
+    places = [specs[0]] * width  # A place without a run holds a copy of the first run.
     for run in runs:
         places[run.place] = run.spec
 
-    # What the objective is given: networks, coefficients as tensors, batches, named draws.
+    # The objective is given networks, coefficients as tensors, batches and named draws.
     modules = build(specs[0], data.image_shape)
     updates = checked_updates(specs[0].objective.without_numbers())
     feed = Feed(places, updates, data, device)
@@ -164,7 +165,7 @@ def train_cohort(
     )
     clipped = any(spec.training.gradient_clip is not None for spec in specs)
 
-    # Weights are drawn by the run's seed, unless they come from its checkpoint.
+    # Weights are drawn from the run's seed, unless they come from its checkpoint.
     state = TrainingState(places, modules, updates, device)
     for run in runs:
         if run.checkpoint is not None:
@@ -172,7 +173,7 @@ def train_cohort(
                 state.restore(run.place, run.checkpoint)
             run.checkpoint = None
             with _alone(run):
-                # It may be of a version that did not look.
+                # A version that did not check may have written the checkpoint.
                 _check_finite(state, run.place)
         state.note_environment(run.place, device)
         run.first_step = state.steps[run.place]
@@ -186,10 +187,10 @@ def train_cohort(
         run.due = began + run.between_checkpoints
 
     while moving := [run for run in runs if run.moves]:
-        # What a step draws depends on a run's seed and step alone.
+        # A run's draws depend only on its seed and step.
         inputs = feed.at(state.steps, [run.place for run in moving])
 
-        # The objective's updates, in order: a loss, its gradient, an optimizer's step.
+        # Each of the objective's updates is a loss, its gradient and an optimizer's step.
         carry: dict[str, Tensor] = {}
         found: dict[str, _Found] = {}
         for update in updates:
@@ -210,7 +211,7 @@ def train_cohort(
             _move(optimizers[update.group], group, gradients, inputs.scalars[update.group], still)
             carry |= {name: value.detach() for name, value in loss.carry.items()}
 
-        # No step follows the last one, to find what it has made of the weights.
+        # No step follows the last one, so its weights are checked by computing the losses again.
         after: dict[str, _Found] = {}
         if any(run.moves and state.steps[run.place] + 1 == training.steps for run in moving):
             after = _losses_now(specs[0], modules, state, updates, inputs, len(data))
@@ -230,12 +231,12 @@ def train_cohort(
                         if not left.is_finite(run.place):
                             raise NonFiniteLoss(step, _terms({name: left}, run.place))
 
-                # Along the way: the weights, for films.
+                # At the steps of snapshots: the weights, for films.
                 if step in run.snapshots:
                     _check_finite(state, run.place)
                     run.recorder.snapshot(step, _model(run, state, data).to_bytes())
 
-                # At every step: say where we are, and hear what is wanted.
+                # At every step: report progress, and hear whether to go on.
                 now = time.monotonic()
                 per_step = (now - began) / (step - run.first_step)
                 wish = run.recorder.progress(
@@ -258,15 +259,16 @@ def train_cohort(
                     except NotKept:
                         wait = min(wait, RETRY_SECONDS)
                     else:
-                        # On slow disks, and with many runs, not all the time; but one that took
-                        # long must not leave those after it out.
+                        # On slow disks and with many runs, checkpoints would take most of the time
+                        # without a rest. The rest is bounded, so that one checkpoint that took long
+                        # does not prevent those after it.
                         rest = CHECKPOINTS_REST * len(moving) * (time.monotonic() - now)
                         wait = max(wait, min(rest, MOST_REST * wait))
                     run.due = time.monotonic() + wait
                     continue_or_stop(wish)
                 if step == training.steps:
                     run.outcome = _model(run, state, data)
-            # At once: who asks for an end hears of it before the next run is looked at.
+            # A run's end is reported at once, before the next run is looked at.
             yield from _ended([run])
         yield from _ended(runs)
 
@@ -279,13 +281,13 @@ class _Run:
     spec: RunSpec
     recorder: Recorder
     checkpoint: Checkpoint | None = None
-    """Where it goes on, until it does."""
+    """The checkpoint that the run goes on from; None once it is restored."""
     place: int = -1
     first_step: int = 0
     due: float = 0.0
-    """When its next checkpoint is to be made."""
+    """When the next checkpoint is to be made, by `time.monotonic`."""
     outcome: Model | Exception | None = None
-    told: bool = False
+    reported: bool = False
 
     @property
     def moves(self) -> bool:
@@ -293,23 +295,23 @@ class _Run:
 
     @cached_property
     def snapshots(self) -> frozenset[int]:
-        """At which steps."""
+        """Steps at which snapshots are kept."""
         return snapshot_steps(self.spec.training.steps, self.spec.training.snapshots)
 
     @property
     def between_checkpoints(self) -> float:
-        """In seconds."""
+        """Seconds between two checkpoints."""
         return 60 * self.spec.training.checkpoint_minutes
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What one update came to, for every place."""
+    """The results of one update, for every place."""
 
     loss: Loss
     losses: list[float]
     gradient_norms: list[float] | None = None
-    """None where no gradient was asked for."""
+    """None if no gradient was computed."""
 
     def is_finite(self, place: int) -> bool:
         norms = self.gradient_norms
@@ -334,9 +336,9 @@ def _check_alike(specs: Sequence[RunSpec], width: int) -> None:
 
 
 def _open_together(runs: Sequence[_Run]) -> Dataset | None:
-    """The runs' data set, or None when not one of them wanted to wait for it."""
+    """The runs' data set, or None if every run stopped while it was prepared."""
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         for run in runs:
             if run.moves:
                 with _alone(run):
@@ -345,17 +347,17 @@ def _open_together(runs: Sequence[_Run]) -> Dataset | None:
             raise _NobodyWaits
 
     try:
-        return runs[0].spec.dataset.open(tell)
+        return runs[0].spec.dataset.open(report)
     except _NobodyWaits:
         return None
 
 
 class _NobodyWaits(Exception):
-    """Every run has left while the data were prepared."""
+    """Every run has stopped while the data were prepared."""
 
 
 def _take_places(runs: Sequence[_Run], width: int) -> None:
-    """Each run the place of its checkpoint if that is free, and the others the rest in order."""
+    """Give each run the place of its checkpoint if it is free, and the other runs the rest."""
     free = list(range(width))
     for run in runs:
         made = run.checkpoint.document if run.checkpoint else {}
@@ -369,7 +371,7 @@ def _take_places(runs: Sequence[_Run], width: int) -> None:
 
 @contextmanager
 def _alone(run: _Run) -> Iterator[None]:
-    """What a run's recorder raises ends that run, and none of its neighbours."""
+    """Make an error end this run and none of its neighbours."""
     try:
         yield
     except Exception as error:
@@ -377,17 +379,17 @@ def _alone(run: _Run) -> Iterator[None]:
 
 
 def _ended(runs: Sequence[_Run]) -> Iterator[tuple[int, Model | Exception]]:
-    """Runs that have ended since this was last asked, with how."""
+    """Index and outcome of the runs that have ended since the last call."""
     for run in runs:
-        if run.outcome is not None and not run.told:
-            run.told = True
+        if run.outcome is not None and not run.reported:
+            run.reported = True
             yield run.index, run.outcome
 
 
 def _bound(
     spec: RunSpec, modules: Mapping[str, nn.Module], state: TrainingState, update: Update
 ) -> tuple[StackedNetworks, Tensor]:
-    """The networks with the update's own parameters as one leaf of a new graph, and this leaf."""
+    """The networks, and the leaf of a new graph that holds the update's own parameters."""
     parameters = state.parameters()
     group = state.groups[update.group]
     leaf = group.parameters.detach().requires_grad_()
@@ -404,7 +406,11 @@ def _losses(
     carry: Mapping[str, Tensor],
     population: int,
 ) -> Loss:
-    """The loss of every place. No run's gradient depends on another's: the sum has them all."""
+    """The loss of every place.
+
+    A run's loss does not depend on another's parameters, so the gradient of the sum of all losses
+    has every run's own gradient.
+    """
 
     def of_one(*tensors: Any) -> Loss:
         images, draws, coefficients, done, handed_on = tensors
@@ -425,7 +431,7 @@ def _losses_now(
     inputs: Inputs,
     population: int,
 ) -> dict[str, _Found]:
-    """What each update's loss is on these inputs with the weights as they are."""
+    """Each update's loss on these inputs, with the current weights."""
     carry: dict[str, Tensor] = {}
     found = {}
     with torch.no_grad():
@@ -438,7 +444,7 @@ def _losses_now(
 
 
 def _check_finite(state: TrainingState, place: int) -> None:
-    """Raise `NonFiniteLoss` if weights or an optimizer's state cannot be gone on from."""
+    """Raise `NonFiniteLoss` if a place's weights or optimizer state are not finite."""
     if broken := state.not_finite(place):
         raise NonFiniteLoss(state.steps[place], dict.fromkeys(broken, math.nan))
 
@@ -450,7 +456,7 @@ def _move(
     scalars: Mapping[str, Tensor],
     places: Sequence[int],
 ) -> None:
-    """One step of the optimizer in these places; the others stay as they are, bit for bit."""
+    """Make one step of the optimizer in these places. The others keep their bits."""
     with torch.no_grad():
         if len(places) == len(gradients):
             optimizer.update(group.parameters, gradients, group.moments, scalars)
@@ -478,7 +484,7 @@ def _model(run: _Run, state: TrainingState, data: Dataset) -> Model:
 
 
 def _terms(found: Mapping[str, _Found], place: int) -> dict[str, float]:
-    """Every update's loss, gradient norm and terms as scalars; one tag a latent for vectors."""
+    """Every update's loss, gradient norm and terms as scalars. A vector gives a tag a latent."""
     scalars: dict[str, float] = {}
     for group, one in found.items():
         prefix = "" if group == "model" else f"{group}_"

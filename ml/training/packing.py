@@ -1,4 +1,4 @@
-"""How many runs of a kind a device can train side by side, by what they are measured to take."""
+"""How many runs of a kind a device can train side by side, from the memory that they take."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ml.training.loop import train_cohort
 
 WIDEST = 64
 KEPT_FREE = 0.1
-"""Share of the device's memory that is left to encoding, to fragments and to others."""
+"""Share of the device's memory that is left for encoding, fragmentation and other processes."""
 TRIAL_STEPS = 2
-"""The optimizer's first step brings its buffers; the second is as all others are."""
+"""The optimizer allocates its buffers in the first step. The second is like all later ones."""
 
 
 _OUT_OF_MEMORY = (
@@ -32,27 +32,27 @@ _OUT_OF_MEMORY = (
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out: the device's or the machine's."""
-    # numpy's own error is a MemoryError, and so are those of scikit-learn's compiled parts.
+    # The errors of numpy and of scikit-learn's compiled parts are MemoryErrors.
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # torch has no class of its own for these.
+    # torch has no class of its own for the other errors.
     return isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY)
 
 
 class Meter(Protocol):
-    """How much memory work takes on a device, and how much there is; all in bytes."""
+    """Measures how much memory work takes on a device, and how much is available, in bytes."""
 
     def peak(self, work: Callable[[], None]) -> int:
-        """The most that was in use at once while this work was done."""
+        """Do this work, and return the most memory that was in use at once."""
 
     def available(self) -> int:
-        """What this process has or could have now."""
+        """The memory that this process has or could have now."""
 
 
 class CudaMeter:
-    """By the counters of torch's allocator."""
+    """Measures by the counters of torch's allocator."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -71,21 +71,21 @@ class CudaMeter:
 
 
 def power_of_two(most: int) -> int:
-    """The largest power of two that is at most this many."""
+    """The largest power of two that is at most `most`."""
     return 1 << (most.bit_length() - 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """What a cohort takes, in bytes: so much in any case, and so much a run."""
+    """The memory that a cohort takes, in bytes: `base`, and `per_run` for each run."""
 
     base: float
     per_run: float
 
     def widest(self, available: int, most: int) -> int:
-        """The largest power of two, at most `most`, that leaves a tenth of the memory free.
+        """The largest width (a power of two, at most `most`) that leaves a tenth of memory free.
 
-        At least 1: whether a single run fits, it finds out by itself.
+        It is at least 1: whether a single run fits is seen when it is trained.
         """
         room = (1 - KEPT_FREE) * available - self.base
         fitting = int(room / self.per_run) if self.per_run > 0 else most
@@ -93,10 +93,10 @@ class Memory:
 
 
 def measured(spec: RunSpec, data: Dataset, device: torch.device, meter: Meter) -> Memory:
-    """Train a few steps of two runs and of three; what the third adds is what each takes."""
+    """Train two runs and then three for a few steps. A run takes what the third one adds."""
     short = spec.model_copy(
         update={
-            # The numbers that it begins with take the same memory.
+            # Other initial weights take the same memory.
             "origin": None,
             "training": spec.training.model_copy(
                 update={"steps": TRIAL_STEPS, "checkpoint_minutes": 1440}
@@ -107,7 +107,7 @@ def measured(spec: RunSpec, data: Dataset, device: torch.device, meter: Meter) -
     def peak(width: int) -> int:
         return meter.peak(lambda: _train(short, width, device, data))
 
-    # From two on the networks of all runs are one call, whose buffers grow by the run.
+    # From two runs on, the networks of all runs are one call, whose buffers grow with each run.
     two, three = peak(2), peak(3)
     per_run = max(0, three - two)
     return Memory(base=two - 2 * per_run, per_run=per_run)
@@ -127,11 +127,11 @@ def widest(
     asked: int | None = None,
     meter: Meter | None = None,
 ) -> int:
-    """How many runs like this one to train side by side, at most `most`: a power of two.
+    """How many runs like this one to train side by side: a power of two, at most `most`.
 
-    On a CPU, where a step of many costs as much as many steps, one, unless more are `asked` for.
-    Elsewhere at most as many as are asked for; a run's memory is measured the first time that its
-    like is asked about.
+    On a CPU it is 1 unless `asked` is given, as a step of many runs takes as long as their steps
+    one by one. On other devices `asked` is an upper bound, and the memory of a run is measured the
+    first time that a run of its kind comes up.
     """
     key = (cohort_key(spec), str(device))
     most = min(most, WIDEST, asked or WIDEST, _too_wide.get(key, 2 * WIDEST) // 2)
@@ -151,7 +151,7 @@ def widest(
 
 
 def ran_out(spec: RunSpec, device: torch.device, width: int) -> None:
-    """Runs like this one did not fit at this width: from now on half as many are tried at most."""
+    """Record that runs like this one did not fit at this width: half as many are tried at most."""
     _too_wide[cohort_key(spec), str(device)] = width
 
 

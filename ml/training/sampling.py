@@ -1,4 +1,4 @@
-"""Which images a batch has: a function of the seed and the step alone."""
+"""Which images a batch has. This depends only on the seed and the step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ class Indices(Protocol):
 
 
 def indices(sampling: Sampling, *, seed: int, number: int, images: int, batch: int) -> Indices:
-    """The `number`-th independent batch of every step, from a data set of so many images."""
+    """Indices of the `number`-th independent batch of every step.
+
+    The data set has `images` images, and a batch has `batch` of them.
+    """
     if sampling == "epochs":
         return Epochs(seed, f"epochs {number}", images, batch)
     return Stream(seed, f"batch {number}", lambda draws: draws.integers(0, images, size=batch))
@@ -28,8 +31,8 @@ def indices(sampling: Sampling, *, seed: int, number: int, images: int, batch: i
 class Epochs:
     """Batches that go through every image once before any comes again.
 
-    Each epoch is a permutation of its own. Batches are cut from the epochs laid end to end: none is
-    short, none left out, and one may span the end of an epoch.
+    Each epoch has its own permutation. Batches are cut from the sequence of all epochs: all batches
+    are full, and a batch may begin in one epoch and end in the next.
     """
 
     def __init__(self, seed: int, purpose: str, images: int, batch: int) -> None:
@@ -49,7 +52,7 @@ class Epochs:
     def _permutation(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
             draws = generator(self._seed, self._purpose, epoch)
-            # Half the memory of plain integers: a wide cohort keeps one of them for each run.
+            # int32 takes half the memory of int64, and a wide cohort keeps an order for each run.
             self._order = draws.permutation(self._images).astype(np.int32)
             self._epoch = epoch
         return self._order

@@ -1,4 +1,4 @@
-"""Everything that training changes, for each run of a cohort, and its way into a checkpoint."""
+"""Everything that training changes, for each run of a cohort, and how checkpoints keep it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 class ForeignCheckpoint(ValueError):
-    """A checkpoint was written by a run of another identity."""
+    """The checkpoint belongs to a run of another identity."""
 
 
 class OriginNotKept(ValueError):
-    """There is no checkpoint of the run from whose end another is to go on."""
+    """The run that this one is to go on from has no checkpoint of its end."""
 
     advice = "train the run that its origin describes again (force=true), then fork that one"
 
@@ -39,16 +39,15 @@ class OriginNotKept(ValueError):
 
 
 def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
-    """The checkpoint, if a run can go on from it exactly; None if it is to begin at its weights.
+    """The checkpoint if the run can go on from it exactly; None if the run begins anew.
 
-    It is the run's own, or of a shorter run that takes the same course
-    (`ml.spec.identity.course_id`), or the end of the run that its origin tells of. One that a
-    version of other numbers has made (`ml.spec.identity.FORMAT`) is passed over: its run begins
-    again.
+    The checkpoint must be the run's own, or of a shorter run of the same course
+    (`ml.spec.identity.course_id`), or the end of the run that is its origin. A checkpoint of
+    another format (`ml.spec.identity.FORMAT`) is not used.
 
     Raises:
-        ForeignCheckpoint: it belongs to another run.
-        OriginNotKept: the run goes on from another's end, and that is not there.
+        ForeignCheckpoint: the checkpoint belongs to another run.
+        OriginNotKept: the run goes on from another's end, and that has no checkpoint to use.
     """
     if checkpoint is not None and checkpoint.document.get("format") != FORMAT:
         logger.warning("a checkpoint at step %d is of another format", checkpoint.step)
@@ -80,13 +79,13 @@ def _leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
 
 @dataclass
 class Group:
-    """Parameters that are moved together, a row for each place of the cohort."""
+    """Parameters that are updated together, with a row for each place of the cohort."""
 
     layout: RowLayout
     parameters: Tensor
-    """(places, numbers)."""
+    """The parameters, (places, numbers)."""
     moments: dict[str, Tensor]
-    """The optimizer's state, each (places, numbers)."""
+    """The optimizer's state by slot, each (places, numbers)."""
 
     def matrices(self) -> dict[str, Tensor]:
         """Parameters and optimizer state by the names that checkpoints give them."""
@@ -96,7 +95,7 @@ class Group:
 class TrainingState:
     """Parameters, optimizer state, steps done and history of every place of a cohort.
 
-    A place is a row of every tensor. What happens in one row touches no other.
+    A place is one row of every tensor. No row affects another.
     """
 
     def __init__(
@@ -106,12 +105,12 @@ class TrainingState:
         updates: Sequence[Update],
         device: torch.device,
     ) -> None:
-        """The state before the first step, drawn from each place's seed alone."""
+        """Make the state before the first step. Each place is drawn from its own seed."""
         precision = places[0].training.precision
         moved = {update.group for update in updates}
         self.steps = [0] * len(places)
         self.histories: list[list[dict[str, Any]]] = [[] for _ in places]
-        """The environment of each stretch of training, with the step at which it began."""
+        """For each place, the environment of each stretch of training and the step it began at."""
         self.groups: dict[str, Group] = {}
         for group, networks in groups_of(modules).items():
             shapes = {
@@ -153,7 +152,7 @@ class TrainingState:
         }
 
     def note_environment(self, place: int, device: torch.device) -> None:
-        """Write down where training goes on, when that is not where it was before."""
+        """Record the environment in which a place goes on, if it differs from the last one."""
         here = {**environment(device), "width": len(self.steps), "place": place}
         history = self.histories[place]
         last = history[-1] if history else {}
@@ -161,7 +160,10 @@ class TrainingState:
             history.append({**here, "from_step": self.steps[place]})
 
     def not_finite(self, place: int) -> list[str]:
-        """What of a place is NaN or infinite: `model parameters`, or a slot of its optimizer."""
+        """Names of the matrices with a number of this place that is NaN or infinite.
+
+        They are parameters or the optimizer's slots, as in `model parameters`.
+        """
         return [
             f"{group} {kind}"
             for group, found in self.groups.items()
@@ -189,7 +191,7 @@ class TrainingState:
         return Checkpoint(self.steps[place], tensors, document)
 
     def restore(self, place: int, checkpoint: Checkpoint) -> None:
-        """Put a place where a checkpoint was."""
+        """Put the state of a checkpoint into a place."""
         for group, found in self.groups.items():
             for kind, matrix in found.matrices().items():
                 prefix = f"{group}/{kind}/"
