@@ -1,1 +1,1 @@
-"""The networks of a run as functions of stacked weights, and a trained model."""
+"""The networks of runs as functions of stacked weights, and the trained model."""

@@ -19,12 +19,12 @@ from ml.spec.identity import train_id
 from ml.spec.run_spec import RunSpec
 
 CHUNK = 500
-"""Samples that go through a network at once."""
+"""Samples that a network computes at once."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What a model makes of images; all float32."""
+    """The posteriors of images; all numbers are float32."""
 
     mean: Float[np.ndarray, "samples latents"]
     """Posterior means, the codes."""
@@ -32,20 +32,20 @@ class Encoding:
     kl: Float[np.ndarray, "samples latents"]
     """KL to the prior in nats; NaN for a posterior that has none."""
     head: Float[Tensor, "samples numbers"]
-    """The encoder's own numbers."""
+    """The encoder's own output."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Weights with the spec they were trained under."""
+    """Trained weights with their spec."""
 
     spec: RunSpec
     image_shape: ImageShape
     parameters: Parameters
     steps: int
-    """Steps trained."""
+    """Steps that the weights were trained for."""
     record: Mapping[str, Any] = field(default_factory=dict)
-    """How the weights came about: environment of each stretch, identity."""
+    """How the weights were trained, such as the environment of each stretch."""
 
     def encode(self, images: Float[Tensor, "samples channels height width"]) -> Encoding:
         """Posterior of images in [0, 1], in float32."""
@@ -63,10 +63,10 @@ class Model:
     def decode(
         self, latents: Float[np.ndarray, "samples latents"]
     ) -> Float[np.ndarray, "samples height width channels"]:
-        """Images, pixel means in [0, 1], of latents.
+        """The images of latents: pixel means in [0, 1].
 
         Raises:
-            ValueError: latents are not (samples, latents) of this model.
+            ValueError: the latents do not have the shape (samples, latents) of this model.
         """
         wanted = self.spec.model.latent_dim
         if latents.ndim != 2 or latents.shape[1] != wanted:
@@ -80,7 +80,7 @@ class Model:
     def logits(
         self, latents: Float[Tensor, "samples latents"]
     ) -> Float[Tensor, "samples channels height width"]:
-        """What the decoder gives, of which pixel means are the sigmoid."""
+        """The decoder's output. Pixel means are its sigmoid."""
         with torch.no_grad():
             return self._networks().decode(latents.to(self._device()))
 
@@ -94,7 +94,7 @@ class Model:
             return _array(self._networks().reconstruction(latents, images))
 
     def to_bytes(self) -> bytes:
-        """The weights as a safetensors file that `from_bytes` reads."""
+        """The weights as a safetensors file, which `from_bytes` reads."""
         tensors = {
             f"{network}/{name}": tensor
             for network, named in self.parameters.items()
@@ -116,7 +116,7 @@ class Model:
         parameters: Parameters = {}
         for path, tensor in tensors.items():
             network, _, name = path.partition("/")
-            # A copy: a file's bytes begin at any address (`ml.networks.memory_layout.ALIGNMENT`).
+            # Copy, to align what a file need not align (`ml.networks.memory_layout.ALIGNMENT`).
             parameters.setdefault(network, {})[name] = tensor.to(
                 device or torch.device("cpu"), copy=True
             )

@@ -1,4 +1,4 @@
-"""A run's networks: how they are made, initialised, and called with parameters from outside."""
+"""A run's networks: how they are made, initialised, and called with given parameters."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from ml.spec.choices import Precision
 from ml.spec.run_spec import RunSpec
 
 Parameters = dict[str, dict[str, Tensor]]
-"""Network name to parameter name to tensor."""
+"""Tensors by the names of their network and of the parameter."""
 
 MODEL = ("encoder", "decoder")
-"""The networks of the group "model"; every other group is one network of the same name."""
+"""The networks of the group "model". Every other group is one network of the same name."""
 
 
 def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
     """The networks without their weights: modules on torch's `meta` device."""
     # On CUDA, cuDNN would otherwise compute float32 convolutions with the 10-bit mantissas of TF32,
-    # and choose kernels that add in any order. Wherever networks are called, they were built.
+    # and choose kernels that add in any order. Networks are built before they are called, so that
+    # this applies to every call.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     latents = spec.model.latent_dim
@@ -38,13 +39,13 @@ def build(spec: RunSpec, image_shape: ImageShape) -> dict[str, nn.Module]:
                 image_shape, spec.objective.posterior.numbers_per_latent * latents
             ),
             "decoder": spec.model.decoder(image_shape),
-            # A cohort's networks are one for all: none may be shaped by a run's own numbers.
+            # The runs of a cohort share their networks, so no run's own numbers may shape them.
             **spec.objective.without_numbers().extra_networks(latents),
         }
 
 
 def parameter_counts(spec: RunSpec) -> dict[str, int]:
-    """How many weights each network of a run has, by its name; no data set is opened."""
+    """Number of weights of each network of a run, by its name. No data set is opened."""
     modules = build(spec, spec.dataset.image_shape())
     return {
         name: sum(parameter.numel() for parameter in module.parameters())
@@ -53,16 +54,16 @@ def parameter_counts(spec: RunSpec) -> dict[str, int]:
 
 
 def groups_of(modules: Mapping[str, nn.Module]) -> dict[str, tuple[str, ...]]:
-    """The groups of parameters that are moved together, each with its networks."""
+    """The groups of parameters that are updated together, each with its networks."""
     return {"model": MODEL, **{name: (name,) for name in modules if name not in MODEL}}
 
 
 def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameters:
     """Weights before the first step: Glorot-uniform kernels and zero biases.
 
-    Limits are sqrt(6 / (fan_in + fan_out)), the default of the TensorFlow layers in which the
-    protocol was written. Drawn from (seed, network) alone, in the order of the parameters.
-    Parameters with one axis that are no bias (scales of a normalisation) are ones.
+    The limits are sqrt(6 / (fan_in + fan_out)), the default of the TensorFlow layers that the
+    protocol was written with. Draws depend only on seed and network, and follow the order of the
+    parameters. Parameters with one axis that are not a bias (scales of a normalisation) are ones.
     """
     parameters: Parameters = {}
     for network, module in modules.items():
@@ -81,7 +82,7 @@ def initial_parameters(modules: Mapping[str, nn.Module], seed: int) -> Parameter
 
 
 class BoundNetworks:
-    """Networks of one model with parameters bound (`ml.objectives.protocol.Networks`)."""
+    """Networks of one model with their parameters (see `ml.objectives.protocol.Networks`)."""
 
     def __init__(
         self,
@@ -131,10 +132,10 @@ class BoundNetworks:
 class StackedNetworks(BoundNetworks):
     """Networks of several models at once, for a loss that `vmap` runs over the models.
 
-    Parameters are (places, *shape). The loss is vmapped and the networks are not: a call leaves the
-    vmap with the inputs of all models, (places, samples, ...), and comes back with their outputs.
-    Memory layouts and fused kernels, which vmap does not let one choose, are chosen here, and a
-    stack of one costs what one model costs.
+    Parameters are (places, *shape). The loss is vmapped, but the networks are not: a call leaves
+    the vmap with the inputs of all models, (places, samples, ...), and returns to it with their
+    outputs. Memory layouts and fused kernels, which cannot be chosen under vmap, are chosen here.
+    A stack of one model costs no more than the model alone.
     """
 
     def call(
@@ -171,8 +172,8 @@ def _on_the_stack(of_all: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 class _OnTheStack(torch.autograd.Function):
     """Calls a function of all models from a loss that is vmapped over them.
 
-    `vmap` hands the rule below the tensors behind the one model that the loss sees. What
-    the rule computes is ordinary differentiable torch, so there is no backward to write.
+    The loss sees the tensors of one model. `vmap` gives the rule below those of all models. The
+    rule computes with ordinary differentiable torch operations, so it needs no backward.
     """
 
     @staticmethod

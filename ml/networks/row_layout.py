@@ -1,4 +1,4 @@
-"""Named tensors as one flat row of numbers, so that a cohort's are one matrix."""
+"""Named tensors as one flat row of numbers, so that those of a cohort form a matrix."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ml.networks.memory_layout import ALIGNMENT
 class RowLayout:
     """Where each named tensor lies in a row.
 
-    In the order of the names, whatever the order in which they came: a file hands them back in
-    any, and sums over a row must not depend on that.
+    Tensors are sorted by name, because files return them in any order, and sums over a row must not
+    depend on that.
     """
 
     def __init__(self, shapes: Mapping[str, Sequence[int]], *, channels_last: bool) -> None:
@@ -30,15 +30,15 @@ class RowLayout:
         """Numbers in a row."""
 
     def pack(self, tensors: Mapping[str, Tensor]) -> Shaped[Tensor, "length"]:
-        """Tensors as a row in memory of its own."""
+        """A copy of the tensors as a row."""
         row = torch.zeros(1, self.length)
         for name, place in self.unpack(row).items():
             place[0].copy_(tensors[name])
         return row[0]
 
     def unpack(self, rows: Shaped[Tensor, "places length"]) -> dict[str, Tensor]:
-        """Views into rows as tensors (places, *shape), by name; differentiable."""
-        # One split, whose gradient is one concatenation.
+        """Differentiable views of the rows as tensors (places, *shape), by name."""
+        # The gradient of a single split is a single concatenation.
         parts = torch.split(rows, self._sizes, dim=1)[::2]
         return {
             name: self._view(part, shape)
