@@ -1,1 +1,1 @@
-"""A run as a folder that needs no Heddle."""
+"""Exporting a run as a folder that can be used without Heddle."""

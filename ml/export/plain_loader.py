@@ -1,4 +1,4 @@
-"""A program that loads a run's weights with torch alone: its networks, written out."""
+"""Writes a program that loads a run's weights with torch alone. It has the networks in full."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ml.networks.networks import MODEL, build
 from ml.objectives.posteriors.protocol import Posterior
 
 AGREES = 1e-4
-"""Sums in float32 come out differently on other machines, by less than this."""
+"""Sums in float32 differ by less than this on other machines."""
 
 
 class NotPlain(Exception):
-    """A network has a part that torch alone does not have, so it cannot be written out."""
+    """A network cannot be written out, as it has a part that torch does not have."""
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -24,13 +24,13 @@ class NotPlain(Exception):
 
 
 def plain_loader(model: Model, title: str) -> str:
-    """The text of `load.py`: `encode` and `decode` of this model, and a check of both when run.
+    """The text of `load.py`, which has `encode` and `decode` of this model, and checks both if run.
 
     It needs torch, numpy and safetensors, and reads `weights.safetensors` and `check.npz` from its
     own folder.
 
     Raises:
-        NotPlain: a layer or the posterior is none that torch alone can express.
+        NotPlain: torch alone cannot express a layer or the posterior.
     """
     modules = build(model.spec, model.image_shape)
     height, width, channels = model.image_shape
@@ -85,17 +85,17 @@ if __name__ == "__main__":
 
 
 def _written(network: nn.Module) -> str:
-    """The Python expression that makes a network; sequences may stand in sequences.
+    """The Python expression that makes a network. Its sequences may be nested.
 
     Raises:
-        NotPlain: at a layer that is not of torch.
+        NotPlain: a layer is not one of torch's own.
     """
     if type(network) is nn.Sequential:
         layers = "\n".join(f"{_written(layer)}," for layer in network)
         return f"nn.Sequential(\n{indent(layers, '    ')}\n)"
     if getattr(nn, type(network).__name__, None) is not type(network):
         raise NotPlain(type(network).__qualname__)
-    # The text of one of torch's layers is the call that makes it.
+    # The repr of a torch layer is the call that makes it.
     text = repr(network)
     if any(True for _ in network.children()) or not _makes_again(text):
         raise NotPlain(text)
@@ -111,7 +111,7 @@ def _makes_again(text: str) -> bool:
 
 
 def _head(posterior: Posterior) -> str:
-    # A subclass may mean something else by its head, so that it does not inherit the line.
+    # The line is not inherited, as a subclass may give its head another meaning.
     line: str | None = vars(type(posterior)).get("head_in_torch")
     if line is None:
         raise NotPlain(type(posterior).__qualname__)

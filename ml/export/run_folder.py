@@ -1,4 +1,4 @@
-"""A trained run as a folder that needs no Heddle: weights, a loader, codes, scores, a README."""
+"""The files of an exported run: weights, a loader that needs no Heddle, codes, scores, a README."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ Curves = Mapping[str, Sequence[tuple[int, float | None]]]
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a run left."""
+    """A trained run with its files and scores."""
 
     run_id: str
     model: Model
     data: Dataset
     weights: bytes
-    """The very file of its weights."""
+    """The file of its weights, unchanged."""
     codes: bytes
-    """The very npz file of its codes."""
+    """The npz file of its codes, unchanged."""
     encoded: EncodedRows
-    """What that file holds."""
+    """The content of that file."""
     scores: Sequence[Score]
     scalars: Curves
     pictures: Mapping[str, bytes]
-    """By the name of the file, as in `traversal.png`."""
+    """PNG files by their name, as in `traversal.png`."""
     latent_names: Mapping[int, str]
     versions: Mapping[str, str] | None
-    """Of the libraries at its training, where that is known."""
+    """Versions of libraries in its training; None if they are not known."""
     commit: str | None = None
 
 
 def run_folder(run: TrainedRun) -> dict[str, bytes]:
-    """The files by name, the same bytes for the same run.
+    """The files by name. The same run gives the same bytes.
 
-    `load.py` is left out where the networks have a part that torch alone does not have; the README
-    says so.
+    There is no `load.py` if the networks have a part that torch does not have. The README then says
+    so.
     """
     name = title(run.model, run.data)
     files = {
@@ -88,7 +88,7 @@ def run_folder(run: TrainedRun) -> dict[str, bytes]:
 
 
 def _check(run: TrainedRun) -> bytes:
-    """Images with the codes and the decoded pixels that the model gives of them here."""
+    """Images, with the codes and decoded pixels that the model gives for them on this machine."""
     index = run.encoded.index[:CHECKED]
     images = in_unit_range(run.data, index)
     mean = codes(run.model, images)

@@ -1,4 +1,4 @@
-"""The README of a run's folder: what it is, how to load it, its scores, and whom to cite."""
+"""The README of an exported run: what it is, how to load it, its scores, and works to cite."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def _scores(scores: Sequence[Score]) -> str:
 
 
 def _label(score: Score) -> str:
-    """`dci.disentanglement`, with what tells it from its like: predictor, or sampled codes."""
+    """The score's name, as in `dci.disentanglement`, with its predictor, or with its codes."""
     name = score.name if score.name == score.metric else f"{score.metric}.{score.name}"
-    told = [str(score.params["predictor"])] if "predictor" in score.params else []
-    told += ["of samples"] if score.codes == "sample" else []
-    return _text(f"{name} ({', '.join(told)})" if told else name)
+    apart = [str(score.params["predictor"])] if "predictor" in score.params else []
+    apart += ["of samples"] if score.codes == "sample" else []
+    return _text(f"{name} ({', '.join(apart)})" if apart else name)
 
 
 def _null(score: Score) -> str:
@@ -129,11 +129,11 @@ def _null(score: Score) -> str:
 
 
 def _latents(encoded: EncodedRows, names: Mapping[int, str]) -> str:
-    """The latents by falling KL, those that tell something of the image or have a name."""
+    """The latents that are used or have a name, the largest KL first."""
     kl = encoded.kl.mean(axis=0)
     order = sorted(range(len(kl)), key=lambda latent: (-kl[latent], latent))
-    told = [latent for latent in order if latent in names or is_used(kl[latent])]
-    rows = [(f"`z{latent}`", _text(names.get(latent, "")), _number(kl[latent])) for latent in told]
+    shown = [latent for latent in order if latent in names or is_used(kl[latent])]
+    rows = [(f"`z{latent}`", _text(names.get(latent, "")), _number(kl[latent])) for latent in shown]
     idle = int(is_unused(kl).sum())
     rest = f"{idle} of {_count(len(kl), 'latent')} idle, below {USED_NATS} nats." if idle else ""
     if not rows and not rest:
@@ -173,11 +173,11 @@ def _params(component: object) -> dict[str, object]:
 
 
 def _numbers(values: Mapping[str, object]) -> str:
-    told = [
+    parts = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in values.items()
     ]
-    return f" ({_text(', '.join(told))})" if told else ""
+    return f" ({_text(', '.join(parts))})" if parts else ""
 
 
 def _data(model: Model, data: Dataset) -> str:
@@ -245,7 +245,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text on one line that Markdown shows as it is, in a table too."""
+    """The text in one line, escaped so that Markdown shows it unchanged, in tables too."""
     escaped = re.sub(
         r"([\\`*\[\]<>|#$&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", plain_text(text)
     )

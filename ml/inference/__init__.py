@@ -1,1 +1,1 @@
-"""What a trained model is used for: generate, interpolate, compare, mix, judge images."""
+"""Using a trained model: generating, interpolating, comparing, mixing and judging images."""

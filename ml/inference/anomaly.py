@@ -19,20 +19,20 @@ class Judged:
     """The terms of the bound of each image, in nats."""
 
     reconstruction: Float[np.ndarray, "samples"]
-    """-log p(x|z), the mean over posterior samples where there are several."""
+    """-log p(x|z); the mean if there are several posterior samples."""
     kl: Float[np.ndarray, "samples"] | None
     """KL to the prior, summed over latents; None for an encoder without noise."""
 
     @property
     def elbo(self) -> Float[np.ndarray, "samples"] | None:
-        """The evidence lower bound, -(reconstruction + kl); None where there is no KL."""
+        """The evidence lower bound, -(reconstruction + kl); None without a KL."""
         return None if self.kl is None else -(self.reconstruction + self.kl)
 
     @property
     def likeness(self) -> Float[np.ndarray, "samples"]:
-        """What images are ranked by, higher is more like the training data: the ELBO.
+        """The number by which images are ranked. Higher is more like the training data.
 
-        Of an encoder without noise, which has none, -reconstruction.
+        It is the ELBO, or -reconstruction for an encoder without noise, which has no ELBO.
         """
         elbo = self.elbo
         return -self.reconstruction if elbo is None else elbo
@@ -43,9 +43,9 @@ def judge(
 ) -> Judged:
     """The terms of images in [0, 1].
 
-    The noise of each image's posterior samples is drawn from a key that is the image itself: the
-    same image gives the same numbers in whatever file and place it comes, and two images have
-    independent noise, as the rows of the evaluation have.
+    The key for the noise of an image's posterior samples is the image itself. The same image has
+    the same terms in any file and at any place, and different images have independent noise, like
+    the rows of the evaluation.
     """
     encoding, tensors = encode_images(model, images), as_tensors(images)
     tensors = tensors.to(encoding.head.device)
@@ -65,7 +65,7 @@ def judge(
 def reference(encoded: EncodedRows) -> Judged:
     """The terms of the evaluation's rows, which are drawn from the training data.
 
-    Each with one posterior sample.
+    Each row has one posterior sample.
     """
     return _judged(encoded.reconstruction.astype(np.float64), encoded.kl)
 
@@ -73,9 +73,9 @@ def reference(encoded: EncodedRows) -> Judged:
 def percentiles(
     values: Float[np.ndarray, "values"], reference: Float[np.ndarray, "reference"]
 ) -> Float[np.ndarray, "values"]:
-    """The share of the reference that is at or below each value, in percent.
+    """The share of the reference that is at or below each value, in percent; NaN for NaN.
 
-    Low for what is lower than most of the reference; in [0, 100], NaN for NaN.
+    It is in [0, 100], and low for a value that is lower than most of the reference.
     """
     below = np.searchsorted(np.sort(reference), values, side="right")
     return np.where(np.isnan(values), np.nan, 100.0 * below / len(reference))

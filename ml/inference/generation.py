@@ -1,4 +1,4 @@
-"""Latents that nobody encoded."""
+"""Latents that are drawn, not encoded from images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Source = Literal["prior", "codes"]
 def generated(
     encoded: EncodedRows, count: int, seed: int
 ) -> tuple[Float[np.ndarray, "count latents"], Source]:
-    """Latents of the prior, and where they are from; float32.
+    """Latents drawn from the prior, in float32, and the distribution that they are drawn from.
 
-    A model without noise has no prior: there they are of a Gaussian fitted to its codes. The same
-    seed gives the same latents on every machine, those of the plot `prior_samples`, and more of
-    them begin with the fewer.
+    A model without noise has no prior. Its latents are drawn from a Gaussian fitted to its codes.
+    The same seed gives the same latents on every machine, and in the plot `prior_samples`. A larger
+    `count` adds latents after those of a smaller one.
     """
     latents = encoded.mean.shape[1]
     noise = generator(seed, "prior samples").standard_normal((count, latents))

@@ -1,4 +1,4 @@
-"""Images in an npz file, read without trusting a byte of it."""
+"""Reading images from an npz file that is not trusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "images"
 LONGEST_SIDE = 4096
 MOST_CHANNELS = 16
 MOST_BYTES = 128 << 20
-"""Of the array, inflated."""
+"""Largest size of the array, uncompressed."""
 
 _SHAPE = "(samples, height, width) or (samples, height, width, channels)"
 _DTYPES = "uint8 from 0 to 255, bool, or floats in [0, 1]"
@@ -32,18 +32,20 @@ def read_images(
     most_bytes: int = MOST_BYTES,
     check: Callable[[tuple[int, ...]], None] | None = None,
 ) -> Shaped[np.ndarray, "samples height width channels"]:
-    """The array `images` as it was saved, with an axis of channels.
+    """The file's array `images`, with an axis of channels added if it has none.
 
-    Nothing is unpickled, and what the file declares is checked before memory is taken for it.
+    Nothing is unpickled. Shape and dtype that the file declares are checked before memory is
+    allocated.
 
     Args:
-        file: open for reading in binary, seekable; as `numpy.savez` and `savez_compressed` write.
-        most_images: how many are taken.
-        most_bytes: of the array, inflated.
-        check: is told the shape before the array is read, and may refuse it by `InvalidSpec`.
+        file: a seekable binary file, as written by `numpy.savez` or `savez_compressed`.
+        most_images: largest number of images.
+        most_bytes: largest size of the array, uncompressed.
+        check: called with the shape before the array is read; it may raise `InvalidSpec`.
 
     Raises:
-        UnusableArrays: it is no such file, or the array is missing or of another dtype or shape.
+        UnusableArrays: the file is not such an npz file, or the array is missing, too large, or of
+            another dtype or shape.
     """
 
     def check_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -60,7 +62,7 @@ def read_images(
         expected = f"{error.declared}, as its header says"
         raise UnusableArrays([Fault(NAME, f"{error.held} bytes", expected)]) from None
     except Exception as error:
-        # zipfile, zlib and numpy's parser of headers raise a dozen kinds on made-up bytes.
+        # On malformed files, zipfile, zlib and numpy's header parser raise a dozen types of error.
         reason = str(error) or type(error).__name__
         expected = "a whole npz file, as numpy.savez writes it"
         raise UnusableArrays([Fault("", shown(reason), expected)]) from None
@@ -70,13 +72,13 @@ def read_images(
 def as_unit_range(
     images: Shaped[np.ndarray, "samples height width channels"], max_value: int
 ) -> Float[np.ndarray, "samples height width channels"]:
-    """Images as they were saved, as float32 in [0, 1].
+    """Images of any dtype that `read_images` takes, as float32 in [0, 1].
 
-    `max_value` is that of a white pixel in the data set's own bytes.
+    `max_value` is the value of a white pixel in the data set's own bytes.
 
     Raises:
-        UnusableArrays: a pixel is NaN or outside of [0, 1], or bytes are those of a data set of
-            zeros and ones, in which white would be nearly black.
+        UnusableArrays: a floating-point pixel is NaN or outside of [0, 1]; or the images are bytes
+            of 0 and 1, like the data set's own, where a white pixel would come out nearly black.
     """
     if images.dtype.kind == "b":
         return images.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Decoded images as files that people look at, and files that people have as images."""
+"""Writing decoded images as PNG and GIF files, and reading people's pictures as images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def png(
     columns: int | None = None,
     scale: int = 1,
 ) -> bytes:
-    """Images in [0, 1] as a PNG file: one, or a mosaic.
+    """Images in [0, 1] as a PNG file: a single image, or a mosaic on white.
 
-    Each pixel becomes `scale` by `scale` equal ones. Several images stand row after row in
-    `columns`, without a number in a grid that is nearly square, on white.
+    Each pixel becomes `scale` by `scale` equal ones. The images of a mosaic are in rows of
+    `columns` images; by default the grid is nearly square.
 
     Raises:
-        NothingToDraw: images of so many channels have no picture.
+        NothingToDraw: images with this number of channels cannot be drawn.
     """
     count = len(images)
     sheet = images[0] if count == 1 else tiles(images, columns or near_square(count), gap=GAP)
@@ -41,10 +41,10 @@ def png(
 
 
 def gif(images: Float[np.ndarray, "samples height width channels"], *, scale: int = 1) -> bytes:
-    """Images in [0, 1] as a film there and back, without end.
+    """Images in [0, 1] as a GIF file that runs forward and backward forever.
 
     Raises:
-        NothingToDraw: images of so many channels have no picture.
+        NothingToDraw: images with this number of channels cannot be drawn.
     """
     there_and_back = [*images, *images[-2:0:-1]]
     first, *others = [_with_palette(_picture(image, scale)) for image in there_and_back]
@@ -56,12 +56,12 @@ def gif(images: Float[np.ndarray, "samples height width channels"], *, scale: in
 
 
 def near_square(count: int) -> int:
-    """Columns of the grid of so many images that has no fewer columns than rows."""
+    """Columns of a nearly square grid for `count` images, with no fewer columns than rows."""
     return math.ceil(math.sqrt(count))
 
 
 def mosaic_pixels(image_shape: tuple[int, int, int], count: int, scale: int) -> int:
-    """Pixels of a mosaic of `count` images, but for the gaps."""
+    """Number of pixels in a mosaic of `count` images, not counting the gaps."""
     height, width, _ = image_shape
     return count * height * width * scale**2
 
@@ -69,10 +69,10 @@ def mosaic_pixels(image_shape: tuple[int, int, int], count: int, scale: int) -> 
 def pixels(image: Image.Image, channels: int) -> Float[np.ndarray, "height width channels"]:
     """A picture of any mode as an array in [0, 1], float32.
 
-    What is transparent becomes black, and of several frames the first counts.
+    Transparent pixels become black. Only the first of several frames is read.
     """
     if image.mode.startswith("I") or image.mode == "F":
-        # 16 bits a pixel, which Pillow's own conversion would cut off at 255.
+        # Pillow's own conversion would clip these 16-bit pixels at 255.
         grey = np.asarray(image, dtype=np.float32)[..., None] / np.float32(65535)
         deep = np.repeat(grey.clip(0, 1), channels, axis=2)
         if channels == 4:
@@ -89,9 +89,9 @@ def pixels(image: Image.Image, channels: int) -> Float[np.ndarray, "height width
 def resized(
     images: Float[np.ndarray, "samples _ _ channels"], height: int, width: int
 ) -> Float[np.ndarray, "samples height width channels"]:
-    """Images in [0, 1] at another size, in straight lines.
+    """Images in [0, 1] at another size, by linear interpolation.
 
-    Where they become smaller, each pixel is the weighted mean of all that it covers.
+    If they become smaller, each pixel is the weighted mean of all pixels that it covers.
     """
     if images.shape[1:3] == (height, width):
         return images
@@ -105,7 +105,7 @@ def resized(
 
 
 def _with_palette(picture: Image.Image) -> Image.Image:
-    """Of at most 256 colours, which are its own and not those of a table."""
+    """The picture with a palette of at most 256 colours that are made for it."""
     if picture.mode == "RGBA":
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     grey = picture.mode == "L"
@@ -113,14 +113,14 @@ def _with_palette(picture: Image.Image) -> Image.Image:
 
 
 def _picture(image: np.ndarray, scale: int) -> Image.Image:
-    """(height, width, channels) in [0, 1] as a picture."""
+    """An image (height, width, channels) in [0, 1] as a Pillow picture."""
     channels = image.shape[2]
     if channels not in MODES:
         raise NothingToDraw(
             f"Images of {channels} channels have no picture: ask for application/json or"
             " application/x-npz."
         )
-    # What is not finite is black.
+    # Numbers that are not finite become black or white.
     levels = np.rint(np.nan_to_num(image).clip(0, 1) * 255).astype(np.uint8)
     if scale > 1:
         levels = levels.repeat(scale, axis=0).repeat(scale, axis=1)

@@ -1,4 +1,4 @@
-"""Ways from one latent to another."""
+"""Interpolation between two latents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 Path = Literal["linear", "spherical"]
 
 NO_ARC = 1e-6
-"""Sine of the angle below which two directions are one, or opposite."""
+"""If the sine of their angle is smaller, two directions count as the same or opposite."""
 
 
 def interpolate(
@@ -21,15 +21,15 @@ def interpolate(
 ) -> Float[np.ndarray, "frames latents"]:
     r"""Latents on the way from `a` to `b`, both included.
 
-    `linear` is the straight line. `spherical` turns the direction evenly through the angle
-    :math:`\Omega` between the two, while the norm goes from one to the other in a straight line:
+    `linear` follows the straight line. `spherical` turns the direction evenly through the angle
+    :math:`\Omega` between the two, and changes the norm linearly:
 
     .. math:: r_t \left(\frac{\sin((1 - t)\Omega)}{\sin\Omega} \frac{a}{|a|}
         + \frac{\sin(t\Omega)}{\sin\Omega} \frac{b}{|b|}\right), \quad r_t = (1 - t)|a| + t|b|
 
-    The middle of a straight line is nearer to the origin than its ends, which samples of a normal
-    prior of many latents hardly ever are. Where the directions are the same or opposite, or
-    one of the latents is zero, there is no one such arc, and the way is straight.
+    The middle of a straight line is nearer to the origin than its ends. Samples of a normal prior
+    of many latents are hardly ever so near. The way is straight, too, if the directions are the
+    same or opposite, or if one of the latents is zero, as the arc is not unique then.
 
     References:
         Shoemake, 1985, https://doi.org/10.1145/325334.325242;
@@ -40,7 +40,7 @@ def interpolate(
     way = _arc(start, end, t) if path == "spherical" else None
     if way is None:
         way = (1 - t) * start + t * end
-    # Not off by a rounding: the ends are the two latents.
+    # The ends are set to be exactly the two latents, without rounding.
     way[0], way[-1] = start, end
     return way.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""One factor of two images exchanged, through the latent that tells about it."""
+"""Exchanging one factor between two images, through the latent that knows most about it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def swapped(
 def most_telling(
     codes: Float[np.ndarray, "samples latents"], factor: Shaped[np.ndarray, "samples"], name: str
 ) -> tuple[int, float]:
-    r"""The latent that tells most about a factor, and the share of the factor's entropy it tells.
+    r"""The latent that knows most about a factor, and its share of the factor's entropy.
 
     .. math:: \max_d I(z_d; v) / H(v)
 
-    in [0, 1], of codes in 20 bins of equal width; of latents that tell as much the first.
+    The share is in [0, 1]. Codes are cut into 20 bins of equal width. If several latents know
+    equally much, it is the first.
 
     Raises:
         ConstantFactor: the factor takes a single value.

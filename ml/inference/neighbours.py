@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist
 
 Distance = Literal["euclidean", "standardised"]
-"""`standardised`: each latent in units of the codes' deviation, so that all count alike."""
+"""`standardised` measures each latent in units of its deviation, so that all count equally."""
 
 
 def distances(
@@ -18,9 +18,9 @@ def distances(
     *,
     units: Float[np.ndarray, "latents"] | None = None,
 ) -> Float[np.ndarray, "codes others"]:
-    """Euclidean distances of each code from each of the others.
+    """Euclidean distances from each code to each of the others.
 
-    `units` are those of `deviations`, or None for the latents as they are.
+    Latents are measured in `units` (their `deviations`), or as they are if it is None.
     """
     left, right = codes.astype(np.float64), others.astype(np.float64)
     if units is not None:
@@ -30,11 +30,11 @@ def distances(
 
 
 def deviations(codes: Float[np.ndarray, "samples latents"]) -> Float[np.ndarray, "latents"]:
-    """Each latent's standard deviation, 1 for one that does not vary at all."""
+    """Each latent's standard deviation, or 1 if it does not vary."""
     found: np.ndarray = codes.std(axis=0, dtype=np.float64)
     return np.where(found > 0, found, 1.0)
 
 
 def nearest_rows(distances: Float[np.ndarray, "rows"], count: int) -> Int[np.ndarray, "nearest"]:
-    """Rows in rising order of their distances, at most `count`; of equal ones the first."""
+    """At most `count` rows, the nearest first. Rows with equal distances keep their order."""
     return np.argsort(distances, kind="stable")[:count]
