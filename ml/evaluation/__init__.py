@@ -1,1 +1,1 @@
-"""From a trained model or arrays to scores: encoding, scoring, advice, audit."""
+"""Scores of a trained model or of arrays: encoding, scoring, advice, audit."""

@@ -1,4 +1,4 @@
-"""Advice: the plain reasons behind odd scores, found in the scores and curves themselves."""
+"""Advice: the plain reasons behind odd scores, found in the scores and training curves."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Curves = Mapping[str, Sequence[tuple[int, float | None]]]
 """Training curves: tag to (step, value) pairs."""
 
 STILL_FALLING = 0.01
-"""Share of the reconstruction by which a trained model may still improve over its last tenth."""
+"""Largest share by which the reconstruction of a trained model may fall over the last tenth."""
 FEWEST_POINTS = 20
-"""Of a curve that is to be judged."""
+"""Fewest points of a curve that is judged."""
 KNOWN = 0.2
-"""Share of a factor's entropy, above what chance adds, from which a latent knows the factor."""
+"""A latent knows a factor from this share of its entropy on, above what chance adds."""
 SHORT_OF_PERFECT = 0.95
-"""If codes that are the factors themselves reach a smaller share of a metric's best, it is said."""
+"""Advice says so if perfect codes reach less than this share of a metric's best value."""
 DEPENDENT = 0.05
-"""Share of a factor's entropy that another one tells, above what chance adds."""
+"""A factor depends on another that holds more than this share of its entropy, chance aside."""
 BY_CHANCE = 1e-3
-"""Probability below which so many classes without a training row are no chance."""
+"""Probability below which classes without a training row do not come from chance."""
 SMALL_BULK = 1 / 3
-"""Of a code's range: if 99 % of the rows lie in less, extremes decide its bins."""
+"""Extremes decide a code's bins if 99 % of the rows lie in less than this share of its range."""
 ENOUGH_BINS = 7
-"""For those rows; a third of the bins that there are by default."""
+"""Bins that are enough for those rows: a third of the default number of bins."""
 MOST_LISTED = 5
 RECONSTRUCTION = "reconstruction"
 
@@ -44,15 +44,15 @@ class Advice(BaseModel):
     """One reason for odd numbers, and what to do about it."""
 
     about: str
-    """A score's name, a factor's, `codes`, `rows`, or `training`."""
+    """The name of a score or a factor, or `codes`, `rows` or `training`."""
     reason: str
-    """What was seen, with its numbers."""
+    """What was found, with its numbers."""
     suggestion: str
     """What to change, or what not to expect."""
 
 
 def curves_read(latents: int) -> list[str]:
-    """The tags of all curves that advice on a model with so many latents looks at."""
+    """The tags of all curves that are read for advice on a model with this many latents."""
     return [RECONSTRUCTION, *(f"{KL_TAG}{latent}" for latent in range(latents))]
 
 
@@ -63,11 +63,11 @@ def advise(
     curves: Curves | None = None,
     latent_names: Mapping[int, str] | None = None,
 ) -> list[Advice]:
-    """What stands behind these scores: the model first, then the data, then single scores.
+    """Advice on these scores: first on the model, then on the data, then on single scores.
 
-    Without a spec nothing is said of its objective, its schedules and its data set, without curves
-    nothing of how training went. `latent_names` are what people call latents, by number; a score of
-    codes with names of their own has them in its details.
+    Without a spec there is no advice on objective, schedules and data set; without curves there is
+    none on training. `latent_names` are people's names for latents, by number. If the codes of a
+    file have names, the score's details have them.
     """
     found: list[Advice] = []
     if spec is not None:
@@ -148,14 +148,14 @@ def _unused_latents(
 
 
 def _more_in_latents(spec: RunSpec | None) -> str:
-    """What to change of an objective for its latents to hold more of the image."""
+    """What to change in an objective so that its latents hold more of the image."""
     if spec is None:
         return "train with less weight on the KL"
     objective, scheduled = spec.objective, spec.training.coefficients
     values = objective.coefficients(
         pixels=math.prod(spec.dataset.image_shape()), latents=spec.model.latent_dim
     )
-    told: dict[str, list[str]] = {"lower": [], "raise": []}
+    params: dict[str, list[str]] = {"lower": [], "raise": []}
     growing = None
     for weight in objective.kl_weights():
         value = getattr(objective, weight.param)
@@ -165,8 +165,8 @@ def _more_in_latents(spec: RunSpec | None) -> str:
                 continue
             if weight.coefficient not in scheduled:
                 growing = growing or weight.coefficient
-        told[weight.turned].append(f"objective.{weight.param} ({value:g})")
-    changes = [f"{turned} {' or '.join(params)}" for turned, params in told.items() if params]
+        params[weight.turned].append(f"objective.{weight.param} ({value:g})")
+    changes = [f"{turned} {' or '.join(some)}" for turned, some in params.items() if some]
     if growing is not None:
         changes.append(f"let {growing} grow from zero (training.coefficients.{growing}: warm_up)")
     if not changes:
@@ -186,7 +186,7 @@ def _undertrained(curves: Curves) -> Iterator[Advice]:
     tenth = len(values) // 10
     last, before = values[-tenth:], values[-2 * tenth : -tenth]
     fall = float(before.mean() - last.mean())
-    # A batch's noise: deviation of each mean, from differences of neighbours.
+    # The noise of batches: the deviation of each mean, from differences of neighbouring points.
     noise = float(np.diff(values[-2 * tenth :]).std() / math.sqrt(max(1, tenth)))
     if fall > STILL_FALLING * abs(float(before.mean())) and fall > 2 * noise:
         yield Advice(
@@ -225,28 +225,29 @@ def _times(count: int) -> str:
 
 
 def _untrained_classes(score: Score) -> Iterator[Advice]:
-    for factor, told in score.details.get("untrained_classes", {}).items():
+    for factor, found in score.details.get("untrained_classes", {}).items():
         yield Advice(
             about=factor,
-            reason=f"{told['untrained']} of {told['classes']} classes of {factor} have no training"
-            f" row, so that {told['share_of_test_rows']:.0%} of the test rows of {score.metric}"
+            reason=f"{found['untrained']} of {found['classes']} classes of {factor} have no"
+            f" training row, so that {found['share_of_test_rows']:.0%} of the test rows of"
+            f" {score.metric}"
             " cannot be predicted",
             suggestion="shuffle the rows: they stand in an order, and the first ones are for"
             " training"
-            if _in_order(told)
+            if _in_order(found)
             else "give more rows of its rare classes, or cut it into fewer (factor_bins)",
         )
 
 
 def _in_order(untrained: Mapping[str, float]) -> bool:
-    """Whether rows in no order would hardly have left so many classes without a training row."""
-    # P(X >= n) of a Poisson distribution with this mean.
+    """Whether rows in random order would hardly leave so many classes without a training row."""
+    # P(X >= n) for a Poisson distribution with this mean.
     probability = gammainc(untrained["untrained"], max(untrained["expected"], 1e-300))
     return bool(probability < BY_CHANCE)
 
 
 def _inside_null(score: Score) -> Iterator[Advice]:
-    # An error is 1 - accuracy, and says the same.
+    # An error is 1 - accuracy, and would give the same advice.
     if score.value is None or score.null is None or score.name.startswith("error"):
         return
     null = score.null
@@ -263,7 +264,7 @@ def _inside_null(score: Score) -> Iterator[Advice]:
 
 
 def _rows_twice(score: Score) -> Iterator[Advice]:
-    """Rows that are one and the same, which predictors know by heart."""
+    """Advice on repeated rows, which predictors may know by heart."""
     repeated, trained_on = (
         score.details.get(name, 0) for name in ("repeated_rows", "test_rows_trained_on")
     )
@@ -288,7 +289,7 @@ def _rows_twice(score: Score) -> Iterator[Advice]:
 
 
 def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Advice]:
-    """Codes with a few values so far out that hardly any bins are left for all others."""
+    """Advice on codes with a few values so extreme that the others share only a few bins."""
     shares, bins = score.details.get("bulk_shares", ()), score.params.get("bins")
     if bins is None:
         return
@@ -299,9 +300,9 @@ def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Adv
     }
     if not few:
         return
-    told = [f"{share:.1%} of the range of {_called(score, k, names)}" for k, share in few.items()]
-    listed = ", ".join(told[:MOST_LISTED])
-    more = f" and so on, of {len(told)} codes" if len(told) > MOST_LISTED else ""
+    parts = [f"{share:.1%} of the range of {_called(score, k, names)}" for k, share in few.items()]
+    listed = ", ".join(parts[:MOST_LISTED])
+    more = f" and so on, of {len(parts)} codes" if len(parts) > MOST_LISTED else ""
     left = math.ceil(max(few.values()) * bins) + 1
     yield Advice(
         about="codes",
@@ -313,7 +314,7 @@ def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Adv
 
 
 def _as_good_as_factors(score: Score) -> bool:
-    """Whether the score is all that codes get which are the factors themselves."""
+    """Whether the score is as good as that of perfect codes, which are the factors."""
     perfect = score.details.get("on_perfect_codes")
     return (
         perfect is not None
@@ -323,7 +324,7 @@ def _as_good_as_factors(score: Score) -> bool:
 
 
 def _on_perfect_codes(score: Score) -> Iterator[Advice]:
-    """The ceiling that these rows put on a score, where it is well below the metric's own."""
+    """Advice if even perfect codes get well below the metric's best value on these rows."""
     perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
     if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
         return
@@ -351,15 +352,15 @@ def _too_few_bins(score: Score) -> Iterator[str]:
 
 
 def _dependent_factors(score: Score) -> Iterator[str]:
-    """The two factors of which one tells most of the other, in truth and by chance."""
+    """The pair of factors that depend most on each other: beyond chance, and by chance."""
     matrix = score.details["on_perfect_codes"].get("mutual_information")
     if matrix is None or len(matrix) < 2:
         return
     entropies = np.array(score.details["factor_entropies"])
     classes = np.minimum(np.exp(entropies), score.params["bins"])
     shares, chance = np.array(matrix) / entropies, _chance(score, classes)
-    for told in (shares, chance):
-        np.fill_diagonal(told, 0.0)
+    for matrix_of_pairs in (shares, chance):
+        np.fill_diagonal(matrix_of_pairs, 0.0)
     factors = score.details["factors"]
     one, other = np.unravel_index(int((shares - chance).argmax()), shares.shape)
     if (shares - chance)[one, other] > DEPENDENT:
@@ -376,9 +377,9 @@ def _dependent_factors(score: Score) -> Iterator[str]:
 
 
 def _chance(score: Score, classes: np.ndarray) -> np.ndarray:
-    """What chance adds to each share of a factor's entropy, (latents, factors)."""
+    """What chance adds to each latent's share of a factor's entropy, (latents, factors)."""
     entropies = np.array(score.details["factor_entropies"])
-    # (classes - 1)(values - 1) / 2N, with exp(H) for the number of values.
+    # (classes - 1)(values - 1) / 2N, where exp(H) stands for the number of values.
     added = np.outer(classes - 1, np.exp(entropies) - 1) / (2 * score.rows)
     shares: np.ndarray = np.minimum(added / entropies, 1.0)
     return shares
@@ -387,23 +388,23 @@ def _chance(score: Score, classes: np.ndarray) -> np.ndarray:
 def _shared_factor(
     score: Score, at_last: Mapping[int, float], names: Mapping[int, str]
 ) -> Iterator[Advice]:
-    """Factors that a latent knows well and a second one too, or that one knows which is unused."""
+    """Advice on factors that two latents know well, or that an unused latent knows."""
     if not _leads(score) or "mutual_information" not in score.details:
         return
     shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
     above_chance = shares - _chance(score, np.full(len(shares), score.params["bins"]))
     kl = dict(enumerate(score.details.get("kl_per_latent", ()))) or at_last
     used = [latent for latent in range(len(shares)) if is_used(kl.get(latent, math.inf))]
-    for factor, column, told in zip(
+    for factor, column, known in zip(
         score.details["factors"], shares.T, above_chance.T, strict=True
     ):
-        for latent in np.flatnonzero(told > KNOWN).tolist():
+        for latent in np.flatnonzero(known > KNOWN).tolist():
             if latent not in used:
                 yield _known_to_an_unused(score, factor, latent, column, kl, names)
         if len(used) < 2:
             continue
         second, best = np.array(used)[np.argsort(column[used])[-2:]]
-        if told[best] > KNOWN and told[second] > 0.7 * told[best]:
+        if known[best] > KNOWN and known[second] > 0.7 * known[best]:
             one, other = (_called(score, latent, names) for latent in (best, second))
             yield Advice(
                 about=factor,
@@ -439,7 +440,7 @@ def _leads(score: Score) -> bool:
 
 
 def _called(score: Score, latent: int, names: Mapping[int, str]) -> str:
-    """What a latent is called, in the file that was scored or by people."""
+    """The latent's name in the file that was scored, or else its label with people's name."""
     latent = int(latent)
     named: Sequence[Any] = score.details.get("latents", ())
     return str(named[latent]) if named else latent_label(latent, names)

@@ -1,4 +1,4 @@
-"""An audit of codes: all our scores, and what public codebases print in their place."""
+"""An audit of codes: all our scores, and the numbers that public codebases print instead."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ READ_FIRST = (
     *("mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"),
     *("sap", "dci", "explicitness"),
 )
-"""The order in which an audit is read; metrics that are not named here come after, by name."""
+"""The first metrics of an audit, in order. The others come after these, by name."""
 
 
 class Audited(BaseModel):
-    """One of our scores and what stands for it elsewhere."""
+    """One of our scores, and the numbers of public codebases for it."""
 
     asked: dict[str, Any]
-    """The metric's name and the params that were chosen."""
+    """The metric's name and its chosen params."""
     score: Score
     published: list[Published]
 
 
 class Audit(BaseModel):
-    """All scores of some rows, ours and other people's."""
+    """All scores of some rows, our own and those of public codebases."""
 
     rows: int
     train_rows: int
@@ -44,11 +44,11 @@ class Audit(BaseModel):
 
 
 def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) -> Audit:
-    """Score rows by every metric that takes codes and factors, beside what codebases print.
+    """Score rows by every metric of codes and factors, and add what public codebases print.
 
-    What a metric cannot be computed for becomes its Scores' `error`. Numbers called `error` are
-    left out, as they are 1 - informativeness. `quick` leaves out what is slow, and the nulls and
-    intervals of what is not cheap, as each metric says of its settings.
+    A metric that cannot be computed gives scores with an `error`. Numbers whose name begins with
+    `error` are left out, as they are 1 - informativeness. Each metric declares the cost of its
+    settings: `quick` leaves out slow ones, and nulls and intervals of all that are not cheap.
     """
     settings = _settings(rows, quick=quick)
     items = []
@@ -75,12 +75,12 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
 
 
 def metrics_of(rows: Rows, *, quick: bool = False) -> list[dict[str, Any]]:
-    """The metrics of an audit of these rows, in its order, each with its name and params."""
+    """The name and params of each metric of an audit of these rows, in its order."""
     return [asked for asked, _ in _settings(rows, quick=quick)]
 
 
 def _settings(rows: Rows, *, quick: bool) -> list[tuple[dict[str, Any], AuditSetting]]:
-    """What is asked for, and the setting that it comes from."""
+    """Name and params of each metric of the audit, and the setting that they come from."""
     continuous = "continuous" in rows.factor_kinds
     return [
         (
@@ -104,12 +104,12 @@ def _place(name: str) -> tuple[int, str]:
 
 
 class _Step(Silent):
-    """Reports one metric of many as one step of the audit."""
+    """Reports a metric's progress as one step of the audit."""
 
     def __init__(self, recorder: Recorder, done: int, steps: int) -> None:
         self._recorder, self._done, self._steps = recorder, done, steps
 
     def progress(self, progress: Progress) -> Wish:
-        """The metric's own last step ends this one."""
+        """Report this step as done when the metric reports its own last step."""
         done = self._done + (progress.step == progress.steps)
         return self._recorder.progress(Progress(progress.stage, done, self._steps))

@@ -1,4 +1,4 @@
-"""What a model makes of images: of the rows that scores are computed on, and of any others."""
+"""Encoding images by a model: the rows that scores are computed on, and any other images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ml.spec.parts import Evaluation
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Codes and factors of the evaluation's rows, with what only the model knows of them."""
+    """Codes and factors of the evaluation's rows, with the posteriors and reconstructions."""
 
     index: Int[np.ndarray, "samples"]
     """Indices of the images in the data set."""
     factors: Shaped[np.ndarray, "samples factors"]
-    """No columns for a data set without factors."""
+    """The factors. There are no columns if the data set has none."""
     mean: Float[np.ndarray, "samples latents"]
     """Posterior means."""
     log_variance: Float[np.ndarray, "samples latents"]
@@ -35,12 +35,12 @@ class EncodedRows:
     kl: Float[np.ndarray, "samples latents"]
     """KL to the prior in nats; NaN for a posterior that has none."""
     reconstruction: Float[np.ndarray, "samples"]
-    """-log p(x|z) in nats of that sample."""
+    """-log p(x|z) of that sample in nats."""
     train_rows: Integer[np.ndarray, ""]
-    """The first so many rows are for fitting predictors."""
+    """How many rows, from the first, are for fitting predictors."""
 
     def to_npz(self) -> bytes:
-        """The arrays as an npz file, the same bytes for the same arrays."""
+        """The arrays as an npz file. Equal arrays give equal bytes."""
         file = io.BytesIO()
         np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
         return file.getvalue()
@@ -54,11 +54,11 @@ class EncodedRows:
 def draw_rows(
     n_images: int, *, rows: int, test_rows: int, seed: int
 ) -> tuple[Int[np.ndarray, "samples"], int]:
-    """Indices of the images to evaluate on, each once, and how many of them are for fitting.
+    """Indices of the images to evaluate on, all different, and how many of them are for fitting.
 
-    The protocol draws with replacement, which from few images puts many into both parts: a
-    predictor then scores what it has learned by heart. From a data set with fewer images than rows
-    are asked for, every image once and the two parts in proportion.
+    The protocol draws with replacement. With few images that puts many of them into both parts, and
+    predictors are tested on images that they have learned by heart. If the data set has fewer
+    images than the rows asked for, all images are used, in two parts of the same proportion.
     """
     index = generator(seed, "evaluation rows").permutation(n_images)[: rows + test_rows]
     if n_images < rows + test_rows:
@@ -69,10 +69,10 @@ def draw_rows(
 def evaluation_rows(
     data: Dataset, evaluation: Evaluation
 ) -> tuple[Int[np.ndarray, "samples"], int]:
-    """What `draw_rows` draws of a data set, with images of the same pixels in the same part.
+    """The draw of `draw_rows` from a data set, with images of the same pixels in the same part.
 
-    A data set may show one picture under several indices, as dSprites does at the first and the
-    last orientation, which are one angle.
+    A data set may have one picture at several indices. dSprites does, as its first and its last
+    orientation are the same angle.
     """
     index, train = draw_rows(
         len(data), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
@@ -88,16 +88,16 @@ def evaluation_rows(
 
 
 def _whole_pictures(index: np.ndarray, shown: np.ndarray, train: int) -> tuple[np.ndarray, int]:
-    """The rows dealt into two parts, neither of which shows a picture of the other.
+    """The rows divided into two parts that have no picture in common, and the size of the first.
 
-    `shown` are the rows' pictures, numbered as they come. The parts are as large as asked for
-    wherever enough pictures are shown once, and the rows of each stay in order.
+    `shown` are the rows' pictures, numbered in the order of their first rows. The first part has
+    `train` rows if enough pictures occur only once. The rows of each part stay in order.
     """
     times = np.bincount(shown)
     fits = np.cumsum(times) <= train
     once = np.flatnonzero(~fits & (times == 1))
     fits[once[: train - int(times[fits].sum())]] = True
-    # One picture that is shown more often than there are training rows.
+    # If even the first picture has more rows than `train`, it alone is for fitting.
     fits[0] |= not fits.any()
     of_fit = fits[shown]
     return np.concatenate([index[of_fit], index[~of_fit]]), int(of_fit.sum())
@@ -149,10 +149,7 @@ def encode_rows(
 def encode_images(
     model: Model, images: Float[np.ndarray, "samples height width channels"]
 ) -> Encoding:
-    """Posterior of images in [0, 1], a chunk at a time.
-
-    There must be at least one.
-    """
+    """Posterior of images in [0, 1], computed in chunks. There must be at least one image."""
     tensors = as_tensors(images)
     parts = [model.encode(tensors[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
     return Encoding(
@@ -166,5 +163,5 @@ def encode_images(
 def as_tensors(
     images: Float[np.ndarray, "samples height width channels"],
 ) -> Float[Tensor, "samples channels height width"]:
-    """Images as networks take them, channels first, float32."""
+    """Images as networks take them: float32, channels first."""
     return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)).permute(0, 3, 1, 2)

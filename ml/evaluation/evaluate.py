@@ -1,4 +1,4 @@
-"""Evaluation: every metric that a spec asks for, on the rows that a model encoded."""
+"""Evaluation: scoring encoded rows by every metric that a spec asks for."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def evaluate(
     uncertainty: bool = True,
     recorder: Recorder | None = None,
 ) -> list[Score]:
-    """Encode rows of a data set and score the codes; parameters are those of a spec's evaluation.
+    """Encode rows of a data set and score the codes.
 
-    A metric that cannot be computed gives Scores with `error`; the others are not touched by it.
+    The keyword arguments are those of a spec's evaluation. A metric that cannot be computed gives
+    scores with an `error`, and does not affect the others.
 
     Raises:
         UnknownComponent, InvalidSpec: a metric's name or params are wrong.
@@ -54,7 +55,11 @@ def evaluate(
 
 
 def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
-    """The spec's data set, with progress while it is prepared. Raises `Stopped`."""
+    """Open the spec's data set, and report progress while it is prepared.
+
+    Raises:
+        Stopped: the recorder wished to stop.
+    """
     return spec.dataset.open(
         lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total)))
     )
@@ -66,14 +71,17 @@ def score_encoded(
     data: Dataset,
     recorder: Recorder | None = None,
 ) -> list[Score]:
-    """Score rows of a data set that are encoded already.
+    """Score encoded rows of a data set.
 
-    A factor that the data set has with a single value, as one of its images was chosen by may have,
-    is left out, and the Scores say so. Raises `Stopped` within and between metrics.
+    Factors that have a single value in the data set are left out, and the scores say so. A factor
+    has one if images were chosen by its value.
+
+    Raises:
+        Stopped: the recorder wished to stop, within a metric or between two.
     """
     scores: list[Score] = []
     for kind in evaluation.codes:
-        # What the posterior itself tells does not depend on which codes are scored.
+        # Numbers of the posterior itself do not depend on which codes are scored.
         metrics = [
             metric
             for metric in evaluation.metrics
@@ -99,9 +107,12 @@ def score_rows(
     uncertainty: bool = True,
     recorder: Recorder | None = None,
 ) -> list[Score]:
-    """Score rows that somebody else made; what goes wrong becomes a Score's `error`.
+    """Score rows from any source. An error of a metric becomes the `error` of its scores.
 
-    Metrics without a split take all rows. Raises `Stopped` within and between metrics.
+    Metrics without a split use all rows.
+
+    Raises:
+        Stopped: the recorder wished to stop, within a metric or between two.
     """
     parts = dict.fromkeys(("all", "split", "test"), rows)
     return _score_parts(parts, metrics, codes, uncertainty=uncertainty, recorder=recorder)

@@ -1,4 +1,4 @@
-"""What of the rows themselves a reader of their scores must know."""
+"""Facts about the rows that a reader of their scores must know."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ml.metrics.protocol import Metric
 
 
 def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
-    """What stands in the details of every score of these rows, as far as it concerns the metric.
+    """Facts for the details of every score of these rows, as far as they concern the metric.
 
-    - `latents`: what the codes are called, where they are not only numbered.
-    - `kl_per_latent`: the mean KL in nats, where a posterior is known.
-    - `equal_factors`: lists of factors that are one and the same.
+    - `latents`: the names of the codes, if they have any.
+    - `kl_per_latent`: the mean KL in nats, if a posterior is known.
+    - `equal_factors`: lists of factors that are equal.
     - `untrained_classes`: see `Metric.untrained_classes`.
     """
     facts: dict[str, Any] = {}
@@ -35,16 +35,17 @@ def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
 
 
 FEWEST = 10
+"""Fewest rows with which factors are compared."""
 ROWS_A_CLASS = 10
-"""Columns of at least so many rows a value, on average, are compared as classes."""
+"""A continuous column is compared by its classes if each value has this many rows on average."""
 
 
 def equal_factors(rows: Rows) -> list[list[str]]:
-    """Groups of factors that tell the same of every row, by other names or in other units.
+    """Groups of factors that are equal but for their names or units.
 
-    Columns of classes are equal where one's classes are the other's, and of other numbers where
-    the rows stand in the same order by both, or in the opposite one. A factor of a single value
-    tells nothing, and is in no group; fewer than ten rows are alike by chance.
+    Columns of classes are equal if they divide the rows into the same classes. Other columns are
+    equal if they put the rows in the same order, or in opposite orders. Factors with a single value
+    are in no group. There are no groups for fewer than ten rows, which may agree by chance.
     """
     if "equal factors" not in rows.shared:
         groups: dict[bytes, list[str]] = defaultdict(list)
@@ -59,14 +60,15 @@ def equal_factors(rows: Rows) -> list[list[str]]:
 
 
 def _digest(values: np.ndarray, kind: FactorKind) -> bytes:
-    """Of a factor's classes in the order in which they come, or of its rows' order by it."""
+    """A hash of the rows' classes, numbered as they first occur, or of the rows' order."""
     _, first, places = np.unique(values, return_index=True, return_inverse=True)
     # Any two columns that differ in every row have the same classes.
     fewest = 1 if kind == "discrete" else ROWS_A_CLASS
     if len(first) < len(values) and len(first) * fewest <= len(values):
         places = np.argsort(np.argsort(first))[places]
     else:
-        # Upwards or downwards, as the first row that is not in the middle is below or above.
+        # The direction is chosen so that the first row whose rank depends on it ranks low: opposite
+        # orders then give the same ranks.
         downwards = len(first) - 1 - places
         unlike = int(np.argmax(places != downwards))
         places = min(places, downwards, key=lambda order: int(order[unlike]))

@@ -30,14 +30,14 @@ from ml.metrics.significance import null_of
 from ml.reproducibility.environment import library_versions
 
 Asked = str | Mapping[str, Any] | Metric
-"""A metric by name, by name and params, or as it is."""
+"""A metric, its name, or its name and params."""
 
 ROUNDING = 1e-9
-"""By so much a value may pass the bounds of its range, and is then taken back to them."""
+"""A value that passes a bound of its range by at most this is set to the bound."""
 
 
 PERFECT_DETAILS = ("mutual_information",)
-"""What is kept of codes that are the factors themselves: how much each tells of each."""
+"""Details that are kept of perfect codes, which are the factors themselves."""
 
 
 def score(
@@ -57,21 +57,24 @@ def score(
 ) -> list[Score]:
     """Score codes (samples, latents) against factors (samples, factors).
 
-    A metric is a name or `{"name": …, **params}`; a single one need not be a list. The first
-    `train_rows` rows (by default ceil(0.75 samples)) fit predictors and the rest test them; metrics
-    without a split use all rows.
-    Factors of integer dtype are discrete, of floating dtype continuous, unless `factor_kinds`
-    says otherwise; files go by another rule, that of `ml.codes.factor_columns`. Histograms are
-    taken in the dtype given. `code_names` are what advice calls the codes, z0, z1, … by default.
-    `posterior_sample` and `factor_sizes` are for metrics that need them; none of those here does.
-    Without `uncertainty` there is no null and no interval, which takes a seventh of the fits where
-    trees are fitted, and fewer elsewhere.
+    A metric is given by its name or by `{"name": …, **params}`; a single one need not be a list.
+    Predictors are fitted on the first `train_rows` rows (by default ceil(0.75 samples)) and tested
+    on the rest. Metrics without a split use all rows.
+
+    Factors of integer dtype are discrete and those of floating dtype continuous, unless
+    `factor_kinds` says otherwise. (Files follow another rule, that of `ml.codes.factor_columns`.)
+    Histograms are computed in the dtype given. Advice calls the codes by `code_names`; their
+    default is z0, z1, …
+    `posterior_sample` and `factor_sizes` are for metrics that need them. None of our own does.
+    Without `uncertainty`, nulls and intervals are not computed. That takes a seventh of the fits
+    for metrics that fit trees, and an even smaller share for others.
 
     Raises:
-        UnusableRows: wrong shapes, NaN or infinities; it names the column.
+        UnusableRows: shapes are wrong, or a column has NaN or infinities. The message names it.
         ConstantFactor: a factor takes a single value.
-        UnfitFactor: a factor is continuous where the metric needs classes.
-        InvalidSpec: a metric's parameters are wrong. UnknownComponent: its name is.
+        UnfitFactor: a factor is continuous, but the metric needs classes.
+        InvalidSpec: a metric's params are wrong.
+        UnknownComponent: there is no metric of this name.
     """
     rows = rows_of(
         codes,
@@ -103,9 +106,10 @@ def scores_of(
     uncertainty: bool = True,
     raising: bool = False,
 ) -> list[Score]:
-    """Every number of one metric; what goes wrong becomes the Scores' `error` unless `raising`.
+    """Every number of one metric.
 
-    What `rows.continue_or_stop` raises is the caller's, and passes through.
+    An error of the metric becomes the `error` of its scores, unless `raising` is true. An error
+    that `rows.continue_or_stop` raises always passes through to the caller.
     """
     began = time.perf_counter()
     stopped: list[Exception] = []
@@ -132,7 +136,7 @@ def scores_of(
             )
         values = metric.compute(rows)
     except Exception as problem:
-        # Whatever one metric meets is its own affair, arrays that do not fit among it.
+        # No error of one metric, such as arrays that do not fit, may stop the others.
         if raising or stopped:
             raise
         error = f"{type(problem).__name__}: {problem}"
@@ -163,10 +167,10 @@ def scores_of(
 def _uncertainty(
     metric: Metric, rows: Rows, values: Mapping[str, Value], stopped: Sequence[Exception]
 ) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], str | None]:
-    """Null and half width of each number, and why there is none where there is none.
+    """Null and half width of the interval of each number, and why some are missing.
 
-    A part of the rows may be too few, or lack a class; the value stands all the same, whatever goes
-    wrong here. What is in `stopped` passes through.
+    Errors here (a part of the rows may be too small, or lack a class) do not affect the value. An
+    error that is in `stopped` passes through.
     """
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
@@ -175,7 +179,7 @@ def _uncertainty(
         try:
             drawn = metric.null(rows)
             nulls = {name: null_of(of) for name, of in drawn.items() if np.isfinite(of).all()}
-            # A number that has no value needs no null.
+            # A number without a value needs no null.
             lost = [one for one in drawn if one not in nulls and math.isfinite(values[one].value)]
             if lost:
                 problems.append(
@@ -184,18 +188,18 @@ def _uncertainty(
         except Exception as problem:
             if stopped:
                 raise
-            problems.append(f"null: {_told(problem)}")
+            problems.append(f"null: {_reason(problem)}")
     try:
         widths = metric.half_widths(rows)
     except Exception as problem:
         if stopped:
             raise
-        problems.append(f"interval: {_told(problem)}")
+        problems.append(f"interval: {_reason(problem)}")
     return nulls, widths, "; ".join(problems) or None
 
 
-def _told(problem: Exception) -> str:
-    """The message of a fact that was raised, and the kind of anything else too."""
+def _reason(problem: Exception) -> str:
+    """The error's message, with its type unless it is a ValueError or a MemoryError."""
     if isinstance(problem, ValueError | MemoryError):
         return str(problem)
     return f"{type(problem).__name__}: {problem}"
@@ -204,7 +208,7 @@ def _told(problem: Exception) -> str:
 def _on_perfect_codes(
     metric: Metric, rows: Rows, stopped: Sequence[Exception]
 ) -> Mapping[str, Value]:
-    """What codes get that are the factors; nothing where that cannot be told."""
+    """The numbers that perfect codes, which are the factors, get; empty if that fails."""
     try:
         return metric.on_perfect_codes(rows)
     except Exception:
@@ -228,7 +232,7 @@ def _score(
     codes: Literal["mean", "sample"],
     seconds: float,
 ) -> Score:
-    # What a value that cannot be told was made of is of use all the same.
+    # Details are of use even if the value is not a finite number.
     details = dict(value.details) | _repeats(metric, rows) if value else {}
     details |= facts
     if value is not None:
@@ -267,7 +271,7 @@ def _score(
 
 
 def _repeats(metric: Metric, rows: Rows) -> dict[str, int]:
-    """What is to be held against a score where rows stand several times."""
+    """How many rows are repeated, as far as that makes the score doubtful."""
     repeated = len(rows) - len(first_rows(blocks(rows)))
     if not repeated or metric.needs == "posterior":
         return {}
@@ -278,7 +282,7 @@ def _repeats(metric: Metric, rows: Rows) -> dict[str, int]:
 
 
 def _within(value: float, bounds: tuple[float | None, float | None]) -> float:
-    """The value, taken back to a bound that it passes by rounding."""
+    """The value, or the bound of its range that it passes by rounding."""
     low, high = bounds
     if low is not None and low - ROUNDING <= value < low:
         return low
@@ -288,7 +292,7 @@ def _within(value: float, bounds: tuple[float | None, float | None]) -> float:
 
 
 def _beyond(value: float, bounds: tuple[float | None, float | None]) -> str | None:
-    """Why no such value can be right, if so."""
+    """Why the value cannot be right, or None if it can."""
     low, high = bounds
     if not math.isfinite(value):
         return f"the value is {value}"
@@ -300,7 +304,7 @@ def _beyond(value: float, bounds: tuple[float | None, float | None]) -> str | No
 def _interval(
     value: float, half_width: float | None, bounds: tuple[float | None, float | None]
 ) -> tuple[float, float] | None:
-    """The value give or take half the width, within what the number can be at all."""
+    """The interval of half the width to either side of the value, cut to the number's range."""
     if half_width is None or not math.isfinite(half_width):
         return None
     low, high = value - half_width, value + half_width
@@ -312,7 +316,12 @@ def _interval(
 
 
 def metric_of(given: Asked) -> Metric:
-    """A metric by name, or by name and params. Raises `UnknownComponent`, `InvalidSpec`."""
+    """The metric of this name, or of this name and params.
+
+    Raises:
+        UnknownComponent: there is no metric of this name.
+        InvalidSpec: the params are wrong.
+    """
     if isinstance(given, Metric):
         return given
     if not isinstance(given, str | Mapping):

@@ -1,1 +1,1 @@
-"""What public codebases print on given rows, one file a codebase, found by being there."""
+"""The numbers of public codebases on given rows. Each codebase is a module, and is found here."""

@@ -1,4 +1,4 @@
-"""Formulas of public codebases, each tied to the score of ours that it belongs beside."""
+"""Formulas of public codebases, each with our own metric that it is compared with."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ml.codes.rows import Rows
 from ml.metrics.protocol import Score
 
 CLOSE = 1e-9
-"""Numbers this near each other are one number, computed in another order."""
+"""Numbers with a smaller difference are the same number, computed in another order."""
 
 
 class Verdict(Enum):
-    """What to think of a codebase's number on the rows given, where ours stands beside it."""
+    """A judgement of a codebase's number on given rows, in comparison with ours."""
 
     SAME = "same"  #: It is our number, or neither code gives one.
-    DIFFERENT = "different definition"  #: Another choice that can be defended: name it when citing.
-    WRONG = "wrong"  #: Not what the metric is said to be, or no number where there is one.
+    DIFFERENT = "different definition"  #: It is a choice that can be defended: name it when citing.
+    WRONG = "wrong"  #: It is not what the metric is said to be, or is missing where there is one.
 
 
 class Reason(BaseModel):
-    """Why a number is not ours, in a sentence, and what follows for the number."""
+    """Why a codebase's number differs from ours, with the verdict that follows."""
 
     verdict: Verdict
     why: str
@@ -40,44 +40,45 @@ class Codebase:
     """A repository whose numbers people publish."""
 
     name: str
-    """In few letters, for tables."""
+    """A short name for tables."""
     repository: str
     commit: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a formula gives on some rows, and what sets it apart from ours."""
+    """The result of a formula on some rows, and why it differs from ours."""
 
     value: float | None
     reasons: Sequence[Reason] = ()
-    """None for our own definition. Where the number is ours all the same, they are not told."""
+    """Reasons for a difference; none for our own definition. They are left out if the numbers are
+    the same."""
     instead: str | None = None
-    """`nan`, or what it raises, where there is no value."""
+    """`nan`, or the error that the code raises, if there is no value."""
     close: float = CLOSE
-    """How near ours its value is the same number."""
+    """Largest difference from our value with which it is the same number."""
 
 
 class Published(BaseModel):
-    """What a codebase prints beside a score of ours."""
+    """The number that a codebase prints in place of a score of ours."""
 
     codebase: str
     settings: str | None
-    """How it is called, where it stands here more than once."""
+    """The settings of the call, if the codebase is listed with more than one."""
     repository: str
     commit: str
     source: str
     """The file in the repository that computes it."""
     value: float | None
     instead: str | None
-    """What comes in place of a number: `nan`, or what is raised."""
+    """What comes in place of a number: `nan`, or the error that is raised."""
     verdict: Verdict
     reasons: list[Reason]
-    """Empty where the numbers are the same."""
+    """Empty if the numbers are the same."""
 
 
 Compute = Callable[[Rows, Score], Outcome | None]
-"""The outcome beside our score, or None where the codebase does not take such rows."""
+"""The outcome to compare with our score, or None if the codebase does not take such rows."""
 
 
 @dataclass(frozen=True)
@@ -102,42 +103,42 @@ def formula(
     settings: str | None = None,
     **params: Any,
 ) -> Callable[[Compute], Compute]:
-    """Make a formula known as the codebase's counterpart of our `metric` with these `params`.
+    """Register a formula as the codebase's counterpart of our `metric` with these `params`.
 
-    `numbers` are those of the metric's numbers that it is asked for, by default the one that is
-    called as the metric is.
+    `numbers` are the metric's numbers that the formula computes; by default it is the one with the
+    metric's own name.
     """
 
-    def known(compute: Compute) -> Compute:
+    def registered(compute: Compute) -> Compute:
         names = numbers or (metric,)
         _formulas.append(_Formula(codebase, settings, source, metric, names, params, compute))
         return compute
 
-    return known
+    return registered
 
 
 def ours(score: Score) -> Outcome | None:
-    """The same definition: our own score, which is not computed twice."""
+    """The outcome of the same definition: our own score, without computing it again."""
     return None if score.value is None else Outcome(score.value)
 
 
 def different(why: str) -> Reason:
-    """Another definition, which may give our number on some rows all the same."""
+    """A reason: another definition. It may still give our number on some rows."""
     return Reason(verdict=Verdict.DIFFERENT, why=why)
 
 
 def wrong(why: str) -> Reason:
-    """A fault of the code, which may do no harm on some rows."""
+    """A reason: a fault of the code. It may do no harm on some rows."""
     return Reason(verdict=Verdict.WRONG, why=why)
 
 
 def no_number(instead: str, why: str) -> Outcome:
-    """`nan`, or what is raised."""
+    """The outcome without a number: `instead` is `nan`, or the error that is raised."""
     return Outcome(None, [wrong(why)], instead)
 
 
 def published(rows: Rows, score: Score) -> list[Published]:
-    """What every codebase that has this metric would have printed for this score."""
+    """The number that each codebase with this metric would print in place of this score."""
     return [
         _judged(one, outcome, score)
         for one in _known()

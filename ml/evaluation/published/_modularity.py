@@ -1,4 +1,4 @@
-"""Modularity as codebases that do not guard against a dead code compute it."""
+"""Modularity as computed by codebases that do not guard against dead codes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ml.metrics.modularity import modularity
 
 
 def unguarded_modularity(known: Information) -> float:
-    """Our `modularity`, but NaN where a code knows nothing of any factor: 0 / 0."""
+    """Our `modularity`, but NaN (0 / 0) if a code knows nothing of any factor."""
     if not known.mutual.any(1).all():
         return float("nan")
     return float(modularity(known.mutual).mean())
 
 
 def without_modularity(known: Information) -> Outcome | None:
-    """The outcome where a code knows nothing of any factor."""
+    """The outcome if a code knows nothing of any factor, else None."""
     if known.mutual.any(1).all():
         return None
     ignorant = codes_listed(known.mutual.max(1) == 0)

@@ -1,4 +1,4 @@
-"""What formulas of several codebases ask of rows."""
+"""Facts about rows that the formulas of several codebases need."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from ml.metrics.information.mutual_information import (
 
 COUNTS_CONSTANT = different("it counts the constant factor as one that no code tells of")
 EDGES = different("it stretches columns onto [0, 1] first: values on a bin's edge change sides")
-"""Where nothing else sets apart a metric of bins."""
+"""The reason for a difference of a binned metric that has no other."""
 
 
 def binned_information(rows: Rows, n_bins: int, *, bin_factors: bool) -> Information:
-    """Mutual information of codes cut into bins with factors, which `bin_factors` cuts as well.
+    """Mutual information of binned codes and factors. `bin_factors` puts factors into bins, too.
 
-    Columns are stretched onto [0, 1] before they are cut. Counted once for rows that share what
-    they share.
+    Columns are scaled to [0, 1] before they are cut into bins. The result is kept in `rows.shared`.
     """
     key = ("published information", n_bins, bin_factors)
     if key not in rows.shared:
@@ -42,13 +41,13 @@ def continuous_factors(rows: Rows) -> bool:
 
 
 def constant_factors(rows: Rows) -> str:
-    """The factors that take a single value, listed; empty where there is none."""
+    """The names of the factors with a single value as text; empty if there are none."""
     same = rows.factors.max(0) == rows.factors.min(0)
     return listed([rows.factor_names[column] for column in np.flatnonzero(same)])
 
 
 def codes_listed(which: Bool[np.ndarray, "latents"]) -> str:
-    """The codes where `which` is true, by place: `code 0`, `codes 0 and 3`."""
+    """The numbers of the codes where `which` is true as text: `code 0`, `codes 0 and 3`."""
     places = [str(column) for column in np.flatnonzero(which)]
     if not places:
         return ""
@@ -56,7 +55,7 @@ def codes_listed(which: Bool[np.ndarray, "latents"]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`scale`, `scale and shape`, `0, 1 and 3`, or `0, 1 and 2 more`."""
+    """A list as text: `scale`, `scale and shape`, `0, 1 and 3`, or `0, 1 and 2 more`."""
     if len(names) > 3:
         return f"{names[0]}, {names[1]} and {len(names) - 2} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,6 +1,6 @@
-"""disentangling-correlated-factors (Meta), which reworked disentanglement_lib in torch.
+"""disentangling-correlated-factors (Meta), a rewrite of disentanglement_lib in torch.
 
-Its SAP and its DCI draw their training rows at random and have no counterpart here.
+Its SAP and its DCI are left out, as they draw their training rows at random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_BINS = 20
 
 
 def merged_factors(rows: Rows) -> str:
-    """The discrete factors of which a bin of equal width holds several values, listed."""
+    """The names of the discrete factors with several values in one bin, as text."""
     binned = equal_width_bins(rows.factors, N_BINS, scaled=True)
     return listed(
         [

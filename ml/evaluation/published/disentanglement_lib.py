@@ -1,8 +1,9 @@
-"""disentanglement_lib, by which the study of Locatello et al. was made.
+"""disentanglement_lib, the code of the study of Locatello et al.
 
 Its settings are those of the study: 20 bins, discrete factors, the first rows for training.
-Wherever it gives a number at all that number is ours, save for modularity, and for SAP's linear
-SVM and explicitness, which are run here as it runs them: their solvers stop short of the minimum.
+Wherever it gives a number, the number is ours, with three exceptions: modularity, explicitness, and
+SAP with the linear SVM. The last two are run here as it runs them, as their solvers stop before
+they reach the minimum.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ N_BINS = 20
 
 
 def modularity_of_training_rows(rows: Rows) -> float:
-    """The mean over codes on the training rows alone, which its entry point takes; dead ones 0."""
+    """Mean over codes, on the training rows only, as in its entry point; a dead code counts 0."""
     train = rows.only(slice(0, rows.train))
     codes = equal_width_bins(train.codes, N_BINS)
     known = information(codes, factor_classes(train, N_BINS, all_factors=False, scaled=False))
@@ -53,7 +54,7 @@ def _mig(rows: Rows, score: Score) -> Outcome | None:
 
 
 def _too_narrow(rows: Rows) -> Outcome | None:
-    """What numpy's histogram, by which it cuts codes, makes of those that hardly vary."""
+    """The outcome if numpy's histogram, which cuts the codes, refuses one that hardly varies."""
 
     def refused(code: np.ndarray) -> bool:
         try:
@@ -104,7 +105,7 @@ def _explicitness(rows: Rows, score: Score) -> Outcome | None:
             why = f"training and test rows have unequal numbers of classes of {name}"
             return no_number("raises ValueError", why)
         if set(fitted) != set(tested):
-            # Probabilities of some classes are held against the labels of others.
+            # It would compare probabilities of some classes with labels of others.
             return None
     if score.value is None:
         return None
@@ -118,13 +119,13 @@ UNFINISHED = different(
     " in float64"
 )
 BY_TOLERANCE = 1e-4
-"""By so much areas differ that are of one minimum, up to where the solver's tolerance ends it."""
+"""Largest difference between areas of the same minimum that comes from the solver's tolerance."""
 
 
 def explicitness_of_a_hundred_steps(rows: Rows) -> tuple[float, float]:
-    """Areas on training and test rows of scikit-learn's LogisticRegression, called as it calls it.
+    """Areas on training and test rows of scikit-learn's LogisticRegression, as called there.
 
-    Training rows have each class of the test rows, and the other way round.
+    Training rows and test rows must have the same classes.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -138,9 +139,9 @@ def explicitness_of_a_hundred_steps(rows: Rows) -> tuple[float, float]:
                 rows.continue_or_stop()
                 classes = np.unique(factor, return_inverse=True)[1]
                 model = LogisticRegression().fit(codes[: rows.train], classes[: rows.train])
-                told = model.predict_proba(codes)
+                chances = model.predict_proba(codes)
                 parts = slice(rows.train), slice(rows.train, None)
-                found.append([areas_under_curves(told[i], classes[i]).mean() for i in parts])
+                found.append([areas_under_curves(chances[i], classes[i]).mean() for i in parts])
         of_train, of_test = np.mean(found, axis=0)
         rows.shared["explicitness of a hundred steps"] = float(of_train), float(of_test)
     both: tuple[float, float] = rows.shared["explicitness of a hundred steps"]
@@ -165,7 +166,7 @@ UNSOLVED = different(
 
 
 def sap_by_liblinear(rows: Rows) -> float:
-    """The mean gap of held-out accuracies of scikit-learn's LinearSVC, called as it calls it."""
+    """The mean gap of held-out accuracies of scikit-learn's LinearSVC, as called there."""
     from sklearn.svm import LinearSVC
 
     train = rows.train
@@ -175,7 +176,7 @@ def sap_by_liblinear(rows: Rows) -> float:
         for d, code in enumerate(rows.codes.T):
             for k, factor in enumerate(rows.factors.T):
                 rows.continue_or_stop()
-                # The seed is for solvers of the dual, which it does not choose here.
+                # Only solvers of the dual problem use the seed, and LinearSVC chooses none here.
                 model = LinearSVC(C=0.01, class_weight="balanced", random_state=rows.seed % SEEDS)
                 model.fit(code[:train, None], factor[:train])
                 scores[d, k] = (model.predict(code[train:, None]) == factor[train:]).mean()

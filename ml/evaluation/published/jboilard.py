@@ -1,4 +1,4 @@
-"""The fork of disentanglement_lib by an author of the review (jboilard1994)."""
+"""jboilard1994's fork of disentanglement_lib. They are an author of the review."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dcimig_as_mean_of_ratios(
 
     .. math:: \frac{1}{K} \sum_k \frac{\mathrm{gap}_k}{H(v_k)}
 
-    Both are in the same unit. Ours is the ratio of the sums.
+    Gap and entropy are in the same unit. Our DCIMIG is the ratio of the sums.
     """
     return float((credited / factor_entropies).mean())
 

@@ -1,9 +1,9 @@
 """The code of the review by Carbonneau et al. (Ubisoft La Forge), also known as Zaidi et al.
 
-Its information metrics stand here twice. Called with the rows' own kind of factors and our number
-of bins (`continuous_factors=False, nb_bins=20` for discrete ones), its formulas are set beside
-ours. Its defaults, `continuous_factors=True, nb_bins=10`, are what a plain call prints and what
-the review used: they cut factors into ten bins, too.
+Its information metrics are listed twice. To compare the formulas themselves, they are called with
+the rows' own kind of factors and our number of bins (`continuous_factors=False, nb_bins=20` for
+discrete factors). They are also called with their defaults, `continuous_factors=True, nb_bins=10`,
+which the review used, and which cut factors into ten bins, too.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def mig_by_code_entropy(known: Information) -> float:
 
     .. math:: \frac{1}{K} \sum_k S_{(1)k} - S_{(2)k}, \qquad S_{dk} = I(z_d; v_k) / H(z_d)
 
-    NaN where a code is constant.
+    It is NaN if a code is constant.
     """
     best, second = best_and_second(_shares_of_code(known))
     return float((best - second).mean())
 
 
 def mig_sup_by_code_entropy(known: Information) -> float:
-    """Our `mig_sup` with `normaliser: code`, but NaN where a code is constant."""
+    """Our `mig_sup` with `normaliser: code`, but NaN if a code is constant."""
     best, second = best_and_second(_shares_of_code(known).T)
     return float((best - second).mean())
 
@@ -72,17 +72,17 @@ def _shares_of_code(known: Information) -> np.ndarray:
 
 
 def disentanglement_until_a_dead_code(importance: Float[np.ndarray, "latents factors"]) -> float:
-    """DCI's disentanglement over the codes that stand before the first that matters to none.
+    """DCI's disentanglement over the codes before the first dead one.
 
-    0 where the very first code matters to none: the loop is left by `break` where the next code is
-    meant.
+    It is 0 if the first code is dead. The published loop ends by `break` at a dead code, where
+    `continue` is meant.
     """
     dead = np.flatnonzero(importance.sum(1) == 0)
     return disentanglement(importance[: dead[0]] if dead.size else importance)
 
 
 def sap_with_constant_factors(rows: Rows) -> float:
-    """Mean gap of R², where a constant factor's is 0: every code predicts it perfectly."""
+    """Mean gap of R². A constant factor's gap is 0, as every code predicts it perfectly."""
     varying = rows.factors.max(0) > rows.factors.min(0)
     best, second = best_and_second(squared_correlations(rows.codes, rows.factors[:, varying]))
     return float((best - second).sum() / len(varying))
@@ -92,9 +92,9 @@ class Definition(NamedTuple):
     """One of its information metrics."""
 
     value: Callable[[Information, int], float]
-    """From the matrix and the number of bins."""
+    """Computes the number from the mutual information and the number of bins."""
     needs_two: str
-    """Codes or factors: of what it compares the first with the second."""
+    """`codes` or `factors`: whichever it needs two of, to compare the best with the second."""
     unlike_ours: tuple[Reason, ...] = ()
 
 
@@ -127,7 +127,7 @@ def _information_formula(name: str, *, defaults: bool) -> Compute:
         bin_factors = defaults or continuous_factors(rows)
         known = binned_information(rows, bins, bin_factors=bin_factors)
         if name == "jemmig" and not known.factors.all():
-            # Which code is the best for a constant factor is left to rounding.
+            # For a constant factor, rounding decides which code is the best.
             return None
         if (missing := _no_value(name, known)) is not None:
             return missing
