@@ -1,1 +1,1 @@
-"""Pictures of models, training, studies and data sets: one file each, and what they share."""
+"""Pictures of models, training, studies and data sets, with a file for each kind of picture."""

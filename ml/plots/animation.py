@@ -1,4 +1,4 @@
-"""Moving pictures: frames as a GIF file."""
+"""Films: frames as a GIF file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ COLOURS = 256
 
 @runtime_checkable
 class Film(Protocol):
-    """A plot that can also be shown moving."""
+    """A plot that can also be drawn as a film."""
 
     def film(self, material: Material) -> bytes:
-        """A GIF file.
+        """The film as a GIF file.
 
         Raises:
-            NothingToDraw, InvalidSpec: as when it is drawn.
+            NothingToDraw, InvalidSpec: for the same reasons as the plot's `draw`.
         """
         ...
 
 
 def gif(frames: Sequence[np.ndarray], milliseconds: int | Sequence[int]) -> bytes:
-    """Frames (height, width) grey or (height, width, 3) in bytes as a GIF file that runs forever.
+    """Frames (height, width) in grey, or (height, width, 3), in bytes, as a GIF that runs forever.
 
-    All frames share one palette: that of greys, or the 256 colours that suit all frames together.
-    `milliseconds` is how long a frame stays, one number or one for each.
+    All frames share one palette: greys, or 256 colours chosen for the first, middle and last frame.
+    `milliseconds` is how long a frame is shown: one number for all frames, or one for each.
     """
     images = [Image.fromarray(frame) for frame in frames]
     if frames[0].ndim == 3:
@@ -52,11 +52,11 @@ def gif(frames: Sequence[np.ndarray], milliseconds: int | Sequence[int]) -> byte
 
 
 def there_and_back(count: int) -> list[int]:
-    """Places 0 to count - 1 and back, so that a film of them has no jump: 0 1 2 1 for three."""
+    """Places from 0 to count - 1 and back, so that a film does not jump: 0 1 2 1 for three."""
     return [*range(count), *range(count - 2, 0, -1)]
 
 
 def _palette(frames: Sequence[np.ndarray]) -> Image.Image:
-    """The colours of the first, middle and last frame."""
+    """A palette for the colours of the first, middle and last frame."""
     chosen = [frames[place] for place in (0, len(frames) // 2, -1)]
     return Image.fromarray(np.concatenate(chosen)).quantize(COLOURS)

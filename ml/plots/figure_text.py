@@ -1,4 +1,4 @@
-"""The text of a figure, shown letter by letter: matplotlib would read formulas between dollars."""
+"""Showing a figure's text letter by letter. matplotlib would read formulas between dollars."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _RAISED = str.maketrans("-0123456789.", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹·")
 
 @contextmanager
 def letter_by_letter(figure: Figure) -> Iterator[None]:
-    """While it lasts, all text of the figure, old and new, is drawn as it was written.
+    """Within this context, all text of the figure, old and new, is drawn exactly as written.
 
-    Names, tags and values are other people's, and formulas we have none but the powers of ten at
-    logarithmic axes, which become letters too.
+    Names, tags and values come from other people and may contain dollars. Our only formulas are the
+    powers of ten on logarithmic axes, which become letters, too.
     """
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
@@ -33,7 +33,7 @@ def letter_by_letter(figure: Figure) -> Iterator[None]:
     for axes in figure.get_axes():
         for axis in (axes.xaxis, axes.yaxis):
             _with_letters(axis)
-    # Ticks are made when they are drawn.
+    # Ticks are only made when the figure is drawn, and so need the setting.
     with mpl.rc_context({"text.parse_math": False}):
         yield
 
@@ -47,7 +47,7 @@ def _with_letters(axis: Axis) -> None:
 
 
 class _Letters(Formatter):
-    """What another formatter writes, without mathtext."""
+    """Writes the labels of another formatter without mathtext."""
 
     def __init__(self, inner: Formatter) -> None:
         self._inner = inner
@@ -75,7 +75,7 @@ class _Letters(Formatter):
 
 
 def powers(mathtext: str) -> str:
-    r"""`2×10⁻³` for the `$\mathdefault{2\times10^{-3}}$` of a logarithmic axis."""
+    r"""The text of a logarithmic axis: `2×10⁻³` for `$\mathdefault{2\times10^{-3}}$`."""
     text = mathtext.removeprefix(r"$\mathdefault{").removesuffix("}$")
     text = text.replace(r"\times", "×")
     return _POWER.sub(lambda found: found[1].translate(_RAISED), text)

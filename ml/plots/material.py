@@ -1,4 +1,4 @@
-"""What there is of a run to draw from, put together from what it left."""
+"""Puts together the material of a run's pictures from its model, codes, curves and scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def material(
 ) -> Material:
     """The material of a trained model, its rows and its curves.
 
-    `snapshots` are the same run at earlier steps, in any order; the model itself ends them.
+    `snapshots` are models of the same run at earlier steps, in any order. The model itself is added
+    as the last one.
     """
     before = sorted(snapshots, key=lambda one: one.steps)
     return Material(
@@ -64,7 +65,7 @@ def codes(model: Model, images: np.ndarray) -> np.ndarray:
 
 
 def title(model: Model, data: Dataset) -> str:
-    """What a picture is of, in a line: objective and its numbers, data, steps, seed."""
+    """The title of a run's pictures in one line: objective and its numbers, data, steps, seed."""
     objective = model.spec.objective
     numbers = ", ".join(
         f"{name} {value:g}"

@@ -1,4 +1,4 @@
-"""The pictures of a run that are drawn as soon as it is scored, as PNG files."""
+"""The pictures that are drawn as soon as a run is scored, as PNG files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def draw_pictures(
     scalars: Mapping[str, Curve],
     recorder: Recorder | None = None,
 ) -> dict[str, bytes]:
-    """PNG files by the name of their plot: of those plots that are drawn early.
+    """PNG files of all plots that are drawn early, by the plot's name.
 
-    A plot that cannot be drawn is logged and left out: scores do not depend on pictures.
+    A plot that cannot be drawn is logged and left out, as scores do not depend on pictures.
 
     Raises:
-        Stopped: between two pictures.
+        Stopped: the recorder wished to stop, between two pictures.
     """
     recorder = recorder or Silent()
     drawn_from = material(model, data, encoded, scalars)

@@ -1,4 +1,4 @@
-"""The protocol of pictures: what there is to draw from, and how a picture becomes a file."""
+"""The protocol of pictures: the material they are drawn from, and how they become files."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ Needs = frozenset[Literal["scores", "snapshots"]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model as it was while it was trained."""
+    """A model as it was during its training."""
 
     step: int
-    """Steps trained."""
+    """Steps that it was trained for."""
     decode: Callable[[np.ndarray], np.ndarray]
-    """As that of `Material`."""
+    """The same as `decode` of `Material`."""
     encode: Callable[[np.ndarray], np.ndarray]
     """Images (samples, height, width, channels) in [0, 1] to codes (samples, latents)."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What there is of a run to draw from."""
+    """Everything that a run's pictures are drawn from."""
 
     title: str
     decode: Callable[[np.ndarray], np.ndarray]
@@ -61,25 +61,25 @@ class Material:
     scalars: Mapping[str, Curve]
     """Training curves by tag."""
     frames: int = 11
-    """Columns of a traversal, where nobody asks for another number."""
+    """Default number of columns of a traversal."""
     span: Span = "quantiles"
-    """What a traversal goes through, where nobody asks for another."""
+    """Default span of a traversal."""
     encode: Callable[[np.ndarray], np.ndarray] | None = None
-    """As that of `Snapshot`; None where the encoder is not at hand."""
+    """The same as `encode` of `Snapshot`; None without the encoder."""
     latent_names: Mapping[int, str] = field(default_factory=dict)
-    """What people call latents, by number; not all have a name."""
+    """People's names for latents, by number. A latent may have no name."""
     scores: Sequence[Score] = ()
-    """Of all its evaluations, newest last."""
+    """Scores of all evaluations, the newest last."""
     snapshots: Sequence[Snapshot] = ()
-    """In rising order of steps, the trained model last; empty where none were kept."""
+    """Snapshots in rising order of steps, with the trained model last; empty if none were kept."""
 
     def label(self, latent: int) -> str:
-        """`z3`, or with the name that people gave it `z3 smile`."""
+        """The latent's label: `z3`, or `z3 smile` if people gave it this name."""
         return latent_label(latent, self.latent_names)
 
 
 class Plot(Component):
-    """One picture; its fields are what a client may choose of it."""
+    """A kind of picture. Its fields are the params that a client may choose."""
 
     kind: ClassVar[str] = "plot"
     of: ClassVar[Literal["run", "study", "dataset"]]
@@ -90,19 +90,19 @@ class RunPlot(Plot):
 
     of: ClassVar[Literal["run", "study", "dataset"]] = "run"
     early: ClassVar[bool] = False
-    """Drawn by the worker at the end of an evaluation; the others are drawn when asked for."""
+    """Whether the worker draws it at the end of an evaluation. Others are drawn when asked for."""
     needs: ClassVar[Needs] = frozenset()
-    """What it draws of a material that has not always been read."""
+    """The parts of the material that it needs, and that are read only if needed."""
 
     @abstractmethod
     def draw(self, material: Material) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         It must cope with one latent and a hundred, one factor and none, empty curves, no scores,
         no snapshots, and an encoder without noise (NaN for its KL).
 
         Raises:
-            NothingToDraw: this run has nothing of what it shows.
+            NothingToDraw: the run has nothing that the picture shows.
         """
 
 
@@ -113,12 +113,12 @@ class StudyPlot(Plot):
 
     @abstractmethod
     def draw(self, study: Study) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         It must cope with one run, one seed, failed runs, missing scores, and no scores.
 
         Raises:
-            NothingToDraw: the study has nothing of what it shows.
+            NothingToDraw: the study has nothing that the picture shows.
             InvalidSpec: a param names a column or a path that the study does not have.
         """
 
@@ -130,22 +130,22 @@ class DatasetPlot(Plot):
 
     @abstractmethod
     def draw(self, data: Dataset) -> Figure:
-        """The picture; it must cope with no factors and with images in colour."""
+        """Draw the picture. It must cope with no factors and with images in colour."""
 
 
 class NothingToDraw(Exception):
-    """What a plot shows is not there; the message says what is missing, and how to get it."""
+    """A plot has nothing to show. The message says what is missing, and how to get it."""
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file, without the time of drawing: equal pictures are equal files."""
+    """The figure as a PNG file, without the time of drawing, so that equal pictures are equal."""
     return to_file(figure, "png")
 
 
 def to_file(figure: Figure, format: Format) -> bytes:
-    """The figure as a file, without the time of drawing; letters stay letters in an SVG.
+    """The figure as a file, without the time of drawing. Letters stay letters in an SVG.
 
-    All its text is drawn letter by letter, and a dollar is a dollar.
+    All text is drawn letter by letter, so that a dollar stays a dollar.
     """
     file = io.BytesIO()
     with letter_by_letter(figure):
@@ -158,7 +158,7 @@ def to_file(figure: Figure, format: Format) -> bytes:
 
 
 def show_image(axes: Axes, image: np.ndarray) -> None:
-    """An image (height, width, channels) in [0, 1] on axes without ticks."""
+    """Show an image (height, width, channels) in [0, 1] on axes without ticks."""
     grey = image.shape[-1] == 1
     axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=1)
     axes.set_xticks([])

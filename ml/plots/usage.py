@@ -8,7 +8,7 @@ from ml.plots.protocol import Material
 
 
 def usage(material: Material) -> np.ndarray:
-    """Each latent's mean KL in nats; of an encoder that has none, its codes' deviation."""
+    """Each latent's mean KL in nats, or its codes' deviation if the encoder has no KL."""
     kl: np.ndarray = material.encoded.kl.mean(axis=0)
     if np.isnan(kl).any():
         deviation: np.ndarray = material.encoded.mean.std(axis=0)
@@ -17,5 +17,5 @@ def usage(material: Material) -> np.ndarray:
 
 
 def by_use(material: Material) -> np.ndarray:
-    """Latents, the most used first."""
+    """The numbers of the latents, the most used first."""
     return np.argsort(-usage(material), kind="stable")

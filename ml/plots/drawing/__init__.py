@@ -1,1 +1,1 @@
-"""How pictures are drawn: sheets, tiles, matrices, letters, colours, films."""
+"""The means of drawing that pictures share: sheets, tiles, matrices, letters, colours, films."""

@@ -1,4 +1,4 @@
-"""Colours that people with any kind of colour vision can tell apart."""
+"""Colours that people with any kind of colour vision can distinguish."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ PURPLE, SKY, YELLOW, BLACK = "#CC79A7", "#56B4E9", "#F0E442", "#000000"
 GREY = "#A6A6A6"
 
 LINES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-"""Of lines and bars: Okabe and Ito's palette without yellow, which is faint on white."""
+"""Colours of lines and bars: Okabe and Ito's palette without yellow, which is faint on white."""
 KINDS = (*LINES, YELLOW, GREY, "#7A4B1E")
-"""Of dots, for up to ten kinds."""
+"""Colours of dots, for up to ten kinds."""
 DASHES = ("-", "--", ":")
-"""What tells lines apart once their colours are used up."""
+"""Dashes that distinguish lines when the colours are used up."""
 
 CYCLE: Colormap = LinearSegmentedColormap.from_list(
     "cycle", ["#0072B2", "#009E73", "#E69F00", "#B5507F", "#0072B2"]
 )
-"""For angles: its two ends are the same colour, and none of it is faint on white."""
+"""A colour map for angles: its two ends are the same colour, and no colour is faint on white."""
 
 
 def line_style(place: int) -> dict[str, str]:
-    """Colour and dashes of the line in this place."""
+    """Colour and dashes of the line at this place among all lines."""
     return {
         "color": LINES[place % len(LINES)],
         "linestyle": DASHES[place // len(LINES) % len(DASHES)],

@@ -1,4 +1,4 @@
-"""Labels that stand at the right end of lines, in place of a legend."""
+"""Labels at the right ends of lines, in place of a legend."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ml.plots.drawing.sheet import TICK
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], *, inches: float) -> None:
-    """Labels right of the axes, each as near as the others let it be to where its line ends.
+    """Write labels right of the axes, each as near to the end of its line as the others allow.
 
-    `ends` are (y, label, colour), and `inches` is about how high the axes are. The axes' bounds
-    and scale are those that stay.
+    `ends` are (y, label, colour), and `inches` is about how high the axes are. The axes must have
+    their final bounds and scale.
     """
     apart = 1.15 * TICK / 72 / inches
     ordered = sorted(ends)
@@ -28,16 +28,16 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], *, inches: fl
 
 
 def spread(wanted: np.ndarray, apart: float) -> np.ndarray:
-    """Rising places that lie at least so far apart, each close to the rising one it wants.
+    """Places at least `apart` from each other, each close to the one wanted. Both are rising.
 
-    Those that would overlap become a block around the mean of what they want.
+    Places that would overlap form a block around the mean of the wanted ones.
     """
     blocks: list[tuple[float, int]] = []  # Mean of (wanted - place within the block), members.
     for place in wanted:
         mean, members = float(place), 1
         while blocks and blocks[-1][0] + apart * blocks[-1][1] > mean:
             before, count = blocks.pop()
-            # Both as if their first member stood at the earlier block's beginning.
+            # Both means are taken for the first member of the earlier block.
             mean = (before * count + (mean - apart * count) * members) / (count + members)
             members += count
         blocks.append((mean, members))

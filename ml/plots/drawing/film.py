@@ -1,4 +1,4 @@
-"""Frames of films: tiles with letters over them, in bytes."""
+"""Frames of films: tiles in bytes, with letters above them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ml.plots.drawing.letters import fitting, font
 from ml.plots.drawing.tiles import tiles
 
 TILE = 96
-"""Least width of a tile in pixels; a smaller image is enlarged by a whole number."""
+"""Least width of a tile in pixels. Smaller images are enlarged by a whole number."""
 LINE = 15
 LETTERS = 12
 MARGIN = 8
@@ -21,9 +21,10 @@ MILLISECONDS = 70
 
 
 def tiles_film(images: np.ndarray, labels: Sequence[tuple[str, str]]) -> bytes:
-    """Tiles beside each other, all moving there and back in step, as a GIF file.
+    """Tiles side by side as a GIF file. All move there and back in step.
 
-    `images` are (tiles, frames, height, width, channels) in [0, 1], `labels` two lines a tile.
+    `images` are (tiles, frames, height, width, channels) in [0, 1]. `labels` are two lines for each
+    tile.
     """
     count, frames = images.shape[:2]
     columns = min(count, math.ceil(math.sqrt(1.6 * count)))
@@ -35,7 +36,10 @@ def tiles_film(images: np.ndarray, labels: Sequence[tuple[str, str]]) -> bytes:
 
 
 def framed(images: np.ndarray, columns: int, *, above: int) -> np.ndarray:
-    """Images (tiles, height, width, channels) in [0, 1] as one in bytes, with room above each."""
+    """Images (tiles, height, width, channels) in [0, 1] as one image in bytes.
+
+    There are `above` pixels of room over each.
+    """
     large = enlarged(images)
     count, height, width, channels = large.shape
     taller = np.ones((count, height + above, width, channels), np.float32)
@@ -54,7 +58,7 @@ def enlarged(images: np.ndarray) -> np.ndarray:
 
 
 def with_letters(frame: np.ndarray, texts: Sequence[tuple[float, float, str]]) -> np.ndarray:
-    """A frame with texts whose left upper corners lie at (x, y)."""
+    """The frame with texts, each with its upper left corner at (x, y)."""
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
     ink = 30 if frame.ndim == 2 else (30, 30, 30)
@@ -70,7 +74,7 @@ def _letters(
     labels: Sequence[tuple[str, str]],
     above: int,
 ) -> np.ndarray:
-    """The labels in black on white, once for all frames."""
+    """The labels in black on white, drawn once for all frames."""
     times = max(1, round(TILE / image[1]))
     height, width = image[0] * times + above + MARGIN, image[1] * times
     texts = []

@@ -13,10 +13,10 @@ from matplotlib.patches import Rectangle
 from ml.plots.drawing.sheet import TICK
 
 MOST_WITH_NUMBERS = 12
-"""Columns; numbers in more would be too small to read."""
+"""Most columns with numbers in the cells. With more, numbers would be too small to read."""
 MOST_COLUMN_NAMES = 25
 DARK = 0.6
-"""Of the largest value: letters on cells above are white."""
+"""Share of the largest value above which a cell's letters are white."""
 
 
 def show_matrix(
@@ -28,7 +28,7 @@ def show_matrix(
     most: float = 1.0,
     numbers: bool = True,
 ) -> AxesImage:
-    """Values (rows, columns) from 0, white, to `most`, dark blue; few columns have numbers."""
+    """Show values (rows, columns) from 0, white, to `most`, dark blue, with numbers if they fit."""
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=most, aspect="auto")
     every = math.ceil(len(columns) / MOST_COLUMN_NAMES)
     axes.set_xticks(range(0, len(columns), every), list(columns)[::every])
@@ -53,14 +53,14 @@ def show_matrix(
 
 
 def hundredths(value: float) -> str:
-    """`.07`, without the zero that all numbers below one begin with; `1.00`, `-.07`."""
-    # Adding zero leaves no negative one.
+    """A number with two decimals, and without the zero before the point: `.07`, `1.00`, `-.07`."""
+    # Adding zero turns a negative zero into a positive one.
     text = f"{round(value, 2) + 0.0:.2f}"
     return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
 
 
 def outline(axes: Axes, row: int, column: int, *, colour: str, dashed: bool = False) -> None:
-    """A frame around a cell."""
+    """Draw a frame around a cell."""
     axes.add_patch(
         Rectangle(
             (column - 0.46, row - 0.44),

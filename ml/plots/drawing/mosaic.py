@@ -1,4 +1,4 @@
-"""Rows of images with a label at their left and a text under each image, drawn as one image."""
+"""Rows of images, with a label to their left and a text under each image, drawn as one image."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.protocol import DPI
 
 TILE, SMALL_TILE = 0.6, 0.4
-"""Width of an image in inches, about, and where there are many columns."""
+"""Approximate width of an image in inches: usually, and if there are many columns."""
 TEXT = 0.15
-"""Room for a line of text, in inches."""
+"""Height of a line of text in inches."""
 TEXT_SIZE = 6.0
 GAP = 0.04
 MARGIN = 0.1
 MOST_TEXTS_ALONG = 26
-"""Texts under images are left out where the images are more than this: they would overlap."""
+"""Most images in a row with texts under them. With more, the texts would overlap."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Images beside each other."""
+    """A row of images."""
 
     label: str
     below: str
-    """Under the label, in grey."""
+    """A text in grey under the label."""
     images: np.ndarray
-    """(columns, height, width, channels)."""
+    """The images, (columns, height, width, channels)."""
     texts: Sequence[str]
-    """Under the images, one for each, or none."""
+    """Texts under the images: one for each image, or none."""
 
 
 def mosaic(title: str, rows: Sequence[Row], *, first: str = "") -> Figure:
-    """A sheet of rows of as many images; `first` stands over the first column, which is set off.
+    """A sheet of rows with the same number of images.
 
-    All images are one, and all places are worked out here: axes for each, or a layout that
-    measures every text, would take seconds.
+    With `first`, a gap sets off the first column, and `first` is written over it. All images are
+    drawn as one, and all places are computed here: axes for each image, or a layout that measures
+    every text, would take seconds.
     """
     count, height, width, _ = rows[0].images.shape
     many = count > MOST_TEXTS_ALONG
@@ -55,7 +56,7 @@ def mosaic(title: str, rows: Sequence[Row], *, first: str = "") -> Figure:
     aside = 3 * gap if first else 0
     drawn = tiles(np.concatenate([row.images for row in rows]), count, gap=gap, below=below)
     if aside:
-        # The first column is what the others are changed from: a gap sets it off.
+        # A gap sets off the first column, as the others are changes of it.
         drawn = np.insert(drawn, [width] * aside, 1, axis=1)
     left = max(
         *(inches(row.label, LABEL) for row in rows), *(inches(row.below, TICK) for row in rows)
@@ -90,12 +91,15 @@ def mosaic(title: str, rows: Sequence[Row], *, first: str = "") -> Figure:
 
 
 def _pixels_an_inch(width: int, tile: float) -> float:
-    """So that an image of this width is about a tile wide, each pixel whole ones of a PNG file."""
+    """Image pixels in an inch of the sheet, for images of this width that are about a tile wide.
+
+    Each image pixel becomes a whole number of pixels in a PNG file.
+    """
     times = round(tile * DPI / width)
     exact = width * times / DPI
     return DPI / times if times and exact < 1.4 * tile else width / tile
 
 
 def _whole(inches: float) -> float:
-    """As many inches, or a little more, that are whole pixels of a PNG file."""
+    """The inches, or a little more, so that they are a whole number of pixels in a PNG file."""
     return math.ceil(inches * DPI) / DPI

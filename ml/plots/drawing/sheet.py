@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 from ml.plots.drawing.letters import inches
 
 TITLE, LABEL, TICK = 8.0, 8.0, 7.0
-"""Sizes of letters in points."""
+"""Sizes of letters, in points."""
 COLUMN = 3.5
 """Width of a paper's column in inches."""
 PAGE = 7.2
 """Width of a paper's page in inches."""
 LETTERS_AN_INCH = 18
-"""Of a title, at most; an average letter is half as wide as it is high."""
+"""Most letters of a title in an inch. An average letter is half as wide as it is high."""
 MARGIN = 0.05
-"""Inches left and right of a title."""
+"""Room to the left and right of a title, in inches."""
 
 
 def sheet(width: float, height: float, title: str) -> Figure:
-    """An empty figure of so many inches, its title broken into as many lines as it needs."""
+    """An empty figure of this size in inches. Its title has as many lines as it needs."""
     lines = _lines(title, width - 2 * MARGIN)
     figure = Figure(figsize=(width, height + 0.13 * len(lines)), layout="constrained")
     figure.suptitle("\n".join(lines), fontsize=TITLE)
@@ -31,7 +31,7 @@ def sheet(width: float, height: float, title: str) -> Figure:
 
 
 def _lines(title: str, width: float) -> list[str]:
-    """The title in lines that fit so many inches, broken between words where they do."""
+    """The title in lines that fit this width in inches, broken between words if possible."""
     for letters in range(int(width * LETTERS_AN_INCH), 1, -1):
         lines = textwrap.wrap(title, letters)
         if all(inches(line, TITLE) <= width for line in lines):
@@ -40,7 +40,7 @@ def _lines(title: str, width: float) -> list[str]:
 
 
 def small_letters(axes: Axes) -> None:
-    """Ticks and labels in the sizes of a paper's column, and no frame above and to the right."""
+    """Set ticks and labels in sizes for a paper's column, and remove the frame above and right."""
     axes.tick_params(labelsize=TICK, length=2.5, pad=2)
     axes.xaxis.label.set_fontsize(LABEL)
     axes.yaxis.label.set_fontsize(LABEL)
@@ -49,7 +49,7 @@ def small_letters(axes: Axes) -> None:
 
 
 def show_what_follows_the_start(axes: Axes) -> None:
-    """Bound the axis by what comes after a tenth of the points: the first steps dwarf the rest."""
+    """Bound the y axis by the points after the first tenth, as the first steps dwarf the rest."""
     curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
     late = [values for curve in curves for values in curve[len(curve) // 10 :]]
     if late and max(late) > min(late):

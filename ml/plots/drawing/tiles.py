@@ -1,4 +1,4 @@
-"""Many images as one, which is drawn in a fraction of the time that axes for each would take."""
+"""Many images as one image. Drawing it takes a fraction of the time of axes for each image."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 
 
 def tiles(images: np.ndarray, columns: int, *, gap: int = 2, below: int = 0) -> np.ndarray:
-    """Images (samples, height, width, channels) side by side, row after row, on white.
+    """Images (samples, height, width, channels) in rows of `columns` images, on white.
 
-    `gap` pixels lie between them, and `below` more under each row. The result is
+    There are `gap` pixels between images, and `below` more under each row. The result is
     (rows * (height + gap + below) - gap, columns * (width + gap) - gap, channels).
     """
     count, height, width, channels = images.shape
@@ -26,7 +26,7 @@ def tiles(images: np.ndarray, columns: int, *, gap: int = 2, below: int = 0) -> 
 
 
 def show_tiles(axes: Axes, sheet: np.ndarray) -> None:
-    """The tiles on axes without frame or ticks."""
+    """Show the tiles on axes without frame or ticks."""
     grey = sheet.shape[-1] == 1
     axes.imshow(
         sheet[..., 0] if grey else sheet,

@@ -1,4 +1,4 @@
-"""A data set's factors, or examples of it where it has none."""
+"""The factors of a data set, or examples of its images."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ from ml.reproducibility.draws import generator
 
 GAP = 0.04
 BELOW = 0.22
-"""Between images and under each, in heights of an image."""
+"""Room between images and under each, in heights of an image."""
 MOST_CLASSES = 20
 ROWS_OF_EXAMPLES = 6
 ASIDE = 0.15
-"""Inches beside the names of rows."""
+"""Room beside the names of rows, in inches."""
 
 
 @register
 class FactorGrid(DatasetPlot):
-    """What each factor does to an image, a row a factor.
+    """What each factor does to an image, with a row for each factor.
 
-    The factor goes through its values, evenly chosen where they are more than the columns, while
-    the others stay as in the base image, which is framed in every row; under each image stands the
-    factor's value. A data set that is no full grid of its factors shows examples instead: by class
-    if it has one factor, a row a class, else as they come.
+    In its row, a factor goes through its values; if there are more values than columns, they are
+    chosen evenly. The other factors stay as in the base image, which is framed in every row. The
+    factor's value is written under each image.
+
+    For a data set that is not a full grid of its factors, the picture shows examples. If it has one
+    factor, there is a row for each class; otherwise the examples are spread over the data set.
     """
 
     name: Literal["factor_grid"] = "factor_grid"
     base: Annotated[int, Field(ge=0)] | None = None
-    """Index of the image that the factors start from; null is the middle of the grid."""
+    """Index of the base image; null means the middle of the grid."""
     columns: Annotated[int, Field(ge=2, le=20)] = 12
-    """Images in a row, at most."""
+    """Most images in a row."""
 
     def draw(self, data: Dataset) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         Raises:
             InvalidSpec: the base is no image of the data set, or the data set is no grid.
@@ -94,7 +96,7 @@ class FactorGrid(DatasetPlot):
 
     def _examples(self, data: Dataset) -> Figure:
         count = min(len(data), self.columns * ROWS_OF_EXAMPLES)
-        # One from each of so many stretches of the data set, which is often in an order.
+        # Examples are spread evenly over the data set, which is often sorted.
         index = (np.arange(count) + 0.5) * len(data) / max(count, 1)
         images = in_unit_range(data, index.astype(np.int64))
         rows = [images[start : start + self.columns] for start in range(0, count, self.columns)]
@@ -137,7 +139,7 @@ class FactorGrid(DatasetPlot):
 
 
 def through(size: int, most: int, base: int) -> np.ndarray:
-    """At most so many of the values 0 to size - 1, evenly chosen, with the base among them."""
+    """At most `most` of the values 0 to size - 1, chosen evenly, with the base among them."""
     if size <= most:
         return np.arange(size)
     chosen = np.linspace(0, size - 1, most).round().astype(np.int64)

@@ -9,13 +9,14 @@ from ml.plots.protocol import Material, NothingToDraw
 
 
 def newest_dci(material: Material) -> dict[str, Mapping[str, Score]]:
-    """By predictor, the newest last: the newest of each of its numbers, by name.
+    """The newest DCI scores by predictor and by name. The newest predictor is last.
 
-    Of posterior means; of samples only if no means were scored. Only numbers that were computed,
-    and only where there is a matrix of importance, which a single factor has, too.
+    Only predictors with a matrix of importance are included. A matrix may exist without a value, as
+    for a single factor. The scores are those of posterior means; those of samples are used only if
+    there are none of means.
 
     Raises:
-        NothingToDraw: there are none.
+        NothingToDraw: the run has no such scores.
     """
     for kind in ("mean", "sample"):
         found: dict[str, dict[str, Score]] = {}

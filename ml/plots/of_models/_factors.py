@@ -1,4 +1,4 @@
-"""The factors that can be drawn, and how one is asked for by its name."""
+"""Finding the factors that can be drawn, and one of them by its name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ml.components.spec_errors import Fault, InvalidSpec
 from ml.plots.protocol import Material, NothingToDraw
 
 MOST_KINDS = 10
-"""A factor of up to so many values is drawn in kinds, one of more as a number."""
+"""Most values of a factor that are drawn as kinds. With more, the factor is drawn as a number."""
 CYCLIC = ("orientation", "azimuth")
-"""Parts of the names of factors that end where they began."""
+"""Parts of the names of cyclic factors, whose last value is next to the first."""
 
 
 def varying(material: Material, *, why: str) -> list[int]:
     """Columns of the factors that take several values.
 
     Raises:
-        NothingToDraw: there are none; `why` says what for.
+        NothingToDraw: there are none. `why` completes the message: what then cannot be drawn.
     """
     found = [
         column

@@ -1,4 +1,4 @@
-"""What pictures of moved latents share: where they start, and how far latents go."""
+"""The base of all pictures of moved latents: where latents start, and how far they go."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ PlainNumber = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 
 @dataclass(frozen=True)
 class Start:
-    """The code at which latents stay that are not moved."""
+    """The code at which all latents stay that are not moved."""
 
     code: np.ndarray
-    """(latents,)."""
+    """The code, (latents,)."""
     name: str
     image: np.ndarray | None
-    """The image that it is the code of, (height, width, channels); None if it is of none."""
+    """The image of this code, (height, width, channels); None if it is no image's code."""
 
 
 class Moved(RunPlot):
     """A picture in which latents move and the others stay."""
 
     base: Literal["typical", "mean", "prior", "image"] = "typical"
-    """Where the others stay: at the code of the most typical image (nearest to the mean code, in
-    units of each code's deviation), the mean code, the prior's mean, or the code of `image`."""
+    """Where the other latents stay: at the code of the most typical image (nearest to the mean
+    code, in units of each latent's deviation), the mean code, the prior's mean, or the code of
+    `image`."""
     image: Annotated[int, Field(ge=0)] | None = None
-    """Index of an image of the data set, for base image, which it implies."""
+    """Index of an image of the data set. It implies the base `image`."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    """A draw of the prior in place of its mean, for base prior."""
+    """Seed of a draw from the prior, in place of its mean. It is for the base `prior`."""
     span: Span | None = None
     """How far a latent goes: quantiles of its own codes, deviations of its codes around their mean,
-    the range of its codes, or units, which are plain numbers. Null is the spec's."""
+    the range of its codes, or units, which are plain numbers. Null means the span of the spec."""
     extent: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """For quantiles the share cut off at either end (0.01), for deviations and units how many to
-    either side (2 and 3)."""
+    """For quantiles, the share cut off at either end (0.01 by default). For deviations and units,
+    how many to either side (2 and 3 by default)."""
     low: PlainNumber | None = None
-    """The least value, with `high`, in place of a span."""
+    """The smallest value. It goes with `high`, and both replace a span."""
     high: PlainNumber | None = None
-    """The greatest value, with `low`."""
+    """The largest value. It goes with `low`."""
     frames: Annotated[int, Field(ge=2, le=51)] | None = None
-    """Values through which a latent goes; null is the spec's."""
+    """Number of values that a latent goes through. Null means that of the spec."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> Self:
@@ -97,7 +98,7 @@ class Moved(RunPlot):
         )
 
     def start(self, material: Material) -> Start:
-        """Where the latents are that do not move.
+        """Where the latents that do not move stay.
 
         Raises:
             InvalidSpec: there is no such image, or the model has no prior.
@@ -143,7 +144,7 @@ def check_latent(material: Material, path: str, latent: int) -> None:
     """Refuse a latent that the model does not have.
 
     Raises:
-        InvalidSpec: naming those that there are.
+        InvalidSpec: there is no such latent. The message names those that exist.
     """
     count = material.encoded.mean.shape[1]
     if latent >= count:

@@ -24,34 +24,37 @@ MOST_PANELS = 6
 COLUMNS = 2
 PANEL = 3.4
 FEWEST_FOR_UMAP = 16
-"""Its neighbourhoods are of 15."""
+"""Fewest images for UMAP, whose neighbourhoods have 15."""
 
 
 @dataclass(frozen=True)
 class _Map:
-    """Where each row lies, and what the axes say."""
+    """The place of each row, and the labels of the axes."""
 
     places: np.ndarray
-    """(samples, 2)."""
+    """Places in the plane, (samples, 2)."""
     x: str
     y: str
 
 
 @register
 class CodesMap(RunPlot):
-    """Codes in the plane, a dot an image, coloured by factor or class.
+    """Codes in the plane, with a dot for each image, coloured by factor or class.
 
-    With `method`
+    `method` says how codes become places:
 
-    - `plane`: two latents as they are: those of `x` and `y`, else the two most used.
-    - `pca`: the two directions in which codes vary most, with their shares of the variance.
-    - `umap`: neighbourhoods kept, distances not (15 neighbours, seed 0). In each process the first
-      takes about half a minute, in which it is compiled, and others about ten seconds.
-    - `auto`: the plane where there are two latents, or where `x` or `y` is given, else PCA.
+    - `plane`: by two latents as they are: those of `x` and `y`, or else the two most used.
+    - `pca`: along the two directions in which codes vary most. Labels state their shares of the
+      variance.
+    - `umap`: so that neighbourhoods are kept, but not distances (15 neighbours, seed 0). The first
+      map of a process takes about half a minute, as it is compiled, and later ones about ten
+      seconds.
+    - `auto`: by the plane if there are two latents or `x` or `y` is given, or else by PCA.
 
-    A panel for each factor that varies, at most six, or the one of `colour`. Factors of up to ten
-    values have a colour each, others a scale, which for orientation and azimuth is a circle. With
-    a single latent, dots are scattered at random along the other axis.
+    There is a panel for each factor that varies (at most six), or only that of `colour`. A factor
+    with up to ten values has a colour for each value. Other factors have a colour scale, which is
+    cyclic for orientation and azimuth. If there is only one latent, dots are spread at random along
+    the other axis.
 
     References:
         McInnes et al., 2018, https://arxiv.org/abs/1802.03426
@@ -61,13 +64,14 @@ class CodesMap(RunPlot):
     method: Literal["auto", "plane", "pca", "umap"] = "auto"
     """How codes become places in the plane."""
     x: Annotated[int, Field(ge=0)] | None = None
-    """Latent from left to right, for the plane; null is the most used but `y`."""
+    """Latent that grows from left to right, for the plane. Null means the most used one other than
+    `y`."""
     y: Annotated[int, Field(ge=0)] | None = None
-    """Latent upwards, for the plane; null is the most used but `x`."""
+    """Latent that grows upwards, for the plane. Null means the most used one other than `x`."""
     colour: str | None = None
-    """Name of the factor that colours the dots; null is a panel for each."""
+    """Name of the factor that colours the dots; null means a panel for each factor."""
     rows: Annotated[int, Field(ge=2, le=20_000)] = 2000
-    """Images, the first of those that were evaluated."""
+    """Number of images: the first of those that were evaluated."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> CodesMap:
@@ -134,9 +138,9 @@ class CodesMap(RunPlot):
 def principal_plane(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes (samples, latents) along the two directions in which they vary most.
 
-    Returns places (samples, 2), and the directions' shares of the whole variance, 0 for codes that
-    do not vary. A direction points to where its largest weight is positive, so that equal codes
-    are equal pictures everywhere.
+    Returns places (samples, 2), and the directions' shares of the whole variance, which are 0 for
+    codes that do not vary. The sign of a direction is such that its largest weight is positive, so
+    that equal codes give equal pictures on every machine.
     """
     centred = codes - codes.mean(axis=0)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
@@ -154,7 +158,7 @@ def _umap(codes: np.ndarray) -> np.ndarray:
             f"UMAP needs at least {FEWEST_FOR_UMAP} images, but there are {len(codes)}; choose the"
             " method pca."
         )
-    # Not above: it is compiled as it is imported and first used.
+    # Imported only here, as importing and first using it compile for a while.
     from umap import UMAP
 
     places: np.ndarray = UMAP(random_state=0, n_jobs=1).fit_transform(codes)

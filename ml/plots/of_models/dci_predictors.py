@@ -24,19 +24,19 @@ NUMBERS = {
     "completeness": ("completeness",),
     "informativeness": ("informativeness_test", "informativeness"),
 }
-"""What is drawn, and which number of a score it is: on test rows where there are such."""
+"""The groups of bars, each with the numbers that it may show; numbers on test rows come first."""
 ACROSS = 3
 
 
 @register
 class DCIPredictors(RunPlot):
-    """How much the choice of predictor decides DCI: the run's newest score under each.
+    """How much the choice of predictor decides DCI: the run's newest scores with each predictor.
 
-    Above, disentanglement, completeness and informativeness (on test rows for classifiers), with
-    the 95 % interval as a whisker and the mean of the null as a white line where the score has
-    them. Below, each predictor's matrix of importance, a row a factor, the most used latents from
-    the left, over its largest entry. Informativeness is accuracy for classifiers and a share of
-    variance for regressions: compare predictors by the other two.
+    The bars above are disentanglement, completeness and informativeness (on test rows for
+    classifiers). If a score has them, a whisker is its 95 % interval, and a white line the mean of
+    its null. Below is each predictor's matrix of importance, divided by its largest entry. It has a
+    row for each factor, and the most used latents at the left. Informativeness is accuracy for
+    classifiers and a share of variance for regressions, so compare predictors by the other two.
     """
 
     needs: ClassVar[Needs] = frozenset({"scores"})
@@ -94,7 +94,7 @@ def _bars(axes: Axes, found: Mapping[str, Mapping[str, Score]]) -> None:
                 color=_colour(place),
                 label=label,
             )
-            # Only the first of its bars stands in the legend.
+            # Only a predictor's first bar has an entry in the legend.
             label = None
             top = score.value
             if score.ci95 is not None:

@@ -1,4 +1,4 @@
-"""Which latent tells about which factor."""
+"""Which latent knows which factor."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from ml.plots.usage import by_use
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A matrix with what is read off it for each factor."""
+class _Matrix:
+    """A matrix of factors by latents, with a number for each factor and their score."""
 
     title: str
     factors: list[str]
     values: np.ndarray
-    """(factors, latents)."""
+    """The cells, (factors, latents)."""
     ends: np.ndarray
-    """A number for each factor."""
+    """A number for each factor, written at the end of its row."""
     ends_called: str
     mean: float | None
-    """The score that they make."""
+    """The score that these numbers make."""
     mean_called: str
 
 
 @register
 class FactorLatentMatrix(RunPlot):
-    r"""How much each latent tells about each factor, with the gap that makes the score.
+    r"""How much each latent knows about each factor, with the gaps that make the score.
 
-    A row a factor, a column a latent. With `quantity`
+    There is a row for each factor and a column for each latent. `quantity` says what a cell shows:
 
     - `mutual_information`: :math:`I(z_d; v_k) / H(v_k)`, the share of the factor's entropy, of
       posterior means in 20 bins of equal width. The number at the row's end is the gap between the
-      largest (framed) and the second (framed in dashes); their mean is MIG, on the rows that the
-      evaluation scores it on.
-    - `sap`: how well each single code predicts the factor, from the run's newest `sap` score,
-      else computed with a linear support vector machine. The mean gap is SAP.
+      largest value (framed) and the second (framed in dashes). The mean of the gaps is MIG, on the
+      rows that the evaluation scores it on.
+    - `sap`: how well each single code predicts the factor. The values are from the run's newest
+      `sap` score, or else computed with a linear support vector machine. The mean gap is SAP.
     - `importance`: the share of each code in the prediction of the factor, from the newest `dci`
-      score; of those with several predictors, the newest or the one of `predictor`. The number at
-      the row's end is that factor's completeness, and below is the score.
+      score, or the newest with `predictor`. The number at the row's end is the factor's
+      completeness, and the number below is the score.
 
     Factors that take a single value are left out.
     """
@@ -63,9 +63,9 @@ class FactorLatentMatrix(RunPlot):
     quantity: Literal["mutual_information", "sap", "importance"] = "mutual_information"
     """What a cell shows."""
     order: Literal["kl", "index", "factor"] = "kl"
-    """Latents from the left: the most used first, by number, or the best of each factor in turn."""
+    """Order of the latents: the most used first, by number, or the best of each factor in turn."""
     predictor: str | None = None
-    """For `importance`: the predictor of the `dci` score; null is the newest."""
+    """The predictor of the `dci` score, for `importance`; null means that of the newest."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> FactorLatentMatrix:
@@ -74,22 +74,22 @@ class FactorLatentMatrix(RunPlot):
         return self
 
     def draw(self, material: Material) -> Figure:
-        told = self._told(material)
-        factors, latents = told.values.shape
-        order = self._order(material, told.values)
-        values = told.values[:, order]
+        matrix = self._matrix(material)
+        factors, latents = matrix.values.shape
+        order = self._order(material, matrix.values)
+        values = matrix.values[:, order]
         width = min(PAGE, max(COLUMN, 1.5 + 0.28 * latents))
         figure = sheet(width, 1.0 + 0.24 * factors, material.title)
         axes = figure.subplots()
         labels = [material.label(int(latent)) for latent in order]
         most = max(1.0 if self.quantity != "importance" else 0.0, float(values.max())) or 1.0
-        show_matrix(axes, values, rows=told.factors, columns=labels, most=most)
-        axes.set_title(told.title, fontsize=LABEL, loc="left", pad=14)
+        show_matrix(axes, values, rows=matrix.factors, columns=labels, most=most)
+        axes.set_title(matrix.title, fontsize=LABEL, loc="left", pad=14)
         _frame_two(axes, values)
-        _row_ends(axes, told, latents)
+        _row_ends(axes, matrix, latents)
         return figure
 
-    def _told(self, material: Material) -> _Told:
+    def _matrix(self, material: Material) -> _Matrix:
         if self.quantity == "importance":
             return self._importance(material)
         columns = varying(material, why="latents are compared with nothing")
@@ -119,7 +119,7 @@ class FactorLatentMatrix(RunPlot):
         else:
             title = "mutual information / entropy of the factor"
             values = np.array(details["mutual_information"]) / details["factor_entropies"]
-        return _Told(
+        return _Matrix(
             title,
             list(details["factors"]),
             values.T,
@@ -129,7 +129,7 @@ class FactorLatentMatrix(RunPlot):
             metric.upper(),
         )
 
-    def _importance(self, material: Material) -> _Told:
+    def _importance(self, material: Material) -> _Matrix:
         found = newest_dci(material)
         known = ", ".join(found)
         if self.predictor is not None and self.predictor not in found:
@@ -144,7 +144,7 @@ class FactorLatentMatrix(RunPlot):
         masses = importance.sum(axis=0)
         shares = importance / np.where(masses > 0, masses, 1.0)
         whole = scores.get("completeness")
-        return _Told(
+        return _Matrix(
             f"share of importance, predictor {predictor.replace('_', ' ')} (DCI)",
             list(details["factors"]),
             shares.T,
@@ -160,7 +160,7 @@ class FactorLatentMatrix(RunPlot):
             return np.arange(latents)
         if self.order == "kl":
             return by_use(material)
-        # Each factor in turn takes the best of those latents that are left.
+        # Each factor in turn takes the best of the latents that are left.
         left, order = list(range(latents)), []
         for row in values[:latents]:
             order.append(left.pop(int(np.argmax(row[left]))))
@@ -177,7 +177,7 @@ def _newest(material: Material, metric: str) -> Score | None:
 
 
 def _frame_two(axes: Axes, values: np.ndarray) -> None:
-    """Frames around each row's largest and second value."""
+    """Draw frames around each row's largest and second value."""
     for row, in_row in enumerate(values):
         best, *others = np.argsort(-in_row, kind="stable")[:2]
         outline(axes, row, int(best), colour=VERMILION)
@@ -185,16 +185,16 @@ def _frame_two(axes: Axes, values: np.ndarray) -> None:
             outline(axes, row, int(second), colour=ORANGE, dashed=True)
 
 
-def _row_ends(axes: Axes, told: _Told, latents: int) -> None:
-    """Each factor's number right of its row, what it is above, and the score they make below."""
+def _row_ends(axes: Axes, matrix: _Matrix, latents: int) -> None:
+    """Write each factor's number right of its row, with a heading above and the score below."""
     place = latents - 0.5
     transform = axes.transData
-    lines = [(-0.75, told.ends_called)]
-    lines += [(float(row), hundredths(value)) for row, value in enumerate(told.ends)]
-    if told.mean is not None:
-        lines.append((len(told.ends) - 0.25, f"{told.mean_called} {told.mean:.3f}"))
+    lines = [(-0.75, matrix.ends_called)]
+    lines += [(float(row), hundredths(value)) for row, value in enumerate(matrix.ends)]
+    if matrix.mean is not None:
+        lines.append((len(matrix.ends) - 0.25, f"{matrix.mean_called} {matrix.mean:.3f}"))
     for row, text in lines:
-        bold = row < 0 or row > len(told.ends) - 1
+        bold = row < 0 or row > len(matrix.ends) - 1
         axes.annotate(
             text,
             (place, row),

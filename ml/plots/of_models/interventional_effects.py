@@ -1,4 +1,4 @@
-"""What setting a factor does to each code."""
+"""The effect of setting a factor on each code."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from ml.plots.usage import by_use
 
 MOST_FACTORS = 8
 MOST_VALUES = 50
-"""A factor of more values is cut into so many bins of equal width."""
+"""Most values of a factor. With more, it is cut into this many bins of equal width."""
 BOLD_ABOVE = 1.0
 
 
 @register
 class InterventionalEffects(RunPlot):
-    r"""Where each code goes as a factor goes through its values, the others being free.
+    r"""How each code changes as a factor goes through its values, while the others are free.
 
-    A row a factor, a column a latent, the most used first. Lines are the mean code of the images
-    with that value of the factor, bands one standard deviation to either side, both in units of
-    the code's own deviation over all images and around its own mean. The number in the corner is
-    the effect: the range of the line,
+    There is a row for each factor and a column for each latent, the most used first. A line is the
+    mean code of the images with each value of the factor. Its band reaches one standard deviation
+    to either side. Both are measured from the code's mean over all images, in units of its
+    deviation over all images. The number in the corner is the effect, which is the range of the
+    line:
 
     .. math:: \frac{\max_v E[z_d | v_k = v] - \min_v E[z_d | v_k = v]}{\sigma(z_d)}
 
-    bold above 1. A disentangled latent has one steep line with a narrow band, in the row of its
-    factor, and flat ones elsewhere. Means over few images range by chance: by about
-    :math:`2 / \sqrt{n}` or more with n images a value.
+    It is bold above 1. A disentangled latent has one steep line with a narrow band, in the row of
+    its factor, and flat lines elsewhere. Means over few images vary by chance: their range is about
+    :math:`2 / \sqrt{n}` or more with n images for each value.
 
     References:
         Suter et al., 2019, https://arxiv.org/abs/1811.00007
@@ -43,7 +44,7 @@ class InterventionalEffects(RunPlot):
 
     name: Literal["interventional_effects"] = "interventional_effects"
     latents: Annotated[int, Field(ge=1, le=8)] = 8
-    """At most so many columns."""
+    """Most columns."""
 
     def draw(self, material: Material) -> Figure:
         factors = varying(material, why="there is nothing to intervene on")[:MOST_FACTORS]
@@ -56,7 +57,7 @@ class InterventionalEffects(RunPlot):
         figure = sheet(
             0.75 + 0.8 * max(len(latents), 4), 0.55 + 0.72 * max(len(factors), 2), material.title
         )
-        # One set of axes a factor, its panels side by side on them: ticks are what takes time.
+        # Each factor has one set of axes for all its panels, because drawing ticks takes long.
         grid = figure.subplots(len(factors), 1, squeeze=False)[:, 0]
         for axes, column in zip(grid, factors, strict=True):
             _row(axes, scaled, material.encoded.factors[:, column])
@@ -70,9 +71,9 @@ class InterventionalEffects(RunPlot):
 
 
 def conditional(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The values there are, and the mean and deviation of codes (samples, latents) at each.
+    """The distinct values, and the mean and deviation of codes (samples, latents) at each.
 
-    (values,), (values, latents) and (values, latents).
+    Their shapes are (values,), (values, latents) and (values, latents).
     """
     kinds, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     totals, squares = np.zeros((2, len(kinds), codes.shape[1]))

@@ -22,17 +22,17 @@ MOST_TICKS = 13
 
 @register
 class LatentPlane(Moved):
-    """Images decoded over a grid of two latents, the others staying at the base.
+    """Images decoded over a grid of two latents, while the others stay at the base.
 
-    One latent grows from left to right, the other upwards; by default the two with the largest KL.
-    Span and base are those of the traversal.
+    One latent grows from left to right, the other upwards. By default they are the two with the
+    largest KL. Span and base are chosen as for the traversal.
     """
 
     name: Literal["latent_plane"] = "latent_plane"
     x: Annotated[int, Field(ge=0)] | None = None
-    """Latent from left to right; null is the most used but `y`."""
+    """Latent that grows from left to right; null means the most used one other than `y`."""
     y: Annotated[int, Field(ge=0)] | None = None
-    """Latent upwards; null is the most used but `x`."""
+    """Latent that grows upwards; null means the most used one other than `x`."""
 
     @model_validator(mode="after")
     def _two_latents(self) -> Self:
@@ -41,7 +41,7 @@ class LatentPlane(Moved):
         return self
 
     def draw(self, material: Material) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         Raises:
             NothingToDraw: the model has a single latent.

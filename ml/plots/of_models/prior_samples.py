@@ -1,4 +1,4 @@
-"""Images that the model makes up."""
+"""Images that the model generates."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ml.reproducibility.draws import MAX_SEED, generator
 class PriorSamples(RunPlot):
     """Images decoded from the prior, N(0, I).
 
-    Of a model that has none, which is an encoder without noise, from a Gaussian with the mean and
-    covariance of its codes, which the title says. The same seed draws the same latents on every
-    machine. With `truncation` t, each coordinate of the noise is moved to where the normal
-    distribution cut off at -t and t has the same share below it: images become more typical and
-    less diverse, and stay recognisable.
+    A model whose encoder has no noise has no prior. Its latents are drawn from a Gaussian with the
+    mean and covariance of its codes, and the title says so. The same seed draws the same latents on
+    every machine. With `truncation` t, each coordinate of the noise is moved to the number that has
+    the same share below it in the normal distribution cut off at -t and t. Images then become more
+    typical and less diverse, and stay recognisable.
     """
 
     name: Literal["prior_samples"] = "prior_samples"
     rows: Annotated[int, Field(ge=1, le=20)] = 6
-    """Of images, from top to bottom."""
+    """Rows of images."""
     columns: Annotated[int, Field(ge=1, le=20)] = 10
     """Images in a row."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Which samples are drawn."""
+    """Seed of the draws."""
     truncation: Annotated[float, Field(gt=0, le=10)] | None = None
-    """The noise stays within so many deviations; null lets it go anywhere."""
+    """Most deviations of the noise from 0; null sets no limit."""
 
     def draw(self, material: Material) -> Figure:
         latents = material.encoded.mean.shape[1]
@@ -58,9 +58,9 @@ class PriorSamples(RunPlot):
 
 
 def truncated(noise: np.ndarray, most: float) -> np.ndarray:
-    """Standard normal noise as noise of the normal distribution cut off at `-most` and `most`.
+    """Standard normal noise, moved to the normal distribution cut off at `-most` and `most`.
 
-    Each number is moved to the one that has the same share of its distribution below it.
+    Each number becomes the one with the same share of the new distribution below it.
     """
     low, high = ndtr([-most, most])
     moved: np.ndarray = ndtri(low + (high - low) * ndtr(noise)).clip(-most, most)
@@ -71,7 +71,7 @@ def like(codes: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Standard normal noise (samples, latents) with the mean and covariance of codes."""
     covariance = np.atleast_2d(np.cov(codes.astype(np.float64).T, bias=True))
     values, vectors = np.linalg.eigh(covariance)
-    # The symmetric root, which does not depend on the signs of the eigenvectors.
+    # The symmetric root does not depend on the signs of the eigenvectors.
     root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
     moved: np.ndarray = codes.mean(axis=0) + noise @ root
     return moved

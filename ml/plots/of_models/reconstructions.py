@@ -1,4 +1,4 @@
-"""Reconstructions beside their images."""
+"""Images and their reconstructions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ COLUMNS = 8
 
 @register
 class Reconstructions(RunPlot):
-    """Images of the evaluation above what the model makes of their codes.
+    """Images of the evaluation, with their reconstructions below them.
 
-    Two bands of eight: the first images drawn, and those with the highest cost of reconstruction,
-    each labelled with that cost in nats (of one posterior sample; the picture shows the mean).
+    There are two bands of eight images: the first ones drawn, and those whose reconstruction costs
+    most. Each is labelled with its cost in nats. The cost is that of one posterior sample, while
+    the picture is decoded from the posterior mean.
     """
 
     early: ClassVar[bool] = True

@@ -27,12 +27,13 @@ MOST_IN_A_PICTURE = 100
 class Traversal(Moved):
     """Images decoded while one latent moves and the others stay.
 
-    One row a latent, those with the largest KL first, labelled with its mean KL in nats (of an
-    encoder without noise, which has none: with the deviation of its codes) and the factor it tells
-    most about, by mutual information over that factor's entropy (20 bins), or "unused" where that
-    KL is below 0.01. Columns go through the values that stand below the images; the other latents
-    stay at the base, which stands on the left, as the image that it is the code of, or else as what
-    is decoded from it.
+    There is a row for each latent, the largest KL first. It is labelled with the latent's mean KL
+    in nats, or with the deviation of its codes if the encoder has no noise and so no KL. The label
+    also names the factor that the latent knows most about, with its share of that factor's entropy
+    (mutual information in 20 bins), or says "unused" if the KL is below 0.01.
+
+    The latent's values are written below the images. The other latents stay at the base, which is
+    shown on the left: as the image that has this code, or else as the image decoded from it.
     """
 
     early: ClassVar[bool] = True
@@ -45,12 +46,12 @@ class Traversal(Moved):
         ]
         | None
     ) = None
-    """Only these, in this order."""
+    """Show only these latents, in this order."""
     order: Literal["kl", "factor", "index"] = "kl"
-    """Which latents come first: those with the largest KL; those that tell most about the first
-    factor, the second and so on; or as they are numbered."""
+    """Which latents come first: those with the largest KL; those that know most about the first
+    factor, the second and so on; or those with the lowest number."""
     most: Annotated[int, Field(ge=1, le=MOST_IN_A_PICTURE)] = 20
-    """Latents shown at most."""
+    """Most latents shown."""
 
     @model_validator(mode="after")
     def _latents_are_as_given(self) -> Self:
@@ -61,7 +62,7 @@ class Traversal(Moved):
         return self
 
     def draw(self, material: Material) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         Raises:
             InvalidSpec: there is no such latent or image, or no prior to start from.
@@ -70,11 +71,11 @@ class Traversal(Moved):
         start = self.start(material)
         left = first if start.image is None else start.image
         weight, label = usage(material), _weight_name(material)
-        told = _most_told(material)
+        known = _best_known(material)
         rows = [
             Row(
                 f"{material.label(latent)}  {label} {weight[latent]:.2f}",
-                told[latent],
+                known[latent],
                 np.concatenate([left[None], row]),
                 ["", *alike(values[latent])],
             )
@@ -83,7 +84,7 @@ class Traversal(Moved):
         return mosaic(material.title, rows, first=start.name)
 
     def film(self, material: Material) -> bytes:
-        """All latents moving there and back in step, a tile each, as a GIF file."""
+        """The film: a tile for each latent, all moving there and back in step, as a GIF file."""
         chosen, images, _, _ = self._decoded(material, self.frames or FILM_FRAMES)
         weight, label = usage(material), _weight_name(material)
         labels = [(material.label(k), f"{label} {weight[k]:.2f}") for k in chosen]
@@ -98,7 +99,7 @@ class Traversal(Moved):
         base = self.start(material).code
         codes = led(base, chosen, values)
         flat = np.concatenate([base[None], codes.reshape(-1, len(base))]).astype(np.float32)
-        # All at once: a call has its price.
+        # All images are decoded at once, as each call takes time.
         decoded = material.decode(flat)
         return chosen, decoded[1:].reshape(*codes.shape[:2], *decoded.shape[1:]), values, decoded[0]
 
@@ -120,24 +121,27 @@ def _weight_name(material: Material) -> str:
     return "sd" if np.isnan(material.encoded.kl).any() else "KL"
 
 
-def _most_told(material: Material) -> list[str]:
-    """For each latent the factor it tells most about, with the share of its entropy told.
+def _best_known(material: Material) -> list[str]:
+    """For each latent the factor that it knows most about, with its share of the entropy.
 
-    One that is not used may follow a factor by ways so small that its own noise hides them; binned
-    between its ends it would seem to know it.
+    Unused latents are called unused: such a latent may follow a factor in steps so small that its
+    own noise hides them, and bins over its narrow range would make it seem to know the factor.
     """
     found, names = _shares(material)
     if not names:
         return [""] * len(found)
-    told = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
+    texts = [f"{names[int(row.argmax())]} {row.max():.0%}" for row in found]
     if np.isnan(material.encoded.kl).any():
-        return told
+        return texts
     used = is_used(usage(material))
-    return [text if active else "unused" for text, active in zip(told, used, strict=True)]
+    return [text if active else "unused" for text, active in zip(texts, used, strict=True)]
 
 
 def _shares(material: Material) -> tuple[np.ndarray, list[str]]:
-    """What latents tell of factors that vary, (latents, factors), and those factors' names."""
+    """Each latent's share of the entropy of the factors that vary, and those factors' names.
+
+    The shares are (latents, factors).
+    """
     factors = material.encoded.factors
     varying = [k for k in range(len(material.factor_names)) if np.ptp(factors[:, k]) > 0]
     if not varying:

@@ -1,4 +1,4 @@
-"""The cells of a map over two swept values: where they lie on its sides, and what each holds."""
+"""The cells of a map over two swept values: their places, and the values in them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from ml.studies.values import counted_values, median
 
 BETA_NORM = "beta_norm"
 NARROWEST = 0.4
-"""Of the mean cell: numbers that would make a narrower one lie side by side instead."""
+"""Least width of a cell, as a share of the mean width. If numbers would make narrower cells, all
+cells get the same width."""
 
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two axes, and where runs and cells lie on it."""
+    """One of the two axes, and the places of runs and cells on it."""
 
     path: str
     scale: Scale | None
-    """None for `beta_norm`, whose values are those of the runs at hand."""
+    """None for `beta_norm`, whose values are taken from the runs."""
     log: bool
 
     def place(self, run: StudyRun) -> float:
@@ -35,7 +36,7 @@ class Side:
         return run.beta_norm
 
     def cut(self, runs: Sequence[StudyRun]) -> list[tuple[Span, list[StudyRun]]]:
-        """The runs by their place here, each with where its cells begin and end."""
+        """The runs by their place on this side, each place with the two edges of its cell."""
         known = () if self.scale is None else map(self.scale.place, self.scale.values)
         found: dict[float, list[StudyRun]] = {place: [] for place in known}
         for run in runs:
@@ -45,12 +46,12 @@ class Side:
         return [((edges[k], edges[k + 1]), found[place]) for k, place in enumerate(places)]
 
     def share(self, span: Span, whole: Span) -> float:
-        """How much of the axis it takes."""
+        """The share of the axis that a span takes."""
         low, high, start, end = (math.log(one) if self.log else one for one in (*span, *whole))
         return (high - low) / (end - start)
 
     def middle(self, span: Span) -> float:
-        """Where what is written into a span has its middle."""
+        """The middle of a span on this axis."""
         low, high = span
         return math.sqrt(low) * math.sqrt(high) if self.log else (low + high) / 2
 
@@ -62,13 +63,13 @@ class Cell:
     x: Span
     y: Span
     runs: int
-    """That have the score."""
+    """How many of its runs have the score."""
     value: float | None
-    """Their median."""
+    """The median of their scores."""
 
 
 def is_beta(path: str) -> bool:
-    """Whether the path is beta as it was swept, or normalised."""
+    """Whether the path is that of a swept beta, or `beta_norm`."""
     return path.rpartition(".")[2] in ("beta", BETA_NORM)
 
 
@@ -80,7 +81,7 @@ def lies_on(run: StudyRun, path: str) -> bool:
 
 
 def side_of(runs: Sequence[StudyRun], path: str) -> Side:
-    """The side of a path: numbers where they are, unless that made some cells too narrow."""
+    """The side of a path. Numbers keep their distances, unless some cells became too narrow."""
     if path == BETA_NORM:
         return Side(path, None, all((run.beta_norm or 0) > 0 for run in runs))
     values = swept_values(runs, path)
@@ -94,18 +95,18 @@ def side_of(runs: Sequence[StudyRun], path: str) -> Side:
 
 
 def cells_of(runs: Sequence[StudyRun], score: str, across: Side, up: Side) -> list[Cell]:
-    """Every cell of the map, with the median of those of its runs that have the score."""
-    # Where beta_norm lies along a side, its cells are those of each value on the other.
+    """Every cell of the map, with the median score of its runs that have one."""
+    # On a side of beta_norm, each value of the other side has cells of its own.
     if across.scale is not None:
         places = [(x, y, cell) for x, some in across.cut(runs) for y, cell in up.cut(some)]
     else:
         places = [(x, y, cell) for y, some in up.cut(runs) for x, cell in across.cut(some)]
-    told = [(x, y, counted_values(cell, score)) for x, y, cell in places]
-    return [Cell(x, y, len(found), median(found) if found else None) for x, y, found in told]
+    scores = [(x, y, counted_values(cell, score)) for x, y, cell in places]
+    return [Cell(x, y, len(found), median(found) if found else None) for x, y, found in scores]
 
 
 def unit_beta(side: Side, runs: Sequence[StudyRun]) -> float | None:
-    """Where beta is 1 on this side for these runs, if it is in one place."""
+    """The place on this side where beta is 1 for these runs; None if there is no single one."""
     if side.scale is None:
         ratios = [run.beta_norm / run.beta for run in runs if run.beta and run.beta_norm]
         one = bool(ratios) and math.isclose(min(ratios), max(ratios))
@@ -115,15 +116,15 @@ def unit_beta(side: Side, runs: Sequence[StudyRun]) -> float | None:
         return None
     if not values[0] <= 1 <= values[-1]:
         return None
-    # Where numbers lie side by side, it lies between those around it.
+    # If all cells have the same width, 1 is placed between its neighbours.
     return 1.0 if side.scale.numeric else float(np.interp(1, values, range(len(values))))
 
 
 def _edges(places: Sequence[float], *, log: bool) -> list[float]:
-    """Of cells around rising places: half way between them, on the axis that they lie on."""
+    """The edges of cells around rising places, half way between them on the axis."""
     at = np.log(places) if log else np.asarray(places)
     if len(at) == 1:
-        # Nothing says how far a single cell reaches.
+        # The width of a single cell is arbitrary.
         half = math.log(2) / 2 if log else abs(at[0]) / 2 or 0.5
         edges = np.array([at[0] - half, at[0] + half])
     else:

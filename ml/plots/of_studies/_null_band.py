@@ -1,4 +1,4 @@
-"""The band in which a score says nothing: where codes that know nothing lie."""
+"""The null's band: scores in it are no better than those of codes that know nothing."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def null_band(
     *,
     across: tuple[float, float] | None = None,
 ) -> bool:
-    """Draw the runs' pooled null behind all else, across the panel or from one x to another.
+    """Draw the band of the runs' pooled null in the background, and return whether there is one.
 
-    What lies in it is not clear of the null (`ml.metrics.significance`). It ends where the score's
-    range does. Returns whether there is one.
+    Scores in the band are not clear of the null (`ml.metrics.significance`). The band is cut to the
+    score's range. It reaches across the panel, or from one x to another if `across` is given.
     """
     null = pooled_null(runs, column.name)
     between = None if null is None else not_clear(null)

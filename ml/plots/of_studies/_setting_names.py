@@ -1,4 +1,4 @@
-"""Settings in few words, for legends and ticks."""
+"""Short names of settings, for legends and ticks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Setting = tuple[tuple[str, Any], ...]
 
 
 def short_path(path: str, among: Iterable[str]) -> str:
-    """The last word of a path, or all of it where another path ends in the same."""
+    """The last word of a path, or the whole path if another one ends in the same word."""
     last = path.rpartition(".")[2]
     return path if sum(other.rpartition(".")[2] == last for other in among) > 1 else last
 
 
 def short_name(study: Study, setting: Setting) -> str:
-    """`beta 4, latent_dim 10`; names of components stand for themselves."""
-    told = ", ".join(
+    """A setting as text: `beta 4, latent_dim 10`. Names of components have no path before them."""
+    name = ", ".join(
         plain(value)
         if path.endswith(".name")
         else f"{short_path(path, study.paths)} {plain(value)}"
         for path, value in setting
     )
-    return told or "the only setting"
+    return name or "the only setting"
 
 
 def short_names(study: Study) -> dict[Setting, str]:

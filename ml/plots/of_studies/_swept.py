@@ -1,4 +1,4 @@
-"""Swept paths and columns as axes: how they are asked for, and where their values lie."""
+"""Swept paths and columns as axes: how they are chosen, and the places of their values."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from ml.studies.study import SEED, Study, StudyRun
 from ml.studies.values import counted, plain
 
 FACTOR_FOR_LOG = 8
-"""Between the largest and the smallest value of an axis that is logarithmic by itself."""
+"""An axis is logarithmic by default if its values span at least this factor."""
 MANY = 10
+"""Fewest crowded names that are written upright."""
 LONGEST_LINE = 24
-"""Letters of a column's name that fit beside a panel."""
+"""Most letters of a column's name that fit beside a panel in one line."""
 ROOM = 0.9
-"""Of an axis, for the letters of its ticks."""
+"""Share of an axis that the letters of its ticks may take."""
 LETTER = 0.6 * TICK / 72
 """Width of a tick's letter in inches."""
 
@@ -31,39 +32,39 @@ def swept_path(study: Study, param: str, path: str, *, besides: Sequence[str] = 
     """The path, if it was swept or is one of the words in `besides`.
 
     Raises:
-        InvalidSpec: naming the param.
+        InvalidSpec: it is neither. The fault is at `param`.
     """
     known = [*besides, *study.paths]
     if path in known:
         return path
-    told = ", ".join(known) or "none, as nothing was swept"
-    raise InvalidSpec([Fault(param, path, f"a swept path ({told})", nearest(path, known))])
+    listed = ", ".join(known) or "none, as nothing was swept"
+    raise InvalidSpec([Fault(param, path, f"a swept path ({listed})", nearest(path, known))])
 
 
 def column_of(study: Study, param: str, name: str) -> str:
     """The name, if the study has such a column.
 
     Raises:
-        InvalidSpec: naming the param.
+        InvalidSpec: there is no such column. The fault is at `param`.
     """
     if name in study.columns:
         return name
-    told = ", ".join(study.columns) or "none, as no run has a number yet"
-    raise InvalidSpec([Fault(param, name, f"a column ({told})", nearest(name, study.columns))])
+    listed = ", ".join(study.columns) or "none, as no run has a number yet"
+    raise InvalidSpec([Fault(param, name, f"a column ({listed})", nearest(name, study.columns))])
 
 
 def columns_with_values(study: Study) -> list[str]:
-    """Columns of which some run has a number that counts."""
+    """Columns in which some run has a number that counts."""
     return [
         name for name in study.columns if any(counted(run, name) is not None for run in study.runs)
     ]
 
 
 def score_with_values(study: Study, param: str, asked: str | None) -> str:
-    """The column asked for, else MIG, else the first column that has values, scores first.
+    """The column `asked` for; without one MIG, or else the first column that has values.
 
     Raises:
-        InvalidSpec: naming the param, where there is no such column.
+        InvalidSpec: there is no such column. The fault is at `param`.
         NothingToDraw: no run has a value of it.
     """
     there = columns_with_values(study)
@@ -77,9 +78,10 @@ def score_with_values(study: Study, param: str, asked: str | None) -> str:
 
 
 def usual_columns(study: Study, wanted: Iterable[str]) -> list[str]:
-    """Those of the wanted columns that have values, each by its name, or what is in brackets aside.
+    """The wanted columns that have values.
 
-    Where there is `dci[predictor=lasso].disentanglement` and another, the first of them.
+    A wanted name that is no column stands for the first column that is equal to it but for
+    brackets: `dci.disentanglement` may be `dci[predictor=lasso].disentanglement`.
     """
     there = columns_with_values(study)
     found = []
@@ -96,12 +98,12 @@ def _base(column: str) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number; truth values are none."""
+    """Whether the value is a finite number. A truth value is not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def several(study: Study, *, seed: bool = False) -> list[str]:
-    """Swept paths with two values or more, numeric ones first."""
+    """Swept paths with two values or more, the numeric ones first, without the seed by default."""
     paths = [path for path in study.paths if seed or path != SEED]
     values = {path: swept_values(study.runs, path) for path in paths}
     found = [path for path in paths if len(values[path]) > 1]
@@ -109,12 +111,12 @@ def several(study: Study, *, seed: bool = False) -> list[str]:
 
 
 def swept_values(runs: Iterable[StudyRun], path: str) -> list[Any]:
-    """The values of a path, numbers in rising order where all are, else as in the sweep."""
+    """The distinct values of a path, in rising order if all are numbers, else as in the sweep."""
     found: dict[tuple[bool, Any], Any] = {}
     for run in runs:
         if path in run.swept:
             value = run.swept[path]
-            # True and 1 are equal, but not the same value.
+            # True and 1 are different values, although they are equal.
             found.setdefault((isinstance(value, bool), value), value)
     values = list(found.values())
     return sorted(values) if all(map(is_number, values)) else values
@@ -122,7 +124,7 @@ def swept_values(runs: Iterable[StudyRun], path: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis of swept values: numbers where they lie, all else side by side."""
+    """An axis of swept values. Numbers keep their distances; other values are spaced evenly."""
 
     values: Sequence[Any]
     numeric: bool
@@ -140,7 +142,7 @@ class Scale:
         )
 
     def label(self, axes: Axes, inches: float) -> None:
-        """Ticks at the values, on an x axis that is so many inches long."""
+        """Set ticks at the values, on an x axis of this length in inches."""
         places = [self.place(value) for value in self.values]
         names = [plain(value) for value in self.values]
         if self.log:
@@ -164,13 +166,13 @@ class Scale:
                 axes.set_xticks(rest, [""] * len(rest), minor=True)
 
     def crowded(self, inches: float) -> bool:
-        """Whether the names are too long to lie beside each other on an x axis."""
+        """Whether the names are too long to be written side by side on an x axis."""
         names = map(plain, self.values)
         wide = sum(len(name) + 1.5 for name in names) * LETTER
         return not self.numeric and wide > inches * ROOM
 
     def below(self, inches: float) -> float:
-        """Inches that crowded names take below an x axis, more than others do."""
+        """Additional room in inches that crowded names need below an x axis."""
         if not self.crowded(inches):
             return 0.0
         longest = max(len(_short(plain(value))) for value in self.values) * LETTER
@@ -178,21 +180,21 @@ class Scale:
 
     @property
     def _many(self) -> bool:
-        """Whether crowded names stand upright; few are slanted."""
+        """Whether crowded names are written upright, as there are many. A few are slanted."""
         return len(self.values) >= MANY
 
     def _shares(self, places: Sequence[float]) -> list[float]:
-        """How far along the axis each place is, from 0 to 1."""
+        """Each place as a share of the axis, from 0 to 1."""
         along = [math.log(place) for place in places] if self.log else list(places)
         span = max(along) - min(along)
         return [(one - min(along)) / span if span else 0.5 for one in along]
 
 
 def scale_of(values: Sequence[Any], *, log: bool | None, param: str = "log_x") -> Scale:
-    """The axis of these values, logarithmic by itself where they are above 0 and lie far apart.
+    """The axis of these values. By default it is logarithmic if all are above 0 and far apart.
 
     Raises:
-        InvalidSpec: a logarithmic axis is asked for, and there is a value that it has no place for.
+        InvalidSpec: a logarithmic axis is asked for, but has no place for one of the values.
     """
     numeric = all(map(is_number, values))
     above = numeric and all(value > 0 for value in values)
@@ -206,7 +208,7 @@ def scale_of(values: Sequence[Any], *, log: bool | None, param: str = "log_x") -
 
 
 def _thinned(shares: Sequence[float], letters: Sequence[float], inches: float) -> list[int]:
-    """As many of the labels as have room beside each other, from the left."""
+    """The labels, chosen from the left, that do not overlap."""
     shown: list[int] = []
     right = -math.inf
     for k in sorted(range(len(shares)), key=shares.__getitem__):
@@ -222,7 +224,7 @@ def _short(name: str, letters: int = 28) -> str:
 
 
 def column_label(study: Study, column: str) -> str:
-    """A column's name in lines that fit a panel, with an arrow to where it is better, if it is."""
+    """A column's name in lines that fit a panel, with an arrow in its better direction, if any."""
     arrow = {True: " ↑", False: " ↓", None: ""}[study.columns[column].higher_is_better]
     head, bracket, rest = column.partition("[")
     inner, _, number = rest.rpartition("]")

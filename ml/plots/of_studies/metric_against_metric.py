@@ -1,4 +1,4 @@
-"""How numbers of runs rise and fall together."""
+"""How two numbers of runs rise and fall together."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ from ml.studies.study import Study, StudyRun
 from ml.studies.values import counted, plain
 
 MOST_WITH_NUMBERS = 20
-"""Columns; numbers in more would be too small to read."""
+"""Most columns with numbers in the cells. With more, numbers would be too small to read."""
 
 
 @register
 class MetricAgainstMetric(StudyPlot):
-    """One score against another across runs, or the rank correlations of all of them.
+    """One score against another across runs, or the rank correlations of all scores.
 
-    A dot is a run, coloured by objective where there are several, else by what was swept. The
-    title tells Spearman's rank correlation, which has no value for fewer than three runs.
+    A dot is a run. It is coloured by its objective if there are several, or else by its swept
+    values. The title states Spearman's rank correlation, which has no value for fewer than three
+    runs.
 
-    With `all`, the matrix of these correlations between all columns: metrics that measure the same
-    thing rank models alike. An arrow says which way a number is better: of two that point apart, a
-    negative correlation says that they agree.
+    With `all`, the picture is the matrix of these correlations between all columns. Metrics that
+    measure the same thing rank models alike. An arrow shows the direction in which a number is
+    better. If two arrows differ, a negative correlation means that the numbers agree.
     """
 
     name: Literal["metric_against_metric"] = "metric_against_metric"
     x: str | None = None
-    """Column of the results; null is MIG, else the first."""
+    """Column of the results; null means MIG, or else the first column that has values."""
     y: str | None = None
-    """Column of the results; null is SAP, else the next."""
+    """Column of the results; null means SAP, or else the next column that has values."""
     all: bool = False
-    """The matrix of all columns."""
+    """Whether to draw the matrix of all columns."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> MetricAgainstMetric:
@@ -69,13 +70,13 @@ class MetricAgainstMetric(StudyPlot):
         if not runs:
             raise NothingToDraw(f"No run that succeeded has both {x} and {y} yet.")
         rho = spearman(_numbers(runs, x), _numbers(runs, y))
-        told = f"Spearman's ρ = {rho:.2f}" if rho is not None else "no rank correlation"
+        result = f"Spearman's ρ = {rho:.2f}" if rho is not None else "no rank correlation"
         kinds, legend = _kinds(study, runs)
         name = f"{study.name}: " if study.name else ""
         longest = max((len(str(kind)) for kind in kinds), default=0)
         aside = min(0.35 + 0.065 * max(longest, len(legend)), 2.0) if len(kinds) > 1 else 0.0
         count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
-        figure = sheet(COLUMN + aside, 2.7, f"{name}{count}, {told}")
+        figure = sheet(COLUMN + aside, 2.7, f"{name}{count}, {result}")
         axes = figure.subplots()
         for colour, (kind, of_kind) in zip(_colours(kinds), kinds.items(), strict=True):
             axes.plot(
@@ -130,7 +131,7 @@ def _numbers(runs: Sequence[StudyRun], column: str) -> np.ndarray:
 
 
 def _kinds(study: Study, runs: Sequence[StudyRun]) -> tuple[dict[Any, list[StudyRun]], str]:
-    """Runs by what colours them, in order, and what the legend is called."""
+    """The runs by the text that decides their colour, in order, and the title of the legend."""
     if len({run.objective for run in runs}) > 1:
         return _by(runs, [run.objective for run in runs]), "objective"
     settings = dict.fromkeys(run.setting for run in runs)
@@ -163,27 +164,27 @@ def _cut(name: str, letters: int = 28) -> str:
 
 
 def _matrix(study: Study) -> Figure:
-    told = correlations(study)
+    found = correlations(study)
     there = columns_with_values(study)
-    kept = [k for k, name in enumerate(told.columns) if name in there]
+    kept = [k for k, name in enumerate(found.columns) if name in there]
     if len(kept) < 2:
         raise NothingToDraw(
             "Two columns with values are needed, and the runs that succeeded have"
             f" {len(kept) or 'none'} so far; ask for more metrics."
         )
-    values = np.array([[_or_nan(told.matrix[i][j]) for j in kept] for i in kept], dtype=np.float64)
+    values = np.array([[_or_nan(found.matrix[i][j]) for j in kept] for i in kept], dtype=np.float64)
     if np.isnan(values).all():
         raise NothingToDraw(
             "No two columns have a rank correlation: three runs are needed that have both, and"
             " numbers that differ."
         )
     labels = [
-        column_label(study, told.columns[k]).replace(".\n", ".").replace("\n", " ") for k in kept
+        column_label(study, found.columns[k]).replace(".\n", ".").replace("\n", " ") for k in kept
     ]
     longest = 0.062 * max(map(len, labels))
     side = min(PAGE - longest - 0.6, max(COLUMN - longest - 0.4, 0.3 * len(kept)))
     name = f"{study.name}: " if study.name else ""
-    runs = max(told.pairs[k][k] for k in kept)
+    runs = max(found.pairs[k][k] for k in kept)
     figure = sheet(
         side + longest + 0.6,
         0.9 * side + longest + 0.3,

@@ -1,4 +1,4 @@
-"""Scores against what was swept."""
+"""Scores against a swept hyperparameter."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from ml.studies.values import counted, counted_values, median
 USUAL = ("mig", "sap", "dci.disentanglement")
 RECONSTRUCTION = ("elbo.reconstruction", "final.reconstruction")
 MOST_LINES = 12
-"""Of a legend; lines beyond are drawn but not named."""
+"""Most lines in a legend. More lines are drawn, but not named."""
 INSIDE = COLUMN - 0.6
 """Width of a panel's axis in inches."""
 APART = 0.012
-"""Between the dots of lines at one value, as a share of the axis."""
-TOLD = {
+"""Distance between the dots of two lines at the same value, as a share of the axis."""
+MARKS = {
     "range": "dot: run, line: median, band: lowest to highest",
     "quartiles": "dot: run, line: median, band: quartiles",
     "interval": "dot: run, line: mean, band: its 95 % interval",
@@ -54,40 +54,44 @@ TOLD = {
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """Runs that differ in x and the seed alone."""
+    """Runs that differ only in x and the seed."""
 
     name: str
     style: Mapping[str, str]
     at: Mapping[float, Sequence[StudyRun]]
     """Runs by their place on the x axis."""
     anywhere: Sequence[StudyRun]
-    """Those that have no value of x."""
+    """Runs that have no value of x."""
 
 
 @register
 class ScoreAgainst(StudyPlot):
-    """Scores and reconstruction against one swept hyperparameter, a panel each.
+    """Scores and reconstruction against one swept hyperparameter, with a panel for each.
 
-    A dot is a run, and dots of a setting are joined by a line and a band as `spread` says. What
-    else was swept, but the seed, makes lines of its own; runs that lack the hyperparameter, as a
-    VAE lacks beta, are level dashed lines. The grey band is the scores' null: all but 2.3 %
-    of codes that know nothing of the factors are below its upper end, and as many above its lower
-    one. An arrow says which way a number is better.
+    A dot is a run. A line and a band, which `spread` chooses, sum up the dots at each value. There
+    is a line for each combination of the other swept values, the seed aside. Runs that lack the
+    hyperparameter, as a VAE lacks beta, are drawn as a level dashed line.
+
+    The grey band is the scores' null: all but 2.3 % of codes that know nothing of the factors are
+    below its upper end, and as many are above its lower end. An arrow shows the direction in which
+    a number is better.
     """
 
     name: Literal["score_against"] = "score_against"
     x: str | None = None
-    """Swept path; null is the first numeric one that is not the seed, else the whole setting."""
+    """Swept path; null means the first numeric one that is not the seed, or else the whole
+    setting."""
     columns: Annotated[list[str], Field(min_length=1, max_length=12)] | None = None
-    """Columns of the results; null is MIG, SAP and DCI, else the first three scores, and the
+    """Columns of the results. Null means MIG, SAP and DCI (or else the first three scores), and the
     reconstruction."""
     log_x: bool | None = None
-    """Null is logarithmic where all values are above 0 and span a factor of 8."""
+    """Whether the x axis is logarithmic. Null means that it is if there are more than two values,
+    all above 0, and the largest is at least 8 times the smallest."""
     log_y: bool = False
-    """Panels in which a number is not above 0 stay linear."""
+    """Whether the y axis is logarithmic. Panels with a number that is not above 0 stay linear."""
     spread: Literal["range", "quartiles", "interval", "runs"] = "range"
-    """Median with lowest and highest, or with quartiles; mean with its 95 % interval by Student's
-    t; median alone."""
+    """What line and band show: the median with the lowest and highest run (`range`), or with the
+    quartiles; the mean with its 95 % interval by Student's t; or the median alone (`runs`)."""
 
     def draw(self, study: Study) -> Figure:
         columns = self._columns(study)
@@ -159,7 +163,7 @@ class ScoreAgainst(StudyPlot):
 def _title(study: Study, columns: Sequence[str], spread: str) -> str:
     runs = sum(any(counted(run, name) is not None for name in columns) for run in study.runs)
     name = f"{study.name}: " if study.name else ""
-    return f"{name}{runs} run{'s' if runs != 1 else ''}; {TOLD[spread]}"
+    return f"{name}{runs} run{'s' if runs != 1 else ''}; {MARKS[spread]}"
 
 
 def _lines(study: Study, path: str | None, log: bool | None) -> tuple[Scale, list[_Line]]:
@@ -231,10 +235,10 @@ def _spread(values: Sequence[float], spread: str) -> tuple[float, float, float]:
     """The middle, and the ends of the band around it."""
     middle = median(values)
     if spread == "interval":
-        told = describe(values)
-        assert told.mean is not None
-        low, high = told.ci95 or (told.mean, told.mean)
-        return told.mean, low, high
+        found = describe(values)
+        assert found.mean is not None
+        low, high = found.ci95 or (found.mean, found.mean)
+        return found.mean, low, high
     if spread == "quartiles":
         low, high = np.quantile(values, [0.25, 0.75])
         return middle, float(low), float(high)
@@ -244,7 +248,7 @@ def _spread(values: Sequence[float], spread: str) -> tuple[float, float, float]:
 
 
 def _moved(place: float, aside: float, scale: Scale) -> float:
-    """A little aside, so that dots of several lines do not hide each other."""
+    """The place moved a little aside, so that dots of several lines do not hide each other."""
     if not scale.numeric:
         return place + aside * len(scale.values)
     low, high = float(min(scale.values)), float(max(scale.values))

@@ -30,16 +30,18 @@ HALF_WIDTH = 0.38
 class ScoreByObjective(StudyPlot):
     """A score's distribution by objective, or by another swept value.
 
-    Every run is a dot, the bar is the median, and five runs or more have a violin: a Gaussian
-    kernel density (Scott's bandwidth) between the lowest and the highest run, all of one width.
+    A dot is a run, and the bar is the median of its group. A group has all runs with the same
+    value, whatever their other hyperparameters and seeds. Five runs or more have a violin: a
+    Gaussian kernel density (Scott's bandwidth) from the lowest to the highest run. All violins have
+    the same width.
+
     The grey band is the group's null: all but 2.3 % of codes that know nothing of the factors are
-    below its upper end, and as many above its lower one. All hyperparameters and seeds of a group
-    stand together.
+    below its upper end, and as many are above its lower end.
     """
 
     name: Literal["score_by_objective"] = "score_by_objective"
     column: str | None = None
-    """Column of the results; null is MIG, else the first that has values."""
+    """Column of the results; null means MIG, or else the first column that has values."""
     by: str = OBJECTIVE
     """`objective`, or a swept path."""
 
@@ -99,7 +101,7 @@ def _groups(study: Study, by: str) -> list[tuple[str, list[StudyRun]]]:
 
 def _has(run: StudyRun, path: str, value: object) -> bool:
     there = run.swept.get(path) if path in run.swept else None
-    # True and 1 are equal, but not the same value.
+    # True and 1 are different values, although they are equal.
     alike = there == value and isinstance(there, bool) == isinstance(value, bool)
     return path in run.swept and alike
 
@@ -120,9 +122,9 @@ def _draw_group(axes: Axes, place: int, values: Sequence[float], colour: str) ->
 
 
 def beside(values: Sequence[float], *, apart: float = 0.07, room: int = 40) -> np.ndarray:
-    """How far each dot stands aside so that none hides another: 0, then left and right in turn.
+    """How far each dot is moved aside so that none hides another: 0, then left and right in turn.
 
-    Dots whose values lie within 1 / `room` of the range of each other share a row.
+    Dots share a row if their values differ by at most 1 / `room` of the range.
     """
     order = np.argsort(values, kind="stable")
     reach = float(np.ptp(values)) / room

@@ -49,20 +49,20 @@ from ml.studies.values import counted, counted_values, plain
 NUMBER = TICK - 1
 """Size of the numbers in cells, in points."""
 GAP = 0.6
-"""Between cells, in points; small cells have less."""
+"""Room between cells, in points. It is smaller between small cells."""
 LUMINANCE = (0.299, 0.587, 0.114)
-"""Of red, green and blue, in what an eye sees of them."""
+"""Weights of red, green and blue in the brightness that people see."""
 LINE = 1.4 / 72
 """Height of a line in inches, for each point of its letters."""
 LONGEST_TICK = 20
-"""Letters of a value on the y axis."""
+"""Most letters of a value on the y axis."""
 BESIDE_MAP, BELOW_MAP = 1.3, 0.6
 """Inches that labels and the colour bar take, without the ticks of the y axis."""
 LOWEST, HIGHEST = 2.4, 6.0
-"""Inches."""
+"""Least and greatest height of a map, in inches."""
 ROWS_OF_BETA_NORM = 10
 COLOURS = {True: "YlGnBu", False: "YlGnBu_r", None: "Greys"}
-"""By whether higher is better: darker is."""
+"""Colour maps by whether higher is better. Darker is better, or more in grey."""
 LABELS = {BETA_NORM: "beta_norm (β × latents / pixels)"}
 
 
@@ -70,25 +70,25 @@ LABELS = {BETA_NORM: "beta_norm (β × latents / pixels)"}
 class ScoreMap(StudyPlot):
     """A score over two swept values, as a heat map.
 
-    A cell is the median over all runs that succeeded with its two values, whatever else was swept;
-    cells without such a run are hatched. Darker is better; in grey, where neither is, darker is
-    more. Numbers lie where they are on a linear
-    or logarithmic axis, unless that made some cells too narrow; all other values lie side by side.
+    A cell shows the median over all runs that succeeded with its two values, whatever their other
+    swept values. Cells without such a run are hatched. Darker is better. If neither direction is
+    better, the map is grey, and darker is more. Numbers keep their distances on a linear or
+    logarithmic axis, unless some cells became too narrow. All other values are spaced evenly.
 
     Beta over the number of latents is drawn as normalised beta, which is beta x latents / pixels
-    (figure 6 of Higgins et al., 2017), where every run has one above 0: each number of latents then
+    (figure 6 of Higgins et al., 2017), if it is above 0 in every run. Each number of latents then
     has cells of its own. A line shows where beta is 1.
     """
 
     name: Literal["score_map"] = "score_map"
     score: str | None = None
-    """Column of the results; null is MIG, else the first that has values."""
+    """Column of the results; null means MIG, or else the first column that has values."""
     x: str | None = None
-    """Swept path, or `beta_norm`; null is the first numeric one with two values or more that is not
-    y, or else the first."""
+    """Swept path, or `beta_norm`. Null means the first numeric path with two values or more that is
+    not y, or else the first path."""
     y: str | None = None
-    """Swept path, or `beta_norm`; null is beta where another number was swept, and `beta_norm` over
-    the number of latents, or else as for x."""
+    """Swept path, or `beta_norm`. Null means beta if another number was swept (`beta_norm` if x is
+    the number of latents), or else it is chosen like x."""
 
     def draw(self, study: Study) -> Figure:
         x, y = (
@@ -106,7 +106,7 @@ class ScoreMap(StudyPlot):
 
 
 def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str, str]:
-    """The axes' paths, those chosen that were not asked for."""
+    """The paths of the two axes. Those that were not asked for are chosen."""
     asked = [path for path in (x, y) if path is not None]
     left = [
         path
@@ -132,7 +132,7 @@ def _paths(study: Study, score: str, x: str | None, y: str | None) -> tuple[str,
 
 
 def _normalised(study: Study, score: str, *, latents: str, beta: str) -> bool:
-    """Whether it is beta over latents, and all that counts has its place on a logarithmic axis."""
+    """Whether the paths are latents and beta, and all runs that count have `beta_norm` above 0."""
     norms = [run.beta_norm for run in study.runs if counted(run, score) is not None]
     return (
         latents.rpartition(".")[2] == "latent_dim"
@@ -188,7 +188,7 @@ def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> 
 
 
 def _norm(low: float, high: float) -> Normalize:
-    # Equal values have the colour in the middle.
+    # If all values are equal, they get the middle colour.
     beside = 0.0 if low < high else abs(low) / 10 or 0.1
     return Normalize(low - beside, high + beside)
 
@@ -196,7 +196,7 @@ def _norm(low: float, high: float) -> Normalize:
 def _title(study: Study, score: str, cells: Sequence[Cell], x: str, y: str) -> str:
     counts = [cell.runs for cell in cells if cell.value is not None]
     fewest, most = min(counts), max(counts)
-    told = f"{most}" if fewest == most else f"{fewest} to {most}"
+    count = f"{most}" if fewest == most else f"{fewest} to {most}"
     others = [
         short_path(path, study.paths)
         for path in several(study)
@@ -205,7 +205,7 @@ def _title(study: Study, score: str, cells: Sequence[Cell], x: str, y: str) -> s
     return "".join(
         [
             f"{study.name}: " if study.name else "",
-            f"{score}, median of {told} run{'s' if most > 1 else ''} a cell",
+            f"{score}, median of {count} run{'s' if most > 1 else ''} a cell",
             f" (any {', '.join(others)})" if others else "",
             "; hatched: none" if any(cell.value is None for cell in cells) else "",
         ]
@@ -213,7 +213,7 @@ def _title(study: Study, score: str, cells: Sequence[Cell], x: str, y: str) -> s
 
 
 def _longest(side: Side) -> float:
-    """Inches that the ticks of a y axis take."""
+    """Width in inches of the longest tick of a y axis."""
     if side.scale is None:
         return inches("0.000", TICK)
     return max(inches(_tick(value), TICK) for value in side.scale.values)
@@ -243,7 +243,7 @@ def _label(axes: Axes, across: Side, up: Side, room: tuple[float, float]) -> Non
 
 
 def _label_few_decades(axis: Axis, side: Side, span: Span) -> None:
-    """More ticks than powers of ten, where hardly one of these lies on a logarithmic axis."""
+    """Set ticks beside powers of ten, if a logarithmic axis has hardly any of these."""
     if side.scale is None and side.log and span[1] / span[0] < 100:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
@@ -278,14 +278,14 @@ def _write_numbers(
             va="center",
             fontsize=NUMBER,
             color="white" if np.dot(colour[:3], LUMINANCE) < 0.5 else "black",
-            # The line of beta 1 may run through the middle of a cell; it makes way.
+            # The line of beta 1 may run through the middle of a cell. The box hides it there.
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.4},
             zorder=4,
         )
 
 
 def _draw_unit_beta(axes: Axes, runs: Sequence[StudyRun], across: Side, up: Side) -> None:
-    """The line on which beta is 1, with its name at the end."""
+    """Draw the line on which beta is 1, with its name at the end."""
     level = is_beta(up.path)
     if not level and not is_beta(across.path):
         return

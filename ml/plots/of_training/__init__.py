@@ -1,1 +1,1 @@
-"""Pictures of how a run was trained."""
+"""Pictures of a run's training."""

@@ -32,7 +32,7 @@ class Curves(RunPlot):
         }
         for axes, (title, tags) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
             if material.scalars and not any(material.scalars.get(tag) for tag in tags):
-                axes.set_axis_off()  # An objective without this term.
+                axes.set_axis_off()  # The objective has no such term.
                 continue
             axes.set_title(title, fontsize=8)
             axes.set_xlabel("step", fontsize=7)

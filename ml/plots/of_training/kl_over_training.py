@@ -1,4 +1,4 @@
-"""The KL of each latent while the model was trained."""
+"""The KL of each latent during training."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ MOST_NAMES = 25
 CELLS = 200
 """Columns of the heat map."""
 DARKEST_NATS = 1e-3
-"""The colour of the heat map begins, and a logarithmic axis ends, here."""
+"""The lowest KL on a logarithmic axis and in the colours of the heat map."""
 
 
 @register
 class KLOverTraining(RunPlot):
     """When each latent came into use: its KL to the prior, in nats, against the training step.
 
-    A line a latent, the used ones (above 0.01 nats at the end) in colour with their names at the
-    right end, the others in grey. Of more than 20 latents a heat map, a row a latent, the largest
-    at the end on top. Thin upright lines are the steps whose weights were kept as snapshots. The
-    curves are of training batches. A linear axis is bounded by what follows the first tenth of the
-    points, as the first steps dwarf the rest.
+    There is a line for each latent. Used latents (above 0.01 nats at the end) are in colour, with
+    their names at the right end; the others are in grey. More than 20 latents are drawn as a heat
+    map, with a row for each latent and the largest final KL on top. Thin upright lines are the
+    steps whose weights were kept as snapshots. The KL is that of training batches. A linear axis is
+    bounded by the points after the first tenth, as the first steps dwarf the rest.
     """
 
     needs: ClassVar[Needs] = frozenset({"snapshots"})
     name: Literal["kl_over_training"] = "kl_over_training"
     log_x: bool = False
-    """Steps on a logarithmic axis: latents often come one after another early on."""
+    """Whether steps are on a logarithmic axis. Latents often come into use one by one early on."""
     log_y: bool = False
-    """KL on a logarithmic axis, from 0.001 nats."""
+    """Whether the KL is on a logarithmic axis, which begins at 0.001 nats."""
 
     def draw(self, material: Material) -> Figure:
         curves = _of_latents(material)
@@ -121,7 +121,7 @@ class KLOverTraining(RunPlot):
 
 
 def _of_latents(material: Material) -> dict[int, Curve]:
-    """Curves with points by latent, the largest at the end first."""
+    """The curves that have points, by latent, the largest final KL first."""
     found = {
         int(tag.removeprefix(KL_TAG)): [point for point in points if math.isfinite(point[1])]
         for tag, points in material.scalars.items()

@@ -1,4 +1,4 @@
-"""The terms of the objective while it trains."""
+"""The terms of the objective during training."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ Curves = Mapping[str, Curve]
 
 @register
 class ObjectiveTerms(RunPlot):
-    """What the objective's terms came to while it trained, in nats a sample.
+    """The objective's terms during training, in nats for each sample.
 
-    First the negative evidence lower bound, stacked of reconstruction and KL; then the KL, stacked
-    of its latents, the largest at the end lowest, with the capacity where there is one. Then the
-    KL's parts as the objective estimates them, which may be negative, and a panel for each other
-    term that it logs: penalties, a discriminator's loss and accuracy. Axes are bounded by what
-    follows the first tenth of the points, as the first steps dwarf the rest.
+    The first panel is the negative evidence lower bound, as a stack of reconstruction and KL. The
+    second is the KL, as a stack of its latents with the largest final KL at the bottom, and with
+    the capacity if there is one. Then come the parts of the KL as the objective estimates them,
+    which may be negative, and a panel for each other term that it logs, such as penalties or a
+    discriminator's loss and accuracy. Axes are bounded by the points after the first tenth, as the
+    first steps dwarf the rest.
     """
 
     early: ClassVar[bool] = True
@@ -60,7 +61,7 @@ class ObjectiveTerms(RunPlot):
 
 
 def _panels(curves: Curves) -> dict[str, Callable[[Axes], None]]:
-    """How each panel is drawn, by its title."""
+    """The function that draws each panel, by the panel's title."""
     panels: dict[str, Callable[[Axes], None]] = {}
     evidence = _chosen(curves, "reconstruction", "kl")
     if evidence:
@@ -97,9 +98,10 @@ def _latents(curves: Curves) -> dict[str, Curve]:
 
 
 def _stack(axes: Axes, *, layers: Curves, over: Curves | None = None) -> None:
-    """Layers on each other, each of them at the steps of the first; curves over them.
+    """Draw layers as a stack at the steps of the first layer, and curves over them.
 
-    What falls below zero, as a Gaussian's -log p(x|z) may, cannot be stacked: then they are lines.
+    If a layer falls below zero, as a Gaussian's -log p(x|z) may, they cannot be stacked. All are
+    then drawn as lines.
     """
     steps = np.array([step for step, _ in next(iter(layers.values()))], dtype=float)
     heights = [np.interp(steps, *np.array(points).T) for points in layers.values()]

@@ -1,4 +1,4 @@
-"""What a run's model made of the same images while it was trained."""
+"""A run's reconstructions of the same images during training."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from ml.plots.protocol import Material, Needs, NothingToDraw, RunPlot, Snapshot
 from ml.plots.usage import by_use
 
 MILLISECONDS, AT_THE_END = 500, 2000
-"""How long a snapshot stays, and the trained model."""
+"""How long a snapshot is shown, and how long the trained model."""
 ENCODED = 128
 
 
 @register
 class TrainingFilm(RunPlot):
-    """The run's snapshots, a row each: what the model made of the same images at that step.
+    """The run's snapshots, with a row for each: its reconstructions of the same images.
 
-    The images themselves stand in the first row. With `latent`, the images that each snapshot
-    decodes while that latent goes through the quantiles of the snapshot's own codes of those images
-    that were evaluated first (128), the others staying at the most typical of them. The film
-    shows reconstructions and the traversal of one latent together.
+    The first row shows the images themselves. With `latent`, each row is instead that latent's
+    traversal by a snapshot: the latent goes through the quantiles of the snapshot's own codes of
+    the first 128 images that were evaluated, while the other latents stay at the most typical of
+    these codes. The film shows reconstructions and the traversal of one latent together.
     """
 
     needs: ClassVar[Needs] = frozenset({"snapshots"})
     name: Literal["training_film"] = "training_film"
     images: Annotated[int, Field(ge=1, le=24)] = 8
-    """How many, the first of those that were evaluated; with a latent, how many values."""
+    """Number of images: the first of those that were evaluated. With a latent, it is the number of
+    values."""
     latent: Annotated[int, Field(ge=0)] | None = None
-    """Show this latent's traversal; null shows reconstructions, and in the film the traversal of
-    the latent with the largest KL as well."""
+    """The latent whose traversal is shown. With null, the picture shows reconstructions, and the
+    film the traversal of the latent with the largest KL as well."""
 
     def draw(self, material: Material) -> Figure:
-        """The picture.
+        """Draw the picture.
 
         Raises:
             NothingToDraw: the run has kept no snapshots.
@@ -89,7 +90,7 @@ class TrainingFilm(RunPlot):
         return [one.decode(one.encode(images)) for one in _kept(material)]
 
     def _moved(self, material: Material, latent: int) -> list[np.ndarray]:
-        """The latent's traversal by each snapshot, as many frames as there are images shown."""
+        """The latent's traversal by each snapshot, with as many frames as images are shown."""
         images = material.images(material.encoded.index[:ENCODED])
         frames = min(self.images, len(material.encoded.index))
         found = []
