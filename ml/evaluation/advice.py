@@ -31,7 +31,7 @@ SHORT_OF_PERFECT = 0.95
 DEPENDENT = 0.05
 """A factor depends on another that holds more than this share of its entropy, chance aside."""
 BY_CHANCE = 1e-3
-"""Probability below which classes without a training row do not come from chance."""
+"""Advice rules out chance for classes without a training row below this probability."""
 SMALL_BULK = 1 / 3
 """Extremes decide a code's bins if 99 % of the rows lie in less than this share of its range."""
 ENOUGH_BINS = 7

@@ -21,7 +21,7 @@ class Extension(Part):
     """How far runs that have ended are to be trained."""
 
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    """Steps in all, including those already made; more than these."""
+    """Number of steps, including those already made. It must be larger than that number."""
 
 
 class Fork(Extension):

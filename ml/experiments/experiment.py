@@ -23,8 +23,10 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Label(BaseModel):
-    """How people name and describe an experiment. It is part of no identity: renaming an experiment
-    trains nothing anew."""
+    """The name, tags and notes of an experiment.
+
+    They are part of no identity, so that renaming an experiment retrains nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -40,7 +42,7 @@ class Label(BaseModel):
         """Check a client's data.
 
         Raises:
-            InvalidSpec: something is wrong. It lists every fault.
+            InvalidSpec: the data are wrong. The error lists every fault.
         """
         return parsed(cls, data)
 
@@ -83,8 +85,8 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
     """Check a posted spec and expand its sweep.
 
     Raises:
-        InvalidSpec: something is wrong. It lists every fault (at most 20 of them) with paths as the
-            client wrote them.
+        InvalidSpec: the spec is wrong. The error lists every fault (at most 20 of them) with paths
+            as the client wrote them.
     """
     if not isinstance(data, Mapping):
         raise InvalidSpec([Fault("", shown(data), "an object with at least dataset and objective")])

@@ -8,7 +8,7 @@ from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
 
 Layout = dict[str, tuple[int, ...]]
-"""Path of a tensor of a checkpoint to its shape."""
+"""Shapes of a checkpoint's tensors by their paths."""
 
 
 def check_state(spec: RunSpec, known: set[tuple[str, str]] | None = None) -> None:

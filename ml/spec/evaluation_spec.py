@@ -34,16 +34,16 @@ class FileEvaluation(Part):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of permutations, subsamples and predictors."""
     train_rows: Annotated[int, Field(ge=1)] | None = None
-    """How many rows, from the first, predictors are fitted on. The rest test them. Null means three
-    quarters."""
+    """Number of rows, from the first, on which predictors are fitted. They are tested on the rest.
+    Null means three quarters."""
     uncertainty: bool = True
     """Whether to compute each score's null and interval, too."""
     factor_names: Annotated[list[FactorName], Field(max_length=MOST_FACTORS)] | None = None
-    """A name for each column of factors. They take precedence over names in the file."""
+    """A name for each column of factors. These names replace those in the file."""
     factor_kinds: Annotated[list[FactorKind], Field(max_length=MOST_FACTORS)] | None = None
-    """A kind for each column of factors. They take precedence over kinds in the file. Without
-    either, floating-point factors are continuous, except that those with few values, all integers,
-    are classes."""
+    """A kind for each column of factors. These kinds replace those in the file. Without either,
+    floating-point factors are continuous, except that those with few values, all integers, are
+    classes."""
     codes_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
     """The array of the file that has the codes. Null means `codes`, or else an array with another
     usual name for codes."""

@@ -9,7 +9,7 @@ from ml.reproducibility.canonical_json import canonical_json
 from ml.spec.run_spec import RunSpec
 
 FORMAT = 2
-"""Changes when draws, initial weights or the training loop come to give other numbers."""
+"""Changes when draws, initial weights or the training loop give other numbers than before."""
 
 SCORING = 2
 """Changes when something changes that no metric's own version covers: an evaluation's rows, which
@@ -38,8 +38,8 @@ def train_id(spec: RunSpec) -> str:
 def course_id(spec: RunSpec) -> str | None:
     """The identity of a course: of runs that differ only in their number of steps.
 
-    A longer run of a course begins with the shorter one. It is None if a schedule is stretched over
-    all steps, because runs of different lengths then differ from their first steps on.
+    A longer run of a course begins with the shorter one. The identity is None if a schedule is
+    stretched over all steps, because runs of different lengths then differ from their first steps.
     """
     training = spec.training
     if any(one.stretched for one in (training.schedule, *training.coefficients.values())):

@@ -1,4 +1,4 @@
-"""The parts of a spec: how a run is trained, what it is scored by, and its traversal."""
+"""The parts of a spec: how a run is trained and scored, and its traversal picture."""
 
 from __future__ import annotations
 
@@ -130,9 +130,9 @@ class Evaluation(Part):
     codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
     """Which codes are scored: posterior means, posterior samples, or both."""
     rows: Annotated[int, Field(ge=2, le=MAX_ROWS)] = 10_000
-    """Rows that predictors are fitted on, and that metrics without a split score."""
+    """Number of rows on which predictors are fitted, and which metrics without a split score."""
     test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
-    """Further rows that predictors are tested on."""
+    """Number of further rows on which predictors are tested."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of the draw of rows. The rows are the same for every model of a study."""
     uncertainty: bool = True

@@ -50,8 +50,8 @@ class RunSpec(Part):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of initial weights, batches and noise."""
     origin: Annotated[dict[str, Any], Field(min_length=1, max_length=64)] | None = None
-    """The run from whose end training goes on. Its spec is this one with these values, dotted path
-    to value, as in `{objective.beta: 4, training.steps: 100000}`. Without an origin, training
+    """The run from whose end training goes on. Its spec is this one, but with these values (dotted
+    path to value), as in `{objective.beta: 4, training.steps: 100000}`. Without an origin, training
     begins at random weights."""
 
     _before: RunSpec | None = PrivateAttr(default=None)
@@ -69,8 +69,8 @@ class RunSpec(Part):
         `remote` refuses what only the operator of the machine may name, such as absolute paths.
 
         Raises:
-            InvalidSpec: something is wrong. It lists every fault with its path, the value that came
-                and the values that are allowed.
+            InvalidSpec: the spec is wrong. The error lists every fault with its path, the value
+                that came and the values that are allowed.
         """
         if isinstance(data, RunSpec):
             return data
@@ -81,7 +81,7 @@ class RunSpec(Part):
         """The checked value of one field of a spec, or its default where `data` has none.
 
         Raises:
-            InvalidSpec: the field is wrong. It lists every fault.
+            InvalidSpec: the field is wrong. The error lists every fault.
         """
         model = _alone(field)
         return getattr(_validated(model, data, remote=remote), field)
@@ -91,7 +91,7 @@ class RunSpec(Part):
         """The spec with these values, which `part` has checked one by one.
 
         Raises:
-            InvalidSpec: the values do not fit together. It lists every fault.
+            InvalidSpec: the values do not fit together. The error lists every fault.
         """
         return cls.model_construct(**parts)._checked(remote=remote, origins=0)
 
@@ -146,13 +146,13 @@ class RunSpec(Part):
         return with_values(document, self.origin)
 
     def origin_spec(self) -> RunSpec | None:
-        """The spec of the run from whose end training goes on; None where it begins anew."""
+        """The spec of the run from whose end training goes on; None without an origin."""
         if self.origin is None:
             return None
         return self._before or RunSpec.parse(self._of_origin())
 
     def optimizer_of(self, group: str) -> Optimizer:
-        """The objective's own optimizer for a group of parameters, else that of training."""
+        """The objective's own optimizer for a group of parameters, or else that of training."""
         return self.objective.optimizers().get(group, self.training.optimizer)
 
     def document(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was chosen of a data set."""
+"""The params of a data set that differ from their defaults."""
 
 from __future__ import annotations
 

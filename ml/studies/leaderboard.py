@@ -48,7 +48,7 @@ class Table(BaseModel):
 
     metric: str
     name: str
-    """Which of the metric's numbers."""
+    """The name of the metric's number."""
     definition: str
     """Name and version of the metric. Numbers of two versions do not compare."""
     params: dict[str, Any]

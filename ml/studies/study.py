@@ -46,7 +46,7 @@ class Column:
     """`mig`, `dci.disentanglement`, `final.loss`; brackets name what sets apart columns of the same
     number, as in `dci[predictor=lasso].disentanglement`."""
     number: str
-    """Which of the metric's numbers, or which curve."""
+    """The name of the metric's number, or of the curve."""
     metric: str | None
     """The metric's name; None for the end of a training curve."""
     definition: str | None

@@ -1,1 +1,1 @@
-"""The training loop and what it stands on: feed, state, sampling, packing, snapshots."""
+"""The training loop and its parts: feed, state, sampling, packing, snapshots."""

@@ -1,4 +1,4 @@
-"""At which steps a run keeps its weights for pictures."""
+"""The steps at which a run keeps its weights for pictures."""
 
 from __future__ import annotations
 
