@@ -1,1 +1,1 @@
-"""What a component is, how it is found, and how a fault in its parameters is told."""
+"""What a component is, how it is found, and how a fault in its parameters is reported."""

@@ -1,4 +1,4 @@
-"""What every component is: named, versioned parameters that the client chose."""
+"""The base of every component: named, versioned parameters that the client chose."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class Component(BaseModel):
     """Parameters of one registered component, together with what it does.
 
     A subclass states its `name` as `name: Literal["beta_vae"] = "beta_vae"` and its parameters
-    as fields with bounds; its docstring's first line is its summary in the catalogue. `version`
-    changes whenever its numbers do, and is part of the identity of every run that used it.
+    as fields with bounds. The first line of its docstring is its summary in the catalogue.
+    `version` changes whenever the component's numbers do, and is part of the identity of every run
+    that used it.
     """
 
     model_config = ConfigDict(
@@ -26,7 +27,7 @@ class Component(BaseModel):
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     structural: ClassVar[frozenset[str]] = frozenset()
-    """Real-valued parameters that shape what is computed and do not weigh it, as a slope does."""
+    """Real-valued parameters that shape what is computed, as a slope does, and weigh nothing."""
     name: str
 
     @classmethod
@@ -48,20 +49,20 @@ class Component(BaseModel):
         return inspect.getdoc(cls) or ""
 
     def identity(self) -> dict[str, Any]:
-        """What tells this component's numbers from another's: parameters and version."""
+        """Parameters and version: two components of one identity compute the same numbers."""
         return {**self.model_dump(mode="json"), "version": self.version}
 
     @classmethod
     def real_params(cls) -> frozenset[str]:
-        """The parameters that are real numbers (`float`, or several, or null), but `structural`."""
+        """Names of the parameters that are one or several floats or null, without `structural`."""
         found = {name for name, field in cls.model_fields.items() if _is_real(field.annotation)}
         return frozenset(found - cls.structural)
 
     def structure(self) -> dict[str, Any]:
-        """The identity without its real numbers: equal where the same program computes both.
+        """The identity without its real numbers: equal where one program computes both components.
 
-        Runs of one structure may be trained in one cohort, each with numbers of its own. Whether a
-        number is there at all, and how many there are, is structure.
+        Runs of one structure may be trained in one cohort, each with numbers of its own. The
+        structure still says whether a number is given, and how many numbers there are.
         """
         real = self.real_params()
         return {
@@ -69,10 +70,10 @@ class Component(BaseModel):
         }
 
     def without_numbers(self) -> Self:
-        """The component made anew with NaN for every real number.
+        """A copy of the component with NaN for every real number.
 
-        A cohort computes with it, so that whoever reads a number of one run from the component, and
-        not from what each run is given, finds NaN and not another run's number.
+        A cohort computes with this copy and gives each run its own numbers. Code that reads a
+        number from the component by mistake finds NaN, and not the number of another run.
         """
         real = self.real_params()
         fields = {
@@ -105,10 +106,10 @@ def _blanked(value: Any) -> Any:
 
 
 def refuse_unused(component: Component, choice: str, users: Mapping[str, Collection[str]]) -> None:
-    """Raise ValueError where a param is set that has no effect with the value of `choice`.
+    """Raise ValueError if a param is set that has no effect with the present value of `choice`.
 
-    `choice` is the name of the param that decides; `users` says with which of its values
-    each other param has an effect.
+    `choice` is the name of the param that decides. `users` maps each other param to the values of
+    `choice` with which it has an effect.
     """
     chosen = getattr(component, choice)
     for param, using in users.items():

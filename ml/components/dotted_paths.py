@@ -12,10 +12,12 @@ MOST_PARTS = 64
 
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a spec with these values in place, whole components before paths into them.
+    """A copy of a spec in which these values are set at their paths, the shortest path first.
+
+    So a whole component is set before the paths into it.
 
     Raises:
-        InvalidSpec: what a path leads through is there, but is no object; or it is too long.
+        InvalidSpec: a path leads through a value that is no object, or has too many names.
     """
     for path in values:
         if path.count(".") >= MOST_PARTS:
@@ -40,7 +42,7 @@ def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
 
 
 def value_at(document: Mapping[str, Any], path: str) -> Any:
-    """What lies at a path; None where nothing does."""
+    """The value at a path, or None if there is none."""
     found: Any = document
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None

@@ -1,11 +1,12 @@
-"""Text that people wrote, made fit to be shown."""
+"""Text that people wrote, made safe to show in terminals and XML."""
 
 from __future__ import annotations
 
 import re
 
-#: C0 without tab and line feed, DEL and C1, which terminals obey and XML forbids; what turns the
-#: direction of the text around it; halves of letters, and what is no letter.
+#: Three groups of characters. Terminals obey the control characters C0 (but tab and line feed),
+#: DEL and C1, and XML forbids them. Others change the direction or the lines of the text around
+#: them. The last are surrogates and noncharacters.
 _UNFIT = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069"
     "\ud800-\udfff\ufffe\uffff]"
@@ -13,5 +14,5 @@ _UNFIT = re.compile(
 
 
 def plain_text(text: str) -> str:
-    """The text with a replacement character for each that is not to be shown but obeyed."""
+    """The text with U+FFFD in place of every character that is unsafe to show."""
     return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)

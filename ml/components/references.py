@@ -1,4 +1,4 @@
-"""The works that components stand on, read from the `References:` of their documentation."""
+"""The works that components cite, read from the `References:` of their documentation."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ def references(description: str) -> list[Reference]:
 
 
 def cited(described: Iterable[tuple[str, str]]) -> dict[Reference, list[str]]:
-    """Every work once, with the names of what stands on it: from (name, documentation) pairs."""
+    """Each cited work once, with the names of all that cite it.
+
+    `described` has pairs of a name and its documentation.
+    """
     found: dict[Reference, list[str]] = {}
     for name, description in described:
         for work in references(description):
-            # One work may be dated by its preprint here and by its printing there.
+            # One component may give the year of the preprint and another that of the journal.
             known = next((one for one in found if one.url == work.url), work)
             names = found.setdefault(known, [])
             if name not in names:

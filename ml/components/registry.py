@@ -1,9 +1,9 @@
-"""Components, found by being there.
+"""The registry of components, which finds them in the folders of their kinds.
 
-A component is a class in a module of its kind's folder, or of a folder in that, or in an installed
-package that names its module under the entry-point group `heddle.components`. Modules whose name
-begins with an underscore hold what several share and are skipped. A kind is a folder with a
-`protocol` module. Adding either edits no list.
+A component is a class in a module of its kind's folder or of a folder below it. Installed packages
+may add modules under the entry-point group `heddle.components`. A module whose name begins with an
+underscore holds code that several components share, and is skipped. A kind is a folder of `ml` with
+a `protocol` module. Nobody edits a list to add a kind or a component.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ml.components.component import Component
 
 ENTRY_POINTS = "heddle.components"
 LONGEST_NAME = 200
-"""No longer name is near to one that is known."""
+"""Characters of the longest name that `nearest` compares with the known names."""
 
 _components: dict[str, dict[str, type[Component]]] = {}
 C = TypeVar("C", bound=type[Component])
@@ -42,7 +42,7 @@ class UnknownComponent(LookupError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be, if any is close."""
+    """The known name that is closest to `name`, or None if none is close."""
     if len(name) > LONGEST_NAME:
         return None
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -50,7 +50,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def register(component: C) -> C:
-    """Make a component known under its kind and name; a second claim to a name is refused."""
+    """Register a component under its kind and name.
+
+    Raises:
+        DuplicateComponent: another component of this kind has the name.
+    """
     name = component.component_name()
     known = _components.setdefault(component.kind, {})
     if name in known and _place(known[name]) != _place(component):
@@ -70,8 +74,8 @@ def _place(component: type[Component]) -> tuple[str, str]:
 def kinds() -> dict[str, str]:
     """Every kind of component by its folder, as `{"metrics": "metric", ...}`.
 
-    A folder of `ml` holds a kind when it has a `protocol` module: the class in it that names the
-    kind is what all its components are made of.
+    A folder of `ml` holds a kind if it has a `protocol` module. The class there that sets `kind`
+    is the base of all components of the kind.
     """
     found = {}
     for protocol in sorted(Path(__file__).parents[1].glob("*/protocol.py")):
@@ -85,7 +89,7 @@ def kinds() -> dict[str, str]:
 
 
 def _import_all(package: str) -> None:
-    """Import the modules of a package and of those in it, but for names that begin with "_"."""
+    """Import the modules of a package and of its subpackages, except those named `_…`."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         name = f"{package}.{module.name}"
         if module.ispkg:
@@ -118,7 +122,7 @@ def find(kind: str, name: str) -> type[Component]:
     """The component of this kind and name.
 
     Raises:
-        UnknownComponent: with the known names and the nearest of them.
+        UnknownComponent: no component has the name; the error gives the known and nearest names.
     """
     known = components(kind)
     if name not in known:

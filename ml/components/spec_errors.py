@@ -1,4 +1,4 @@
-"""Faults of a spec, told so that the client can mend them."""
+"""Faults of a spec, described so that the client can fix them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 LONGEST_SHOWN = 200
 MOST_FAULTS = 20
-"""Faults told at once; who has mended these finds the others on the next try."""
+"""Faults reported at once. Clients who fix these learn of the others when they try again."""
 
 _TYPES = {
     "dict_type": "an object",
@@ -28,12 +28,12 @@ _TYPES = {
     "tuple_type": "a list",
     "string_type": "text",
 }
-"""What clients call the types that pydantic names in Python's words."""
+"""Clients' words for the types that pydantic names as Python does."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: where, what came, what is allowed, and the name that was probably meant."""
+    """One fault: its path, the value given, what is expected, and the nearest known name."""
 
     path: str
     """Dotted, as the client wrote it: `objective.beta`, `sweep.seed[2]`."""
@@ -55,10 +55,10 @@ class InvalidSpec(ValueError):
 
 
 def parsed(model: type[M], data: object) -> M:
-    """A model of what came from a client.
+    """A client's data as a validated model.
 
     Raises:
-        InvalidSpec: with every fault.
+        InvalidSpec: the data do not fit the model; the error lists the faults.
     """
     if not isinstance(data, Mapping):
         known = ", ".join(model.model_fields)
@@ -70,19 +70,16 @@ def parsed(model: type[M], data: object) -> M:
 
 
 def describe(error: ValidationError, model: type[BaseModel], data: object) -> list[Fault]:
-    """pydantic's findings on `data` as faults, each at the path that the client wrote.
-
-    At most 20 of them.
-    """
+    """At most 20 of pydantic's findings on `data`, each as a fault at the client's own path."""
     details = error.errors(include_url=False)
     at_fault = {detail["loc"][:-1] for detail in details if detail["loc"]}
-    told = [
+    kept = [
         detail
         for detail in details
-        # pydantic counts a tuple's items without those that it has refused already.
+        # A tuple with refused items is "too short" as well, as pydantic does not count those items.
         if not (detail["type"] == "too_short" and detail["loc"] in at_fault)
     ]
-    return [_fault(detail, model, data) for detail in told[:MOST_FAULTS]]
+    return [_fault(detail, model, data) for detail in kept[:MOST_FAULTS]]
 
 
 def dotted(location: Iterable[str | int]) -> str:
@@ -97,7 +94,7 @@ def dotted(location: Iterable[str | int]) -> str:
 
 
 def shown(value: object) -> Any:
-    """A value fit for a JSON document: short, and without NaN, infinities or half letters."""
+    """A value fit for a JSON document: short, and without NaN, infinities or lone surrogates."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
@@ -134,7 +131,7 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], data: object) -> Fault:
 
 
 def value_fault(path: str, detail: Mapping[str, Any]) -> Fault:
-    """What pydantic says of a value, whatever it is a part of, as a fault at this path."""
+    """One of pydantic's findings on a value, as a fault at this path."""
     kind, got = detail["type"], shown(detail["input"])
     if kind in ("literal_error", "enum"):
         known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
@@ -144,7 +141,7 @@ def value_fault(path: str, detail: Mapping[str, Any]) -> Fault:
 
 
 def _in_plain_words(message: str) -> str:
-    """pydantic's message so that it follows "expected", without what came: a fault has that."""
+    """pydantic's message, reworded to follow "expected", without the value that was given."""
     message = message.removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.removeprefix("expected ").partition(", but got ")[0]
     message = re.sub(r"^String should (have|match)", r"text to \1", message)
@@ -154,7 +151,7 @@ def _in_plain_words(message: str) -> str:
 
 
 def _as_written(location: Sequence[str | int], data: object, *, missing: bool) -> list[str | int]:
-    """A location without the tags of unions, which pydantic adds and the client never wrote."""
+    """A location without the tags of unions, which pydantic adds to the client's own path."""
     written: list[str | int] = []
     for position, part in enumerate(location):
         if isinstance(part, int) and isinstance(data, Sequence) and part < len(data):
