@@ -1,4 +1,4 @@
-"""Arrays of an .npz archive as streams of bytes, trusted no further than they were checked."""
+"""Arrays of an .npz archive as streams of bytes, checked before they are used."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ml.datasets.protocol import UnusableFile
 
 _HEADER_BYTES_AT_MOST = 10_000
 _DEFLATE_RATIO_AT_MOST = 1032
-"""Deflate cannot shrink data further than this: a higher ratio is a forged size."""
+"""Deflate cannot shrink data further than this, so a higher ratio is a forged size."""
 
 
 @contextmanager
 def array_stream(
     file: Path, name: str, shape: tuple[int, ...], dtype: type[np.generic]
 ) -> Iterator[IO[bytes]]:
-    """The raw values of one array in C order, after its size, shape and type were found right.
+    """The raw values of one array in C order. Its size, shape and type are checked first.
 
     Nothing is unpickled, and no more is inflated than the array's own size.
 
     Raises:
-        UnusableFile: if the archive is damaged or the array is not as expected, also while it is
-            being read.
+        UnusableFile: the archive is damaged, or the array is not as expected. Reading the stream
+            may raise it, too.
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -1,4 +1,4 @@
-"""Prepared data: computed once, kept in the data folder, mapped by every process that needs it."""
+"""Prepared data: computed once, kept in the data folder, mapped by each process that uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _known_whole: set[tuple[Path, int, int, int, str | None]] = set()
 
 
 class WrongDigest(Exception):
-    """Data came out other than recorded: this machine's arithmetic cannot reproduce them."""
+    """The computed data differ from the recorded ones, as this machine's arithmetic is another."""
 
     def __init__(self, path: Path, got: str, expected: str) -> None:
         self.path, self.got, self.expected = path, got, expected
@@ -37,23 +37,23 @@ def prepared(
     *,
     sha256: str | None = None,
 ) -> NDArray[np.uint8]:
-    """The rows that `blocks` gives, from `path` if they lie there whole, else written there first.
+    """The rows of `blocks`, mapped from the file at `path`, which is written first if need be.
 
-    Several processes may ask at once: one writes, the others wait for it. The file ends with the
-    SHA-256 of its rows, which every process checks when it first opens the file; damaged rows
-    are computed again.
+    Several processes may ask at once: one writes, and the others wait for it. The file ends with
+    the SHA-256 of its rows. Every process checks it when it first opens the file, and computes
+    damaged rows again.
 
     Args:
-        shape: of all rows together, uint8.
-        progress: told after each block that is written; what it raises stops the writing and
+        shape: the shape of all rows together, uint8.
+        progress: called after each block that is written. If it raises, the writing stops and
             leaves nothing behind.
-        sha256: what the rows must have, when that is known beforehand.
+        sha256: the digest that the rows must have, if it is known beforehand.
 
     Returns:
         A read-only array mapped from the file, shared by all processes of the machine.
 
     Raises:
-        WrongDigest: if `blocks` does not give rows with the digest `sha256`.
+        WrongDigest: `blocks` does not give rows with the digest `sha256`.
     """
     if not _is_whole(path, shape, sha256):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,8 @@ def _write(
     progress: Progress | None,
     sha256: str | None,
 ) -> None:
-    # One fixed name, so that what a killed process left is overwritten; the lock keeps it ours.
+    # The name is fixed, so that the file of a killed process is overwritten. The lock keeps others
+    # from writing to it.
     aside = path.with_name(f"{path.name}.part")
     digest = hashlib.sha256()
     done = 0

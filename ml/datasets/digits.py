@@ -1,4 +1,4 @@
-"""Handwritten digits, from scikit-learn: small, real and at hand without a download."""
+"""Handwritten digits from scikit-learn: small, real and available without a download."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ INK_MAX = 16
 class Digits(DatasetComponent):
     """Digits: 1,797 handwritten digits of scikit-learn, enlarged from 8 x 8.
 
-    One factor, the digit. Enlarged by bilinear interpolation between pixel centres, edges held,
-    and scaled to 0 to 255. The originals are from Alpaydin and Kaynak, 1998.
+    The digit is the only factor. Images are enlarged by bilinear interpolation between pixel
+    centres, with edge values held beyond the outermost centres, and scaled to 0 to 255. The
+    originals are from Alpaydin and Kaynak, 1998.
 
     References:
         Alpaydin and Kaynak, 1998, https://doi.org/10.24432/C50P49
@@ -36,7 +37,7 @@ class Digits(DatasetComponent):
         return self.size, self.size, 1
 
     def open(self, progress: Progress | None = None) -> Dataset:
-        # scikit-learn takes a second to import, which the catalogue need not wait for.
+        # scikit-learn takes a second to import, and the catalogue need not wait for it.
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -57,7 +58,7 @@ class Digits(DatasetComponent):
 def enlarged(images: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """Images (n, 8, 8) of 0 to 16, interpolated to (n, size, size) of 0 to 255.
 
-    In whole numbers throughout, so that every machine gives the same bytes; halves round up.
+    All arithmetic is in whole numbers, so that every machine gives the same bytes. Halves round up.
     """
     weights = _weights(size)
     one = int(weights[0].sum()) ** 2 * INK_MAX
@@ -66,7 +67,7 @@ def enlarged(images: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
 
 
 def _weights(size: int) -> NDArray[np.int64]:
-    """How much of each of 8 pixels each new pixel takes: (size, 8), rows adding up to size / 4."""
+    """The weight of each of 8 pixels in each new pixel, (size, 8). Each row sums to size / 4."""
     factor = size // SIDE
     weights = np.zeros((size, SIDE), dtype=np.int64)
     for new in range(size):

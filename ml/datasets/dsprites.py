@@ -30,7 +30,7 @@ from ml.datasets.protocol import (
 )
 
 RENDERED_SHA256 = "3a228f4037ef3d42a42588e0e01f1078aa2df13cfa17584e88c95ed9fb5672da"
-"""Of all rendered images, packed, in order. As bytes 0 and 1 their digest is 2c612e5234d2..."""
+"""Digest of all rendered images, packed, in order. As bytes 0 and 1 they have 2c612e5234d2..."""
 
 PUBLISHED = (
     "https://github.com/google-deepmind/dsprites-dataset"
@@ -47,13 +47,13 @@ _FACTORS: Mapping[FactorName, int] = dict(zip(get_args(FactorName), FACTOR_SIZES
 class DSprites(DatasetComponent):
     """dSprites: 737,280 squares, ellipses and hearts, white on black, 64 x 64.
 
-    Every combination of five factors once: shape, scale, orientation, posX, posY. The single
-    colour is left out. Orientations 0 and 39 are the same angle, and squares and ellipses look
-    the same after a part of a turn, so no code can tell the orientation fully.
+    Every combination of five factors occurs once: shape, scale, orientation, posX, posY. The single
+    colour is no factor here. Orientations 0 and 39 are the same angle, and squares and ellipses
+    look the same after a part of a turn, so no code can fully recover the orientation.
 
-    Rendered unless `path` names the official file (Matthey et al., 2017). The rendered images
-    agree with all 814 official frames that are known bit for bit; of the order of 10 to 100 of
-    the official images may differ from them by a pixel. `Dataset.source` says which were used.
+    Images are rendered unless `path` names the official file (Matthey et al., 2017). Bit for bit,
+    the rendered images agree with all 814 official frames that are known. About 10 to 100 of the
+    other official images may differ from them by a pixel. `Dataset.source` says which were used.
 
     References:
         Matthey et al., 2017, https://github.com/google-deepmind/dsprites-dataset
@@ -66,11 +66,11 @@ class DSprites(DatasetComponent):
     }
     name: Literal["dsprites"] = "dsprites"
     path: OperatorPath | None = None
-    """The official .npz file, relative to the data folder; null renders the images."""
+    """The official .npz file, relative to the data folder. If null, the images are rendered."""
     values: Mapping[FactorName, FactorValues] = Field(default_factory=dict)
-    """Only images with these values of a factor, as in `{shape: [0, 1]}`, which leaves out the
-    hearts (shape 2). They are numbered anew, from 0. All values by default. A factor that has a
-    single value left takes no part in scores, which say so."""
+    """Keeps only images with these values of a factor; by default all values are kept.
+    `{shape: [0, 1]}` leaves out the hearts (shape 2). The values that are kept are numbered anew
+    from 0. A factor with a single value takes no part in scores, and the scores say so."""
 
     @field_validator("values")
     @classmethod
@@ -82,7 +82,7 @@ class DSprites(DatasetComponent):
                 raise ValueError(f"different values of {factor} from 0 to {_FACTORS[factor] - 1}")
         if all(len(given.get(name, range(size))) == 1 for name, size in _FACTORS.items()):
             raise ValueError("at least two images")
-        # One form for one choice: what leaves out nothing is not there.
+        # One choice has one form: a factor that keeps all its values is dropped.
         return {
             name: tuple(sorted(given[name]))
             for name, size in _FACTORS.items()
@@ -93,12 +93,12 @@ class DSprites(DatasetComponent):
         return 64, 64, 1
 
     def open(self, progress: Progress | None = None) -> Dataset:
-        """Open the images, rendering (seconds) or unpacking (10 seconds) them the first time.
+        """Open the images. The first time they are rendered (seconds) or unpacked (10 seconds).
 
         Raises:
-            MissingFile: if there is no file at `path`.
-            UnusableFile: if that file is not the official data.
-            WrongDigest: if this machine does not render the images bit for bit.
+            MissingFile: there is no file at `path`.
+            UnusableFile: the file at `path` is not the official data.
+            WrongDigest: this machine does not render the images bit for bit.
         """
         shape = (math.prod(FACTOR_SIZES), IMAGE_BYTES)
         if self.path is None:
@@ -115,8 +115,8 @@ class DSprites(DatasetComponent):
             chosen = [self.values.get(name, range(size)) for name, size in _FACTORS.items()]
             sizes = tuple(len(values) for values in chosen)
             index = np.ravel_multi_index(np.ix_(*chosen), FACTOR_SIZES).ravel()
-            told = "-".join(f"{name}{'.'.join(map(str, v))}" for name, v in self.values.items())
-            digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+            text = "-".join(f"{name}{'.'.join(map(str, v))}" for name, v in self.values.items())
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
             whole, part = rows, kept.with_name(f"{kept.stem}-{digest}.bits")
             rows = prepared(part, (len(index), IMAGE_BYTES), lambda: _rows(whole, index), progress)
         return Dataset(
@@ -134,14 +134,14 @@ class DSprites(DatasetComponent):
     def identity(self) -> dict[str, Any]:
         """Parameters and version, with the file's SHA-256 in place of its path.
 
-        `values` are in it only where some are left out.
+        It has `values` only if some values are left out.
 
         Raises:
-            MissingFile: if there is no file at `path`.
+            MissingFile: there is no file at `path`.
         """
         identity = super().identity()
         if not self.values:
-            # The identity of the runs from before there was a choice.
+            # Runs from before `values` existed keep their identity.
             del identity["values"]
         if self.path is not None:
             identity["path"] = f"sha256:{_digest(_official_file(self.path))}"
@@ -172,7 +172,7 @@ def _digest_of_version(file: Path, _inode: int, _mtime_ns: int, _size: int) -> s
 
 
 def _official_blocks(file: Path) -> Iterator[NDArray[np.uint8]]:
-    """The images of the official file, packed, after its labels were found to be the grid's."""
+    """The images of the official file, packed. Its labels are first checked to be the grid's."""
     images = math.prod(FACTOR_SIZES)
     with array_stream(file, "latents_classes", (images, 6), np.int64) as stream:
         classes = np.frombuffer(stream.read(), dtype=np.int64).reshape(images, 6)

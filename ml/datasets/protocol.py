@@ -19,11 +19,11 @@ from ml.components.component import Component
 from ml.components.registry import find
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Told (images done, images in all) while a dataset is prepared; may raise to stop it."""
+"""Called with (images done, images in all) while a dataset is prepared. It may raise to stop it."""
 
 
 class MissingFile(FileNotFoundError):
-    """A dataset's file is not where the operator should have put it."""
+    """A dataset's file is missing: the operator has yet to put it in the data folder."""
 
     def __init__(self, file: Path, *, size: str, published: str, sha256: str | None = None) -> None:
         self.file, self.size, self.published, self.sha256 = file, size, published, sha256
@@ -35,7 +35,7 @@ class MissingFile(FileNotFoundError):
 
 
 class UnusableFile(ValueError):
-    """A dataset's file is there but does not hold what it should."""
+    """A dataset's file exists but does not hold the data it should."""
 
     def __init__(self, file: Path, reason: str) -> None:
         self.file, self.reason = file, reason
@@ -43,7 +43,7 @@ class UnusableFile(ValueError):
 
 
 class NotAGrid(LookupError):
-    """Images were asked for by their factors, but only a full grid has one for every choice."""
+    """Images can be chosen by their factors only in a full grid, and this dataset is none."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is not a full grid of its factors: choose its images by index")
@@ -51,21 +51,21 @@ class NotAGrid(LookupError):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
-    """Images as they lie in memory or on disk, ready to be gathered by index."""
+    """Images in memory or on disk, ready to be gathered by index."""
 
     name: str
     storage: NDArray[np.uint8]
-    """(n, h, w, c) bytes; or, if packed, one row of bits an image in the order of
-    `numpy.packbits`: (n, ceil(h*w*c / 8))."""
+    """Bytes, (n, h, w, c). If packed, each image is one row of bits in the order of
+    `numpy.packbits`, and the shape is (n, ceil(h*w*c / 8))."""
     packed: bool = False
     image_shape: tuple[int, int, int]
     """(h, w, c)."""
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
-    """How many values each factor has; they are numbered from 0."""
+    """How many values each factor has. Values are numbered from 0."""
     labels: NDArray[np.int64] | Literal["grid"] | None
-    """The factors of each image, (n, factors); "grid" when every combination is there once, the
-    last factor changing fastest, so that an image's index says its factors; None if unknown."""
+    """The factors of each image, (n, factors), or None if they are unknown. "grid" means that every
+    combination occurs once and the last factor changes fastest, so the index gives the factors."""
     max_value: int = 255
     """The value of a white pixel."""
     source: str
@@ -94,20 +94,20 @@ class Dataset:
 
     @property
     def is_grid(self) -> bool:
-        """Whether every combination of the factors is there exactly once."""
+        """Whether every combination of the factors occurs exactly once."""
         return isinstance(self.labels, str)
 
     def images(
         self, index: ArrayLike | slice
     ) -> UInt8[np.ndarray, "samples height width *channels"]:
-        """The chosen images, without an axis of channels where they have a single one.
+        """The chosen images. An image with a single channel has no axis of channels.
 
         Args:
-            index: integers from 0 to len - 1 in one dimension (a single one is a batch of one),
-                or a slice.
+            index: integers from 0 to len - 1 in one dimension, or a slice. A single integer gives
+                a batch of one image.
 
         Raises:
-            IndexError: for anything else, naming what came.
+            IndexError: the index is anything else; the message names it.
         """
         rows = self.storage[self._positions(index)]
         if self.packed:
@@ -117,7 +117,7 @@ class Dataset:
         return rows.reshape(len(rows), *shape)
 
     def factors(self, index: ArrayLike | slice) -> Int64[np.ndarray, "samples factors"] | None:
-        """The factors of the chosen images, or None where they are unknown.
+        """The factors of the chosen images, or None if they are unknown.
 
         Raises:
             IndexError: as `images` does.
@@ -130,11 +130,11 @@ class Dataset:
         return np.stack(np.unravel_index(positions, self.factor_sizes), axis=1).astype(np.int64)
 
     def index(self, factors: ArrayLike) -> Int64[np.ndarray, "samples"]:
-        """Where in a full grid the images with these factors lie: (n, factors) to (n,).
+        """Indices of the images with these factors in a full grid: (n, factors) to (n,).
 
         Raises:
-            NotAGrid: if some combinations of factors have no image, or several.
-            IndexError: if a factor has no such value.
+            NotAGrid: some combinations of factors have no image, or several.
+            IndexError: a factor has no such value.
         """
         if not self.is_grid:
             raise NotAGrid(self.name)
@@ -167,36 +167,36 @@ class Dataset:
 
 
 class DatasetComponent(Component):
-    """What a dataset is made of, and how to open it.
+    """The parameters of a dataset, and how to open it.
 
-    One that is read from a file gives the file's SHA-256 in place of its path in `identity`, since
-    the same path may hold other data tomorrow.
+    A dataset that is read from a file has the file's SHA-256 in place of its path in `identity`,
+    since the same path may hold other data tomorrow.
     """
 
     kind: ClassVar[str] = "dataset"
     not_recoverable: ClassVar[Mapping[str, str]] = {}
-    """Factors that no encoder can tell fully from an image, and why."""
+    """Factors that no encoder can fully recover from an image, each with the reason."""
 
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels, known before the data are opened."""
+        """Height, width and channels, which are known before the data are opened."""
 
     @abstractmethod
     def open(self, progress: Progress | None = None) -> Dataset:
-        """The dataset, prepared first where it must be.
+        """The dataset, which is prepared first if need be.
 
         Raises:
-            MissingFile: if the operator has yet to put a file in its place.
-            UnusableFile: if that file does not hold what it should.
+            MissingFile: the operator has yet to put a file in its place.
+            UnusableFile: the file does not hold the data it should.
         """
 
 
 def dataset(name: str, **params: Any) -> Dataset:
-    """Open the dataset of this name, preparing it first if this has not been done.
+    """Open the dataset of this name, and prepare it first if need be.
 
     Raises:
-        UnknownComponent: if there is no such dataset, with the nearest name there is.
-        pydantic.ValidationError: if a parameter is unknown or out of range.
+        UnknownComponent: no dataset has this name; the error gives the nearest name.
+        pydantic.ValidationError: a parameter is unknown or out of range.
         MissingFile, UnusableFile: as `DatasetComponent.open`.
     """
     component = cast(type[DatasetComponent], find(DatasetComponent.kind, name))
@@ -204,7 +204,7 @@ def dataset(name: str, **params: Any) -> Dataset:
 
 
 def data_folder() -> Path:
-    """The folder of operators' files and prepared data: HEDDLE_DATA, else data in HEDDLE_HOME."""
+    """The folder of operators' files and prepared data: HEDDLE_DATA, or HEDDLE_HOME/data."""
     chosen = os.environ.get("HEDDLE_DATA")
     home = os.environ.get("HEDDLE_HOME") or ".heddle"
     return (Path(chosen) if chosen else Path(home) / "data").absolute()
@@ -218,7 +218,7 @@ def operator_file(path: str) -> Path:
 def _stays_in_data_folder(path: str, info: ValidationInfo) -> str:
     if not path or "\0" in path:
         raise ValueError(f"expected the path of a file, but got {path!r}")
-    # Read by the rules of Windows, which take both kinds of slash and know drives as well.
+    # The rules of Windows accept both kinds of slash, and drives as well.
     parts = PureWindowsPath(path)
     if (info.context or {}).get("remote") and (parts.anchor or ".." in parts.parts):
         raise ValueError(
@@ -228,17 +228,17 @@ def _stays_in_data_folder(path: str, info: ValidationInfo) -> str:
 
 
 OperatorPath = Annotated[str, AfterValidator(_stays_in_data_folder)]
-"""A file that the operator put in place, relative to `data_folder()`.
+"""The path of a file that the operator put in place, relative to `data_folder()`.
 
-Python callers may also give an absolute path or go upwards. Values of HTTP clients are validated
-with the context `{"remote": True}`, which keeps them inside the folder.
+Python callers may also give an absolute path, or one that leads out of the folder. Values from HTTP
+clients are validated with the context `{"remote": True}`, which keeps them inside the folder.
 """
 
 
 def in_unit_range(
     data: Dataset, index: Int[np.ndarray, "samples"]
 ) -> Float[np.ndarray, "samples height width channels"]:
-    """The data set's images, white being 1."""
+    """The chosen images as float32 from 0 to 1, where 1 is white."""
     images = data.images(index).reshape(-1, *data.image_shape)
     scaled: np.ndarray = images.astype(np.float32) / data.max_value
     return scaled

@@ -1,4 +1,4 @@
-"""A data set's images on the training device, gathered by index; there is no loader process."""
+"""A data set's images on the training device, gathered by index without a loader process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ml.datasets.protocol import Dataset
 
 
 class ResidentImages:
-    """Images as bits or bytes where they are used.
+    """Images as bits or bytes on the device that uses them.
 
-    On a CPU they stay where the data set has them (possibly a memory map shared by processes); on
-    another device they are uploaded once and gathered there.
+    On a CPU they stay in the data set's own memory, which may be a memory map that processes share.
+    On another device they are uploaded once and gathered there.
     """
 
     def __init__(self, data: Dataset, device: torch.device) -> None:
