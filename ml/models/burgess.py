@@ -14,7 +14,7 @@ from ml.models.protocol import Architecture, ImageShape
 class Burgess(Architecture):
     """Four convolutions of 32 channels and two dense layers of 256, mirrored in the decoder.
 
-    All kernels are 4 x 4 with stride 2 and padding 1. Images of 64 x 64 with any number of
+    All kernels are 4 x 4 with stride 2 and padding 1. Images have 64 x 64 pixels and any number of
     channels.
 
     References:

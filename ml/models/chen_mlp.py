@@ -15,9 +15,9 @@ from ml.models.protocol import Architecture, ImageShape
 class ChenMLP(Architecture):
     """Dense layers of 1200: two with ReLU in the encoder, three with tanh in the decoder.
 
-    Images of any size and number of channels; the paper's, and its code's, are the 64 x 64 pixels
-    and one channel of dSprites. The same shape is the fully connected network of Locatello et al.
-    (fc_encoder and fc_decoder of disentanglement_lib), who take it from Higgins et al. Flattening
+    Images may have any size and number of channels. The paper and its code have the 64 x 64 pixels
+    and one channel of dSprites. The fully connected network of Locatello et al. has the same shape
+    (fc_encoder and fc_decoder of disentanglement_lib); they take it from Higgins et al. Flattening
     runs over channels first, which only renames the inputs and outputs.
 
     References:
@@ -28,7 +28,7 @@ class ChenMLP(Architecture):
     name: Literal["chen_mlp"] = "chen_mlp"
 
     def check(self, image_shape: ImageShape) -> None:
-        """Any images will do."""
+        """Accept images of any shape."""
 
     def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
         return nn.Sequential(

@@ -19,17 +19,17 @@ CHANNELS_A_GROUP = 8
 class Conv(Architecture):
     """Convolutions and dense layers of chosen sizes, mirrored in the decoder.
 
-    All kernels are 4 x 4 with stride 2 and padding 1: each convolution halves height and width,
-    rounded down, and its mirror restores them exactly, by a row or a column of output padding
-    where they were odd (28, 14, 7, 3 and back). Normalisation follows each convolution but the
-    decoder's last, and precedes the activation, which follows every layer but the last of each
-    network. Images of 28 to 128 pixels a side, not necessarily square, with 1 or 3 channels; every
-    side must be left with a pixel, so that 28 pixels take 4 convolutions at most, 32 take 5 and 64
-    take 6.
+    All kernels are 4 x 4 with stride 2 and padding 1. Each convolution halves height and width,
+    rounded down. Its mirror restores them exactly, with a row or a column of output padding where
+    they were odd (28, 14, 7, 3 and back). Normalisation follows each convolution but the decoder's
+    last, and comes before the activation. The activation follows every layer but the last of each
+    network. Images have sides of 28 to 128 pixels, not necessarily equal, and 1 or 3 channels. At
+    least one pixel must be left on every side, so 28 pixels allow 4 convolutions, 32 allow 5 and 64
+    allow 6.
 
-    There is no batch normalisation: a model is a function of its weights alone, so an image's codes
-    must depend neither on the other images of its batch nor on running statistics. Normalisation
-    here is over one image, by groups of channels (Wu and He).
+    There is no batch normalisation. A model is a function of its weights alone, so the codes of an
+    image must depend neither on the other images of its batch nor on running statistics.
+    Normalisation here is over one image, by groups of channels (Wu and He).
 
     References:
         Wu and He, 2018, https://arxiv.org/abs/1803.08494
@@ -38,18 +38,20 @@ class Conv(Architecture):
     name: Literal["conv"] = "conv"
     # Before `channels`, whose validator reads it.
     normalization: Literal["none", "layer", "group"] = "none"
-    """Of each image after each convolution: over all channels (layer), or over 8 at a time (group);
-    then scaled and shifted by learned weights for each channel."""
+    """Normalises each image after each convolution, over all channels (layer) or over 8 at a time
+    (group). Learned weights for each channel then scale and shift it."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=6)
     ] = (32, 32, 64, 64)
-    """Channels of each convolution, from image to head; multiples of 8 for normalization group."""
+    """Channels of each convolution, from image to head. They are multiples of 8 if normalization is
+    group."""
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=8192)], ...], Field(max_length=4)] = (
         256,
     )
-    """Sizes of the dense layers between convolutions and head; may be empty."""
+    """Sizes of the dense layers between convolutions and head. The list may be empty."""
     activation: Activation = "relu"
-    """Follows each layer but the last of a network; leaky_relu has slope 0.01 below zero."""
+    """The activation after each layer but the last of a network. leaky_relu has slope 0.01 below
+    zero."""
 
     @field_validator("channels")
     @classmethod
@@ -76,7 +78,7 @@ class Conv(Architecture):
                 f" ({fitting} fit this data set's)"
             )
             raise UnfitImages(self.name, wanted, image_shape)
-        # One channel of one pixel less its mean is zero for every image.
+        # One channel of one pixel is its own mean, so normalisation would make every image zero.
         if self.normalization == "layer" and self.channels[-1] == 1 and max(sides) >> layers == 1:
             wanted = (
                 f"at least {2 ** (layers + 1)} pixels on one side with normalization 'layer' of"
@@ -117,9 +119,12 @@ class Conv(Architecture):
     def _mirror(
         self, image_shape: ImageShape, halvings: int, read: int, written: int
     ) -> nn.ConvTranspose2d:
-        """Undoes the convolution that, after so many halvings, read and wrote these channels."""
+        """The layer that undoes the convolution from `read` to `written` channels.
+
+        `halvings` counts the convolutions before that one.
+        """
         height, width = self._sides(image_shape, halvings)
-        # Doubling gives an even side; an odd one had lost a pixel when it was halved.
+        # Doubling gives an even side, and an odd side lost a pixel when it was halved.
         lost = (height % 2, width % 2)
         return nn.ConvTranspose2d(written, read, 4, stride=2, padding=1, output_padding=lost)
 
@@ -131,7 +136,7 @@ class Conv(Architecture):
 
     @staticmethod
     def _sides(image_shape: ImageShape, halvings: int) -> tuple[int, int]:
-        """Height and width after so many convolutions."""
+        """Height and width after this many convolutions."""
         return image_shape[0] >> halvings, image_shape[1] >> halvings
 
     def _flat(self, image_shape: ImageShape) -> int:

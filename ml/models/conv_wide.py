@@ -14,13 +14,13 @@ from ml.models.protocol import Architecture, ImageShape
 class ConvWide(Architecture):
     """Four convolutions (32, 64, 128, 256) and no dense layer but the head: the tutorials' network.
 
-    All kernels are 4 x 4 with stride 2 and padding 1, so that sides go 64, 32, 16, 8, 4 and back;
-    ReLU after each layer but the last. The head follows the flattened 256 x 4 x 4 directly. Images
-    of 64 x 64 with any number of channels.
+    All kernels are 4 x 4 with stride 2 and padding 1, so that sides go 64, 32, 16, 8, 4 and back.
+    ReLU follows each layer but the last of a network. The head follows the flattened 256 x 4 x 4
+    directly. Images have 64 x 64 pixels and any number of channels.
 
-    The version without padding that is widely copied decodes to 62 x 62 instead: its sides go
-    64, 31, 14, 6, 2 and, mirrored, 2, 6, 14, 30, 62. World Models, where the channels come from,
-    has no padding either, and other kernels in its decoder.
+    A widely copied version without padding decodes to 62 x 62 instead: its sides go 64, 31, 14, 6,
+    2 and, mirrored, 2, 6, 14, 30, 62. World Models, where the channels come from, has no padding
+    either, and other kernels in its decoder.
 
     References:
         Ha and Schmidhuber, 2018, https://arxiv.org/abs/1803.10122, appendix A

@@ -15,9 +15,9 @@ class Locatello(Architecture):
     """Four convolutions (32, 32, 64, 64) and a dense layer of 256: the study's network.
 
     Convolutions 3 and 4 of the encoder have 2 x 2 kernels, as in the study's code
-    (disentanglement_lib); the paper's table says 4 x 4. All others are 4 x 4 with stride 2.
-    Images of 64 x 64 with any number of channels. Flattening runs over channels first, which only
-    renames the dense layer's inputs.
+    (disentanglement_lib), where the paper's table says 4 x 4. All other kernels are 4 x 4, and all
+    strides are 2. Images have 64 x 64 pixels and any number of channels. Flattening runs over
+    channels first, which only renames the dense layer's inputs.
 
     References:
         Locatello et al., 2019, https://arxiv.org/abs/1811.12359

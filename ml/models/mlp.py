@@ -18,21 +18,21 @@ from ml.models.protocol import Architecture, ImageShape
 class MLP(Architecture):
     """Dense layers of chosen sizes, mirrored in the decoder.
 
-    The decoder has the encoder's layers in reverse order; the activation follows all but the last
-    layer of each network. Images of any size and number of channels. Flattening runs over channels
-    first.
+    The decoder has the encoder's layers in reverse order. The activation follows all but the last
+    layer of each network. Images may have any size and number of channels. Flattening runs over
+    channels first.
     """
 
     name: Literal["mlp"] = "mlp"
     hidden: Annotated[
         tuple[Annotated[int, Field(ge=1, le=8192)], ...], Field(min_length=1, max_length=8)
     ] = (512, 256)
-    """Sizes of the hidden layers, from image to head; the decoder has them in reverse order."""
+    """Sizes of the hidden layers, from image to head. The decoder has them in reverse order."""
     activation: Activation = "relu"
-    """Follows each hidden layer; leaky_relu has slope 0.01 below zero."""
+    """The activation after each hidden layer. leaky_relu has slope 0.01 below zero."""
 
     def check(self, image_shape: ImageShape) -> None:
-        """Any images will do."""
+        """Accept images of any shape."""
 
     def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
         sizes = (math.prod(image_shape), *self.hidden)

@@ -1,4 +1,4 @@
-"""Architectures: a pair of networks, image to head and latents to image."""
+"""The protocol of architectures: an encoder from image to head, a decoder from latents to image."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Architecture(Component):
 
     @abstractmethod
     def check(self, image_shape: ImageShape) -> None:
-        """Raise `UnfitImages` unless the networks take such images."""
+        """Raise `UnfitImages` unless the networks take images of this shape."""
 
     @abstractmethod
     def encoder(self, image_shape: ImageShape, outputs: int) -> nn.Module:
-        """Images to `outputs` numbers a sample."""
+        """The network from images to `outputs` numbers a sample."""
 
     @abstractmethod
     def decoder(self, image_shape: ImageShape) -> nn.Module:
-        """Latents to logits (samples, channels, height, width)."""
+        """The network from latents to logits (samples, channels, height, width)."""
 
     def _require_64(self, image_shape: ImageShape) -> None:
         if image_shape[:2] != (64, 64):
