@@ -1,1 +1,1 @@
-"""Training objectives: one file each, and the posteriors and terms that they are made of."""
+"""Training objectives: one file each, with the posteriors and terms that they share."""

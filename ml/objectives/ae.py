@@ -17,12 +17,13 @@ class AE(Objective):
     .. math:: -\log p(x \,|\, z = e(x))
 
     in nats a sample, summed over pixels and channels. There is no posterior to sample from and no
-    evidence lower bound: `elbo` gives the reconstruction only, and traversals are ordered by the
+    evidence lower bound. So `elbo` gives the reconstruction only, and traversals are ordered by the
     deviation of the codes.
 
     Choosing:
-        Nothing to choose. It shows what reconstruction an architecture can reach at all, and what
-        scores a representation gets that nobody asked to be disentangled.
+        There is nothing to choose. The autoencoder shows which reconstruction an architecture can
+        reach at all, and which scores a representation gets that was not trained to be
+        disentangled.
     """
 
     name: Literal["ae"] = "ae"

@@ -20,19 +20,19 @@ class AnnealedVAE(Objective):
     .. math:: -\log p(x|z) + \gamma \, |\mathrm{KL}(q(z|x) \,\|\, p(z)) - C_t|, \qquad
         C_t = C \min(1, t / T)
 
-    with C = `capacity` in nats and T = `anneal_steps`. The absolute value is taken of the batch's
-    mean KL, summed over latents, as in the study's code.
+    with C = `capacity` in nats and T = `anneal_steps`. KL is summed over latents and averaged over
+    the batch before the absolute value is taken, as in the study's code.
 
     Choosing:
-        `capacity` is what the codes may hold: the logarithm of the number of images that they
-        should tell apart is a good first guess (dSprites: log 737,280 = 13.5 nats), and the study
-        sweeps 5, 10, 25, 50, 75, 100. `gamma` (1000 in the paper and the study) only has to be
-        large enough to hold the KL there. `anneal_steps` (100,000 in the study) should be well
-        below the steps trained, or the capacity is never reached.
+        `capacity` is how much information the codes may hold. The logarithm of the number of images
+        that they should distinguish is a good first guess (dSprites: log 737,280 = 13.5 nats), and
+        the study sweeps 5, 10, 25, 50, 75, 100. `gamma` (1000 in the paper and the study) only has
+        to be large enough to hold the KL there. `anneal_steps` (100,000 in the study) should be
+        well below the steps trained, or the capacity is never reached.
 
     Mistakes elsewhere:
-        The capacity raised once an epoch and not at every step, with the distance taken of each
-        sample's KL (pythae, `disentangled_beta_vae`).
+        pythae (`disentangled_beta_vae`) raises the capacity once an epoch and not at every step,
+        and takes the distance of each sample's KL.
 
     References:
         Burgess et al., 2018, https://arxiv.org/abs/1804.03599
@@ -44,7 +44,7 @@ class AnnealedVAE(Objective):
     gamma: Weight = 1000.0
     """Weight of the KL's distance from the capacity."""
     anneal_steps: Annotated[float, Field(ge=1, le=1e7)] = 100_000.0
-    """Steps in which the capacity grows from 0."""
+    """Steps in which the capacity grows from 0 to its end."""
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         return {

@@ -18,29 +18,32 @@ class BetaTCVAE(Objective):
         (\beta - 1) \, \mathrm{KL}(q(z) \,\|\, \textstyle\prod_d q(z_d)) +
         (\gamma - 1) \sum_d \mathrm{KL}(q(z_d) \,\|\, p(z_d))
 
-    The three weighed terms add up to the KL, so that alpha, beta and gamma are their weights.
-    Written with the KL in closed form, which the estimates need not carry: at 1, 1, 1 it is the VAE
-    exactly, and with alpha = gamma = 1 and `estimator: minibatch` the study's loss.
+    The three weighed terms add up to the KL, so that alpha, beta and gamma are their weights. The
+    KL itself is in closed form, so only the differences from weight 1 rest on estimates. At 1, 1, 1
+    the loss is the VAE's exactly, and with alpha = gamma = 1 and `estimator: minibatch` it is the
+    study's.
 
     Choosing:
-        `beta` alone is usually changed: 6 in the authors' own command for dSprites, 1, 2, 4, 6, 8,
-        10 in the study. Too large, and latents switch off as in the beta-VAE. `alpha` below 1 lets
-        codes hold more of the image. `estimator`: `minibatch` is the study's, `mws` the paper's:
-        the same gradients, and totals that differ by a constant. Neither is a total correlation,
-        nor becomes one when that constant is taken off: each latent meets its own posterior at a
-        weight of 1 / B. Compare their curves among runs of one batch size and number of latents
-        alone. `mss` is unbiased for q(z), not for its logarithm, and that in batches without
-        replacement (`sampling: epochs`; the default draws with it): on small batches of many
-        images a model may train its estimate below zero, as measured in docs/studies/family.md.
+        Usually only `beta` is changed. It is 6 in the authors' own command for dSprites, and 1, 2,
+        4, 6, 8, 10 in the study. If it is too large, latents switch off as in the beta-VAE. With
+        `alpha` below 1, codes hold more of the image.
+
+        Of the estimators, `minibatch` is the study's and `mws` the paper's. They have the same
+        gradients, and their totals differ by a constant. Neither is a total correlation, even
+        without that constant, as each latent meets its own posterior at a weight of 1 / B. Compare
+        their curves only among runs of one batch size and one number of latents. `mss` is unbiased
+        for q(z), though not for its logarithm, if batches are drawn without replacement
+        (`sampling: epochs`; the default draws with replacement). On small batches of many images a
+        model may train its estimate below zero, as measured in docs/studies/family.md.
 
     Mistakes elsewhere:
-        The weight matrix of stratified sampling with 1 / N in its first column in place of its
-        diagonal (rtqichen/beta-tcvae, its pull request 1; copied by YannDubs/disentangling-vae, its
-        issue 58, by pythae and others): nearly every sample's own posterior then counts as any
-        other's. The weights added to each latent before the sum over latents (a later
-        disentangling-vae, its issue 60), which counts them D times in log q(z). beta KL + (beta -
-        1) TC (nmichlo/disent), which weighs the total correlation twice, and with its default beta
-        of 0.003 rewards it.
+        rtqichen/beta-tcvae (its pull request 1) has 1 / N in the first column of the weight matrix
+        of stratified sampling, in place of its diagonal. Nearly every sample's own posterior then
+        counts as any other's. YannDubs/disentangling-vae (its issue 58), pythae and others copied
+        this. A later disentangling-vae (its issue 60) adds the weights to each latent before the
+        sum over latents, which counts them D times in log q(z). nmichlo/disent has
+        beta KL + (beta - 1) TC, which weighs the total correlation twice, and rewards it with the
+        default beta of 0.003.
 
     References:
         Chen et al., 2018, https://arxiv.org/abs/1802.04942

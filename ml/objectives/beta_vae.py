@@ -18,21 +18,21 @@ class BetaVAE(Objective):
 
     .. math:: -\log p(x|z) + \beta \, \mathrm{KL}(q(z|x) \,\|\, p(z))
 
-    Give `beta`, or `beta_norm`, from which beta = beta_norm * pixels / latents (pixels count
-    channels), as Higgins et al. normalise it. Neither given, beta is 4.
+    Give either `beta` or `beta_norm`. The latter is normalised as by Higgins et al.: beta =
+    beta_norm * pixels / latents, where pixels count channels. If neither is given, beta is 4.
 
     Choosing:
-        Larger beta presses the latents toward the prior: they become fewer and more independent, at
-        the price of reconstruction. The study sweeps 1, 2, 4, 6, 8, 16 on images of 64 x 64 with 10
-        latents. If all latents collapse (their KL is near 0), lower it or let it grow from zero
-        (`training.coefficients`). `beta_norm` carries over between image sizes and numbers of
-        latents; on 64 x 64 with 10 latents, beta 4 is a beta_norm of 0.0098.
+        A larger beta presses the latents toward the prior. They become fewer and more independent,
+        at the price of reconstruction. The study sweeps 1, 2, 4, 6, 8, 16 on images of 64 x 64 with
+        10 latents. If all latents collapse (their KL is near 0), lower beta or have it grow from
+        zero (`training.coefficients`). `beta_norm` carries over between image sizes and numbers of
+        latents. On 64 x 64 with 10 latents, beta 4 is a beta_norm of 0.0098.
 
     Mistakes elsewhere:
-        A mean over pixels beside beta times 0.00025 times the KL (AntixK/PyTorch-VAE), so that its
-        beta is none of the literature's. A mean over pixels and over latents (nmichlo/disent) is
-        the normalised loss, in which 4 stands for 1,638. A squared error without its half
-        (1Konny/Beta-VAE) halves beta.
+        AntixK/PyTorch-VAE takes a mean over pixels, and beta times 0.00025 times the KL, so that
+        its beta is not the literature's. nmichlo/disent takes means over pixels and over latents,
+        which is the normalised loss, in which 4 stands for 1,638. 1Konny/Beta-VAE takes the squared
+        error without its half, which halves beta.
 
     References:
         Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl
@@ -40,9 +40,9 @@ class BetaVAE(Objective):
 
     name: Literal["beta_vae"] = "beta_vae"
     beta: Weight | None = None
-    """Weight of the KL term; 1 is the VAE."""
+    """Weight of the KL term. With 1 the loss is the VAE's."""
     beta_norm: Weight | None = None
-    """Weight of the KL term for one latent a pixel."""
+    """Weight of the KL term in a model with as many latents as pixels."""
 
     @model_validator(mode="before")
     @classmethod

@@ -15,22 +15,22 @@ from ml.objectives.terms.dip_vae import DIPVAE
 
 @register
 class DIPVAEI(DIPVAE):
-    r"""The VAE with posterior means that are to be uncorrelated and of variance one.
+    r"""The VAE with a penalty for posterior means that are correlated or not of variance one.
 
     .. math:: -\log p(x|z) + \mathrm{KL} + \lambda_{od} \sum_{i \ne j} C_{ij}^2 +
         \lambda_d \sum_i (C_{ii} - 1)^2, \qquad C = \mathrm{Cov}_x[\mu(x)]
 
-    with the batch's covariance of the posterior means, divided by the batch size as in the study's
-    code.
+    where C is the covariance of the posterior means in a batch, divided by the batch size as in the
+    study's code.
 
     Choosing:
-        `lambda_od` 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` ten times as large. Every
-        latent is kept in use, wanted or not. Only means are held: q(z), which has the variances of
-        q(z|x) on top, is wider than the prior.
+        `lambda_od` is 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` ten times as large. The
+        penalty keeps every latent in use, whether it is needed or not. It holds the means only:
+        q(z) has the variances of q(z|x) on top and is wider than the prior.
 
     Mistakes elsewhere:
-        Means centred over latents in place of samples, and a covariance that is not divided by the
-        batch size (AntixK/PyTorch-VAE, `models/dip_vae.py`).
+        AntixK/PyTorch-VAE (`models/dip_vae.py`) centres means over latents in place of samples, and
+        does not divide the covariance by the batch size.
 
     References:
         Kumar et al., 2018, https://arxiv.org/abs/1711.00848
@@ -40,7 +40,7 @@ class DIPVAEI(DIPVAE):
     diagonal_factor: ClassVar[float] = 10.0
 
     def kl_weights(self) -> tuple[KLWeight, ...]:
-        # Means of no variance are what it is against.
+        # This penalty counteracts means of no variance, as collapsed latents have.
         return (KLWeight("lambda_d", "raise", "lambda_d"),)
 
     def covariance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "latents latents"]:

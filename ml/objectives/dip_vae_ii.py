@@ -15,23 +15,23 @@ from ml.objectives.terms.dip_vae import DIPVAE
 
 @register
 class DIPVAEII(DIPVAE):
-    r"""The VAE with latents that are to be uncorrelated and of variance one.
+    r"""The VAE with a penalty for latents that are correlated or not of variance one.
 
     .. math:: -\log p(x|z) + \mathrm{KL} + \lambda_{od} \sum_{i \ne j} C_{ij}^2 +
         \lambda_d \sum_i (C_{ii} - 1)^2, \qquad
         C = \mathrm{Cov}_x[\mu(x)] + E_x[\mathrm{diag}\,\sigma^2(x)]
 
-    C is the covariance of q(z), in a batch: the covariance of the means (divided by the batch size)
-    plus the mean of the variances.
+    where C is the covariance of q(z) in a batch: the covariance of the means (divided by the batch
+    size) plus the mean of the variances.
 
     Choosing:
-        `lambda_od` 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` equal to it. A latent that is
-        noise of variance one, which the decoder ignores, is as good to it as one in use: look at
-        the KL per latent, and at the scores of means and of samples.
+        `lambda_od` is 1, 2, 5, 10, 20, 50 in the study, with `lambda_d` equal to it. The penalty
+        does not distinguish a latent in use from noise of variance one that the decoder ignores. So
+        look at the KL per latent, and at the scores of means and of samples.
 
     Mistakes elsewhere:
-        The mean variance as one number added to every entry of the covariance (AntixK/PyTorch-VAE,
-        with exp(2 log_var) for the variance; nmichlo/disent): the diagonal is then not that of
+        AntixK/PyTorch-VAE (with exp(2 log_var) for the variance) and nmichlo/disent add the mean
+        variance as one number to every entry of the covariance. The diagonal is then not that of
         q(z), and covariances are shifted off zero.
 
     References:

@@ -38,31 +38,32 @@ class FactorVAE(Objective):
     .. math:: -\log p(x|z) + \mathrm{KL}(q(z|x) \,\|\, p(z)) +
         \gamma \, E[l_0(z) - l_1(z)]
 
-    The discriminator's two logits tell latents z (class 0) from latents whose columns were permuted
-    over a batch (class 1); at its best, l_0 - l_1 is log q(z) / prod_d q(z_d), whose mean is the
-    total correlation. It has six dense layers of 1,000, leaky ReLU of slope 0.2, and learns by
-    cross-entropy with its own Adam (betas 0.5 and 0.9; it follows the training's schedule and
-    clipping) after each step of the model, on that step's latents.
+    The discriminator's two logits separate latents z (class 0) from latents whose columns were
+    permuted over a batch (class 1). At the discriminator's optimum, l_0 - l_1 is
+    log q(z) / prod_d q(z_d), whose mean is the total correlation. The discriminator has six dense
+    layers of 1,000 with leaky ReLU of slope 0.2. It learns by cross-entropy after each step of the
+    model, on that step's latents, with its own Adam (betas 0.5 and 0.9), which follows the
+    training's schedule and clipping.
 
     Choosing:
-        `gamma`: 10, 20, 30, 40, 50, 100 in the study; larger needs a discriminator that keeps up:
-        when its accuracy stays near 0.5 while latents are plainly dependent, raise its learning
-        rate. `permute`: `same_batch` as in the study's code, or `second_batch` as in the paper,
-        which encodes another batch (with the model as just updated) for the permuted latents.
+        `gamma` is 10, 20, 30, 40, 50, 100 in the study. A larger one needs a discriminator that
+        keeps up: if its accuracy stays near 0.5 while latents are plainly dependent, raise its
+        learning rate. `permute` is `same_batch` as in the study's code, or `second_batch` as in the
+        paper, which encodes another batch (with the model just updated) for the permuted latents.
 
     Differences:
-        The study's code clips the discriminator's probabilities to [1e-6, 1 - 1e-6]; we take the
-        logarithm of the sigmoid, which needs no clipping. It makes both updates in no fixed order;
-        here the model moves first, as in the paper. Leaky ReLU has a slope of 0.2 by default in
-        TensorFlow, where the study's code leaves it unsaid, and of 0.01 in torch.
+        The study's code clips the discriminator's probabilities to [1e-6, 1 - 1e-6]. We take the
+        logarithm of the sigmoid, which needs no clipping. The study's code makes both updates in no
+        fixed order; here the model is updated first, as in the paper. The study's code states no
+        slope for leaky ReLU, and TensorFlow's default is 0.2, where torch's is 0.01.
 
     Mistakes elsewhere:
-        Latents permuted within each sample and not over the batch, and a discriminator that is
-        among the parameters of the model's optimizer (AntixK/PyTorch-VAE). Latents that are not
-        detached for the discriminator's loss, whose gradient then reaches the encoder with the
-        opposite sign (YannDubs/disentangling-vae, its issues 62 and 77; pythae). Half of each batch
-        for either class, which halves the batch size (the same two). Both optimizers counting the
-        same global step (disentanglement_lib), so that its 300,000 steps are, by reading, 150,000
+        AntixK/PyTorch-VAE permutes latents within each sample and not over the batch, and has the
+        discriminator among the parameters of the model's optimizer. YannDubs/disentangling-vae (its
+        issues 62 and 77) and pythae do not detach latents for the discriminator's loss, whose
+        gradient then reaches the encoder with the opposite sign. These two also take half of each
+        batch for either class, which halves the batch size. In disentanglement_lib both optimizers
+        count the same global step, so that its 300,000 steps are, judging by the code, 150,000
         updates of each.
 
     References:
@@ -73,7 +74,7 @@ class FactorVAE(Objective):
     gamma: Weight = 30.0
     """Weight of the total correlation."""
     permute: Literal["same_batch", "second_batch"] = "same_batch"
-    """Whose latents are permuted to be class 1."""
+    """The batch whose latents are permuted to be class 1."""
     discriminator_learning_rate: Annotated[float, Field(gt=0, le=100)] = 1e-4
     """Step size of the discriminator's Adam."""
 

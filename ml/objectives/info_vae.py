@@ -19,25 +19,26 @@ class InfoVAE(Objective):
     .. math:: -\log p(x|z) + (1 - \alpha) \, \mathrm{KL}(q(z|x) \,\|\, p(z)) +
         (\alpha + \lambda - 1) \, \mathrm{MMD}^2(q(z), p(z))
 
-    with the squared maximum mean discrepancy of the batch's latents from as many draws of the
-    prior, by the unbiased estimate. alpha 0 and lambda_ 1 is the VAE.
+    with the squared maximum mean discrepancy between the batch's latents and as many draws of the
+    prior, by the unbiased estimate. With alpha 0 and lambda_ 1 the loss is the VAE's.
 
     Choosing:
-        `alpha` 0 keeps the whole KL, 1 leaves none (then q(z|x) may be as narrow as it likes: the
-        MMD-VAE). `lambda_` holds the codes' distribution at the prior; a squared MMD is below 2,
-        and the reconstruction is hundreds of nats, so it takes hundreds to count.
+        `alpha` 0 keeps the whole KL. `alpha` 1 keeps none of it, and q(z|x) may then become as
+        narrow as training makes it: this is the MMD-VAE. `lambda_` holds the codes' distribution at
+        the prior. A squared MMD is below 2 and the reconstruction is hundreds of nats, so `lambda_`
+        has an effect from some hundreds on.
 
     Differences:
         The author's code has the kernel exp(-d^2 / D^2), which is nearly flat for many latents
-        (0.82 on average for draws of ten), keeps the diagonal, and averages the reconstruction over
-        pixels.
+        (0.82 on average for draws of ten). It also keeps the diagonal, and averages the
+        reconstruction over pixels.
 
-        The paper takes any lambda_ above 0: were the discrepancy the KL of q(z) itself, lambda_
-        would be its net weight. An MMD stands in its place, so a negative weight of it, which
-        rewards distance from the prior, is refused: alpha + lambda_ is at least 1.
+        The paper allows any lambda_ above 0. If the discrepancy were the KL of q(z) itself, lambda_
+        would be its net weight. Here it is an MMD, and a negative weight would reward distance from
+        the prior. Such weights are refused: alpha + lambda_ is at least 1.
 
     Mistakes elsewhere:
-        alpha held at 0 and below, which leaves out the MMD-VAE (AntixK/PyTorch-VAE).
+        AntixK/PyTorch-VAE holds alpha at 0 and below, which leaves out the MMD-VAE.
 
     References:
         Zhao et al., 2017, https://arxiv.org/abs/1706.02262
@@ -49,7 +50,7 @@ class InfoVAE(Objective):
     lambda_: Weight = 1000.0
     """Weight of the divergence between all codes and the prior, as the paper counts it."""
     kernel: Kernel = "rbf"
-    """Kernel of the discrepancy: rbf, or imq with heavier tails."""
+    """Kernel of the discrepancy: rbf, or imq, which has heavier tails."""
 
     @model_validator(mode="after")
     def _discrepancy_is_not_rewarded(self) -> InfoVAE:
@@ -73,7 +74,7 @@ class InfoVAE(Objective):
         terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
         discrepancy = squared_discrepancy(terms.latents, step.draws["prior"], self.kernel)
         alpha, lambda_ = step.coefficients["alpha"], step.coefficients["lambda_"]
-        # The params see to it, but coefficients may have schedules.
+        # The params give a weight of at least 0, but coefficients may have schedules.
         weight = (alpha + lambda_ - 1).clamp(min=0)
         value = terms.reconstruction + (1 - alpha) * terms.kl + weight * discrepancy
         return Loss(value, {**terms.terms(), "squared_mmd": discrepancy})

@@ -1,4 +1,4 @@
-"""What a pixel is given the decoder's output: the likelihood p(x|z)."""
+"""The likelihood p(x|z): how a pixel is distributed given the decoder's output."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Likelihood = Literal["bernoulli", "gaussian"]
 
 
 def likelihood_of(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The likelihood that a resolved spec trains with: what a reconstruction is a number of.
+    """The likelihood that a resolved spec trains with, on which every reconstruction depends.
 
-    Sums of -log p(x|z) under others do not compare: one is of probabilities, the others are of
-    densities, which the deviation of a pixel scales.
+    Sums of -log p(x|z) under different likelihoods cannot be compared. A Bernoulli likelihood sums
+    probabilities, and a Gaussian one sums densities, which the deviation of a pixel scales.
     """
     training = spec["training"]
     if training["likelihood"] == "bernoulli":
@@ -36,12 +36,12 @@ def negative_log_likelihood(
 ) -> Float[Tensor, "batch"]:
     r"""-log p(x|z) in nats of each sample, summed over pixels and channels.
 
-    The mean of a pixel is the sigmoid of its logit in both.
+    In both likelihoods the mean of a pixel is the sigmoid of its logit.
 
-    - `bernoulli`: the cross-entropy; for images that are not binary it is still the cross-entropy,
-      as in the protocol of Locatello et al., and the images' own entropy is not subtracted.
+    - `bernoulli`: the cross-entropy. Images that are not binary have the same formula, as in the
+      protocol of Locatello et al., and their own entropy is not subtracted.
     - `gaussian`: (x - mean)^2 / (2 s^2) + log s + log(2 pi) / 2 with the deviation s of a pixel.
-      The constants are kept, so that the sum is a log density; most code drops them.
+      The constants are kept, so that the sum is a log density. Most published code drops them.
     """
     if likelihood == "bernoulli":
         costs = binary_cross_entropy_with_logits(logits, images, reduction="none")

@@ -2,12 +2,18 @@
 
 An objective is written for a single model and never sees a loop, an optimizer's state or a device.
 Its losses are pure functions of networks (with their parameters bound), images, named draws and
-coefficients; all of them tensors or functions of tensors, which is what lets one loop train any
-objective, a checkpoint resume it and a cohort run it stacked: `torch.vmap` runs the loss of one
-model over all of them. A loss therefore takes no number from its own params (they are NaN while it
-runs, see `Component.without_numbers`), only from its coefficients; it asks no tensor for its value
-in Python, draws nothing by itself, and calls networks on what is its run's own (made of images,
-draws or coefficients), outside of any further `vmap` or `grad`.
+coefficients. All of these are tensors or functions of tensors. So one loop can train any objective,
+a checkpoint can resume it, and a cohort can run it stacked, where `torch.vmap` runs the loss of one
+model over all models.
+
+Every loss therefore keeps four rules:
+
+- It takes numbers from its coefficients, never from its own params. These are NaN while it runs
+  (see `Component.without_numbers`).
+- It asks no tensor for its value in Python.
+- It draws nothing by itself.
+- It calls networks only on tensors of its own run, made of images, draws or coefficients, and
+  outside of any further `vmap` or `grad`.
 """
 
 from __future__ import annotations
@@ -28,11 +34,11 @@ from ml.objectives.posteriors.protocol import Posterior
 from ml.optimizers.protocol import Optimizer
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
-"""Of a term: from 0, which leaves it out, to a million."""
+"""The weight of a term, up to a million. A weight of 0 leaves the term out."""
 
 
 class Networks(Protocol):
-    """The networks of a run with their present parameters bound; outputs are float32."""
+    """The networks of a run with their present parameters bound. Outputs are float32."""
 
     def encode(
         self, images: Float[Tensor, "batch channels height width"]
@@ -59,10 +65,10 @@ class Networks(Protocol):
 
 @dataclass(frozen=True)
 class Draw:
-    """Noise that an objective asks for by name, drawn anew at each step."""
+    """Noise that an objective needs under a name of its own. It is drawn anew at each step."""
 
     distribution: Literal["normal", "permutations"]
-    """Standard normal, or along the first axis an independent permutation for each column."""
+    """Standard normal, or an independent permutation along the first axis for each column."""
     shape: tuple[Literal["batch", "latents"], ...] = ("batch", "latents")
 
     def sample(
@@ -90,18 +96,18 @@ class Step:
     done: Shaped[Tensor, ""]
     """Steps made before this one."""
     carry: Mapping[str, Tensor]
-    """What the losses of earlier updates of this step handed on."""
+    """The `carry` of the losses of earlier updates of this step."""
 
 
 class Loss(NamedTuple):
     """What a loss function returns."""
 
     value: Float[Tensor, ""]
-    """Minimised over the update's parameters."""
+    """The value to minimise over the update's parameters."""
     terms: Mapping[str, Tensor] = {}
-    """What is logged: scalars, or one number a latent."""
+    """Terms to log: scalars, or one number a latent."""
     carry: Mapping[str, Tensor] = {}
-    """Values, detached by the loop, that later updates of the same step may use."""
+    """Values for later updates of the same step. The loop detaches them."""
 
 
 LossFunction = Callable[[Networks, Step], Loss]
@@ -109,16 +115,17 @@ LossFunction = Callable[[Networks, Step], Loss]
 
 @dataclass(frozen=True)
 class Update:
-    """One optimizer step on one group of parameters; a step of training makes them in order."""
+    """One optimizer step on one group of parameters. A training step has several in order."""
 
     loss: LossFunction
     group: str = "model"
-    """"model" (encoder and decoder) or one of the objective's own groups; one update for each."""
+    """"model" (encoder and decoder) or one of the objective's own groups. Each group has one
+    update."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a step must bring."""
+    """Batches and draws that one step needs."""
 
     batches: int = 1
     """How many independent batches of images."""
@@ -130,9 +137,9 @@ class KLWeight(NamedTuple):
 
     param: str
     turned: Literal["lower", "raise"]
-    """What to do with it for latents to hold more of the image."""
+    """Which way to change it so that latents hold more of the image."""
     coefficient: str
-    """The coefficient that it gives its value to."""
+    """The coefficient that takes its value from the param."""
 
 
 class Objective(Component):
@@ -142,11 +149,11 @@ class Objective(Component):
     posterior: ClassVar[Posterior] = DiagonalGaussian()
 
     def needs(self) -> Needs:
-        """Batches and draws of one step; one batch and standard normal `noise` by default."""
+        """Batches and draws of one step. By default one batch and standard normal `noise`."""
         return Needs()
 
     def extra_networks(self, latents: int) -> dict[str, nn.Module]:  # noqa: ARG002
-        """Networks beside encoder and decoder, each a parameter group under its name."""
+        """Networks besides encoder and decoder. Each is a parameter group under its name."""
         return {}
 
     @abstractmethod
@@ -156,46 +163,46 @@ class Objective(Component):
     def updates(self) -> tuple[Update, ...]:
         """The optimizer steps that make one step of training, in order.
 
-        Each sees the parameters as the updates before it left them, and in `carry` what their
-        losses handed on. By default one, of encoder and decoder.
+        Each update sees the parameters that the updates before it left, and the values that their
+        losses put in `carry`. By default there is one update, of encoder and decoder.
         """
         return (Update(self.loss),)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """Optimizers of groups that do not use the training spec's, by group.
+        """Optimizers, by group, of the groups that do not use the training spec's optimizer.
 
-        They follow the training spec's schedule and clipping like all others.
+        They follow the training spec's schedule and clipping all the same.
         """
         return {}
 
     def kl_weights(self) -> tuple[KLWeight, ...]:
-        """What of its params presses latents to the prior, the first to be turned first.
+        """The params that press latents to the prior, in the order in which to change them.
 
-        None by default, as of a VAE, whose KL has the weight 1.
+        There are none by default, as in a VAE, whose KL has the weight 1.
         """
         return ()
 
     def unreached(self, steps: int) -> Mapping[str, str]:  # noqa: ARG002
-        """What of it a run of `steps` ends too early for: a sentence by the param that asks for it.
+        """The params whose effect a run of `steps` ends too early for, each with a sentence why.
 
-        Of an objective that counts no steps, nothing.
+        An objective that counts no steps has none.
         """
         return {}
 
     @abstractmethod
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:
-        """The numbers that weigh the terms; `pixels` counts channels too.
+        """The numbers that weigh the terms. `pixels` counts channels, too.
 
-        They reach the losses as tensors, each times its schedule in `training.coefficients`. Their
-        names are the same whatever the numbers are.
+        They reach the losses as tensors, each multiplied by its schedule in
+        `training.coefficients`. Their names do not depend on the numbers.
         """
 
 
 def checked_updates(objective: Objective) -> tuple[Update, ...]:
-    """The objective's updates.
+    """The objective's updates, checked.
 
     Raises:
-        TypeError: two of them are for one group, or none is for "model".
+        TypeError: two updates have the same group, or no update has the group "model".
     """
     updates = objective.updates()
     groups = [update.group for update in updates]

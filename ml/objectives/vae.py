@@ -15,12 +15,13 @@ class VAE(Objective):
 
     .. math:: -\log p(x|z) + \mathrm{KL}(q(z|x) \,\|\, p(z))
 
-    in nats a sample, the reconstruction summed over pixels and channels, one sample of z.
+    in nats a sample. The reconstruction is summed over pixels and channels, and takes one sample
+    of z.
 
     Choosing:
-        Nothing to choose. It is the point from which the others depart: `beta_vae` with beta 1,
-        `beta_tcvae` with all ones, `factor_vae` with gamma 0, `dip_vae_i` and `dip_vae_ii` with
-        zero weights and `info_vae` with alpha 0 and lambda_ 1 are the same loss.
+        There is nothing to choose. The other objectives start from this one: `beta_vae` with
+        beta 1, `beta_tcvae` with all ones, `factor_vae` with gamma 0, `dip_vae_i` and `dip_vae_ii`
+        with zero weights and `info_vae` with alpha 0 and lambda_ 1 have the same loss.
 
     References:
         Kingma and Welling, 2014, https://arxiv.org/abs/1312.6114

@@ -13,23 +13,25 @@ from ml.objectives.terms.discrepancy import Kernel, squared_discrepancy
 
 @register
 class WAEMMD(Objective):
-    r"""An autoencoder without noise whose codes together are to be distributed as the prior.
+    r"""An autoencoder without noise that presses its codes toward the distribution of the prior.
 
     .. math:: -\log p(x \,|\, z = e(x)) + \lambda \, \mathrm{MMD}^2(q(z), p(z))
 
-    with the squared maximum mean discrepancy of the batch's codes from as many draws of the
+    with the squared maximum mean discrepancy between the batch's codes and as many draws of the
     standard normal prior, by the unbiased estimate.
 
     Choosing:
-        `lambda_`: a squared MMD is small (below 14 for imq, 2 for rbf) and the reconstruction is
-        hundreds of nats, so it takes hundreds to count. Larger batches estimate it better.
+        A squared MMD is small (below 14 for imq, 2 for rbf) and the reconstruction is hundreds of
+        nats, so `lambda_` has an effect from some hundreds on. Larger batches estimate the MMD
+        better.
 
     Differences:
-        The paper's code weighs the squared error by 0.05 beside `lambda_` 10, that is 1 beside 200;
-        with `likelihood: gaussian`, which has half the squared error, its setting is `lambda_` 100.
+        The paper's code weighs the squared error by 0.05 with `lambda_` 10, which is 1 with 200.
+        `likelihood: gaussian` has half the squared error, so the paper's setting is `lambda_` 100
+        here.
 
     Mistakes elsewhere:
-        One scale of the kernel where the paper's code sums seven (AntixK/PyTorch-VAE).
+        AntixK/PyTorch-VAE has one scale of the kernel, where the paper's code sums seven.
 
     References:
         Tolstikhin et al., 2018, https://arxiv.org/abs/1711.01558

@@ -1,4 +1,4 @@
-"""The encoder of a deterministic autoencoder, as a posterior that is a point."""
+"""The posterior of a deterministic autoencoder, which is a point."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ml.objectives.posteriors.protocol import Posterior
 
 
 class Point(Posterior):
-    """q(z|x) has all its mass at the code; the head is the code.
+    """q(z|x) has all its mass at the code, and the head is the code.
 
     Its variance is zero, and it has no finite KL divergence to a prior, so there is no evidence
     lower bound either.

@@ -1,6 +1,6 @@
-"""Traversals as numbers: where they start, and through which values a latent is led.
+"""Traversals as numbers: where they start, and which values a latent takes in them.
 
-Codes are (samples, latents); the values of a traversal are (latents, frames), rising along a row.
+Codes are (samples, latents). The values of a traversal are (latents, frames), rising along a row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 Span = Literal["quantiles", "deviations", "range", "units"]
 
 EXTENTS: dict[Span, float] = {"quantiles": 0.01, "deviations": 2.0, "units": 3.0}
-"""The extent of each span that has one, where nobody gives another."""
+"""The default extent of each span that has one."""
 
 
 def spanned(
@@ -23,14 +23,14 @@ def spanned(
     span: Span = "quantiles",
     extent: float | None = None,
 ) -> Float[np.ndarray, "latents frames"]:
-    """Values through which each latent is led.
+    """Values that each latent takes in a traversal. `span` says between which ends they lie:
 
-    - `quantiles` of the latent's own codes, from the share `extent` to 1 - `extent` (0.01): as
-      many images lie between any two neighbours.
-    - `deviations`: the codes' mean, `extent` (2) of their deviations to either side.
-    - `range`: from the codes' least to their greatest.
-    - `units`: from -`extent` to `extent` (3), which under a standard normal prior are its own
-      deviations.
+    - `quantiles`: quantiles of the latent's own codes, from the share `extent` (0.01 by default) to
+      1 - `extent`. Equally many images lie between any two neighbours.
+    - `deviations`: the codes' mean, less and plus `extent` (2) of their standard deviations.
+    - `range`: the codes' least and their greatest value.
+    - `units`: -`extent` and `extent` (3). Under a standard normal prior these are counted in the
+      prior's deviations.
     """
     size = EXTENTS.get(span, 0.0) if extent is None else extent
     if span == "quantiles":
@@ -54,7 +54,7 @@ def evenly(
 
 
 def most_typical(codes: Float[np.ndarray, "samples latents"]) -> int:
-    """The row whose code is nearest to the mean, each latent in units of its deviation."""
+    """The row whose code is nearest to the mean, with each latent in units of its deviation."""
     deviation = codes.std(axis=0)
     scaled = (codes - codes.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     return int(np.argmin((scaled**2).sum(axis=1)))
@@ -65,9 +65,9 @@ def led(
     latents: Int[np.ndarray, "rows"],
     values: Float[np.ndarray, "latents frames"],
 ) -> Float[np.ndarray, "rows frames latents"]:
-    """Codes in which one latent after another is led while the others stay at the base.
+    """Codes in which one latent takes its values while the others stay at the base.
 
-    `latents` are those that are led, and `values` those of all latents.
+    Each row is the traversal of one of `latents`. `values` has the values of all latents.
     """
     codes = np.tile(base, (len(latents), values.shape[1], 1))
     codes[np.arange(len(latents)), :, latents] = values[latents]
@@ -77,7 +77,7 @@ def led(
 def plane(
     base: Float[np.ndarray, "latents"], x: int, y: int, values: Float[np.ndarray, "latents frames"]
 ) -> Float[np.ndarray, "frames frames latents"]:
-    """Codes in which two latents are led: `x` along the columns, `y` falling along the rows."""
+    """Codes in which two latents move: `x` rises along the columns, `y` falls along the rows."""
     frames = values.shape[1]
     codes = np.tile(base, (frames, frames, 1))
     codes[:, :, x] = values[x]
@@ -91,8 +91,8 @@ def by_factor(
     """Each factor's best latent in the factors' order, then the rest in the order `otherwise`.
 
     Args:
-        shares: what each latent tells of each factor.
-        otherwise: all latents.
+        shares: the share of each factor that each latent explains.
+        otherwise: all latents, in the order for the rest.
     """
     best = shares.argmax(axis=0) if shares.size else np.empty(0, np.int64)
     found: np.ndarray = np.array(list(dict.fromkeys([*best.tolist(), *otherwise.tolist()])))

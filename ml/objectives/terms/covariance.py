@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Penalties(NamedTuple):
-    """Scalars, without their weights."""
+    """Two scalars, not yet weighed."""
 
     off_diagonal: Float[Tensor, ""]
     r"""sum_{i != j} C_ij^2."""
@@ -19,7 +19,7 @@ class Penalties(NamedTuple):
 
 
 def covariance(rows: Float[Tensor, "batch latents"]) -> Float[Tensor, "latents latents"]:
-    """The covariance of a batch, with its size as divisor."""
+    """The covariance of a batch, divided by the batch size."""
     centred = rows - rows.mean(0)
     return centred.T @ centred / len(rows)
 
@@ -28,7 +28,7 @@ def penalties(matrix: Float[Tensor, "latents latents"]) -> Penalties:
     """How far a covariance matrix is from the identity."""
     diagonal = torch.diagonal(matrix)
     return Penalties(
-        # Without the diagonal, and not as a difference of sums, which would leave rounding behind.
+        # The diagonal is removed first, as a difference of sums would leave rounding behind.
         (matrix - torch.diag(diagonal)).square().sum(),
         (diagonal - 1).square().sum(),
     )

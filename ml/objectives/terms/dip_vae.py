@@ -1,4 +1,4 @@
-"""What the two DIP-VAEs share: the loss of a covariance matrix that is to be the identity."""
+"""The loss that the two DIP-VAEs share, which presses a covariance toward the identity."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class DIPVAE(Objective):
     """A VAE with penalties on a covariance of the latents."""
 
     diagonal_factor: ClassVar[float]
-    """`lambda_d` in units of `lambda_od` where it is not given."""
+    """The default of `lambda_d` is this multiple of `lambda_od`."""
 
     lambda_od: Weight = 10.0
     """Weight of the squared covariances of different latents."""
     lambda_d: Weight | None = None
-    """Weight of the squared distance of the variances from 1; null is the study's multiple of
-    `lambda_od`."""
+    """Weight of the squared distance of the variances from 1. If null, it is the study's multiple
+    of `lambda_od`."""
 
     def coefficients(self, *, pixels: int, latents: int) -> dict[str, float]:  # noqa: ARG002
         followed = self.diagonal_factor * self.lambda_od
@@ -34,7 +34,7 @@ class DIPVAE(Objective):
 
     @abstractmethod
     def covariance(self, head: Float[Tensor, "batch numbers"]) -> Float[Tensor, "latents latents"]:
-        """The covariance that is to be the identity."""
+        """The covariance that the penalties press toward the identity."""
 
     def loss(self, networks: Networks, step: Step) -> Loss:
         terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])

@@ -20,7 +20,7 @@ def squared_discrepancy(
     .. math:: \frac{1}{n(n-1)} \sum_{i \ne j} [k(x_i, x_j) + k(y_i, y_j)] -
         \frac{2}{n^2} \sum_{ij} k(x_i, y_j)
 
-    Unbiased, so it can be a little below zero for samples of one distribution.
+    The estimate is unbiased, so it can be a little below zero for samples of one distribution.
     """
     pairs = len(one) * (len(one) - 1)
     within = sum(
@@ -34,12 +34,12 @@ def kernel_matrix(
 ) -> Float[Tensor, "batch batch"]:
     r"""k(x_i, y_j) for a prior of variance one in D dimensions.
 
-    - `rbf`: exp(-||x - y||^2 / 2D); 2D is the expected squared distance of two draws of the prior.
+    - `rbf`: exp(-||x - y||^2 / 2D). 2D is the expected squared distance of two draws of the prior.
     - `imq`: the sum over s in 0.1, 0.2, 0.5, 1, 2, 5, 10 of C / (C + ||x - y||^2), C = 2 D s, as in
-      the code of Wasserstein autoencoders. Its tails are heavier: latents far from the prior are
-      still pulled.
+      the code of Wasserstein autoencoders. Its tails are heavier, so that it still pulls latents
+      far from the prior.
     """
-    # ||x - y||^2 by differences, which rounding cannot make negative.
+    # ||x - y||^2 is summed from differences, as rounding cannot make it negative then.
     distances = (one[:, None] - other[None]).square().sum(2)
     expected = 2.0 * one.shape[1]
     if kernel == "rbf":

@@ -1,4 +1,4 @@
-"""The two terms that every member of the family shares: reconstruction and KL."""
+"""The two terms that all VAEs share: reconstruction and KL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ml.objectives.protocol import Networks
 
 
 class Evidence(NamedTuple):
-    """Means over a batch."""
+    """The encoding of a batch, and the means of both terms over it."""
 
     head: Float[Tensor, "batch numbers"]
     """The encoder's head."""
@@ -43,7 +43,7 @@ def evidence(
     images: Float[Tensor, "batch channels height width"],
     noise: Float[Tensor, "batch latents"],
 ) -> Evidence:
-    """Encode, sample once, decode, and take both terms as means over the batch."""
+    """Encode images, sample once, decode, and average both terms over the batch."""
     head = networks.encode(images)
     latents = posterior.sample(head, noise)
     kl = posterior.kl(head)

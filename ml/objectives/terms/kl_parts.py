@@ -1,4 +1,4 @@
-"""The KL's three parts, estimated on a batch: mutual information, total correlation, the rest."""
+"""Mutual information, total correlation and dimension-wise KL: the KL's parts, for a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Estimator = Literal["minibatch", "mws", "mss"]
 
 
 class KLParts(NamedTuple):
-    """In nats, scalars. Their sum is the KL of the sampled latents, for every estimator."""
+    """Three scalars in nats. With every estimator they sum to the KL of the sampled latents."""
 
     mutual_information: Float[Tensor, ""]
     r"""I(z; x) = E[log q(z|x) - log q(z)]."""
@@ -32,7 +32,7 @@ def kl_parts(
     population: int,
     estimator: Estimator,
 ) -> KLParts:
-    r"""The decomposition of Chen et al., of a Gaussian posterior with a standard normal prior.
+    r"""The decomposition of Chen et al. for a Gaussian posterior and a standard normal prior.
 
     .. math:: \mathrm{KL} = \underbrace{E \log \frac{q(z|x)}{q(z)}}_{MI} +
         \underbrace{E \log \frac{q(z)}{\prod_d q(z_d)}}_{TC} +
@@ -43,8 +43,8 @@ def kl_parts(
 
     Args:
         latents: one sample of each image's posterior.
-        mean: of the posteriors.
-        log_variance: of the posteriors.
+        mean: the posteriors' means.
+        log_variance: the logarithm of the posteriors' variances.
         population: how many images the data set has.
         estimator: how q(z) is estimated.
     """
@@ -69,24 +69,25 @@ def gaussian_log_density(value: Tensor, mean: Tensor, log_variance: Tensor) -> T
 
 @lru_cache(maxsize=8)
 def log_weights(estimator: Estimator, batch: int, population: int) -> Float[Tensor, "batch batch"]:
-    r"""log w_ji: how posterior i counts in the estimate of q(z_j).
+    r"""log w_ji: the weight of posterior i in the estimate of q(z_j).
 
-    - `minibatch`: w = 1, the study's own estimate with its constants dropped: (D - 1) log B below
-      the estimate by means over the batch, for D latents and a batch of B.
-    - `mws`, minibatch weighted sampling: w = 1 / (N B) with N the population: (D - 1) log N above
-      the estimate by means over the batch.
+    With D latents, a batch of B and a population of N images:
+
+    - `minibatch`: w = 1. This is the study's own estimate with its constants dropped. Its total
+      correlation is (D - 1) log B below the estimate by means over the batch.
+    - `mws`, minibatch weighted sampling: w = 1 / (N B). Its total correlation is (D - 1) log N
+      above the estimate by means over the batch. Its gradients are those of `minibatch`.
     - `mss`, minibatch stratified sampling: with M = B - 1, row j has 1 / N at its own column,
-      (N - M) / (N M) at one other and 1 / M elsewhere; rows sum to 1. Unbiased for q(z), if not for
-      its logarithm, in batches drawn without replacement (`sampling: epochs`); the
-      default draws with replacement, and the weights take no account of it. A batch of more
-      samples than there are images is averaged: 1 / B each.
+      (N - M) / (N M) at the next column and 1 / M elsewhere. Any other column would do in place of
+      the next. Rows sum to 1. The estimate is unbiased for q(z), though not for its logarithm, in
+      batches drawn without replacement (`sampling: epochs`). The default draws with replacement,
+      which the weights ignore. If a batch has more samples than there are images, each weight is
+      1 / B.
 
-    The estimate by means over the batch is biased itself: each latent meets its own posterior at a
-    weight of 1 / B where the population has 1 / N, the more so the narrower posteriors are. Adding
-    (D - 1) log B to `minibatch` (or taking (D - 1) log N from `mws`) therefore gives no total
-    correlation, but that estimate: 10.2 nats at B = 64 where 0.95 is true
-    (docs/studies/family.md). Gradients of the first two are the same. The other column is the next
-    one; any would do.
+    The estimate by means over the batch is biased itself. Each latent meets its own posterior at a
+    weight of 1 / B, where the population has 1 / N, and narrow posteriors make this worse. So
+    `minibatch` plus (D - 1) log B (or `mws` less (D - 1) log N) is that biased estimate and no
+    total correlation: it is 10.2 nats at B = 64 where 0.95 is true (docs/studies/family.md).
     """
     if estimator == "minibatch":
         return torch.zeros(batch, batch)
