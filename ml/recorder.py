@@ -1,4 +1,4 @@
-"""The port through which `ml` reports what it does and hears what is wanted of it."""
+"""The port through which `ml` reports its work and learns whether to go on."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class Wish(Enum):
-    """What the outside wants of work that is under way."""
+    """What the recorder's owner wants of work in progress."""
 
     CONTINUE = "continue"  #: Go on.
-    PAUSE = "pause"  #: Save a checkpoint and stop; the work will be taken up again.
+    PAUSE = "pause"  #: Save a checkpoint and stop. The work will be resumed.
     CANCEL = "cancel"  #: Save a checkpoint and stop for good.
 
 
 class Stopped(Exception):
-    """Work stopped because the recorder wished so; `wish` says how."""
+    """Work stopped at the recorder's wish, which is `wish`."""
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
@@ -27,15 +27,15 @@ class Stopped(Exception):
 
 
 class NotKept(Exception):
-    """A checkpoint could not be kept; the one before it counts, and another is wanted soon."""
+    """A checkpoint could not be kept. The last one stays valid, and another should come soon."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where work stands."""
+    """How far work has come."""
 
     stage: str
-    """preparing, training, encoding, scoring or drawing."""
+    """One of preparing, training, encoding, scoring and drawing."""
     step: int
     steps: int
     images_per_second: float | None = None
@@ -45,42 +45,42 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything needed to go on exactly."""
+    """Everything needed to go on with the same bits."""
 
     step: int
     """Steps done."""
     tensors: Mapping[str, Tensor]
     document: Mapping[str, Any]
-    """JSON values: identity, step, environments."""
+    """JSON values: the identity, the step and the environments."""
 
 
 class Recorder(Protocol):
-    """Where a run's progress, curves and checkpoints go."""
+    """Receives a run's progress, curves and checkpoints."""
 
     def restore(self) -> Checkpoint | None:
         """The newest whole checkpoint of this run, if there is one."""
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint; when this returns it is safe.
+        """Keep a checkpoint. It is safe when this returns.
 
-        Its tensors are the run's own, which the next step changes: keep their bytes.
+        Its tensors are the run's own and change at the next step, so keep a copy of their bytes.
 
         Raises:
-            NotKept: it is not; training goes on.
+            NotKept: the checkpoint could not be kept. Training goes on.
         """
 
     def snapshot(self, step: int, weights: bytes) -> None:
-        """Keep the weights as they are now, for pictures: a file that `Model.from_bytes` reads.
+        """Keep the present weights for pictures, as a file that `Model.from_bytes` reads.
 
-        What cannot be kept is passed over; a picture is no reason to stop. After an interruption
-        the same snapshot may come again, with the same weights.
+        A snapshot that cannot be kept is skipped, as a picture is no reason to stop. After an
+        interruption the same snapshot may come again, with the same weights.
         """
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Points of the training curves."""
 
     def progress(self, progress: Progress) -> Wish:
-        """Cheap enough for every step. Returns what is wanted."""
+        """Report progress and return what is wanted. This is cheap enough for every step."""
 
 
 class Silent:
@@ -103,6 +103,6 @@ class Silent:
 
 
 def continue_or_stop(wish: Wish) -> None:
-    """Raise `Stopped` unless the wish is to go on: for work that has nothing to save first."""
+    """Raise `Stopped` unless the wish is to go on. Call it where nothing need be saved first."""
     if wish is not Wish.CONTINUE:
         raise Stopped(wish)

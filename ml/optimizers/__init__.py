@@ -1,1 +1,1 @@
-"""Optimizers: one file each, functions on rows of numbers, a row a run."""
+"""Optimizers: one file each, with functions on rows of numbers, one row for each run."""

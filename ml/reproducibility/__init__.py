@@ -1,1 +1,1 @@
-"""What makes numbers the same again: draws, canonical text, and what they depend on besides."""
+"""Reproducible numbers: draws, canonical text, and the environment that bits depend on."""

@@ -1,4 +1,4 @@
-"""Values as text that is the same for the same value."""
+"""Canonical text of a value, so that equal values have equal text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """One text for one value: sorted keys, no spaces, shortest floats that read back the same.
+    """JSON with sorted keys, no spaces, and the shortest floats that are read back the same.
 
     Raises:
-        ValueError: for NaN or an infinity.
+        ValueError: the value has NaN or an infinity.
     """
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False

@@ -1,8 +1,8 @@
 """Randomness as a function of (seed, purpose, block of 256 steps).
 
-Everything a run draws comes from numpy's Philox on the CPU, keyed by these three alone: the same
-on every device, in every process, and after any interruption. Resuming needs no generator
-state, only the step.
+Everything that a run draws comes from numpy's Philox on the CPU, keyed by these three alone. So it
+is the same on every device, in every process and after any interruption, and resuming needs only
+the step and no generator state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 BLOCK = 256
 MAX_SEED = 2**63 - 1
-"""The largest seed that may be asked for."""
+"""The largest seed that a spec may have."""
 T = TypeVar("T")
 
 
@@ -26,10 +26,11 @@ def generator(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
 
 
 class Stream(Generic[T]):
-    """What one purpose draws at each step, in any order of asking.
+    """The draws of one purpose at each step, which may be asked for in any order.
 
-    Steps of a block are drawn one after another from the block's generator, so memory stays that of
-    one step; going back, or on by more than one, draws the block again up to there.
+    The steps of a block are drawn one after another from the block's generator, so only one step is
+    in memory. To go back, or forward by more than one step, the block is drawn again up to the step
+    that is asked for.
     """
 
     def __init__(self, seed: int, purpose: str, draw: Callable[[np.random.Generator], T]) -> None:

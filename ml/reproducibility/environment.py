@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on besides its spec."""
+"""The environment that the numbers of a run depend on besides its spec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ml.reproducibility.processor import GPU_SETTINGS, processor, settings, told
+from ml.reproducibility.processor import GPU_SETTINGS, assignments, processor, settings
 
 LIBRARIES = ("heddle", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -25,13 +25,14 @@ def _version(library: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError:
-        return "not installed"  # Used from its folder, as Heddle itself may be.
+        return "not installed"  # Heddle, for one, may be used from its folder.
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Device model, threads and library versions: equal ones give equal bits.
+    """Device model, threads and library versions. Equal environments give equal bits.
 
-    The model of a CPU names all that its libraries choose kernels by; `processor` tells it in full.
+    The model of a CPU stands for everything by which libraries choose kernels. `processor` has all
+    of that in full.
     """
     found: dict[str, Any] = {
         "device": device.type,
@@ -39,7 +40,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "versions": library_versions(),
     }
     if device.type == "cuda":
-        model = [torch.cuda.get_device_name(device), *told(settings(GPU_SETTINGS))]
+        model = [torch.cuda.get_device_name(device), *assignments(settings(GPU_SETTINGS))]
         return {**found, "device_model": " ".join(model)}
     here = processor()
     return {**found, "device_model": here.model(), "processor": asdict(here)}

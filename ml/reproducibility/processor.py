@@ -1,8 +1,8 @@
-"""What makes libraries choose one kernel on a CPU and not another: processor, caches, settings.
+"""The processor, caches and settings by which libraries choose their kernels on a CPU.
 
-oneDNN, MKL and ATen look at the processor as they start and take kernels made for it, which add in
-other orders. Two machines of one instruction set may thus give other bits, and so may one machine
-under `ONEDNN_MAX_CPU_ISA`.
+oneDNN, MKL and ATen examine the processor when they start and take kernels made for it. Different
+kernels add in different orders. So two machines of one instruction set may give different bits, and
+so may one machine under `ONEDNN_MAX_CPU_ISA`.
 """
 
 from __future__ import annotations
@@ -23,43 +23,44 @@ IDENTITY = (
     *("vendor_id", "cpu family", "model", "stepping"),
     *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"),
 )
-"""Lines of /proc/cpuinfo that together name a processor, of x86 and of ARM."""
+"""Lines of /proc/cpuinfo that together name a processor, first those of x86, then those of ARM."""
 VECTOR = ("sse", "ssse", "avx", "fma", "f16c", "amx", "asimd", "sve", "sme", "neon")
 VECTOR_PARTS = ("bf16", "fp16", "fphp", "i8mm", "f32mm", "f64mm", "fcma", "vnni")
-"""Beginnings and parts of the flags that tell of arithmetic. Others come and go with kernels."""
+"""Beginnings and parts of the flags of arithmetic. Other flags change with the operating system's
+kernel."""
 SETTINGS = ("ONEDNN_", "DNNL_", "MKL_", "ATEN_CPU_")
-"""Beginnings of the variables by which people hold these libraries to other kernels."""
+"""Beginnings of the environment variables that make these libraries choose other kernels."""
 GPU_SETTINGS = ("CUBLAS_", "CUDNN_", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_")
-"""The same for a GPU's."""
-ONLY_TELL = ("VERBOSE", "JIT_PROFILE", "JIT_DUMP", "LOGINFO", "LOGDEST", "LOGLEVEL")
-"""Parts of names of variables that change what is printed, and no number."""
+"""Beginnings of the same for the libraries of a GPU."""
+ONLY_PRINTED = ("VERBOSE", "JIT_PROFILE", "JIT_DUMP", "LOGINFO", "LOGDEST", "LOGLEVEL")
+"""Parts of the names of variables that change only what is printed, and no number."""
 
 
 @dataclass(frozen=True)
 class Processor:
-    """All that decides which kernels a CPU is given, besides the libraries' versions."""
+    """Everything that decides which kernels a CPU is given, besides the libraries' versions."""
 
     name: str
-    """As its maker calls it."""
+    """Its maker's name for it."""
     identity: str
     """Maker, family, model, stepping."""
     instructions: str
-    """The vector instructions that it has, or that a virtual machine lets through."""
+    """The vector instructions that it has, or that a virtual machine passes on."""
     caches: str
-    """Sizes of the first core's caches, by which products are cut into blocks."""
+    """Sizes of the first core's caches, by which libraries cut matrix products into blocks."""
     capability: str
-    """What ATen takes its own kernels for."""
+    """The instruction set that ATen takes its own kernels for."""
     settings: Mapping[str, str]
 
     def model(self) -> str:
-        """In few words for people, with a digest of all of it."""
+        """A short description for people, with a digest of all fields."""
         found = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-        return " ".join([self.name, self.capability, *told(self.settings), f"({found[:8]})"])
+        return " ".join([self.name, self.capability, *assignments(self.settings), f"({found[:8]})"])
 
 
 @cache
 def processor() -> Processor:
-    """The one of this process, with the settings that were there when it was first asked for."""
+    """This machine's processor, with the settings at the time of the first call."""
     return processor_of(
         CPUINFO.read_text(errors="replace") if CPUINFO.exists() else "",
         caches=" ".join(file.read_text().strip() for file in sorted(CACHES.glob("index*/size"))),
@@ -71,18 +72,18 @@ def processor() -> Processor:
 def processor_of(
     cpuinfo: str, *, caches: str, capability: str, settings: Mapping[str, str]
 ) -> Processor:
-    """The processor that /proc/cpuinfo tells of first; where it says nothing, Python's word."""
+    """The first processor in /proc/cpuinfo. What is missing there comes from `platform`."""
     lines = (line.partition(":") for line in cpuinfo.partition("\n\n")[0].splitlines())
-    told = {key.strip(): value.strip() for key, _, value in lines}
-    flags = (told.get("flags") or told.get("Features") or "").split()
+    known = {key.strip(): value.strip() for key, _, value in lines}
+    flags = (known.get("flags") or known.get("Features") or "").split()
     return Processor(
-        name=told.get("model name") or platform.processor() or platform.machine(),
-        identity=" ".join(told[key] for key in IDENTITY if key in told) or platform.machine(),
+        name=known.get("model name") or platform.processor() or platform.machine(),
+        identity=" ".join(known[key] for key in IDENTITY if key in known) or platform.machine(),
         instructions=" ".join(
             sorted(
                 flag
                 for flag in flags
-                if flag != "smep"  # Protects memory, and is no ARM's sme.
+                if flag != "smep"  # It protects memory and is not ARM's sme.
                 and (flag.startswith(VECTOR) or any(part in flag for part in VECTOR_PARTS))
             )
         ),
@@ -93,14 +94,14 @@ def processor_of(
 
 
 def settings(beginnings: tuple[str, ...]) -> dict[str, str]:
-    """The variables of these beginnings that this process was given, in order."""
+    """This process's environment variables with these beginnings, in alphabetical order."""
     return {
         name: value
         for name, value in sorted(os.environ.items())
-        if name.startswith(beginnings) and not any(part in name for part in ONLY_TELL)
+        if name.startswith(beginnings) and not any(part in name for part in ONLY_PRINTED)
     }
 
 
-def told(settings: Mapping[str, str]) -> list[str]:
-    """`NAME=value` of each."""
+def assignments(settings: Mapping[str, str]) -> list[str]:
+    """Each setting as `NAME=value`."""
     return [f"{name}={value}" for name, value in settings.items()]
