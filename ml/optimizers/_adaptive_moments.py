@@ -1,4 +1,4 @@
-"""What Adam and AdamW share: steps scaled by running moments of the gradient."""
+"""Steps scaled by running moments of the gradient, which Adam and AdamW share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class AdaptiveMoments(Optimizer):
-    """Adam without its decay of weights."""
+    """Adam without weight decay."""
 
     slots: ClassVar[tuple[str, ...]] = ("first", "second")
     betas: tuple[Decay, Decay] = (0.9, 0.999)
-    """Decay of the first and of the second moment, a step."""
+    """Decay of the first and of the second moment at each step."""
     eps: Annotated[float, Field(gt=0, le=1)] = 1e-8
-    """Added to the root of the second moment."""
+    """A constant added to the root of the second moment."""
 
     def scalars(self, *, step: int, factor: float) -> dict[str, float]:
         beta1, beta2 = self.betas

@@ -14,7 +14,7 @@ from ml.optimizers._adaptive_moments import AdaptiveMoments
 
 @register
 class AdamW(AdaptiveMoments):
-    r"""Adam whose decay of weights does not pass through the moments.
+    r"""Adam with weight decay that does not pass through the moments.
 
     .. math:: p \leftarrow (1 - \eta \lambda) \, p - \eta \, \frac{\hat m}{\sqrt{\hat v} + \epsilon}
 
@@ -24,7 +24,7 @@ class AdamW(AdaptiveMoments):
 
     name: Literal["adamw"] = "adamw"
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
-    """Share of a parameter that a step takes away, in units of the learning rate."""
+    """Share of each parameter that a step removes, in units of the learning rate."""
 
     def scalars(self, *, step: int, factor: float) -> dict[str, float]:
         kept = 1 - self.learning_rate * factor * self.weight_decay

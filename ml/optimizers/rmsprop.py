@@ -19,7 +19,7 @@ class RMSprop(Optimizer):
     .. math:: v \leftarrow \alpha v + (1 - \alpha) g^2, \quad
         u \leftarrow \mu u + \frac{g}{\sqrt v + \epsilon}, \quad p \leftarrow p - \eta \, u
 
-    As torch.optim.RMSprop, not centred.
+    This is torch.optim.RMSprop, not centred.
 
     References:
         Tieleman and Hinton, 2012, Neural Networks for Machine Learning, lecture 6.5
@@ -28,9 +28,9 @@ class RMSprop(Optimizer):
     name: Literal["rmsprop"] = "rmsprop"
     slots: ClassVar[tuple[str, ...]] = ("second", "velocity")
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Decay of the mean square, a step."""
+    """Decay of the mean square at each step."""
     eps: Annotated[float, Field(gt=0, le=1)] = 1e-8
-    """Added to the root of the mean square."""
+    """A constant added to the root of the mean square."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the last step that the next keeps."""
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0

@@ -14,12 +14,12 @@ from ml.optimizers.protocol import Optimizer
 
 @register
 class SGD(Optimizer):
-    r"""Stochastic gradient descent, with momentum if wanted.
+    r"""Stochastic gradient descent, with optional momentum.
 
     .. math:: u \leftarrow \mu u + g, \qquad p \leftarrow p - \eta \, u
 
-    or with `nesterov` p - eta (g + mu u). `weight_decay` adds that multiple of the parameter to its
-    gradient. As torch.optim.SGD without dampening.
+    With `nesterov` the parameter becomes p - eta (g + mu u). `weight_decay` adds that multiple of
+    the parameter to its gradient. This is torch.optim.SGD without dampening.
 
     References:
         Sutskever et al., 2013, https://proceedings.mlr.press/v28/sutskever13.html

@@ -10,7 +10,7 @@ from ml.schedules.protocol import Schedule
 
 @register
 class Constant(Schedule):
-    """Nothing changes: the factor is 1."""
+    """The factor is always 1."""
 
     stretched: ClassVar[bool] = False
     name: Literal["constant"] = "constant"

@@ -14,7 +14,7 @@ from ml.schedules.protocol import Schedule
 
 @register
 class Cosine(Schedule):
-    r"""Down from 1 toward `end` along half a cosine, after a straight rise if wanted.
+    r"""A fall from 1 to `end` along half a cosine, after an optional straight rise.
 
     .. math:: e + \frac{1 - e}{2} (1 + \cos \pi t), \qquad t \text{ from 0 after the rise to 1 at
     the
@@ -26,7 +26,7 @@ class Cosine(Schedule):
 
     name: Literal["cosine"] = "cosine"
     warm_up: Annotated[int, Field(ge=0, le=10_000_000)] = 0
-    """Steps of a straight rise from 0 before it."""
+    """Steps of a straight rise from 0 before the cosine."""
     end: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The factor at the end."""
 

@@ -13,9 +13,10 @@ from ml.schedules.protocol import Schedule
 
 @register
 class Cyclical(Schedule):
-    """In each of `cycles` equal parts of the run, a straight rise from 0 to 1, then 1.
+    """A straight rise from 0 to 1, then 1, in each of `cycles` equal parts of the run.
 
-    For the weight of a KL, which latents that had switched off get another chance by.
+    It suits the weight of a KL: each time the weight is low, latents that have switched off may
+    come into use again.
 
     References:
         Fu et al., 2019, https://arxiv.org/abs/1903.10145
@@ -23,16 +24,16 @@ class Cyclical(Schedule):
 
     name: Literal["cyclical"] = "cyclical"
     cycles: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Parts of the run."""
+    """Number of equal parts of the run."""
     rise: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of a part in which it rises."""
+    """Share of each part in which the factor rises."""
 
     def factor(self, step: int, steps: int) -> float:
         within = (step * self.cycles / steps) % 1.0
         return min(1.0, within / self.rise)
 
     def unreached(self, steps: int) -> Mapping[str, str]:
-        # The first step of a part is at 0.
+        # The factor is 0 at the first step of a part, so a rise takes two steps at least.
         if steps >= 2 * self.cycles:
             return {}
         return {"cycles": f"a part has {steps / self.cycles:.3g} steps, and none to rise in"}

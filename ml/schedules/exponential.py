@@ -13,14 +13,14 @@ from ml.schedules.protocol import Schedule
 
 @register
 class Exponential(Schedule):
-    """A fall by the same share in equal times: halved every `half_life` steps, down to `floor`."""
+    """A fall that halves the factor every `half_life` steps, down to `floor`."""
 
     stretched: ClassVar[bool] = False
     name: Literal["exponential"] = "exponential"
     half_life: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Steps in which the factor halves."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The factor falls no lower."""
+    """The lowest factor."""
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return max(self.floor, float(2.0 ** (-step / self.half_life)))

@@ -10,20 +10,20 @@ from ml.components.component import Component
 
 
 class Schedule(Component):
-    """By what a learning rate or a coefficient is multiplied at each step."""
+    """The factor of a learning rate or of a coefficient at each step."""
 
     kind: ClassVar[str] = "schedule"
     stretched: ClassVar[bool] = True
-    """Whether the factor at a step depends on how many steps the run has in all. Where it does not,
-    say so: longer runs then go on from shorter ones."""
+    """Whether the factor at a step depends on how many steps the run has in all. Set it to False if
+    it does not, as longer runs then go on from shorter ones."""
 
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:
         """The factor at `step` (from 0) of a run of `steps`."""
 
     def unreached(self, steps: int) -> Mapping[str, str]:  # noqa: ARG002
-        """What of it a run of `steps` ends too early for: a sentence by the param that asks for it.
+        """The params whose effect a run of `steps` ends too early for, each with a sentence why.
 
-        Of a schedule that takes its lengths from the run, nothing.
+        A schedule that takes its lengths from the run has none.
         """
         return {}

@@ -15,14 +15,14 @@ At = Annotated[int, Field(ge=1, le=10_000_000)]
 
 @register
 class Steps(Schedule):
-    """Multiplied by `by` at each step listed in `at`, as in "divide by ten at 100,000"."""
+    """A fall by the factor `by` at each step listed in `at`, as in "divide by ten at 100,000"."""
 
     stretched: ClassVar[bool] = False
     name: Literal["steps"] = "steps"
     at: Annotated[tuple[At, ...], Field(max_length=100)] = (100_000,)
-    """Steps at which it changes."""
+    """Steps at which the factor changes."""
     by: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """What it is multiplied by each time."""
+    """The number that the factor is multiplied by each time."""
 
     def factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return self.by ** sum(step >= change for change in self.at)

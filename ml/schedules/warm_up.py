@@ -15,7 +15,8 @@ from ml.schedules.protocol import Schedule
 class WarmUp(Schedule):
     """A straight rise from `start` to 1 in the first `over` steps, then 1.
 
-    For a coefficient: the KL's weight grows from zero while the decoder learns to use its latents.
+    It suits coefficients. The KL's weight, for example, grows from zero while the decoder learns to
+    use its latents.
     """
 
     stretched: ClassVar[bool] = False
