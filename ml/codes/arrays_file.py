@@ -1,6 +1,6 @@
-"""Codes and factors in a file of named arrays, read without trusting a byte of it.
+"""Codes and factors in a file of named arrays, which is read without trusting any of its bytes.
 
-What is understood of an npz here is the same for the service, a worker and the command line.
+The service, the workers and the command line all read npz files by this module.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, shown
 
 MOST_BYTES = 1 << 30
-"""Of all arrays of a file together, inflated."""
+"""Most bytes of all arrays of a file together, inflated."""
 MOST_ROWS = 2_000_000
 MOST_LATENTS = 4096
 MOST_FACTORS = 256
 LONGEST_NAME = 200
 MOST_NAMED = 100
-"""Arrays that are named as left aside, or in an error."""
+"""Most arrays that are named in an error, or as left aside."""
 
 CODES_ARRAYS = (
     *("codes", "z", "mu", "mean", "means", "z_mean", "codes_mean", "latent", "latents"),
     *("latent_codes", "representation", "representations", "embedding", "embeddings"),
 )
-"""What an array of codes may be called; the first goes before all others."""
+"""Names that an array of codes may have. The first takes precedence over the others."""
 FACTORS_ARRAYS = (
     *("factors", "y", "label", "labels", "target", "targets", "classes", "factor_values"),
     *("attributes", "latents_classes", "generative_factors", "ground_truth"),
@@ -69,7 +69,7 @@ _EXPECTED_KIND = {
 
 @dataclass(frozen=True)
 class CodesAndFactors:
-    """What a file holds; the fields are named as its arrays are, but for the last three."""
+    """The contents of a file. All fields but the last three are named as the file's arrays are."""
 
     codes: Shaped[np.ndarray, "samples latents"]
     factors: Shaped[np.ndarray, "samples factors"]
@@ -77,26 +77,26 @@ class CodesAndFactors:
     factor_sizes: tuple[int, ...] | None = None
     """How many values each factor can take."""
     factor_kinds: tuple[FactorKind, ...] | None = None
-    """As the file says, or else by the rule for files."""
+    """The kinds that the file states, or else those by the rule for files."""
     posterior_logvar: Shaped[np.ndarray, "samples latents"] | None = None
     posterior_sample: Shaped[np.ndarray, "samples latents"] | None = None
     code_names: tuple[str, ...] | None = None
     kind_notes: tuple[str | None, ...] = ()
-    """What was assumed of each factor's kind, where the rule decided."""
+    """What was assumed of each factor's kind if the rule decided it, else None."""
     left_aside: tuple[LeftAside, ...] = ()
     assumed: tuple[str, ...] = ()
-    """What else was decided by a rule."""
+    """Everything else that a rule decided."""
 
     def called(self) -> tuple[str, ...]:
-        """The factors' names, or factor_0, factor_1, … where the file does not tell."""
+        """The factors' names, or factor_0, factor_1, … if the file has none."""
         return self.factor_names or tuple(f"factor_{k}" for k in range(self.factors.shape[1]))
 
     def codes_called(self) -> tuple[str, ...]:
-        """The codes' names, or z0, z1, … where the file does not tell."""
+        """The codes' names, or z0, z1, … if the file has none."""
         return self.code_names or tuple(f"z{k}" for k in range(self.codes.shape[1]))
 
     def assumptions(self) -> tuple[str, ...]:
-        """All that was decided by a rule, of the file and of its factors."""
+        """Everything that a rule decided about the file and its factors."""
         notes = zip(self.called(), self.kind_notes, strict=False)
         return (*self.assumed, *(f"factor {name!r}: {note}" for name, note in notes if note))
 
@@ -111,25 +111,25 @@ KNOWN = (
     *("codes", "factors", *_PER_FACTOR),
     *("posterior_logvar", "posterior_sample", "code_names"),
 )
-"""The arrays that a file may hold; codes and factors are required."""
+"""The arrays that a file may hold. Codes and factors are required."""
 
 _OWN = {"mean": "codes", "log_variance": "posterior_logvar", "sample": "posterior_sample"}
 _OWN_BESIDES = {"factors", "index", "kl", "reconstruction", "train_rows"}
-"""What else the codes.npz of a run holds; only the factors of it are read."""
+"""The other arrays in the codes.npz of a run. Of these only the factors are read."""
 
 
 class UnusableArrays(ValueError):
-    """A file that cannot be scored; `faults` lists why, with arrays' names as paths."""
+    """A file cannot be scored. `faults` lists the reasons, with arrays' names as paths."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = list(faults)[:MOST_FAULTS]
-        # A fault without a path is one of a spec, elsewhere.
-        told = (replace(fault, path=fault.path or "file") for fault in self.faults)
-        super().__init__("; ".join(map(str, told)))
+        # Without a path, a fault would say that it is the spec's.
+        named = (replace(fault, path=fault.path or "file") for fault in self.faults)
+        super().__init__("; ".join(map(str, named)))
 
 
 class _PickledNames(Exception):
-    """Names of dtype object: a score can do without."""
+    """Names have the dtype object. They are left aside, as scores do not need them."""
 
 
 Check = Callable[[tuple[int, ...], np.dtype[Any]], None]
@@ -139,18 +139,18 @@ class HeldArrays(Protocol):
     """A file's arrays, each of which is read when it is asked for."""
 
     def names(self) -> Sequence[str]:
-        """All of them, in their order."""
+        """The names of all arrays, in the file's order."""
 
     def faults(self, wanted: Sequence[str], most_bytes: int) -> list[Fault]:
-        """What the file's directory tells against reading these."""
+        """Reasons in the file's directory not to read the wanted arrays."""
 
     def read(self, name: str, check: Check) -> Any:
-        """One array; `check` refuses it by its shape and dtype before memory is taken for it."""
+        """One array. `check` may refuse its shape and dtype before memory is allocated for it."""
 
 
 @dataclass
 class Found:
-    """Arrays by their part in scoring, unchecked beside each other, and what stood beside them."""
+    """Arrays by their part in scoring, each checked by itself, and notes on the others."""
 
     arrays: dict[str, Any] = field(default_factory=dict)
     left_aside: list[LeftAside] = field(default_factory=list)
@@ -167,19 +167,19 @@ def read_arrays(
 ) -> CodesAndFactors:
     """Read a file as `numpy.savez` and `savez_compressed` write it, or the codes.npz of a run.
 
-    Nothing is unpickled. What members and headers declare is checked before memory is taken for
-    it, so that a small file cannot ask for much.
+    Nothing is unpickled. The sizes that members and headers declare are checked before memory is
+    allocated, so that a small file cannot take much memory.
 
     Args:
-        file: open for reading in binary, seekable.
-        most_bytes: of all arrays that are read together, inflated.
-        codes_array: which array has the codes, where it is not the one that goes without saying.
-        factors_array: the same of the factors.
-        factor_kinds: one for each factor; go before what the file says and before the rule.
+        file: a seekable file, open for reading in binary.
+        most_bytes: the most bytes of all arrays that are read together, inflated.
+        codes_array: the array that has the codes, if it is not the one that the names suggest.
+        factors_array: the same for the factors.
+        factor_kinds: one kind for each factor. They take precedence over the file and the rule.
 
     Raises:
-        UnusableArrays: it is no such file, or its arrays cannot be scored: a name, dtype or shape
-            that does not fit, NaN or infinities, or more than one array that may be meant.
+        UnusableArrays: this is no such file, or its arrays cannot be scored: a name, dtype or shape
+            does not fit, a value is NaN or infinite, or several arrays may be meant.
     """
     chosen: dict[Side, str | None] = {"codes": codes_array, "factors": factors_array}
     found = npz_arrays(file, chosen, most_bytes=most_bytes)
@@ -192,10 +192,10 @@ def npz_arrays(
     *,
     most_bytes: int = MOST_BYTES,
 ) -> Found:
-    """The arrays of an npz that have a part in the sides that are keys of `chosen`.
+    """The arrays of an npz that belong to the sides (codes or factors) that are keys of `chosen`.
 
     Raises:
-        UnusableArrays: as `read_arrays`.
+        UnusableArrays: as in `read_arrays`.
     """
     try:
         with open_npz(file) as archive:
@@ -203,7 +203,7 @@ def npz_arrays(
     except UnusableArrays:
         raise
     except Exception as error:
-        # zipfile, zlib and numpy's parser of headers raise a dozen kinds on made-up bytes.
+        # On made-up bytes, zipfile, zlib and numpy's parser of headers raise a dozen kinds.
         reason = str(error) or type(error).__name__
         expected = "a whole npz file, as numpy.savez writes it; heddle score reads other kinds"
         raise UnusableArrays([Fault("", shown(reason), expected)]) from None
@@ -247,10 +247,10 @@ class _Npz:
 def find_arrays(
     held: HeldArrays, chosen: dict[Side, str | None], *, most_bytes: int = MOST_BYTES
 ) -> Found:
-    """The arrays that have a part in the sides that are keys of `chosen`, each checked by itself.
+    """The arrays that belong to the sides that are keys of `chosen`, each checked by itself.
 
     Raises:
-        UnusableArrays: an array is missing, of the wrong dtype or shape, or several may be meant.
+        UnusableArrays: an array is missing, has a wrong dtype or shape, or several may be meant.
     """
     names = list(held.names())
     found = Found()
@@ -281,7 +281,7 @@ def find_arrays(
 def _parts(
     names: Sequence[str], chosen: dict[Side, str | None], found: Found
 ) -> tuple[dict[str, str], list[Fault]]:
-    """The arrays' names by their parts in scoring, and what is wrong with them."""
+    """The arrays' names by their parts in scoring, and their faults."""
     if set(names) == set(_OWN) | _OWN_BESIDES:
         of_run = {part: name for name, part in _OWN.items()} | {"factors": "factors"}
     else:
@@ -295,7 +295,7 @@ def _parts(
             faults.append(fault)
         if main is None:
             continue
-        # What is known of the posterior goes with its means alone.
+        # Arrays about the posterior belong to its means, and not to other codes that were chosen.
         if asked in (None, of_run.get(side, side)) or side == "factors":
             parts |= usual
         parts[side] = main
@@ -307,7 +307,7 @@ def _parts(
 def _main(
     side: Side, asked: str | None, names: Sequence[str], usual: str | None, found: Found
 ) -> tuple[str | None, Fault | None]:
-    """Which array has the codes, or the factors."""
+    """The name of the array that has this side's main data (codes or factors), or a fault."""
     option = f"{side}_array (--{side}-array)"
     if asked is not None:
         if asked in names:
@@ -328,18 +328,18 @@ def _main(
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first of names that may be thousands."""
+    """The names in one text. Only the first are listed, as there may be thousands."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(map(shown, names[:MOST_NAMED])) + more
 
 
 def _last(name: str) -> str:
-    """`latents` of `Test/Latents`, as in HDF5."""
+    """The last part of a path as in HDF5, in small letters: `latents` of `Test/Latents`."""
     return name.rpartition("/")[2].lower()
 
 
 def _misspelt(names: Sequence[str], parts: dict[str, str]) -> list[Fault]:
-    """Arrays that are almost called as one that is missing: leaving them aside may be wrong."""
+    """Faults for arrays whose names nearly match a missing one, as it may be wrong to skip them."""
     absent = [name for name in KNOWN if name not in names and name not in parts]
     expected = "one of the arrays " + ", ".join(KNOWN)
     faults = []
@@ -352,7 +352,7 @@ def _misspelt(names: Sequence[str], parts: dict[str, str]) -> list[Fault]:
 
 
 def _check_header(part: str, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse an array by what it says of itself."""
+    """Raise `UnusableArrays` if the shape or dtype that an array's header declares does not fit."""
     kinds = _KINDS.get(part, _NUMBERS)
     if dtype.kind == "O" and part in ("factor_names", "code_names"):
         raise _PickledNames
@@ -360,9 +360,9 @@ def _check_header(part: str, name: str, shape: tuple[int, ...], dtype: np.dtype[
     if (dtype.kind not in kinds and not is_bfloat16) or (dtype.kind == "f" and dtype.itemsize > 8):
         got, expected = f"dtype {dtype.name}", _EXPECTED_KIND[kinds]
         if dtype.kind == "O":
-            told = "labels" if part == "factors" else "text"
+            saved = "labels" if part == "factors" else "text"
             expected += (
-                f"; objects are pickles, which are never read: save {told} by"
+                f"; objects are pickles, which are never read: save {saved} by"
                 f" numpy.asarray({name}.tolist()) or {name}.astype(str)"
             )
         raise UnusableArrays([Fault(name, shown(got), expected)])
@@ -373,7 +373,7 @@ def _check_header(part: str, name: str, shape: tuple[int, ...], dtype: np.dtype[
     fits = len(shape) == len(most) and all(
         0 < length <= bound for length, bound in zip(shape, most, strict=True)
     )
-    # A single factor may be a plain list of labels; rows of samples are told apart later.
+    # A single factor may be a plain list of labels. Transposed arrays are recognised later.
     fits = fits or (part == "factors" and len(shape) == 1 and 0 < shape[0] <= MOST_ROWS)
     fits = fits or (part in SIDES and len(shape) == 2 and 0 < shape[0] < shape[1] <= MOST_ROWS)
     if not fits:
@@ -383,15 +383,15 @@ def _check_header(part: str, name: str, shape: tuple[int, ...], dtype: np.dtype[
 
 
 def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    # So numpy.save writes the bfloat16 of ml_dtypes, which it does not know.
+    # numpy.save does not know the bfloat16 of ml_dtypes and writes it in this way.
     return dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None
 
 
 def _plain(part: str, name: str, array: Any, found: Found) -> Any:
-    """An array as numbers and text that numpy knows, in two dimensions where it has samples."""
+    """An array as numbers or text that numpy knows. Arrays of samples have two dimensions."""
     if _is_bfloat16(array.dtype):
         found.assumed.append(f"{name!r} has the dtype {array.dtype.str}, read as bfloat16")
-        # The upper half of a float32.
+        # A bfloat16 is the upper half of a float32.
         array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     if array.dtype.kind == "S":
         try:
@@ -412,10 +412,14 @@ def _plain(part: str, name: str, array: Any, found: Found) -> Any:
 
 
 def codes_and_factors(found: Found) -> CodesAndFactors:
-    """Arrays that go together. Raises `UnusableArrays`."""
+    """The arrays, checked against each other.
+
+    Raises:
+        UnusableArrays: their shapes do not match, or values cannot be computed with.
+    """
     arrays = found.arrays
     if arrays["factors"].shape[0] == 1 and arrays["factors"].shape[1] == len(arrays["codes"]) > 1:
-        # As scipy.io.savemat writes an array of one dimension.
+        # scipy.io.savemat writes an array of one dimension in this way.
         found.assumed.append("the factors are one row, as long as there are codes: one factor")
         arrays["factors"] = arrays["factors"].T
     if faults := _mismatches(arrays):
@@ -431,12 +435,12 @@ def codes_and_factors(found: Found) -> CodesAndFactors:
 def with_kinds(
     arrays: CodesAndFactors, said: Sequence[FactorKind | None] | None = None
 ) -> CodesAndFactors:
-    """The same with a kind for each factor: as said, else as in the file, else by the rule.
+    """The arrays with a kind for each factor: the one in `said`, else the file's, else the rule's.
 
     Text becomes numbers. Floating numbers that are integers are classes if they are few.
 
     Raises:
-        UnusableArrays: a factor's values cannot be told apart for certain.
+        UnusableArrays: a factor's values cannot be read without ambiguity.
     """
     count = arrays.factors.shape[1]
     if said is None or len(said) != count:
@@ -454,7 +458,7 @@ def with_kinds(
             faults.append(Fault("factors", f"factor {name!r} {error}", expected))
     if faults:
         raise UnusableArrays(faults)
-    # Numbers stay as they came: rounding and ranks are the metrics' affair.
+    # Numbers stay as they are in the file. Metrics round and rank them as they need.
     is_text = arrays.factors.dtype.kind == "U"
     factors = np.stack([one.values for one in columns], axis=1) if is_text else arrays.factors
     return replace(
@@ -470,7 +474,7 @@ def _column(values: np.ndarray, kind: FactorKind | None) -> FactorColumn:
         return column_of_numbers(values, kind)
     texts = pa.array(values)
     if isinstance(texts, pa.ChunkedArray):
-        # Of long texts.
+        # Long texts come in chunks.
         texts = texts.combine_chunks()
     texts = pc.utf8_trim_whitespace(texts)
     if bool(pc.any(is_missing(pc.unique(texts))).as_py()):
@@ -480,7 +484,7 @@ def _column(values: np.ndarray, kind: FactorKind | None) -> FactorColumn:
 
 
 def _mismatches(arrays: dict[str, Any]) -> list[Fault]:
-    """What does not go together, and values that nothing can be computed from."""
+    """Faults of arrays that do not match each other, or have values no metric can use."""
     codes, factors = arrays["codes"], arrays["factors"]
     if (fault := _transposed(codes.shape, factors.shape)) is not None:
         return [fault]
@@ -516,7 +520,7 @@ def _mismatches(arrays: dict[str, Any]) -> list[Fault]:
 
 
 def _transposed(codes: tuple[int, ...], factors: tuple[int, ...]) -> Fault | None:
-    """Arrays that have their samples along the second dimension."""
+    """A fault if arrays seem to have their samples along the second dimension."""
     got = f"codes {list(codes)} and factors {list(factors)}"
     both = "codes.T and factors.T"
     if codes[0] != factors[0]:
@@ -537,11 +541,11 @@ def _transposed(codes: tuple[int, ...], factors: tuple[int, ...]) -> Fault | Non
 
 
 def _one_hot(factors: np.ndarray) -> bool:
-    """Whether it is a single factor of three classes or more, a column a class."""
+    """Whether the columns are the classes of a single factor, with three classes or more."""
     rows, columns = factors.shape
     if columns < 3 or rows < ROWS_A_CLASS * columns or factors.dtype.kind == "U":
         return False
-    # The first rows tell nearly always.
+    # The first rows nearly always suffice to rule it out.
     return all(
         bool(((part == 0) | (part == 1)).all() and (part.sum(axis=1) == 1).all())
         for part in (factors[:100], factors)
@@ -562,7 +566,7 @@ def _not_finite(name: str, array: np.ndarray) -> Fault | None:
 def _bad_text(arrays: dict[str, Any]) -> list[Fault]:
     faults = []
     for names in ("factor_names", "code_names"):
-        # Printable leaves out NUL and halves of letters, which no database can hold.
+        # Printable text has no NUL and no surrogates, which no database can hold.
         bad = [name for name in arrays.get(names, ()) if not name or not name.isprintable()]
         if bad:
             expected = f"printable names of 1 to {LONGEST_NAME} letters"

@@ -1,4 +1,4 @@
-"""Arrays that somebody gave, checked before metrics see them."""
+"""Arrays from outside, checked before metrics see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ml.codes.rows import EXACT, FactorKind, Rows, UnusableRows
 
 LARGEST = 1e150
-"""What is beyond has no square."""
+"""The square of a larger number is beyond what float64 holds."""
 
 
 def rows_of(
@@ -26,10 +26,10 @@ def rows_of(
     factor_kinds: Sequence[FactorKind] | None = None,
     code_names: Sequence[str] | None = None,
 ) -> Rows:
-    """Arrays, checked, as rows that metrics take; parameters are those of `score`.
+    """Rows for metrics from checked arrays. The parameters are those of `score`.
 
     Raises:
-        UnusableRows: what is wrong, and in which column or row.
+        UnusableRows: an array cannot be scored. The message names the fault and its column or row.
     """
     codes, factors = _plain("codes", codes), _plain("factors", factors)
     _check("codes", codes)
@@ -73,7 +73,7 @@ def rows_of(
                 f"posterior_logvar must have the codes' shape {codes.shape},"
                 f" got {posterior_logvar.shape}"
             )
-        # The square of a half-precision 256 is beyond what that holds.
+        # Half precision cannot hold the square of 256.
         mean, log_variance = codes.astype(np.float64), posterior_logvar.astype(np.float64)
         with np.errstate(over="ignore"):
             kl = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1)
@@ -108,7 +108,7 @@ def _check(what: str, values: np.ndarray) -> None:
 
 
 def _check_exact(codes: np.ndarray) -> None:
-    """Classes may have numbers of any size, but codes are computed with, in float64."""
+    """Raise `UnusableRows` if codes are integers that float64 rounds. Factors may be any."""
     if codes.dtype.kind not in "iu" or codes.dtype.itemsize < 8:
         return
     large = np.flatnonzero((codes.max(0) > EXACT) | (codes.min(0) < -EXACT))

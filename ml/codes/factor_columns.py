@@ -1,4 +1,4 @@
-"""One column of factors as a file holds it: its values, its kind, and what was assumed of it."""
+"""One column of factors in a file: its values, its kind, and what was assumed of it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from ml.codes.rows import EXACT, FactorKind
 
 MOST_CLASSES = 1000
 ROWS_A_CLASS = 4
-"""Floating numbers that are integers are classes if they take at most so many values, each of them
-on so many rows in the mean."""
+"""Floating numbers that are integers are classes if they take at most `MOST_CLASSES` values, each
+on at least `ROWS_A_CLASS` rows on average."""
 
 MOST_SHARDS, LEAST_SHARD = 10, 50
-"""So many parts, of so many rows in the mean, may have an index each: the factors of a grid have
-fewer values (40 orientations in dSprites), or take them more often."""
+"""A column counts rows if it is one index, or at most `MOST_SHARDS` indices one after another of at
+least `LEAST_SHARD` rows on average. The factors of a grid have fewer values (40 orientations in
+dSprites), or begin again more often."""
 
 MISSING = frozenset(
     ("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "#n/a", "<na>", "nat", "#na")
 )
-"""Text that stands where there is no value, in small letters."""
+"""Texts that mark a missing value, in small letters."""
 _MISSING = pa.array(sorted(MISSING))
 
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -34,18 +35,18 @@ _ALMOST = r"^[+-]?[0-9][0-9]*([.,'%][0-9]*)+$"
 
 
 class UnusableColumn(ValueError):
-    """A column of factors whose values cannot be told apart for certain; the message says why."""
+    """A column of factors cannot be read without ambiguity. The message says why."""
 
 
 @dataclass(frozen=True)
 class FactorColumn:
-    """The values of a factor, a number a row."""
+    """The values of a factor, one number for each row."""
 
     values: Shaped[np.ndarray, "samples"]
-    """int64, or floating."""
+    """The dtype is int64 or floating."""
     kind: FactorKind
     note: str | None = None
-    """What was assumed of its kind, where the file leaves that open."""
+    """What was assumed of its kind, if the file leaves that open."""
 
     @property
     def few(self) -> bool:
@@ -56,13 +57,14 @@ class FactorColumn:
 def column_of_numbers(
     values: Shaped[np.ndarray, "samples"], said: FactorKind | None = None
 ) -> FactorColumn:
-    """A factor by its numbers, of the kind that is `said` or else by the rule for files.
+    """A factor from numbers. Its kind is `said`, or else follows the rule for files.
 
-    Integers and truth values are classes. Floating numbers that are all integers are classes if
-    few. Others are continuous.
+    By that rule integers and truth values are classes. Floating numbers are classes if all are
+    integers and they take few values. Others are continuous.
 
     Raises:
-        UnusableColumn: they would be classes, but are so large that neighbours are one number.
+        UnusableColumn: the numbers would be classes, but are too large for their dtype to
+            distinguish neighbours.
     """
     if values.dtype.kind in "iub":
         return FactorColumn(_exact(values), said or "discrete")
@@ -91,12 +93,12 @@ def column_of_numbers(
 
 
 def is_missing(texts: Any) -> Any:
-    """Which texts stand where there is no value; they have no blanks around them."""
+    """Which texts mark a missing value. The texts have no blanks around them."""
     return pc.is_in(pc.utf8_lower(texts), value_set=_MISSING)
 
 
 def column_of_labels(texts: Any, said: FactorKind | None = None) -> FactorColumn:
-    """A factor by text, a class each, numbered in alphabetical order. `texts` has no gaps."""
+    """A factor from texts, each a class, numbered in alphabetical order. `texts` has no nulls."""
     coded = texts.dictionary_encode()
     places = np.argsort(np.array(coded.dictionary.to_pylist(), dtype=object), kind="stable")
     ranks = np.empty(len(places), dtype=np.int64)
@@ -109,20 +111,20 @@ def column_of_labels(texts: Any, said: FactorKind | None = None) -> FactorColumn
 
 
 def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
-    """A factor by cells of text that may be numbers, as in CSV. `texts` has no gaps.
+    """A factor from cells of text that may be numbers, as in CSV. `texts` has no nulls.
 
     Raises:
-        UnusableColumn: some cells are numbers and some not, or they are dates, and nobody says
-            that they are classes.
+        UnusableColumn: some cells are numbers and some are not, or all are dates or some look
+            like numbers with marks, and `said` does not say that they are classes.
     """
-    # Labels are few where rows are many.
+    # Each different text is parsed once, as many rows have few labels.
     coded = texts.dictionary_encode()
     distinct, places = coded.dictionary, coded.indices.to_numpy(zero_copy_only=False)
     numbers = numbers_of_text(distinct)
     if numbers is not None:
         return column_of_numbers(numbers[places], said)
     if bool(pc.all(pc.match_substring_regex(distinct, _INTEGER)).as_py()):
-        # Too large for 64 bits: exact in Python's integers.
+        # They are too large for 64 bits, but exact as Python's integers.
         try:
             whole = [int(text) for text in distinct.to_pylist()]
         except ValueError:
@@ -147,10 +149,10 @@ def column_of_text(texts: Any, said: FactorKind | None = None) -> FactorColumn:
 
 
 def numbers_of_text(texts: Any) -> Real[np.ndarray, "samples"] | None:
-    """Cells of text as int64 or float64, or None where one is no such number."""
+    """Cells of text as int64 or float64, or None if a cell is no such number."""
     if bool(pc.any(pc.starts_with(texts, "+")).as_py()):
         texts = pc.replace_substring_regex(texts, r"^\+([0-9.])", r"\1")
-    # A cast that fails goes through all cells first.
+    # Look at the first cell before the cast to int64, as a cast that fails may read all cells.
     if len(texts) and re.match(_INTEGER, texts[0].as_py()):
         try:
             integers: np.ndarray = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -169,9 +171,9 @@ def numbers_of_text(texts: Any) -> Real[np.ndarray, "samples"] | None:
 
 
 def counts_rows(values: Shaped[np.ndarray, "samples"]) -> bool:
-    """Whether it counts up by one, from the first value again where another shard begins.
+    """Whether a column is an index, which counts up by one and may begin again in each shard.
 
-    Columns of a grid do so as well, but begin again more often, or do not count as far.
+    Columns of a grid count as well, but begin again more often, or do not count as far.
     """
     again = np.flatnonzero(np.diff(values) != 1) + 1
     shards = len(again) + 1
@@ -180,7 +182,7 @@ def counts_rows(values: Shaped[np.ndarray, "samples"]) -> bool:
 
 
 def _exact(values: np.ndarray) -> np.ndarray:
-    """Integers as int64, by their ranks where beside a column of floats they would be rounded."""
+    """Integers as int64. Those that float64 would round are replaced by their ranks."""
     if values.dtype.kind != "b" and (values.max() > EXACT or values.min() < -EXACT):
         values = np.unique(values, return_inverse=True)[1]
     return values.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What was understood of a file of codes and factors, told beside its scores."""
+"""The account of a file of codes and factors: how it was read, to be shown beside its scores."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class _Part(BaseModel):
 
 
 class FactorRead(_Part):
-    """One factor."""
+    """One factor as it was read."""
 
     name: str
     kind: FactorKind
     values: int
-    """How many different ones it takes."""
+    """How many different values it takes."""
 
 
 class LeftAside(_Part):
@@ -31,15 +31,15 @@ class LeftAside(_Part):
 
 
 class FileAccount(_Part):
-    """What was understood of a file: the first thing to look at where a score is odd."""
+    """How a file was read. Look here first if a score is odd."""
 
     rows: int
     codes: list[str]
-    """Names of the codes; z0, z1, … where the file has none."""
+    """Names of the codes, or z0, z1, … if the file has none."""
     factors: list[FactorRead]
     left_aside: list[LeftAside]
     assumed: list[str]
-    """What the file leaves open and was decided by a rule."""
+    """Everything that the file leaves open and a rule decided."""
 
 
 def account_of(

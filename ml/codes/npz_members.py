@@ -1,4 +1,4 @@
-"""Members of an npz file, read without trusting what it says of itself."""
+"""Members of an npz file, read without trusting the sizes that it declares."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 MOST_INFLATION = 1032
-"""No deflate stream grows by more: https://zlib.net/zlib_tech.html."""
+"""No deflate stream grows by a larger factor: https://zlib.net/zlib_tech.html."""
 
 _MOST_AT_ONCE = 1 << 20
-"""Bytes of the zip's directory; that of seven arrays has a few hundred."""
+"""Most bytes of the zip's directory. A directory of seven arrays has a few hundred."""
 _MOST_HEADER = 10_000
 
 
@@ -27,13 +27,13 @@ class OtherSize(ValueError):
 
 
 def open_npz(file: BinaryIO) -> zipfile.ZipFile:
-    """A zip file whose directory, however long, takes little memory."""
-    # A stub in place of the file itself, as zipfile reads a directory whole.
+    """A zip file whose directory takes little memory, however long the file says it is."""
+    # zipfile reads the directory in one piece, so a wrapper around the file refuses long reads.
     return zipfile.ZipFile(_Sparing(file))
 
 
 def unreadable(info: zipfile.ZipInfo) -> tuple[str, str] | None:
-    """What a member is and what was expected, where the directory tells that it is not read."""
+    """What a member is and what was expected, if its directory entry shows it cannot be read."""
     if info.flag_bits & 1:
         return "an encrypted member", "a file without a password"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -49,14 +49,14 @@ def read_member(
     info: zipfile.ZipInfo,
     check: Callable[[tuple[int, ...], np.dtype[Any]], None],
 ) -> Any:
-    """The array of a member, in this machine's byte order; nothing is unpickled.
+    """The array of a member, in this machine's byte order. Nothing is unpickled.
 
-    `check` refuses it by its shape and dtype, before memory is taken for it.
+    `check` may refuse its shape and dtype before memory is allocated for it.
 
     Raises:
-        OtherSize: it holds more or fewer bytes than its header declares.
-        Exception: what `check` raises, and the dozen kinds of zipfile, zlib and numpy's parser
-            of headers on made-up bytes.
+        OtherSize: the member holds more or fewer bytes than its header declares.
+        Exception: `check` raised it; or, on made-up bytes, one of the dozen kinds of error that
+            zipfile, zlib and numpy's parser of headers raise.
     """
     with archive.open(info) as member:
         shape, dtype = _header(member)
@@ -77,14 +77,14 @@ def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     elif version == (2, 0):
         read = np.lib.format.read_array_header_2_0
     else:
-        # 3.0 is for field names in other letters, and arrays with fields are not taken.
+        # Format 3.0 is for field names in other letters, and arrays with fields are refused.
         raise ValueError(f"arrays of the npy format 1.0 or 2.0 are read, and not {version}")
     shape, _, dtype = read(member, max_header_size=_MOST_HEADER)
     return shape, dtype
 
 
 class _Sparing(io.BufferedIOBase):
-    """A file that gives only so much at once."""
+    """A file that refuses to give more than `_MOST_AT_ONCE` bytes at once."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

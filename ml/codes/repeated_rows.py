@@ -1,9 +1,9 @@
-"""Rows that are one and the same: several times in a file, or trained on and tested on.
+"""Repeated rows: rows that stand several times in a file, or among training and test rows.
 
-A file may hold an image twice, as rows that were drawn with replacement do, or those of an
-augmented data set. Such rows are no rows of their own: a predictor that was fitted on one knows the
-other by heart, and codes that know nothing then score well on test rows. Nor is it another row
-where an encoder saw the image in another batch, and its sums were rounded in another order.
+A file may hold an image twice, for instance if rows were drawn with replacement or the data set was
+augmented. Repeats are not independent. A predictor that was fitted on one row knows its repeat by
+heart, and codes that know nothing of the factors then score well on test rows. A row is a repeat
+even if an encoder saw the image in another batch, where its sums were rounded in another order.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from jaxtyping import Int
 from ml.codes.rows import Rows
 
 OWN_VALUES = 0.5
-"""Share of the different rows in which some code must have a value of its own."""
+"""Some code must have at least this many different values, as a share of the different rows."""
 MOST_COPIES = 10
-"""Rows to a different row, on average."""
+"""Most rows for each different row, on average."""
 ROUNDING = 1e-5
-"""Of a code's deviation: what differs by less in every code, of two at least, may be rounding."""
+"""Share of a code's deviation. Rows that differ by less in each of two or more codes may differ by
+rounding alone."""
 
 
 def blocks(rows: Rows) -> Int[np.ndarray, "samples"]:
-    """Which rows are one and the same: a number of each, from 0 in the order of their first rows.
+    """The block of each row, where repeats of one row form a block.
 
-    They are equal in all codes, up to rounding, and in all factors. Codes of few values are equal
-    by chance, too, so that repeats count only where some code has a value of its own in at least
-    half of the different rows, and these are a tenth of all rows or more; otherwise each row is
-    one of its own.
+    Blocks are numbered from 0 in the order of their first rows. The rows of a block are equal in
+    all factors, and in all codes up to rounding. Codes of few values are equal by chance, too. So
+    repeats count only if some code has at least half as many values as there are different rows,
+    and the different rows are a tenth of all rows or more. Otherwise each row is its own block.
     """
     key = "blocks of equal rows"
     if key not in rows.shared:
@@ -43,7 +44,7 @@ def first_rows(block: Int[np.ndarray, "samples"]) -> Int[np.ndarray, "blocks"]:
 
 
 def trained_on(rows: Rows) -> int:
-    """How many test rows stand among the training rows, too."""
+    """How many test rows are repeats of training rows."""
     block = blocks(rows)
     return int(np.isin(block[rows.train :], block[: rows.train]).sum())
 
@@ -60,7 +61,7 @@ def _blocks(rows: Rows) -> np.ndarray:
 
 
 def _meant(numbers: np.ndarray, values: int) -> bool:
-    """Whether so many rows stand several times, and not by chance: see `blocks`."""
+    """Whether rows repeat by more than chance (see `blocks`)."""
     rows, different = len(numbers), int(numbers.max()) + 1
     return (
         different not in (rows, 1)
@@ -70,9 +71,10 @@ def _meant(numbers: np.ndarray, values: int) -> bool:
 
 
 def _by_rounding(codes: np.ndarray, factors: np.ndarray) -> np.ndarray | None:
-    """Numbers of rows that are equal up to rounding, or None where such rows are not meant.
+    """Block numbers of rows that are equal up to rounding, or None if repeats are due to chance.
 
-    In the order of one code such rows are neighbours, but for the few that another comes between.
+    If rows are sorted by one code, such rows are neighbours, except in the few cases where another
+    row comes between them.
     """
     deviations = codes.astype(np.float64).std(0)
     if codes.dtype.kind != "f" or (varying := deviations > 0).sum() < 2:
@@ -80,26 +82,26 @@ def _by_rounding(codes: np.ndarray, factors: np.ndarray) -> np.ndarray | None:
     scaled = codes[:, varying].astype(np.float64) / deviations[varying]
     values = [1 + int((np.diff(np.sort(code)) > ROUNDING).sum()) for code in scaled.T]
     finest = int(np.argmax(values))
-    # By factors first, then by the code of the most values, then by the others.
+    # Sort by factors first, then by the code with the most values, then by the others.
     order = np.lexsort([*np.delete(scaled, finest, axis=1).T, scaled[:, finest], factors])
     apart = (np.abs(np.diff(scaled[order], axis=0)) > ROUNDING).any(1)
     apart |= np.diff(factors[order]) != 0
     found = np.empty(len(codes), dtype=np.int64)
     found[order] = np.r_[0, np.cumsum(apart)]
     _, first, numbers = np.unique(found, return_index=True, return_inverse=True)
-    # In the order of their first rows.
+    # Renumber the blocks in the order of their first rows.
     numbers = np.argsort(np.argsort(first))[numbers]
     return numbers if _meant(numbers, values[finest]) else None
 
 
 def _bytes(columns: np.ndarray) -> np.ndarray:
-    # Zeros of either sign are equal.
+    # Adding 0 makes zeros of either sign equal.
     plain = np.ascontiguousarray(columns + 0 if columns.dtype.kind == "f" else columns)
     return plain.view(np.uint8).reshape(len(plain), columns.shape[1] * columns.dtype.itemsize)
 
 
 def _numbered(*parts: np.ndarray) -> np.ndarray:
-    """Equal rows of bytes have equal numbers, given as they come."""
+    """A number for each row of bytes, equal for equal rows, in the order of first occurrence."""
     known: dict[bytes, int] = {}
     joined = np.ascontiguousarray(np.concatenate(parts, axis=1))
     return np.array([known.setdefault(row.tobytes(), len(known)) for row in joined])

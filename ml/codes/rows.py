@@ -1,4 +1,4 @@
-"""The rows that metrics judge: codes, factors, and what is known of each."""
+"""The rows that metrics judge: codes and factors, with their names and kinds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FactorKind = Literal["discrete", "continuous"]
 
 
 class ConstantFactor(ValueError):
-    """A factor takes a single value on the rows given, so that nothing can be said about it."""
+    """A factor takes a single value on the rows given, so no score can judge it."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ConstantFactor(ValueError):
 
 
 class UnfitFactor(ValueError):
-    """A factor is of a kind that the metric, with these params, cannot take."""
+    """A factor is of a kind that the metric cannot take with these params."""
 
     def __init__(self, name: str, column: int, why: str) -> None:
         self.factor, self.column = name, column
@@ -41,7 +41,7 @@ class UnfitFactor(ValueError):
 
 
 class UnusableRows(ValueError):
-    """Codes or factors cannot be scored: the message says which column or shape, and why."""
+    """Codes or factors cannot be scored. The message names the column or shape, and the reason."""
 
 
 def _go_on() -> None:
@@ -50,9 +50,9 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Rows:
-    """A sample of codes with all that metrics may want to know of each row.
+    """A sample of codes with everything that metrics may need to know of each row.
 
-    The first `train` rows are for fitting predictors, the others for testing them.
+    Predictors are fitted on the first `train` rows and tested on the others.
     """
 
     codes: Shaped[np.ndarray, "samples latents"]
@@ -62,25 +62,25 @@ class Rows:
     train: int
     seed: int = 0
     kl: Float[np.ndarray, "samples latents"] | None = None
-    """KL to the prior in nats; NaN for a posterior that has none."""
+    """KL to the prior in nats, or NaN if the posterior has none."""
     reconstruction: Float[np.ndarray, "samples"] | None = None
-    """-log p(x|z) in nats, one posterior sample a row."""
+    """-log p(x|z) in nats, with one posterior sample for each row."""
     factors_left_out: tuple[str, ...] = ()
-    """Factors that the data set has with a single value, and so no column of here."""
+    """Factors that have a single value in the data set, and so no column here."""
     code_names: tuple[str, ...] | None = None
-    """What their owner calls the codes; None: z0, z1, …"""
+    """Their owner's names for the codes. None stands for z0, z1, …"""
     threads: int = 1
     """How many threads a fit may use."""
     continue_or_stop: Callable[[], None] = _go_on
-    """Called between the parts of long work; raises to stop it."""
+    """Called between the parts of long work. It raises to stop the work."""
     shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
-    """What several metrics compute of these very rows, by a key of their own choice."""
+    """Results on these rows that several metrics share, under keys that the metrics choose."""
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def take(self, index: Int[np.ndarray, "chosen"] | slice, train: int) -> Rows:
-        """Some of the rows, in the order of `index`; the first `train` of them are for fitting."""
+        """The rows of `index`, in its order. The first `train` of them are training rows."""
 
         def taken(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[index]
@@ -96,15 +96,16 @@ class Rows:
         )
 
     def only(self, rows: slice) -> Rows:
-        """The same for some of the rows."""
+        """A slice of the rows, with as many training rows as before or as there are."""
         length = len(range(*rows.indices(len(self))))
         return self.take(rows, min(self.train, length))
 
     def without_single_valued(self, sizes: Sequence[int]) -> Rows:
-        """Without the factors of which a data set says that they have a single value.
+        """The rows without the factors that have a single value according to the data set.
 
-        Nothing can be said of them, and the others are scored as if they were not there. One that
-        says so and varies all the same is kept, as is one that is constant on these rows only.
+        No score can judge these factors, and the others are scored as if they did not exist. A
+        factor is kept if its size is 1 and it varies all the same, or if it is constant on these
+        rows but has a larger size.
         """
         constant = (self.factors == self.factors[:1]).all(0)
         gone = [k for k, size in enumerate(sizes) if size == 1 and constant[k]]
@@ -113,7 +114,7 @@ class Rows:
         kept = [k for k in range(self.factors.shape[1]) if k not in gone]
         return replace(
             self,
-            # In the order of rows in memory, as it was: sums may round otherwise in another.
+            # Rows stay contiguous in memory, as sums in another order may be rounded differently.
             factors=np.ascontiguousarray(self.factors[:, kept]),
             factor_names=tuple(self.factor_names[k] for k in kept),
             factor_kinds=tuple(self.factor_kinds[k] for k in kept),
@@ -122,10 +123,10 @@ class Rows:
         )
 
     def with_perfect_codes(self) -> Rows:
-        """The same rows with the factors themselves for codes, a column each.
+        """The same rows with the factors themselves as codes, one column for each factor.
 
         The classes of discrete factors are numbered in order, so that unequal distances between
-        values cost nothing; every column has a deviation of one.
+        values cost nothing. Every column that varies has a deviation of one.
         """
         columns = [
             np.unique(values, return_inverse=True)[1] if kind == "discrete" else values
@@ -133,7 +134,7 @@ class Rows:
         ]
         codes = np.stack(columns, axis=1).astype(np.float64)
         low, high = codes.min(0), codes.max(0)
-        # By the range first: squares of large numbers are beyond what numbers hold.
+        # Divide by the range first, as squares of large numbers may overflow.
         codes = (codes - low) / np.where(high > low, high - low, 1.0)
         deviations = codes.std(0)
         return replace(
@@ -146,5 +147,5 @@ class Rows:
         )
 
     def with_factors_of(self, index: Int[np.ndarray, "samples"]) -> Rows:
-        """Each row with another row's factors: codes that know nothing of them."""
+        """The codes with the factors of the rows of `index`, so that they know nothing of them."""
         return replace(self, factors=self.factors[index], shared={})

@@ -1,26 +1,26 @@
 r"""Null distributions and intervals of any metric, from a few computations on other rows.
 
-**Null.** What the metric gives for codes that know nothing of the factors: the factors' rows are
-permuted jointly, so that codes keep their dependence among themselves and so do the factors.
+**Null.** The scores of codes that know nothing of the factors. The factors' rows are permuted
+jointly, so that codes keep their dependence among themselves, and so do factors.
 
-**Interval.** How far the score would move if the evaluation's rows were drawn again, as many as
-there are: an interval for the metric's expected value at this number of rows, which includes
-whatever bias the metric has at that number (the null shows it). Rows are never drawn twice
-within a sample: duplicates bias mutual information and leak from training to test rows.
+**Interval.** How far the score would move if as many rows were drawn again for the evaluation. It
+is an interval for the metric's expected value at this number of rows, and includes the bias that
+the metric has at that number (the null shows it). Rows are never drawn twice within a sample, as
+duplicates bias mutual information and leak from training to test rows.
 
-- Cheap metrics: many subsamples of two thirds of the rows. With m of N rows the variance of their
-  scores is, to first order, (N - m) / m times that of the whole sample's score, here half.
-  Half samples would do to first order, too, but are too far from the whole where rows are few:
-  at 200 rows their intervals held the expected MED in 66 % of cases. Where extremes decide bins,
-  `ml.metrics.information.redrawn_ends` may tell a wider interval.
-- Metrics that fit predictors: a delete-a-group jackknife. The rows are dealt into four groups with
-  training and test rows in proportion, and the metric is computed without each of them; with
-  T_g the score without group g, the standard error is sqrt(3/4 sum (T_g - mean T)^2), with
-  Student's t for so few. It costs about three more fits. Disjoint groups would cost one,
-  but importances from a fifth of the rows vary otherwise than those from all: their intervals
-  held the expected DCI in 80 % of cases, the jackknife's in 96 %.
+- Cheap metrics take many subsamples of two thirds of the rows. With m of N rows the variance of
+  their scores is, to first order, (N - m) / m times that of the whole sample's score, which is half
+  here. Half samples would also do to first order, but they are too far from the whole if rows are
+  few: at 200 rows their intervals held the expected MED in 66 % of cases. If extremes decide bins,
+  `ml.metrics.information.redrawn_ends` may give a wider interval.
+- Metrics that fit predictors take a delete-a-group jackknife. The rows are dealt into four groups
+  with training and test rows in proportion, and the metric is computed without each group. With
+  T_g the score without group g, the standard error is sqrt(3/4 sum (T_g - mean T)^2), and the
+  interval takes Student's t for so few groups. It costs about three more fits. Disjoint groups
+  would cost one, but importances from a fifth of the rows vary differently from those of all rows:
+  their intervals held the expected DCI in 80 % of cases, the jackknife's in 96 %.
 
-Both are centred on the score of all rows, whatever the smaller samples' bias.
+Both intervals are centred on the score of all rows, whatever the smaller samples' bias.
 
 References:
     Wolter, Introduction to Variance Estimation, 2007, chapters 3 and 4;
@@ -42,12 +42,13 @@ from ml.reproducibility.draws import generator
 
 FEWEST_PERMUTATIONS = 3
 MOST_PERMUTATIONS = 50
-"""Of a null that fits take; enough for the rank of one more value (`ml.metrics.significance`)."""
+"""Most permutations of a null that takes fits. They suffice to rank one more value
+(`ml.metrics.significance`)."""
 NULL_SECONDS = 5.0
-"""That such a null may take on one core."""
+"""Seconds that such a null may take on one core."""
 GROUPS = 4
 SHARE = 2 / 3
-"""Of the rows, in a subsample."""
+"""Share of the rows in a subsample."""
 CONFIDENCE = 0.95
 
 Numbers = Mapping[str, float]
@@ -57,14 +58,14 @@ Draws = dict[str, np.ndarray]
 
 
 def affordable(seconds: float) -> int:
-    """How many permutations a null is made of whose metric takes so long to compute."""
+    """How many permutations the null has of a metric that takes this long to compute."""
     return max(FEWEST_PERMUTATIONS, min(MOST_PERMUTATIONS, int(NULL_SECONDS / seconds)))
 
 
 def permutations(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "samples"]]:
-    """Whose factors each row has: permuted, with rows that are one and the same kept together.
+    """For each replicate, the row whose factors each row gets, where repeated rows stay together.
 
-    The same for the same seed. Where no row stands twice, these are permutations of the rows.
+    They depend on the seed alone. If no row is repeated, they are permutations of the rows.
     """
     draws = generator(rows.seed, "null")
     block = blocks(rows)
@@ -75,7 +76,7 @@ def permutations(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "sampl
 
 
 def subsamples(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "chosen"]]:
-    """Indices of two thirds of the rows, drawn without replacement; equal rows go together."""
+    """Indices of two thirds of the rows, drawn without replacement. Repeated rows go together."""
     draws = generator(rows.seed, "subsamples")
     order, begin = _by_block(blocks(rows))
     size = _size(len(begin) - 1)
@@ -86,7 +87,7 @@ def subsamples(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "chosen"
 
 
 def _by_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in order of their blocks, and where each block begins, and the last one ends."""
+    """Rows in order of their blocks, and the beginning of each block and the end of the last."""
     order = np.argsort(block, kind="stable")
     return order, np.r_[0, np.cumsum(np.bincount(block))]
 
@@ -106,9 +107,9 @@ def _size(rows: int) -> int:
 
 
 def without_groups(rows: Rows) -> Iterator[Rows]:
-    """The rows without each of a few groups, of training and of test rows in proportion.
+    """The rows without each of `GROUPS` groups, with training and test rows in proportion.
 
-    Rows that are one and the same are left out together, whichever part they are in.
+    Repeated rows are left out together, even if they are in both parts.
     """
     draws = generator(rows.seed, "groups")
     block = blocks(rows)
@@ -133,7 +134,7 @@ def null_draws(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) 
 
 
 def subsample_errors(compute: Callable[[Rows], Numbers], rows: Rows, replicates: int) -> Numbers:
-    """Half the width of each number's interval, from subsamples of rows that have no split."""
+    """Half the width of each number's interval, from subsamples of rows without a split."""
     drawn = _collected(
         compute(rows.take(index, len(index))) for index in subsamples(rows, replicates)
     )
