@@ -37,7 +37,7 @@ def array_stream(
                 _check_header(file, name, stream, shape, dtype)
                 yield stream
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as damage:
-        raise UnusableFile(file, f"it is no undamaged .npz archive ({damage})") from damage
+        raise UnusableFile(file, f"it is damaged, or no .npz archive ({damage})") from damage
 
 
 def _checked_member(
@@ -80,7 +80,7 @@ def _check_header(
         else:
             header = np.lib.format.read_array_header_2_0(stream)
     except ValueError as damage:
-        raise UnusableFile(file, f"{name!r} is no array of numpy ({damage})") from damage
+        raise UnusableFile(file, f"{name!r} is no numpy array ({damage})") from damage
     if header != expected:
         order = "Fortran" if header[1] else "C"
         raise UnusableFile(
