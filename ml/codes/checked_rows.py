@@ -114,6 +114,6 @@ def _check_exact(codes: np.ndarray) -> None:
     large = np.flatnonzero((codes.max(0) > EXACT) | (codes.min(0) < -EXACT))
     if large.size:
         raise UnusableRows(
-            f"codes has integers beyond 2^53 in column {int(large[0])}, which float64 does not tell"
-            " apart; subtract what they have in common, or leave the column out if it is an id"
+            f"codes has integers beyond 2^53 in column {int(large[0])}, which float64 rounds;"
+            " subtract what they have in common, or leave the column out if it is an id"
         )
