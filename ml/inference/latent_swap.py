@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ml.codes.rows import ConstantFactor
-from ml.metrics.information.mutual_information import shares_told
+from ml.metrics.information.mutual_information import shares_explained
 
 
 def swapped(
@@ -37,6 +37,6 @@ def most_telling(
     values, classes = np.unique(factor, return_inverse=True)
     if len(values) < 2:
         raise ConstantFactor(name, 0, values[0].item())
-    shares = shares_told(codes, classes[:, None])[:, 0]
+    shares = shares_explained(codes, classes[:, None])[:, 0]
     best = int(shares.argmax())
     return best, float(shares[best])

@@ -1,1 +1,1 @@
-"""Metrics: one file each, pure functions on arrays, and what several of them share."""
+"""Metrics: one file each, as pure functions on arrays, and the folders that several share."""

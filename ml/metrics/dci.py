@@ -54,11 +54,11 @@ def disentanglement_per_code(
 
     .. math:: D_d = 1 - H_K(R_{d\cdot} / \textstyle\sum_k R_{dk})
 
-    with the entropy to base K. `importance` R is not negative. In [0, 1]; a code that matters to
-    none scores 0, and with a single factor any other scores 1.
+    with the entropy to base K. `importance` R is not negative. The result is in [0, 1]. A code that
+    matters to no factor scores 0, and with a single factor any other code scores 1.
     """
     masses = importance.sum(1, keepdims=True)
-    # disentanglement_lib adds 1e-11 to every importance instead, for an entropy at zero.
+    # disentanglement_lib adds 1e-11 to every importance instead, so that zeros have an entropy.
     shares = np.divide(importance, masses, out=np.zeros_like(importance), where=masses > 0)
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(1)
     factors = importance.shape[1]
@@ -81,8 +81,9 @@ def completeness_per_factor(
 ) -> Float[np.ndarray, "factors"]:
     """How far each factor is from needing all codes equally.
 
-    The disentanglement of the transposed matrix: 1 less the entropy, to base D, of the D codes'
-    shares. 0 for a factor to which no code matters, 1 for others if there is a single code.
+    It is the disentanglement of the transposed matrix: 1 less the entropy, to base D, of the D
+    codes' shares. A factor to which no code matters has 0. If there is a single code, other factors
+    have 1.
     """
     return disentanglement_per_code(importance.T)
 
@@ -104,46 +105,48 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> float:
 class DCI(Metric):
     r"""Disentanglement, completeness, informativeness: which codes a predictor of factors needs.
 
-    A predictor of each factor from all codes tells how much each code matters to it, R_dk. A code
-    is disentangled if it matters to one factor, a factor complete if one code matters to it:
+    A predictor of each factor from all codes gives the importance R_dk of each code for it. A code
+    is disentangled if it matters to one factor, and a factor is complete if one code matters to it:
 
     .. math:: D_d = 1 - H_K(R_{d\cdot} / \textstyle\sum_k R_{dk}), \qquad
         C_k = 1 - H_D(R_{\cdot k} / \textstyle\sum_d R_{dk})
 
     with entropies to base K factors and D codes. `disentanglement` and `completeness` are their
-    means weighted by the share of importance, 0 where no code matters; in [0, 1], higher is better.
-    Of a single factor any code would be disentangled, and of a single code any factor complete:
-    there is no value then.
-    `informativeness` says how well factors are predicted, and `error` is 1 - informativeness,
-    lower is better: both in [0, 1], means over factors. With `predictor`
+    means weighted by the share of importance, or 0 if no code matters. They are in [0, 1], and
+    higher is better. With a single factor any code would be disentangled, and with a single code
+    any factor would be complete, so there is no value then.
+    `informativeness` says how well factors are predicted, and higher is better. `error` is
+    1 - informativeness, and lower is better. Both are means over factors, in [0, 1]. With
+    `predictor`
 
-    - `gradient_boosting` (the protocol): 100 boosted trees of depth 3; R is the share of
-      the impurity decrease. Informativeness is accuracy, on the training and on the test rows.
-      Depends strongly on the number of training rows where factors have many values:
-      compare at equal rows.
-    - `logistic_regression`: codes standardised by the training rows; R is the absolute coefficient
-      averaged over classes. Accuracy likewise.
-    - `lasso`, `random_forest` (Carbonneau et al.): regression of the factors' values, codes and
-      factors stretched onto [0, 1], on all rows; penalty, or depth and features a split, by
-      cross-validation. R is the absolute coefficient, or the share of the variance decrease.
-      Informativeness is max(0, 1 - 12 MSE) on the same rows, 12 being 1 / variance of the uniform
-      distribution; completeness is the plain mean over factors. Their code leaves out all codes
-      after the first that matters to none; ours goes on.
-    - `linear`: least squares on the same scale and rows; R is the absolute coefficient.
+    - `gradient_boosting` (the protocol): 100 boosted trees of depth 3. R is the share of the
+      impurity decrease. Informativeness is accuracy, on the training and on the test rows. It
+      depends strongly on the number of training rows if factors have many values, so compare at
+      equal rows.
+    - `logistic_regression`: on codes standardised by the training rows. R is the absolute
+      coefficient averaged over classes. Informativeness is accuracy, as above.
+    - `lasso`, `random_forest` (Carbonneau et al.): regression of the factors' values on all rows,
+      with codes and factors stretched onto [0, 1]. Cross-validation chooses the penalty, or the
+      depth and the features a split. R is the absolute coefficient, or the share of the variance
+      decrease. Informativeness is max(0, 1 - 12 MSE) on the same rows, where 12 is 1 / variance of
+      the uniform distribution. Completeness is the plain mean over factors. Their code leaves out
+      all codes after the first that matters to no factor, and ours does not.
+    - `linear`: least squares on the same scale and rows. R is the absolute coefficient.
       Informativeness is R² = 1 - MSE / variance of the factor, and equals the above for a
       uniform continuous factor.
 
-    Weights are shares: where a lasso finds one code of use to one factor and none to the others,
-    `disentanglement` is 1, though nothing is predicted. Read it beside informativeness and null.
+    Importances are shares. If a lasso finds one code of use to one factor, and no code of use to
+    the others, `disentanglement` is 1, though nothing is predicted. So read it beside
+    informativeness and its null.
 
     Eastwood and Williams use lasso and random forests and report errors. A test row whose class is
     in no training row counts as an error. `repeats` averages fits that draw from the seeds seed,
-    seed + 1, ...; the details tell their spread.
+    seed + 1, ..., and the details show their spread.
 
     Raises:
         ConstantFactor: a factor takes a single value, on the training rows if those are fitted.
-        UnfitFactor: a classifier met a continuous factor, and `factor_bins` is not set.
-        UnusableRows: no test rows, or fewer rows than folds.
+        UnfitFactor: a factor is continuous, the predictor classifies, and `factor_bins` is not set.
+        UnusableRows: there are no test rows, or fewer rows than folds.
 
     References:
         Eastwood and Williams, 2018, https://openreview.net/forum?id=By-7dz-AZ; settings as in
@@ -166,16 +169,16 @@ class DCI(Metric):
     predictor: Literal[
         "gradient_boosting", "logistic_regression", "lasso", "random_forest", "linear"
     ] = "gradient_boosting"
-    """What predicts a factor from all codes."""
+    """The predictor of a factor from all codes."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
-    """Fits that are averaged, where the predictor draws at random."""
+    """Number of fits that are averaged, for predictors that draw at random."""
     C: Annotated[float, Field(gt=0, le=1e12)] = 1.0
     """Inverse weight of the penalty on the coefficients of logistic_regression."""
     cv: Annotated[int, Field(ge=2, le=100)] = 10
     """Folds over which lasso and random_forest choose their settings."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
-    """Classes of equal width that every factor is cut into; null takes the values of discrete
-    factors as they are, and is for classifiers only."""
+    """Number of classes of equal width that every factor is cut into. With null, the values of
+    discrete factors are the classes. Only classifiers use it."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> DCI:
@@ -184,7 +187,7 @@ class DCI(Metric):
 
     def reported(self) -> Sequence[Number]:
         if self.predictor == "logistic_regression":
-            # Penalised, and blind to classes between others: other codes get a share.
+            # A penalised line cannot single out a class between others, so other codes get a share.
             return tuple(replace(number, perfect=None) for number in STRUCTURE + CLASSIFIED)
         return STRUCTURE + (CLASSIFIED if self.predictor in CLASSIFIERS else REGRESSED)
 

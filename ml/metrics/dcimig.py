@@ -18,15 +18,15 @@ from ml.metrics.protocol import Number
 class DCIMIG(InformationMetric):
     r"""DCIMIG: how much of the factors' entropy is held by latents of their own.
 
-    Each latent's gap, I(z; v_(1)) - I(z; v_(2)), is credited to its best factor; of the gaps that
-    a factor is credited with, the largest counts:
+    Each latent's gap, I(z; v_(1)) - I(z; v_(2)), is credited to its best factor. Of the gaps
+    credited to a factor, the largest counts:
 
     .. math:: \frac{\sum_k \max_{d: v_{(1)}(d) = k} \mathrm{gap}_d}{\sum_k H(v_k)}
 
-    In [0, 1], higher is better; 1 for codes that are independent factors of at most `bins` values.
-    The first version of the paper called it 3CharM. A fork of disentanglement_lib (jboilard1994)
-    takes the mean over factors of gap / H(v) instead, which is the same when all entropies are
-    equal.
+    It is in [0, 1], and higher is better. It is 1 for codes that are independent factors of at most
+    `bins` values. The first version of the paper called it 3CharM. A fork of disentanglement_lib
+    (jboilard1994) takes the mean over factors of gap / H(v) instead, which is the same if all
+    entropies are equal.
 
     Raises:
         ConstantFactor: a factor takes a single value.

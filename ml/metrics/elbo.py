@@ -14,7 +14,7 @@ from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
 from ml.objectives.likelihood import likelihood_of
 
 SUBSAMPLES = 200
-"""Subsamples that an interval is made of."""
+"""Number of subsamples for an interval."""
 
 
 @register
@@ -23,15 +23,16 @@ class Elbo(Metric):
 
     .. math:: \mathrm{ELBO} = -(\text{reconstruction} + \mathrm{KL})
 
-    The reconstruction is -log p(x|z) summed over pixels, with one sample of z; means over the rows.
-    It is at least 0 with a Bernoulli likelihood.
-    A Bernoulli likelihood is a probability and a Gaussian one a density, whose deviation scales it:
-    ELBO and reconstruction compare where likelihood and `pixel_deviation` are equal. Neither less
-    KL nor more is better by itself: a collapsed model has none.
-    The weights of the training objective play no part. Test rows are held from the scores that
-    fit predictors; where a data set is trained on as a whole, as in the protocol
-    for dSprites, their images have been trained on. An encoder without noise (`ae`, `wae_mmd`) has
-    a reconstruction alone.
+    The reconstruction is -log p(x|z) summed over pixels, with one sample of z. The numbers are
+    means over the rows. With a Bernoulli likelihood the reconstruction is at least 0.
+    A Bernoulli likelihood is a probability. A Gaussian one is a density, which the deviation of a
+    pixel scales. So ELBO and reconstruction can be compared only if likelihood and
+    `pixel_deviation` are equal. For the KL neither less nor more is better by itself, as it is zero
+    in a collapsed model.
+    The weights of the training objective play no part. Test rows are the rows that no predictor of
+    other scores is fitted on. The model may have been trained on their images, if it is trained on
+    the whole data set as in the protocol for dSprites. An encoder without noise (`ae`, `wae_mmd`)
+    has a reconstruction alone.
 
     References:
         Kingma and Welling, 2014, https://arxiv.org/abs/1312.6114
@@ -43,7 +44,7 @@ class Elbo(Metric):
     needs_factors: ClassVar[bool] = False
     numbers: ClassVar[Sequence[Number]] = (
         Number("elbo", range=(None, None), perfect=None, depends_on=likelihood_of),
-        # A density may be above 1: with a Gaussian likelihood its -log may be below 0.
+        # A density may be above 1, so with a Gaussian likelihood its -log may be below 0.
         Number(
             "reconstruction",
             higher_is_better=False,
@@ -51,7 +52,7 @@ class Elbo(Metric):
             perfect=None,
             depends_on=likelihood_of,
         ),
-        # More of it is paid for what codes keep of the image; without any they keep nothing.
+        # KL is the price of what codes keep of the image. With a KL of zero they keep nothing.
         Number("kl", higher_is_better=None, range=(0.0, None), perfect=None),
     )
 

@@ -24,8 +24,9 @@ from ml.metrics.predictors.logistic_regression import (
 from ml.metrics.predictors.ranking import areas_under_curves
 from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
 
-# Not 1 on a perfect code: a line does not single out a class between others, however the models are
-# combined (0.977 on codes that are dSprites' factors, 0.989 one against the rest on golden p01).
+# A perfect code does not score 1, as a line cannot single out a class between others, however the
+# models are combined. Codes that are dSprites' factors score 0.977, and golden p01 scores 0.989 one
+# against the rest.
 MULTINOMIAL = (
     Number("explicitness_train", perfect=None),
     Number("explicitness_test", perfect=None),
@@ -39,24 +40,24 @@ class Explicitness(Metric):
 
     .. math:: \frac{1}{K} \sum_k \frac{1}{|v_k|} \sum_c \mathrm{AUC}_{kc}
 
-    where the area under the ROC curve is that of class c of factor k against its others. Higher is
-    better. With `variant`
+    where AUC is the area under the ROC curve of class c of factor k against the factor's other
+    classes. Higher is better. With `variant`
 
-    - `multinomial` (the protocol): one multinomial model a factor, codes standardised by the
-      training rows; `explicitness_train` and `explicitness_test` are the areas on either part.
-      In [0, 1] and not rescaled: 0.5 by chance. A dead code is left as zeros, where
+    - `multinomial` (the protocol): one multinomial model for each factor, on codes standardised by
+      the training rows. `explicitness_train` and `explicitness_test` are the areas on either part.
+      They are in [0, 1] and not rescaled: chance gives 0.5. A dead code is left as zeros, where
       disentanglement_lib divides by its deviation of zero.
-    - `one_vs_rest` (Carbonneau et al.): a balanced model a class, codes stretched onto [0, 1],
-      fitted and judged on all rows; `explicitness` is 2 (AUC - 1/2), in [-1, 1]: 0 by chance.
+    - `one_vs_rest` (Carbonneau et al.): one balanced model for each class, on codes stretched onto
+      [0, 1], fitted and judged on all rows. `explicitness` is 2 (AUC - 1/2), in [-1, 1]: chance
+      gives 0.
 
-    A class of which there are no test rows, or nothing else, has no area there and is left
-    out of the mean of its factor. Test rows of a class that no training row has are rows
-    of none.
+    If no test row has a class, or all have it, the class has no area there and is left out of the
+    mean of its factor. Test rows of a class that no training row has belong to no class.
 
     Raises:
         ConstantFactor: a factor takes a single value on the rows of the fit.
         UnfitFactor: a factor is continuous, and `factor_bins` is not set.
-        UnusableRows: no test rows (`multinomial`), or none that gives any area.
+        UnusableRows: there are no test rows (`multinomial`), or none that gives an area.
 
     References:
         Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312; variants as in
@@ -72,12 +73,12 @@ class Explicitness(Metric):
         AuditSetting({"variant": "one_vs_rest"}, "fitted", AUDITED_BINS),
     )
     variant: Literal["multinomial", "one_vs_rest"] = "multinomial"
-    """Which models are fitted, and on which rows they are judged."""
+    """The models that are fitted, and the rows on which they are judged."""
     C: Annotated[float, Field(gt=0, le=1e12)] = 1.0
     """Inverse weight of the penalty on coefficients."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
-    """Classes of equal width that every factor is cut into; null takes the values of discrete
-    factors as they are."""
+    """Number of classes of equal width that every factor is cut into. With null, the values of
+    discrete factors are the classes."""
 
     def reported(self) -> Sequence[Number]:
         return MULTINOMIAL if self.variant == "multinomial" else ONE_VS_REST
@@ -138,8 +139,8 @@ def _mean_area(probabilities: np.ndarray, factor: np.ndarray, name: str) -> floa
     known = areas[~np.isnan(areas)]
     if not known.size:
         raise UnusableRows(
-            f"the {len(factor)} test rows do not tell any class of factor {name!r} known from the"
-            " training rows from others; shuffle the rows where they stand in an order, or give"
-            " more test rows"
+            f"the {len(factor)} test rows are all of one class of factor {name!r}, or of classes"
+            " without training rows; shuffle the rows if they are in an order, or give more test"
+            " rows"
         )
     return float(known.mean())

@@ -16,17 +16,17 @@ from ml.metrics.protocol import Number
 
 @register
 class JEMMIG(InformationMetric):
-    r"""JEMMIG: the gap, less what the best latent says besides its factor.
+    r"""JEMMIG: the gap, less what the best latent knows besides its factor.
 
     .. math:: 1 - \frac{1}{K} \sum_k
         \frac{H(v_k, z_*) - I(v_k; z_*) + I(v_k; z_{(2)})}{H(v_k) + \log B}
 
-    where z_* is the factor's best latent and B the number of bins, log B being the largest entropy
-    that a binned code can have. In [0, 1], higher is better; 1 for codes that are
-    the factors and take no more values than there are bins. A code that says more than its
-    factor is marked down, which `mig` does not do.
+    where z_* is the factor's best latent and B the number of bins. log B is the largest entropy of
+    a binned code. The score is in [0, 1], and higher is better. It is 1 for codes that are the
+    factors and take no more values than there are bins. Unlike `mig`, it is lower for a code that
+    knows more than its factor.
 
-    Do and Tran define the quantity that is subtracted from 1, where lower is better.
+    Do and Tran define the quantity that is subtracted from 1, for which lower is better.
 
     Raises:
         ConstantFactor: a factor takes a single value.

@@ -24,13 +24,13 @@ class MED(InformationMetric):
         \mathrm{MED} = \sum_d \frac{\sum_k R_{dk}}{\sum_{dk} R_{dk}}
         \left(1 - H_K\!\left(\frac{R_{d\cdot}}{\sum_k R_{dk}}\right)\right)
 
-    with the entropy to base K. In [0, 1], higher is better. No predictor is fitted, so it takes
-    milliseconds where DCI takes minutes.
+    with the entropy to base K. It is in [0, 1], and higher is better. No predictor is fitted, so it
+    takes milliseconds where DCI takes minutes.
 
-    `top_k` is Top-k MED, for representations with very many latents: each latent belongs to the
-    factor that it has the largest share of, the k most disentangled latents of each factor are
-    kept, and the score is their mean, weighted by their shares of what all latents know. A factor
-    to which no latent belongs has no part in it: read it beside a score of all latents.
+    `top_k` gives Top-k MED, for representations with very many latents. Each latent belongs to the
+    factor that it has the largest share of, and the k most disentangled latents of each factor are
+    kept. The score is their mean, weighted by their shares of the information of all latents. A
+    factor to which no latent belongs plays no part, so read it beside a score of all latents.
 
     Raises:
         ConstantFactor: a factor takes a single value.
@@ -45,7 +45,7 @@ class MED(InformationMetric):
     # Chance alone gives every latent a share, and on few rows a perfect code is far from 1.
     numbers: ClassVar[Sequence[Number]] = (Number("med", perfect=None),)
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """The most disentangled latents kept of each factor; null keeps all."""
+    """Number of the most disentangled latents to keep for each factor. Null keeps all."""
 
     def check(self, rows: Rows) -> None:
         if rows.factors.shape[1] < 2:
@@ -53,7 +53,7 @@ class MED(InformationMetric):
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         totals = known.mutual.sum(0)
-        # Shares of what all latents know, also where some of them are left out.
+        # Shares are of the information of all latents, even if some latents are left out.
         shares = np.divide(known.mutual, totals, out=np.zeros_like(known.mutual), where=totals > 0)
         if self.top_k is not None:
             shares = shares[most_disentangled(shares, self.top_k)]
@@ -70,9 +70,8 @@ def most_disentangled(
 ) -> Int[np.ndarray, "kept"]:
     """Indices of the k most disentangled latents of each factor, in rising order.
 
-    A latent is of the factor that it has the largest share of; of equally disentangled ones the
-    first are kept, where the published code keeps whichever comes first of a sort that keeps no
-    order.
+    A latent belongs to the factor that it has the largest share of. Of equally disentangled latents
+    the first are kept, where the published code sorts without keeping their order.
     """
     best = np.argsort(-disentanglement_per_code(shares), kind="stable")
     factor = shares.argmax(1)[best]

@@ -22,8 +22,8 @@ def gaps(
 
     .. math:: \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)}
 
-    Information and entropies are in the same unit, the gaps in [0, 1]. With a single latent there
-    is no second and it counts as 0.
+    Information and entropies are in the same unit, and the gaps are in [0, 1]. With a single latent
+    there is no second latent, and its information counts as 0.
     """
     best, second = best_and_second(mutual)
     found: np.ndarray = (best - second) / factor_entropies
@@ -36,13 +36,13 @@ class MIG(InformationMetric):
 
     .. math:: \frac{1}{K} \sum_k \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)}
 
-    In [0, 1], higher is better; 1 for codes that are independent factors of at most `bins` values.
-    Codes are cut into `bins` bins of equal width between their minimum and maximum, in the dtype
-    given, and so are continuous factors; discrete ones keep their values. The estimate is the
-    plug-in one, which is a little high on few rows.
+    It is in [0, 1], and higher is better. It is 1 for codes that are independent factors of at most
+    `bins` values. Codes are cut into `bins` bins of equal width between their minimum and maximum,
+    in the dtype given. So are continuous factors, while discrete factors keep their values. The
+    estimate is the plug-in one, which is a little high on few rows.
 
-    Some published code divides by the entropy of the code, H(z), and not of the factor: a code that
-    keeps two levels of a factor then scores near 1. `heddle audit` shows both.
+    Some published code divides by the entropy of the code, H(z), and not by that of the factor. A
+    code that keeps two levels of a factor then scores near 1. `heddle audit` shows both.
 
     Raises:
         ConstantFactor: a factor takes a single value, so that its entropy is zero.

@@ -20,13 +20,13 @@ class MIGSup(InformationMetric):
 
     .. math:: \frac{1}{D} \sum_d \hat I(z_d; v_{(1)}) - \hat I(z_d; v_{(2)})
 
-    with I divided by the factor's entropy H(v) before the two are compared (`normaliser: factor`,
-    as Li et al. do), or by the binned code's H(z) (`normaliser: code`, as the code of
-    Carbonneau et al. does). In [0, 1], higher is better; 1 for codes that are
-    independent factors of at most `bins` values. `mig` asks whether a factor is kept in one
-    latent, this whether a latent keeps one factor.
+    where I is divided by the factor's entropy H(v) before the two are compared
+    (`normaliser: factor`, as Li et al. do), or by the binned code's H(z) (`normaliser: code`, as
+    the code of Carbonneau et al. does). It is in [0, 1], and higher is better. It is 1 for codes
+    that are independent factors of at most `bins` values. `mig` asks whether a factor is kept in
+    one latent, and MIG-sup asks whether a latent keeps one factor.
 
-    A dead latent scores 0 and stays in the mean, as in `modularity`; the published code gives NaN.
+    A dead latent scores 0 and stays in the mean, as in `modularity`. The published code gives NaN.
 
     Raises:
         ConstantFactor: a factor takes a single value.
@@ -38,7 +38,7 @@ class MIGSup(InformationMetric):
     name: Literal["mig_sup"] = "mig_sup"
     numbers: ClassVar[Sequence[Number]] = (Number("mig_sup"),)
     normaliser: Literal["factor", "code"] = "factor"
-    """Whose entropy mutual information is divided by."""
+    """The entropy that mutual information is divided by: the factor's or the code's."""
 
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         if self.normaliser == "factor":

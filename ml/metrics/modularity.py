@@ -19,7 +19,7 @@ def modularity(mutual: Float[np.ndarray, "latents factors"]) -> Float[np.ndarray
 
     .. math:: 1 - \frac{\sum_k I_{dk}^2 - \max_k I_{dk}^2}{(K - 1) \max_k I_{dk}^2}
 
-    There are at least two factors. A latent that knows nothing of any factor scores 0.
+    There must be two factors at least. A latent that knows nothing of any factor scores 0.
     """
     squares = mutual**2
     best = squares.max(1)
@@ -36,13 +36,13 @@ class Modularity(InformationMetric):
     .. math:: \frac{1}{D} \sum_d
         1 - \frac{\sum_k I_{dk}^2 - \max_k I_{dk}^2}{(K - 1) \max_k I_{dk}^2}
 
-    In [0, 1], higher is better. A dead latent scores 0 and stays in the mean, as in
-    disentanglement_lib; the code of Carbonneau et al. gives NaN for the whole score. It is
-    scale-free in each latent, so noise does not score 0 (0.16 and more): read it beside its null.
+    It is in [0, 1], and higher is better. A dead latent scores 0 and stays in the mean, as in
+    disentanglement_lib. The code of Carbonneau et al. gives NaN for the whole score. Modularity is
+    scale-free in each latent, so noise does not score 0 but 0.16 and more. Read it beside its null.
 
     Raises:
         ConstantFactor: a factor takes a single value.
-        UnusableRows: there is a single factor, which every latent follows at most.
+        UnusableRows: there is a single factor, so no latent could follow a second.
 
     References:
         Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312

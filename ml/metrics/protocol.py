@@ -1,4 +1,4 @@
-"""The protocol of metrics, and the Score that each of their numbers becomes."""
+"""The protocol of metrics, and the Score that is made of each of their numbers."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ __all__ = [
 
 
 class NullDistribution(BaseModel):
-    """What the score is on codes that know nothing of the factors."""
+    """The distribution of the score on codes that know nothing of the factors."""
 
     mean: float
     std: float
-    """With replicates - 1 below; 0 for a single one."""
+    """Standard deviation with the divisor replicates - 1, or 0 for a single replicate."""
     replicates: int
     limits: tuple[float, float] | None = None
-    """Values that 2.3 % of the replicates reach from either end; none of fewer than 43, and of
-    scores from before they were kept. `ml.metrics.significance` says what is clear of a null."""
+    """Values that 2.3 % of the replicates reach at either end. There are none for fewer than 43
+    replicates, nor for scores from before limits were kept. `ml.metrics.significance` defines which
+    scores are clear of a null."""
 
 
 class Score(BaseModel):
@@ -49,17 +50,18 @@ class Score(BaseModel):
     metric: str
     """The component that computed it."""
     name: str
-    """Which of the component's numbers it is."""
+    """The name of this number among the component's numbers."""
     value: float | None
-    """The score; None when there is none."""
+    """The score, or None if there is none."""
     error: str | None = None
     """Why there is no value."""
     higher_is_better: bool | None
-    """None where neither is, as with the KL to the prior: a collapsed model has none."""
+    """None if neither direction is better, as for the KL to the prior, which is zero in a collapsed
+    model."""
     range: tuple[float | None, float | None]
-    """Lowest and highest possible value; None where there is no bound."""
+    """Lowest and highest possible value. None stands for no bound."""
     perfect: float | None
-    """Its value on a perfect code, if known."""
+    """The value on a perfect code, if it is known."""
     null: NullDistribution | None = None
     ci95: tuple[float, float] | None = None
     codes: Literal["mean", "sample"] = "mean"
@@ -68,11 +70,11 @@ class Score(BaseModel):
     definition: str
     """Name and version of the component, as in `mig@1`."""
     rows: int
-    """Rows that were scored."""
+    """Number of rows that were scored."""
     train_rows: int | None = None
-    """How many of them predictors were fitted on; None where all rows are one sample."""
+    """How many of them predictors were fitted on, or None if all rows are one sample."""
     factors: list[str] | None = None
-    """The factors that were judged; None where the number needs none."""
+    """The factors that were judged, or None if the number needs none."""
     seed: int
     seconds: float | None = None
     versions: dict[str, str]
@@ -86,12 +88,13 @@ class Number:
 
     name: str
     higher_is_better: bool | None = True
-    """None where neither is better."""
+    """None if neither direction is better."""
     range: tuple[float | None, float | None] = (0.0, 1.0)
     perfect: float | None = 1.0
     depends_on: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
-    """What of a run's resolved spec it is a number of besides the data, by name, as the
-    reconstruction is one of the likelihood: numbers compare only where it is equal."""
+    """Gives, by name, the parts of a run's resolved spec that the number depends on besides the
+    data, as the reconstruction depends on the likelihood. Numbers can be compared only if these
+    parts are equal."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ class Value:
     """What a metric computed for one of its numbers."""
 
     value: float
-    """NaN where there is none."""
+    """NaN if there is no value."""
     details: dict[str, Any] = field(default_factory=dict)
     missing: str | None = None
-    """Why the value is NaN, where that can be said."""
+    """Why the value is NaN, if the reason is known."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,13 @@ class AuditSetting:
     """Params with which an audit (`ml.evaluation.audit`) computes a metric."""
 
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Those that tell this setting from the metric's others; the rest have their defaults."""
+    """The params that distinguish this setting from the metric's others. The rest have their
+    defaults."""
     cost: Literal["cheap", "fitted", "slow"] = "fitted"
     """In a quick audit a cheap setting has its null and its interval, a fitted one has its value
     alone, and a slow one is left out."""
     if_continuous: Mapping[str, Any] = field(default_factory=dict)
-    """Further params where a factor is continuous, as a classifier needs bins."""
+    """Further params if a factor is continuous, as a classifier needs bins."""
 
 
 class Metric(Component):
@@ -123,25 +127,27 @@ class Metric(Component):
 
     kind: ClassVar[str] = "metric"
     needs: ClassVar[Literal["rows", "posterior"]] = "rows"
-    """"rows": codes and factors; "posterior": what only a model's own posterior tells."""
+    """"rows" stands for codes and factors, "posterior" for data that only a model's own posterior
+    gives."""
     uses: ClassVar[Literal["all", "split", "test"]] = "all"
-    """Which rows it takes: all as one sample; a training and a testing part; the latter alone."""
+    """The rows it takes: all as one sample, training and test rows, or test rows alone."""
     needs_factors: ClassVar[bool] = True
     numbers: ClassVar[Sequence[Number]]
-    """Every number that it may give."""
+    """Every number that the metric may give."""
     leads: ClassVar[bool] = False
-    """Whether it is made of the leads of each factor's best latent over its second, so that a
-    factor which two latents know makes it small."""
+    """Whether the metric is made of the leads of each factor's best latent over its second. It is
+    then small if two latents know one factor."""
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(),)
-    """The settings in which an audit computes it, in their order there; by default one, of default
-    params. An audit has rows alone, and leaves out what needs a posterior."""
+    """The settings in which an audit computes the metric, in the audit's order. By default there is
+    one setting, with default params. An audit has rows alone, so it leaves out metrics that need a
+    posterior."""
 
     def reported(self) -> Sequence[Number]:
-        """The numbers that it gives with these params."""
+        """The numbers that the metric gives with these params."""
         return self.numbers
 
     def fits_training_rows(self) -> bool:
-        """Whether the training rows alone are fitted, so that it matters how many they are."""
+        """Whether only the training rows are fitted, so that their number matters."""
         return self.uses == "split"
 
     @abstractmethod
@@ -149,42 +155,45 @@ class Metric(Component):
         """The value of each number of `reported()`, by name.
 
         The same rows and `rows.seed` give the same values. Long work calls
-        `rows.continue_or_stop()` between its parts and lets pass what that raises.
+        `rows.continue_or_stop()` between its parts and does not catch what that raises.
 
         Raises `ConstantFactor`, `UnfitFactor`, `UnusableRows`, or another ValueError that says
         what is wrong.
         """
 
     def seconds(self, rows: Rows) -> float:  # noqa: ARG002
-        """About how long `compute` takes on one core, which decides how many permutations the null
-        is made of. Told from the rows alone, so that the same rows have the same null everywhere;
-        infinite, and so a null of the fewest, unless a metric knows better.
+        """About how long `compute` takes on one core.
+
+        This decides how many permutations the null has. It depends on the rows alone, so that the
+        same rows have the same null everywhere. By default it is infinite, which gives a null of
+        the fewest permutations.
         """
         return math.inf
 
     def null(self, rows: Rows) -> Draws:
-        """Each number on rows whose factors were permuted, over replicates."""
+        """The replicates of each number on rows whose factors were permuted."""
         return null_draws(self.values, rows, affordable(self.seconds(rows)))
 
     def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:  # noqa: ARG002
         """Each number on codes that are the factors themselves (`rows.with_perfect_codes()`).
 
-        Factors that depend on each other, or have more values than a metric tells apart, keep it
-        from its best. Nothing by default: for metrics that such codes have the best of.
+        A metric may not reach its best value if factors depend on each other, or have more values
+        than it distinguishes. The default, an empty mapping, is for metrics on which such codes
+        reach the best value.
         """
         return {}
 
     def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:  # noqa: ARG002
-        """By factor, the classes of test rows that no training row has.
+        """By factor, numbers about the classes of test rows that no training row has.
 
-        Nothing by default: for metrics that predict no class of a test row.
+        The default, an empty mapping, is for metrics that predict no class of a test row.
         """
         return {}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        """Half the width of each number's 95 % interval; see `ml.codes.uncertainty`."""
+        """Half the width of each number's 95 % interval (see `ml.codes.uncertainty`)."""
         return jackknife_errors(self.values, rows)
 
     def values(self, rows: Rows) -> Numbers:
-        """What `compute` gives, without details."""
+        """The values of `compute`, without details."""
         return {name: value.value for name, value in self.compute(rows).items()}

@@ -20,10 +20,10 @@ class RMIG(InformationMetric):
 
     .. math:: \frac{1}{K} \sum_k I(z_{(1)}; v_k) - I(z_{(2)}; v_k)
 
-    In nats, from 0 to the factors' mean entropy, higher is better: a factor with more
-    values weighs more than in `mig`, which is the same divided by H(v).
+    It is in nats, from 0 to the factors' mean entropy, and higher is better. `mig` divides each
+    factor's lead by H(v), so here a factor with more values weighs more than there.
 
-    Where we differ: Do and Tran integrate q(z|x) over 200 bins on [-4, 4]; here codes are given
+    We differ from Do and Tran, who integrate q(z|x) over 200 bins on [-4, 4]. Here codes are given
     and not their posteriors, so they are cut into `bins` bins between their minimum and maximum.
 
     Raises:

@@ -39,7 +39,7 @@ def sap(scores: Float[np.ndarray, "latents factors"]) -> Float[np.ndarray, "fact
     """By how much each factor's best code predicts it better than its second best.
 
     `scores` says how well each single code predicts each factor. With a single code there is no
-    second and it counts as 0.
+    second code, and its score counts as 0.
     """
     best, second = best_and_second(scores)
     gaps: np.ndarray = best - second
@@ -53,15 +53,15 @@ def squared_correlations(
 
     .. math:: \frac{\mathrm{Cov}(z_d, v_k)^2}{\mathrm{Var}(z_d) \mathrm{Var}(v_k)}
 
-    in [0, 1]: the :math:`R^2` of a linear regression of the factor on that code. 0 for a constant
-    code or factor.
+    in [0, 1]. It is the :math:`R^2` of a linear regression of the factor on that code, and 0 for a
+    constant code or factor.
     """
     found: np.ndarray = ((_unit(codes).T @ _unit(factors)) ** 2).clip(max=1.0)
     return found
 
 
 def _unit(columns: np.ndarray) -> np.ndarray:
-    """Each column less its mean, of length one; a constant one is zero."""
+    """Each column less its mean, scaled to length one. A constant column is zero."""
     columns = unit_interval(columns)
     columns = columns - columns.mean(0)
     lengths = np.linalg.norm(columns, axis=0)
@@ -75,30 +75,30 @@ class SAP(Metric):
     .. math:: \frac{1}{K} \sum_k \left(S_{(1)k} - S_{(2)k}\right)
 
     where S_dk says how well the single code d predicts factor k, and (1), (2) are the two codes
-    that do so best. In [0, 1], higher is better. With `predictor`
+    that do so best. It is in [0, 1], and higher is better. S depends on `predictor`:
 
     - `linear_svm` (the protocol): accuracy on the test rows of a linear support vector machine,
-      one class against the others, balanced, codes as given. On one code that is a line a
-      class, and of the values between the lowest and the highest few come out on top: a perfect
-      code scores 0.16 where factors have 5, 6, 7 and 10 values. It depends on the scale of codes,
-      as slope and offset are penalised. Each machine is solved to the minimum that LIBLINEAR
-      approaches.
+      one class against the others, balanced, codes as given. On one code each class has a line, and
+      few of the values between the lowest and the highest have the largest decision value. So a
+      perfect code scores 0.16 if factors have 5, 6, 7 and 10 values. The score depends on the scale
+      of codes, as slope and offset are penalised. Each machine is solved to the minimum that
+      LIBLINEAR approaches.
     - `logistic_regression`: accuracy on the test rows, on codes standardised by the
       training rows.
-    - `decision_tree`: accuracy on all rows, on which the trees are fitted, their depth of 1 to 9
-      chosen by cross-validation (Carbonneau et al.); high for noise, too.
-    - `correlation`: squared correlation on the training rows, 0 where a code's variance is at
-      most 1e-12 (the protocol for continuous factors). It takes the values of any factor as
-      numbers.
-    - `linear_regression`: R² on all rows (Carbonneau et al.), likewise.
+    - `decision_tree`: accuracy on all rows, on which the trees are also fitted (Carbonneau et al.).
+      Their depth of 1 to 9 is chosen by cross-validation. It is high for noise, too.
+    - `correlation`: squared correlation on the training rows, or 0 if a code's variance is at most
+      1e-12 (the protocol for continuous factors). It takes the values of any factor as numbers.
+    - `linear_regression`: R² on all rows (Carbonneau et al.). It, too, takes the values of any
+      factor as numbers.
 
-    Kumar et al. use the first for discrete and the correlation for continuous factors. A test row
-    whose class is in no training row counts as an error.
+    Kumar et al. use `linear_svm` for discrete factors and `correlation` for continuous ones. A test
+    row whose class is in no training row counts as an error.
 
     Raises:
         ConstantFactor: a factor takes a single value, on the training rows if those are fitted.
-        UnfitFactor: a classifier met a continuous factor, and `factor_bins` is not set.
-        UnusableRows: no test rows, or even the largest class has fewer rows than folds.
+        UnfitFactor: a factor is continuous, the predictor classifies, and `factor_bins` is not set.
+        UnusableRows: there are no test rows, or even the largest class has fewer rows than folds.
 
     References:
         Kumar et al., 2018, https://arxiv.org/abs/1711.00848; settings as in
@@ -120,14 +120,14 @@ class SAP(Metric):
     predictor: Literal[
         "linear_svm", "logistic_regression", "decision_tree", "correlation", "linear_regression"
     ] = "linear_svm"
-    """What predicts a factor from a code."""
+    """The predictor of a factor from a code."""
     C: Annotated[float, Field(gt=0, le=1e12)] | None = None
-    """Inverse weight of the penalty; null is 0.01 for linear_svm, 1 for logistic_regression."""
+    """Inverse weight of the penalty. Null is 0.01 for linear_svm and 1 for logistic_regression."""
     cv: Annotated[int, Field(ge=2, le=100)] = 10
     """Folds over which decision_tree chooses its depth."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
-    """Classes of equal width that every factor is cut into; null takes the values of discrete
-    factors as they are, and is for classifiers only."""
+    """Number of classes of equal width that every factor is cut into. With null, the values of
+    discrete factors are the classes. Only classifiers use it."""
 
     @model_validator(mode="after")
     def _no_param_is_ignored(self) -> SAP:
@@ -135,7 +135,7 @@ class SAP(Metric):
         return self
 
     def reported(self) -> Sequence[Number]:
-        # Of a perfect code the second best must predict nothing, and a classifier guesses.
+        # 1 requires that the second best code predicts nothing, but a classifier can always guess.
         return (Number("sap", perfect=None if self.predictor in CLASSIFIERS else 1.0),)
 
     def seconds(self, rows: Rows) -> float:

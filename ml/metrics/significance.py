@@ -1,15 +1,15 @@
-r"""Whether a score is clear of its null: better than codes that know nothing are but rarely.
+r"""Whether a score is clear of its null: so good that codes that know nothing rarely reach it.
 
-A null is known from a few permutations only. Of n of them with mean m and deviation s, one more
-value of codes that know nothing exceeds
+A null is known from a few permutations only. If n permutations have the mean m and the deviation s,
+one more value of codes that know nothing exceeds
 
 .. math:: m + t_{n-1} \, s \sqrt{1 + 1/n}
 
-as rarely as a normal value exceeds two deviations (2.3 %), with t the quantile of Student's t: 5.2
-deviations for three permutations, 2.07 for fifty. That holds for nulls that are about normal. Some
-are not: a lasso that finds a single code of use to a single factor scores a completeness of 1, and
-else 0. With enough permutations the value must therefore pass as well what 2.3 % of them reach,
-which holds whatever the null looks like.
+as rarely as a normal value exceeds two deviations (2.3 %), where t is the quantile of Student's t.
+The threshold is at 5.2 deviations for three permutations and at 2.07 for fifty. This holds for
+nulls that are about normal. Some are not: a lasso that finds a single code of use to a single
+factor scores a completeness of 1, and otherwise 0. With enough permutations the score must
+therefore also exceed the value that 2.3 % of them reach. This rule holds for nulls of any shape.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from scipy.special import ndtr, stdtrit
 from ml.metrics.protocol import NullDistribution
 
 LEVEL = float(ndtr(-2.0))
-"""Share of codes that know nothing that look clear all the same."""
+"""Share of codes that know nothing and look clear of their null all the same."""
 FEWEST_RANKED = math.ceil(1 / LEVEL) - 1
-"""Permutations of which the best is as good as chance is at that share."""
+"""Fewest permutations that one more value exceeds, all of them, no more often than `LEVEL`."""
 ROUNDING = 1e-9
-"""Of a score of order one."""
+"""Rounding of a score of order one."""
 
 
 def null_of(values: Float[np.ndarray, "replicates"]) -> NullDistribution:
-    """What stands beside a score, from its values on permuted factors."""
+    """The null distribution of a score, from its values on permuted factors."""
     n = len(values)
     limits = None
     if n >= FEWEST_RANKED:
-        # One more value is as likely to come in any place among these.
+        # One more value is equally likely to take any place among these.
         place = math.ceil((n + 1) * (1 - LEVEL)) - 1
         ordered = np.sort(values)
         limits = float(ordered[n - 1 - place]), float(ordered[place])
@@ -48,7 +48,7 @@ def null_of(values: Float[np.ndarray, "replicates"]) -> NullDistribution:
 
 
 def not_clear(null: NullDistribution) -> tuple[float, float] | None:
-    """The lowest and the highest value that are not clear of it; None for a single permutation."""
+    """The lowest and highest values that are not clear of a null, or None for one permutation."""
     n = null.replicates
     if n < 2:
         return None
@@ -60,10 +60,10 @@ def not_clear(null: NullDistribution) -> tuple[float, float] | None:
 
 
 def is_clear(value: float, null: NullDistribution, *, higher_is_better: bool | None) -> bool | None:
-    """Whether so good a value is rare among codes that know nothing.
+    """Whether codes that know nothing rarely reach so good a value.
 
-    None where that cannot be told: of a single permutation, a few that are all alike, or a number
-    of which neither more nor less is better.
+    It is None if that is not known: the null has a single permutation or a few equal ones, or
+    neither a higher nor a lower number is better.
     """
     if higher_is_better is None:
         return None

@@ -1,1 +1,1 @@
-"""Mutual information of codes and factors, and what the metrics made of it share."""
+"""Mutual information of codes and factors, and the base of the metrics that are made of it."""

@@ -1,4 +1,4 @@
-"""How much of a column's range its rows take up but for a few extremes."""
+"""The share of a column's range that its rows take up, apart from a few extremes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 EXTREME = 0.005
-"""Share of the rows, at least one, that is left aside at either end."""
+"""Share of the rows that are extremes at either end. There is at least one."""
 FEWEST = 50
-"""Rows of which that is told."""
+"""Fewest rows for which the share is computed."""
 
 
 def bulk_shares(columns: Shaped[np.ndarray, "samples columns"]) -> Float[np.ndarray, "columns"]:
     """Share of each column's range, minimum to maximum, in which 99 % of the rows lie.
 
-    Bins of equal width cut the range, so that where the share is small, as of heavy-tailed codes,
-    few of them tell rows apart. 1 for a column that is constant but for extremes, as one of a rare
-    class, and for fewer than 50 rows.
+    Bins of equal width cut the range. If the share is small, as for heavy-tailed codes, most rows
+    fall into few bins. The share is 1 for fewer than 50 rows, and for a column that is constant
+    apart from extremes, as that of a rare class.
     """
     rows = len(columns)
     found = np.ones(columns.shape[1])
@@ -31,5 +31,5 @@ def bulk_shares(columns: Shaped[np.ndarray, "samples columns"]) -> Float[np.ndar
 
 
 def extreme_rows(rows: int) -> int:
-    """How many of so many rows are left aside at either end."""
+    """How many of this many rows are extremes at either end."""
     return max(1, round(EXTREME * rows))

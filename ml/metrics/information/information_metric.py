@@ -1,4 +1,4 @@
-"""What information metrics share: bins, one matrix for all, its null and its subsamples."""
+"""The base of information metrics, which share bins, one matrix, its null and its subsamples."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ _T = TypeVar("_T")
 MOST_REPLICATES = 1000
 FEWEST_REPLICATES = 30
 MOST_COUNTS = 2_000_000_000
-"""Counts made and cells summed over all replicates: more of them each time, fewer replicates."""
+"""Most counts made and cells summed over all replicates. The more each replicate takes, the fewer
+replicates there are."""
 MOST_PERFECT = 64
-"""Factors of which each is counted against each."""
+"""Most factors for scores on perfect codes, where each factor is counted against each."""
 REDRAWN_ENDS = 200
 MOST_CONSTANT = 0.05
-"""Share of subsamples in which a factor may be constant; they are left out."""
+"""Largest share of subsamples in which a factor may be constant. Such subsamples are left out."""
 
 
 class Binning(NamedTuple):
@@ -56,26 +57,26 @@ class InformationMetric(Metric):
     """A metric that is a function of the mutual information of binned codes with factors.
 
     All metrics of one binning share one matrix, one null of up to a thousand joint permutations,
-    and as many subsamples; fewer of both where rows x latents x factors, or the cells of the
+    and as many subsamples. There are fewer of both if rows x latents x factors, or the cells of the
     table, are above two million.
     """
 
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(cost="cheap"),)
     bins: Annotated[int, Field(ge=2, le=1000)] = BINS
-    """Bins of equal width that a code is cut into."""
+    """Number of bins of equal width that a code is cut into."""
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
-    """Bins that every factor is cut into; null keeps the values of discrete factors and cuts
-    continuous ones into as many bins as codes."""
+    """Number of bins that every factor is cut into. Null keeps the values of discrete factors and
+    cuts continuous ones into as many bins as codes."""
     scaled: bool = False
-    """Scale columns to [0, 1] before cutting them, as Carbonneau et al. do; only values on an edge
-    up to rounding can change their bin."""
+    """Scale columns to [0, 1] before they are cut, as Carbonneau et al. do. Only values that lie on
+    an edge up to rounding can change their bin."""
 
     @abstractmethod
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
-        """The score, and the parts it is made of, per factor or per code."""
+        """The score, and the parts that it is made of, for each factor or each code."""
 
     def check(self, rows: Rows) -> None:
-        """Raise what a matrix of this shape cannot be scored for."""
+        """Raise an error if rows of this shape cannot be scored."""
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         self.check(rows)
@@ -104,7 +105,7 @@ class InformationMetric(Metric):
 
     def half_widths(self, rows: Rows) -> Numbers:
         subsampled = subsample_half_width(self._over(_subsampled(rows, self._binning)), rows)
-        # Where tails are heavy the bins move further than subsamples tell, and else less.
+        # If tails are heavy, the bins move further than subsamples show. Otherwise they move less.
         moved = half_width(self._over(_between_redrawn_ends(rows, self._binning)))
         return {self.name: max(subsampled, moved)}
 
@@ -132,7 +133,7 @@ def _null(rows: Rows, binning: Binning) -> list[Information]:
 def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
     def compute() -> list[Information]:
         replicates = _number(*_classes(rows, binning))
-        # A fresh sample would be cut between its own minimum and maximum.
+        # Each subsample is cut between its own minimum and maximum, as a fresh sample would be.
         found = [
             information(*_classes(rows.take(index, len(index)), binning))
             for index in subsamples(rows, replicates)
@@ -148,7 +149,7 @@ def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
 
 
 def _between_redrawn_ends(rows: Rows, binning: Binning) -> list[Information]:
-    """The same rows, with all that is cut into bins cut between the ends of other draws."""
+    """Information of the same rows, with their bins cut between the ends of other draws."""
 
     def compute() -> list[Information]:
         codes, factors = _classes(rows, binning)
@@ -159,7 +160,7 @@ def _between_redrawn_ends(rows: Rows, binning: Binning) -> list[Information]:
             for column, kind in enumerate(rows.factor_kinds)
             if kind == "continuous" or binning.factor_bins is not None
         ]
-        # Of rows that stand several times, one.
+        # Repeated rows count once.
         first = first_rows(blocks(rows))
         draws = generator(rows.seed, "ends")
         of_codes = redrawn_ends(rows.codes[first], number, draws)
@@ -196,7 +197,7 @@ def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _number(codes: np.ndarray, factors: np.ndarray) -> int:
-    """How many replicates these classes, (samples, latents) and (samples, factors), can afford."""
+    """How many replicates to make of classes (samples, latents) and (samples, factors)."""
     cells = codes.shape[1] * (int(codes.max()) + 1) * int((factors.max(0) + 1).sum())
     cost: int = max(codes.size * factors.shape[1], cells)
     return max(FEWEST_REPLICATES, min(MOST_REPLICATES, MOST_COUNTS // cost))

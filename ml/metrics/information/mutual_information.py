@@ -11,17 +11,17 @@ from ml.codes.rows import Rows, UnusableRows
 from ml.codes.scaling import above_least
 
 BINS = 20
-"""Of a code, where nobody asks for another number of them, as in the protocol."""
+"""Default number of bins of a code, as in the protocol."""
 MOST_CELLS = 2**24
-"""Cells that are counted at once: 128 MB an array."""
+"""Most cells that are counted at once. An array of them takes 128 MB."""
 
 
 @dataclass(frozen=True)
 class Information:
-    """What is known from one table of counts, in nats."""
+    """Mutual information and entropies from one table of counts, in nats."""
 
     mutual: Float[np.ndarray, "latents factors"]
-    """Of every code with every factor."""
+    """Mutual information of every code with every factor."""
     codes: Float[np.ndarray, "latents"]
     """Entropies of the binned codes."""
     factors: Float[np.ndarray, "factors"]
@@ -33,20 +33,20 @@ def equal_width_bins(
 ) -> Int[np.ndarray, "samples columns"]:
     """Bin indices 0 to n_bins - 1 of each column, of equal width between its minimum and maximum.
 
-    The edges are numpy.histogram's in the dtype of `values`, the bin is
-    `digitize(x, edges[:-1]) - 1`, so that the maximum falls into the last bin; a constant column
+    The edges are numpy.histogram's in the dtype of `values`. The bin is
+    `digitize(x, edges[:-1]) - 1`, so that the maximum falls into the last bin. A constant column
     falls into one bin. This is the protocol's discretiser (disentanglement_lib). Unlike numpy's
-    own, it also cuts a column whose values differ in their last places only, as those
-    of a collapsed encoder do; some of its bins are then empty.
+    own, it also cuts a column whose values differ only in their last digits, as those of a
+    collapsed encoder do. Some of the bins are then empty.
 
-    `scaled` takes columns to [0, 1] first, as the metrics of Carbonneau and Zaidi do: the same
-    bins, but for values that lie on an edge up to rounding.
+    `scaled` takes columns to [0, 1] first, as the metrics of Carbonneau and Zaidi do. The bins are
+    the same, except for values that lie on an edge up to rounding.
     """
     binned = np.empty(values.shape, dtype=np.int64)
     for column, data in enumerate(values.T):
         data = data.astype(np.uint8) if data.dtype == bool else data
         if data.dtype.kind in "iu" and max(int(data.max()), -int(data.min())) > 2**53:
-            # Edges are float64, which does not tell such integers apart; their differences it may.
+            # Edges are float64, which rounds such integers, but may hold their differences exactly.
             data = above_least(data)
         if scaled:
             low, high = float(data.min()), float(data.max())
@@ -64,9 +64,9 @@ def bins_between(
     lowest: Float[np.ndarray, "columns"],
     highest: Float[np.ndarray, "columns"],
 ) -> Int[np.ndarray, "samples columns"]:
-    """Bin indices of each column, of equal width between the ends given for it.
+    """Bin indices of each column, with bins of equal width between the ends given for it.
 
-    What lies beyond falls into the first or the last bin.
+    Values beyond the ends fall into the first or the last bin.
     """
     widths = highest - lowest
     places = (values.astype(np.float64) - lowest) / np.where(widths > 0, widths, 1.0)
@@ -89,9 +89,9 @@ def _edges(data: np.ndarray, n_bins: int) -> np.ndarray:
 def factor_classes(
     rows: Rows, n_bins: int, *, all_factors: bool, scaled: bool
 ) -> Int[np.ndarray, "samples factors"]:
-    """Class indices of each factor: of its values where it is discrete, else of its bins.
+    """Class indices of each factor. Classes are a discrete factor's values, and others' bins.
 
-    `all_factors` cuts discrete factors into bins, too.
+    With `all_factors` discrete factors are cut into bins, too.
     """
     classes = np.empty(rows.factors.shape, dtype=np.int64)
     for column, kind in enumerate(rows.factor_kinds):
@@ -103,13 +103,13 @@ def factor_classes(
     return classes
 
 
-def shares_told(
+def shares_explained(
     codes: Real[np.ndarray, "samples latents"], classes: Int[np.ndarray, "samples factors"]
 ) -> Float[np.ndarray, "latents factors"]:
-    """The share of each factor's entropy that each latent tells, I(z; v) / H(v).
+    """The share of each factor's entropy that each latent explains, I(z; v) / H(v).
 
-    The codes are cut into 20 bins of equal width; the classes are indices of factors that vary.
-    Shares are in [0, 1].
+    The codes are cut into 20 bins of equal width. The classes are indices, and every factor must
+    vary. Shares are in [0, 1].
     """
     known = information(equal_width_bins(codes, BINS), classes)
     shares: np.ndarray = known.mutual / known.factors
@@ -121,16 +121,16 @@ def information(
 ) -> Information:
     """Mutual information of every code with every factor, and their entropies.
 
-    Both are class indices from 0. All pairs are counted by one bincount, or by one for as many
-    latents as fit into memory. From counts n of N rows
+    Both are class indices from 0. One bincount counts all pairs, or the pairs of as many latents as
+    fit into memory. From counts n of N rows
 
     .. math:: N H = N \\log N - \\sum n \\log n, \\qquad I = H(z) + H(v) - H(z, v)
 
-    and what is below rounding is zero: the smallest information that counts can have is
+    Information below rounding is set to zero. The smallest information that counts can have is
     about 1 / (2 N^2).
 
     Raises:
-        UnusableRows: factors with so many values that the table of one latent does not fit.
+        UnusableRows: factors have so many values that the table of one latent does not fit.
     """
     samples, latents = codes.shape
     n_factors = factors.shape[1]

@@ -1,1 +1,1 @@
-"""Predictors of factors from codes, which some metrics are made of."""
+"""Predictors of factors from codes, which some metrics fit."""

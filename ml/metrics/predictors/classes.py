@@ -1,4 +1,4 @@
-"""Factors as the classes or the numbers that predictors are to predict."""
+"""Factors as classes or numbers, which predictors learn to predict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ml.metrics.information.mutual_information import factor_classes
 AUDITED_BINS: Mapping[str, Any] = {"factor_bins": 10}
 """How an audit cuts continuous factors into classes, as Carbonneau et al. do."""
 MOST_CELLS = 10**8
-"""Rows times classes of a factor: 0.8 GB an array, of which a predictor holds several."""
+"""Most rows times classes of a factor. An array of them takes 0.8 GB, and a predictor holds
+several."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Classes:
     """One factor as classes 0, 1, … of the rows that a classifier is fitted on."""
 
     fit: Int[np.ndarray, "train"]
-    """Class of each row of the fit; every class occurs."""
+    """Class of each row of the fit. Every class occurs."""
     test: Int[np.ndarray, "test"]
-    """Class of each row after those; -1 where it is none of the fit's, so that no prediction of
-    it is right."""
+    """Class of each later row. It is -1 if no row of the fit has the class, so that no prediction
+    is right."""
 
     @property
     def number(self) -> int:
@@ -45,7 +46,7 @@ def training_part(rows: Rows) -> int:
 
 
 def number_of_classes(rows: Rows, factor_bins: int | None) -> int:
-    """Of all factors together, as `classes` takes them."""
+    """Number of classes of all factors together, as `classes` cuts them."""
     if factor_bins is not None:
         return factor_bins * len(rows.factor_names)
     return sum(len(np.unique(values)) for values in rows.factors.T)
@@ -54,14 +55,14 @@ def number_of_classes(rows: Rows, factor_bins: int | None) -> int:
 def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list[Classes]:
     """Each factor as classes of its first `fit` rows.
 
-    A discrete factor's values are its classes. With `factor_bins` every factor, discrete ones too,
-    is cut into as many bins of equal width over all rows, as the literature does with
+    A discrete factor's values are its classes. With `factor_bins` every factor, even a discrete
+    one, is cut into that many bins of equal width over all rows, as the literature does with
     `continuous_factors` set.
 
     Raises:
-        UnfitFactor: a continuous factor and no `factor_bins`, where `instead` says what else would
-            do; or so many classes that their probabilities would fill the memory.
-        ConstantFactor: one class only among the rows of the fit.
+        UnfitFactor: a factor is continuous and `factor_bins` is not set (`instead` says what else
+            to do), or has so many classes that their probabilities would fill the memory.
+        ConstantFactor: a factor has a single class among the rows of the fit.
     """
     binned = factor_bins is not None
     for column, kind in enumerate(rows.factor_kinds):
@@ -89,10 +90,11 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
 
 
 def untrained_classes(rows: Rows, factor_bins: int | None) -> dict[str, dict[str, float]]:
-    """By factor, the classes that test rows have and no training row has; `classes` has them as -1.
+    """By factor, numbers about the classes that test rows have and no training row has.
 
-    How many of how many `classes` are `untrained`, the `share_of_test_rows` that they are, and of
-    how many classes it is `expected` where the rows stand in no order.
+    `classes` is how many classes there are, and `untrained` how many of them only test rows have.
+    `share_of_test_rows` is the share of test rows with these classes. `expected` is how many
+    classes would be untrained on average if the rows were in random order.
     """
     binned, found = factor_bins is not None, {}
     of_rows = factor_classes(rows, factor_bins or 1, all_factors=binned, scaled=False).T
@@ -117,12 +119,12 @@ def untrained_classes(rows: Rows, factor_bins: int | None) -> dict[str, dict[str
 def factor_values(rows: Rows, fit: int) -> Float[np.ndarray, "samples factors"]:
     """Each factor's values as numbers, whatever its kind.
 
-    Integers are counted from the least of their column, which changes no regression; so ids of
+    Integers are counted from the least of their column, which changes no regression. So ids of
     classes may be of any size.
 
     Raises:
-        ConstantFactor: one has a single value among the first `fit` rows.
-        UnfitFactor: two values of one are further from a third than float64 can tell them apart.
+        ConstantFactor: a factor has a single value among the first `fit` rows.
+        UnfitFactor: two values of a factor are one number in float64, even counted from the least.
     """
     for column in np.flatnonzero(rows.factors[:fit].max(0) == rows.factors[:fit].min(0)):
         raise _constant(rows, int(column), fit, rows.factors[0, column].item())

@@ -18,13 +18,13 @@ def nodes_by_depth(
 ) -> Iterator[Int[np.ndarray, "samples"]]:
     """The node of each row after 1, 2, … splits, until every row is in a leaf.
 
-    `tree` is scikit-learn's `tree_` and the rows are float32, as there. A tree grown to a depth is
-    the top of one grown deeper, so that this judges all depths at once.
+    `tree` is scikit-learn's `tree_`, and the rows are float32, as in scikit-learn. A tree of one
+    depth is the top of a deeper tree, so one pass judges all depths at once.
     """
     at = np.zeros(len(rows), dtype=np.int64)
     every = np.arange(len(rows))
     for _ in range(tree.max_depth):
-        # A leaf's feature is -2 and its children are -1.
+        # In a leaf the feature is -2 and the children are -1.
         left = rows[every, np.maximum(tree.feature[at], 0)] <= tree.threshold[at]
         below = np.where(left, tree.children_left[at], tree.children_right[at])
         at = np.where(below < 0, at, below)
@@ -34,8 +34,8 @@ def nodes_by_depth(
 def stratified_folds(
     classes: Int[np.ndarray, "samples"], number: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows to fit and rows to judge of each fold, unshuffled, classes in proportion."""
-    # Not above: a process that trains has no use for what takes so long to import.
+    """Rows to fit and rows to judge for each fold, unshuffled, with classes in proportion."""
+    # The import is slow, and a process that only trains does not need it.
     from sklearn.model_selection import StratifiedKFold
 
     with warnings.catch_warnings():
@@ -49,10 +49,10 @@ def accuracy(
     classes: Int[np.ndarray, "samples"],
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> float:
-    """Accuracy of a tree of one code on the rows it was fitted on.
+    """Accuracy of a tree on one code, on the rows that it was fitted on.
 
-    Of the depths 1 to 9 the one of highest mean accuracy over the folds is taken, the smallest of
-    equals, and fitted on all rows.
+    The depth, from 1 to 9, is the one of highest mean accuracy over the folds, and the smallest of
+    equally good ones. The tree of this depth is fitted on all rows.
     """
     column = code.astype(np.float32)[:, None]
     judged = [_accuracies(column, classes, fit, held) for fit, held in folds]
@@ -67,7 +67,7 @@ def _accuracies(
     """Accuracy on the rows `judged` with a tree of each depth fitted on the rows `fit`."""
     from sklearn.tree import DecisionTreeClassifier
 
-    # A single column leaves no order of columns to chance: the seed decides nothing.
+    # With a single column no order of columns is drawn, so the seed decides nothing.
     model = DecisionTreeClassifier(max_depth=DEEPEST, random_state=0)
     model.fit(column[fit], classes[fit])
     predicted = model.classes_[model.tree_.value[:, 0].argmax(1)]

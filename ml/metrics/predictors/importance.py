@@ -19,24 +19,24 @@ Predict = Callable[[np.ndarray], np.ndarray]
 """Codes to classes."""
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0)
 SEEDS = 2**32
-"""What scikit-learn takes for a seed is below this; of a larger one the low 32 bits count."""
+"""scikit-learn's seeds are below this number. Larger seeds are reduced to their low 32 bits."""
 LARGEST = 2.0**100
 """Codes beyond this are scaled down for trees, which compare in float32."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a predictor of all factors tells."""
+    """The results of predicting all factors."""
 
     importance: Float[np.ndarray, "latents factors"]
-    """Of each code for each factor, not negative."""
+    """Importance of each code for each factor, not negative."""
     informativeness: Mapping[str, Float[np.ndarray, "factors"]]
-    """How well each factor is predicted, in [0, 1], by the name of the number."""
+    """How well each factor is predicted, in [0, 1], by the name of the metric's number."""
 
 
 def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> Prediction:
     """Shares of the impurity decrease, adding up to one over the codes."""
-    # Not above: a process that trains has no use for what takes so long to import.
+    # The import is slow, and a process that only trains does not need it.
     from ml.metrics.predictors.gradient_boosting import fit as fit_boosting
 
     codes = _within_float32(rows.codes)
@@ -75,7 +75,7 @@ def by_lasso(rows: Rows, folds: int) -> Prediction:
     from sklearn.model_selection import KFold
 
     def fit(codes: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # Each penalty starts where the last one ended, and with the usual tolerance stays there.
+        # Each penalty starts where the last one ended, and the default tolerance would stay there.
         search = LassoCV(alphas=ALPHAS, cv=KFold(folds), max_iter=5000, tol=1e-8)
         model = Lasso(alpha=search.fit(codes, factor).alpha_).fit(codes, factor)
         return np.abs(model.coef_), model.predict(codes)
@@ -103,7 +103,8 @@ def by_random_forest(rows: Rows, folds: int, seed: int) -> Prediction:
 def by_linear_regression(rows: Rows) -> Prediction:
     """Absolute least-squares coefficients on codes and factors stretched onto [0, 1].
 
-    Of equally good coefficients the shortest: a dead code has none, equal codes share theirs.
+    Of equally good coefficients the shortest are taken. So a dead code has a coefficient of zero,
+    and equal codes share theirs.
     """
     factors = unit_interval(factor_values(rows, len(rows)))
     codes = unit_interval(rows.codes)
@@ -154,7 +155,7 @@ def _regressed(
 
 
 def _within_float32(codes: np.ndarray) -> np.ndarray:
-    """Codes of which no column is beyond what float32 holds; the others as they are."""
+    """Codes whose columns are scaled down if they are beyond what float32 holds."""
     largest = np.abs(codes.astype(np.float64)).max(0)
     if (largest <= LARGEST).all():
         return codes

@@ -13,7 +13,8 @@ from ml.metrics.predictors.classes import Classes
 MOST_STEPS = 100
 MOST_HALVINGS = 40
 SMALLEST_SCALE = 1e-100
-"""A code of this range has a slope of zero, whose penalty in terms of the scaled code is finite."""
+"""A code of a smaller range is scaled by this. Its slope is zero, and the penalty on the scaled
+code stays finite."""
 
 
 def accuracies(
@@ -22,10 +23,10 @@ def accuracies(
     factors: Sequence[Classes],
     c: float,
 ) -> Float[np.ndarray, "factors"]:
-    """Held-out accuracy with which one code's linear SVM tells each factor's classes.
+    """Held-out accuracy of one code's linear SVM on the classes of each factor.
 
-    One machine a class against the others, the largest decision value wins; for two classes a
-    single machine. `code` and `test` are that code's training and test rows.
+    Each class has one machine against the others, and the largest decision value wins. Two classes
+    have a single machine. `code` and `test` are the code's training and test rows.
     """
     slopes, offsets = separators(code, factors, c)
     decisions = np.outer(test.astype(np.float64), slopes) + offsets
@@ -44,22 +45,22 @@ def accuracies(
 def separators(
     code: Shaped[np.ndarray, "train"], factors: Sequence[Classes], c: float
 ) -> tuple[Float[np.ndarray, "machines"], Float[np.ndarray, "machines"]]:
-    r"""Slope and offset of each machine, the factors' classes in order.
+    r"""Slope and offset of each machine, in the order of the factors and their classes.
 
-    Each is what scikit-learn's LinearSVC(C=c, class_weight="balanced") is after:
+    Each is the minimum that scikit-learn's LinearSVC(C=c, class_weight="balanced") approximates:
 
     .. math:: \min_{w, b} \tfrac12 (w^2 + b^2) + \sum_i c_i \max(0, 1 - y_i (w x_i + b))^2
 
-    with c_i = c n / (K n_k) for the n_k of n rows of the class, and for the others as well
-    where K = 2, but, as in LIBLINEAR, the plain c for the others where K > 2. LIBLINEAR stops when
-    its gradient is small enough; here the minimum is found to rounding.
+    with c_i = c n / (K n_k) for the n_k of n rows of the class. For the other rows c_i has the same
+    form if K = 2, but is the plain c if K > 2, as in LIBLINEAR. LIBLINEAR stops when its gradient
+    is small enough. Here the minimum is found up to rounding.
 
     References:
         Fan et al., 2008, https://www.jmlr.org/papers/v9/fan08a.html
     """
     x = code.astype(np.float64)
-    # Centred and scaled, for sums of squares that neither cancel nor overflow; the penalty stays
-    # that of the code as given.
+    # The code is centred and scaled, so that sums of squares neither cancel nor overflow. The
+    # penalty stays that of the code as given.
     low, high = x.min(), x.max()
     centre = low + (high - low) / 2
     scale = max(high - low, SMALLEST_SCALE) if high > low else 1.0
@@ -70,10 +71,10 @@ def separators(
 
 @dataclass(frozen=True)
 class _Machines:
-    """One-against-others problems on one code, with what gives the sums over any half-line.
+    """One-against-others problems on one code, with running sums over its rows in order.
 
-    The rows that a squared hinge counts are those on one side of a threshold, so that the sums of
-    1, x and x² over them are differences of running sums over the rows in order of x.
+    A squared hinge counts the rows on one side of a threshold. So the sums of 1, x and x² over
+    these rows are differences of running sums over the rows in order of x.
     """
 
     x: np.ndarray
@@ -81,9 +82,9 @@ class _Machines:
     running: np.ndarray
     """Sums of 1, x, x² over the first rows in order, (samples + 1, 3)."""
     members: np.ndarray
-    """machine * (samples + 1) + place in order, of each machine's own rows, ascending."""
+    """machine * (samples + 1) + place in order, for each machine's own rows, ascending."""
     members_running: np.ndarray
-    """Sums of 1, x, x² over the first of these."""
+    """Sums of 1, x, x² over the first of these rows."""
     own: np.ndarray
     """c_i of a machine's own rows, (machines,)."""
     others: np.ndarray
@@ -131,8 +132,8 @@ def _running_sums(x: np.ndarray) -> np.ndarray:
 def _minimum(machines: _Machines, centre: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Slope and offset of every machine, by Newton steps that are halved until they descend.
 
-    The objective is convex and piecewise quadratic, so that a step within the right piece ends
-    at the minimum (Mangasarian, 2002, A finite Newton method for classification).
+    The objective is convex and piecewise quadratic, so a step within the right piece ends at the
+    minimum (Mangasarian, 2002, A finite Newton method for classification).
     """
     # (w² + b²) / 2 in terms of the scaled code: w = slope / scale, b = offset - slope centre.
     penalty = np.array([[(1 / scale) ** 2 + centre**2, -centre], [-centre, 1.0]])
@@ -160,9 +161,9 @@ def _minimum(machines: _Machines, centre: float, scale: float) -> tuple[np.ndarr
 
 
 def _piece(machines: _Machines, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The loss at `at`, (machines,), and the quadratic that it is a piece of.
+    """The quadratic piece of the loss around `at`, and the loss at `at`, (machines,).
 
-    That is θ'Aθ / 2 - p'θ + const: A (machines, 2, 2) and p (machines, 2).
+    The piece is θ'Aθ / 2 - p'θ + const, with A (machines, 2, 2) and p (machines, 2).
     """
     slope, offset = at.T
     n = np.full(len(at), len(machines.x))
@@ -185,7 +186,7 @@ def _piece(machines: _Machines, at: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def _threshold(distance: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Where slope x = distance; beyond all x where the slope is zero."""
+    """The x at which slope x = distance. It is beyond all x if the slope is zero."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         where: np.ndarray = distance / slope
     return np.where(slope == 0, np.copysign(np.inf, distance), where)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 MOST_ITERATIONS = 1000
-"""scikit-learn's default is 100; on the golden problems at most 67 are used."""
+"""scikit-learn's default is 100. The golden problems use at most 67."""
 
 
 def fit_logistic_regression(
@@ -26,9 +26,9 @@ def fit_logistic_regression(
 ) -> LogisticRegression:
     """A multinomial model with scikit-learn's defaults: L2 penalty of weight 1/c, L-BFGS.
 
-    Codes are on a common scale; `balanced` weighs rows by 1 / size of their class.
+    Codes must be on a common scale. `balanced` weighs each row by 1 / size of its class.
     """
-    # Not above: a process that trains has no use for what takes so long to import.
+    # The import is slow, and a process that only trains does not need it.
     from sklearn.linear_model import LogisticRegression
 
     weight = "balanced" if balanced else None
@@ -49,9 +49,10 @@ def one_vs_rest_probabilities(
     c: float,
     continue_or_stop: Callable[[], None] = lambda: None,
 ) -> Float[np.ndarray, "samples classes"]:
-    """Probability of each class by one balanced model a class.
+    """Probability of each class, by one balanced model for each class.
 
-    With more than two classes each row is divided by its sum. Fitted on the rows that it judges.
+    With more than two classes each row is divided by its sum. The models are fitted on the same
+    rows.
     """
     number = int(classes.max()) + 1
     found = np.empty((len(codes), number))

@@ -1,4 +1,4 @@
-"""Random forests of regression trees, depth and features a split chosen by cross-validation."""
+"""Random forests, with depth and features a split chosen by cross-validation."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def fit_random_forest(
     threads: int,
     continue_or_stop: Callable[[], None],
 ) -> RandomForestRegressor:
-    """The forest of ten trees whose mean squared error over unshuffled folds is smallest.
+    """The forest of ten regression trees with the least mean squared error over unshuffled folds.
 
-    Out of `DEPTHS` and `SHARES_OF_FEATURES`, the first of equals. Unlike in the code of
-    Carbonneau et al. the depths of a fold are judged on one forest, cut at each depth, and not
-    on one forest each: a fifth of the fits, and the choice among depths that no tree
-    reaches is not left to chance.
+    The choice is among `DEPTHS` and `SHARES_OF_FEATURES`, and the first of equally good ones wins.
+    Unlike in the code of Carbonneau et al., one forest is cut at each depth to judge all depths of
+    a fold, in place of one forest for each depth. That is a fifth of the fits, and chance does not
+    decide among depths that no tree reaches.
     """
-    # Not above: a process that trains has no use for what takes so long to import.
+    # The import is slow, and a process that only trains does not need it.
     from sklearn.model_selection import KFold
 
     columns = codes.astype(np.float32)
@@ -69,22 +69,22 @@ def _grow(
     factor: np.ndarray,
     continue_or_stop: Callable[[], None],
 ) -> RandomForestRegressor:
-    """Fit a forest, asking whether to go on before each tree that a thread grows.
+    """Fit a forest, and ask whether to go on before each tree that a thread grows.
 
-    The trees are those of a single fit.
+    The trees are the same as those of a single fit.
     """
     at_once = forest.n_jobs
     for number in range(at_once, TREES + at_once, at_once):
         continue_or_stop()
         forest.n_estimators = min(number, TREES)
         forest.fit(columns, factor)
-    # Several threads add their trees' predictions in the order in which they are done.
+    # Several threads would add their trees' predictions in the order in which they finish.
     forest.n_jobs = 1
     return forest
 
 
 def _predictions_by_depth(forest: RandomForestRegressor, rows: np.ndarray) -> np.ndarray:
-    """Predictions of the forest cut at each of `DEPTHS`, (depths, samples)."""
+    """Predictions of the forest when it is cut at each of `DEPTHS`, (depths, samples)."""
     found = np.zeros((len(DEPTHS), len(rows)))
     for grown in forest.estimators_:
         tree = grown.tree_

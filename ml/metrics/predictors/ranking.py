@@ -14,10 +14,10 @@ def areas_under_curves(
     .. math:: P(s_+ > s_-) + \tfrac12 P(s_+ = s_-)
 
     for a row of the class and one of the others (Mann and Whitney). `classes` are columns of
-    `scores`, or -1 for rows of no class. In [0, 1], 0.5 by chance; NaN for a class that has no
-    rows, or all of them.
+    `scores`, or -1 for rows of no class. Areas are in [0, 1], and chance gives 0.5. A class that
+    has no rows, or all of them, has NaN.
     """
-    # Not above: a process that trains has no use for what takes a second to import.
+    # The import takes a second, and a process that only trains does not need it.
     from scipy.stats import rankdata
 
     ranks = rankdata(scores, axis=0)

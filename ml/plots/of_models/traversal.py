@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ml.codes.latents import is_used
 from ml.components.registry import register
-from ml.metrics.information.mutual_information import shares_told
+from ml.metrics.information.mutual_information import shares_explained
 from ml.objectives.posteriors.traversals import by_factor, led
 from ml.plots.drawing.film import tiles_film
 from ml.plots.drawing.letters import alike
@@ -148,4 +148,4 @@ def _shares(material: Material) -> tuple[np.ndarray, list[str]]:
         return np.empty((material.encoded.mean.shape[1], 0)), []
     classes = np.stack([np.unique(factors[:, k], return_inverse=True)[1] for k in varying], 1)
     names = [material.factor_names[k] for k in varying]
-    return shares_told(material.encoded.mean, classes), names
+    return shares_explained(material.encoded.mean, classes), names

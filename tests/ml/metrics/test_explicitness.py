@@ -80,7 +80,9 @@ def test_a_class_seen_in_test_rows_only_is_one_of_the_others_there() -> None:
     assert found["explicitness_test"].details["per_factor"] == [pytest.approx((1 + 0.5) / 2)]
 
 
-def test_test_rows_of_a_single_class_are_told() -> None:
+def test_test_rows_of_a_single_class_are_reported() -> None:
     factors = np.array([0, 1, 0, 1, 1])[:, None]
-    with pytest.raises(UnusableRows, match=r"1 test rows do not tell.*'factor_0'.*more test rows"):
+    with pytest.raises(
+        UnusableRows, match=r"1 test rows are all of one class.*'factor_0'.*more test rows"
+    ):
         explicitness_of(np.random.rand(5, 2), factors, 4)

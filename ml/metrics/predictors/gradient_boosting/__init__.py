@@ -1,4 +1,4 @@
-"""Gradient boosting, exactly as in scikit-learn and about thirty times faster."""
+"""Gradient boosting with scikit-learn's exact results, about thirty times faster."""
 
 from ml.metrics.predictors.gradient_boosting.classifier import GradientBoosting, SingleClass, fit
 

@@ -1,16 +1,16 @@
 r"""Regression trees on presorted features, equal to scikit-learn's to the last bit.
 
 Growing one tree of depth three on n rows and m features takes about 3 n m steps to find the splits
-and 2 n m to keep every feature's rows sorted within the nodes; nothing is sorted after the start.
+and 2 n m to keep every feature's rows sorted within the nodes. Nothing is sorted after the start.
 
-What makes a tree the same as scikit-learn's, rather than as good, is that sums are taken in the
-same order and features are looked at in the same order. Only the search for a split is spared
-that: a screen that adds in whatever order is fast finds the best split and the second best, and
-where their gains differ by more than all rounding there could be, the best is scikit-learn's too.
-Otherwise the features that come that close are searched again with its own formula.
+A tree is the same as scikit-learn's, and not only as good, because sums are taken in the same order
+and features are examined in the same order. The search for a split is the one exception. A screen,
+which adds in whatever order is fast, finds the best and the second best split. If their gains
+differ by more than all possible rounding, scikit-learn finds the same best split. Otherwise the
+features whose gains come that close are searched again with scikit-learn's own formula.
 
-All compiled functions that call each other stand in this file: numba's cache looks at the file of
-the outermost one alone, and would go on using what was compiled from others before they changed.
+All compiled functions that call each other are in this file. numba's cache checks only the file of
+the outermost function, and would keep using outdated code compiled from other files.
 
 References:
     Breiman et al., Classification and Regression Trees, 1984;
@@ -26,28 +26,31 @@ from numba import njit
 
 from ml.metrics.predictors.gradient_boosting._nodes import LEAF
 
-#: Values of a feature no further apart than this are the same, in single precision.
+#: Values of a feature that are no further apart than this, in single precision, count as equal.
 _SAME = np.float32(1e-7)
 _EPSILON = float(np.finfo(np.float64).eps)
 _ROUNDING = _EPSILON / 2
 
 
 class Workspace(NamedTuple):
-    """Memory for growing one tree, used again for the next; one thread at a time may use it."""
+    """Memory for growing one tree, and then the next. One thread may use it at a time.
+
+    Below, the node is the one that is being split.
+    """
 
     segments: np.ndarray
-    """(2, features, samples): rows sorted by each feature, node by node; nodes of even depth in
-    the first, of odd depth in the second. The root's are the presorted features themselves."""
+    """(2, features, samples): rows sorted by each feature, node by node. Nodes of even depth are in
+    the first part, of odd depth in the second. The root's rows are the presorted features."""
     centred: np.ndarray
-    """(samples,): targets less the mean of the node in hand; later, one leaf's after another."""
+    """(samples,): targets less the node's mean. Later it has the gradients, leaf by leaf."""
     weights: np.ndarray
-    """(samples,): what a squared sum is divided by at each place; later, one leaf's hessians."""
+    """(samples,): the factor of a squared sum at each place. Later it has the hessians."""
     goes_left: np.ndarray
-    """(samples,): whether the row goes to the left child of the node in hand."""
+    """(samples,): whether the row goes to the node's left child."""
     ordered: np.ndarray
-    """(3, samples): the rows of the node in hand in scikit-learn's order, and two lists."""
+    """(3, samples): the node's rows in scikit-learn's order, and two lists of rows to place."""
     leaf_of: np.ndarray
-    """(samples,): the leaf that each row ends in."""
+    """(samples,): the leaf in which each row ends."""
 
 
 def workspace(features: int, samples: int) -> Workspace:
@@ -63,7 +66,7 @@ def workspace(features: int, samples: int) -> Workspace:
 
 
 def most_nodes(samples: int, max_depth: int) -> int:
-    """Nodes that a tree may have: a full one of this depth, or a leaf for every row."""
+    """Most nodes of a tree, which is full at this depth or has a leaf for every row."""
     full: int = 2 ** (max_depth + 1) - 1
     return min(full, 2 * samples - 1)
 
@@ -72,12 +75,13 @@ def most_nodes(samples: int, max_depth: int) -> int:
 def grow(columns, sorted_rows, targets, seed, max_depth, work, nodes):
     """Grow a tree on (features, samples) columns and write it to `nodes`.
 
-    `sorted_rows` are each column's rows in ascending order; `targets`, (samples,), lie in [-1, 1].
-    Leaves keep the value 0, and `work.leaf_of` says which of them each row is in.
+    `sorted_rows` are each column's rows in ascending order. `targets`, (samples,), lie in [-1, 1].
+    Leaves keep the value 0, and `work.leaf_of` gets the leaf of each row.
     """
     n_features, samples = columns.shape
-    # A node waits here from its parent's split to its turn, which is depth first, left first: its
-    # rows' start and end, depth, parent and constant features; impurity, sum and sum of squares.
+    # Nodes wait here after their parent's split. Their turn comes depth first, left child first.
+    # `places` has the start and end of a node's rows, its depth, its parent and its number of
+    # constant features. `sums` has its impurity, sum and sum of squares.
     places = np.empty((max_depth + 2, 5), np.int64)
     sums = np.empty((max_depth + 2, 3))
     features = np.arange(n_features)
@@ -106,7 +110,7 @@ def grow(columns, sorted_rows, targets, seed, max_depth, work, nodes):
         nodes[node].impurity = impurity
         nodes[node].threshold = nodes[node].value = 0.0
 
-        # Look for the best split, features in the order drawn.
+        # Look for the best split, with features in the order in which they are drawn.
         n_left = 0
         rows = sorted_rows if depth == 0 else work.segments[depth % 2]
         if depth < max_depth and size >= 2 and impurity > _EPSILON:
@@ -162,7 +166,7 @@ def grow(columns, sorted_rows, targets, seed, max_depth, work, nodes):
             if parent < 0:
                 work.leaf_of[:] = node
             else:
-                # The parent's own rows are still there: only its other child may have written.
+                # The parent's rows are still in memory, as only its other child may have written.
                 kept = sorted_rows if depth == 1 else work.segments[(depth - 1) % 2]
                 for row in kept[nodes[parent].feature, start:end]:
                     work.leaf_of[row] = node
@@ -172,13 +176,13 @@ def grow(columns, sorted_rows, targets, seed, max_depth, work, nodes):
 def _draw_features(state, columns, rows, start, end, features, constant_features, known, varying):
     """Draw features without replacement until only constant ones remain.
 
-    `features` is a permutation whose first `known` are constant in an ancestor already. Ties
-    between features go to the one drawn first, so that scikit-learn's generator and its handling
-    of constant features are followed to the letter.
+    `features` is a permutation whose first `known` features are constant in an ancestor already.
+    The feature that is drawn first wins a tie, so scikit-learn's generator and its handling of
+    constant features are followed exactly.
 
     Returns the generator's state, how many features it wrote to `varying`, how many are now known
-    to be constant, and the last one by which scikit-learn sorts the node's rows, as sorting by a
-    single value leaves them where they are.
+    to be constant, and the last feature by which scikit-learn sorts the node's rows. (Sorting by a
+    feature of a single value does not move them.)
     """
     remaining = len(features)
     drawn = found = n_varying = 0
@@ -228,7 +232,7 @@ def _xorshift(state):
 def _best_split(columns, rows, start, end, varying, targets, total, squares, work):
     """The feature that splits the node best, and how many of its rows go left.
 
-    The first of `varying` wins a tie. No row goes left where all neighbouring values are the same.
+    The first of `varying` wins a tie. No row goes left if all neighbouring values are the same.
     """
     gains = np.empty(len(varying))
     _centre(targets, rows[varying[0], start:end], total, work.centred, work.weights)
@@ -259,11 +263,11 @@ def _best_split(columns, rows, start, end, varying, targets, total, squares, wor
 def _centre(targets, rows, total, centred, weights):
     r"""Prepare the screen of a node.
 
-    With `a` the targets less the node's mean, l and r rows to either side and n in all,
+    With `a` the targets less the node's mean, l and r rows on the left and right, and n in all,
 
     .. math:: \frac{S_l^2}{l} + \frac{S_r^2}{r} = \frac{S^2}{n} + n \frac{(\sum_{left} a)^2}{l r}
 
-    so that the last fraction orders splits by their gain.
+    so the last fraction orders splits by their gain.
     """
     size = len(rows)
     mean = total / size
@@ -275,21 +279,21 @@ def _centre(targets, rows, total, centred, weights):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _slack(size, squares):
-    r"""By how much one split's screened gain must exceed another's to be surely above it.
+    r"""How much one split's screened gain must exceed another's to be certainly the greater gain.
 
-    Adding n numbers one by one errs by at most n u times the sum of their absolute values, u being
-    the unit roundoff. From that, for targets y in [-1, 1], the errors of two splits' gains, both as
-    `_screen` and as `_search` computes them, come to less than :math:`(44 n + 64) u \sum |y|`. The
-    screen's gains are divided by n, and :math:`\sum |y| \le \sqrt{n \sum y^2}`.
+    Adding n numbers one by one errs by at most n u times the sum of their absolute values, where u
+    is the unit roundoff. So for targets y in [-1, 1] the errors of two splits' gains, both in
+    `_screen` and in `_search`, sum to less than :math:`(44 n + 64) u \sum |y|`. The screen's gains
+    are divided by n, and :math:`\sum |y| \le \sqrt{n \sum y^2}`.
     """
     return 128.0 * _ROUNDING * np.sqrt(size * squares)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _screen(column, rows, centred, weights):
-    """The feature's best and second best gain up to rounding, and the rows to the left at the best.
+    """The feature's best and second best gain up to rounding, and how many rows the best puts left.
 
-    Four places at a time, so that only one addition in four waits for the one before.
+    It takes four places at a time, so that only one addition in four waits for the one before.
     """
     best = second = -np.inf
     n_left = 0
@@ -337,8 +341,8 @@ def _differ(column, rows, place):
 def _search(column, rows, targets, total, best):
     """The feature's best split by scikit-learn's arithmetic, if its gain is above `best`.
 
-    The sum to the left grows row by row, or is taken anew from the right where that is shorter,
-    which is after many equal values. Returns the gain and how many rows go left, or `best` and 0.
+    The sum on the left grows row by row. After many equal values it is shorter to take it anew from
+    the right. Returns the gain and how many rows go left, or `best` and 0.
     """
     size = len(rows)
     n_left = summed = 0
@@ -379,14 +383,14 @@ def _mark(rows, n_left, goes_left):
 def _scramble(rows, n_left, goes_left, ordered):
     """Write the node's rows to `ordered[0]` in the order scikit-learn has them after a split.
 
-    It starts from `rows`, sorted by the feature it saw last, and goes from the front: a row of the
-    right is swapped with the last row not placed yet, which is looked at next. Followed to
-    the end, this is:
+    scikit-learn starts from `rows`, sorted by the feature it saw last, and goes from the front. It
+    swaps a right row with the last row that is not placed yet, and examines that row next. The
+    result is:
 
-    - in the left part, a row that belongs there stays, and in the place of one that does not comes
-      the next left row from the back;
-    - in the right part, going from the back, each place takes the row of the place behind it, or,
-      if that was a left row or there is none, the next right row from the front.
+    - In the left part, a left row stays, and a right row gives its place to the next left row from
+      the back.
+    - In the right part, from the back on, each place takes the row of the place behind it. If that
+      is a left row, or there is no place behind, it takes the next right row from the front.
     """
     result, from_front, from_back = ordered
     size = len(rows)
@@ -394,7 +398,7 @@ def _scramble(rows, n_left, goes_left, ordered):
     for row in rows[:n_left]:
         from_front[count] = row
         count += 1 - goes_left[row]
-    # Where front and back meet, the row there is the next, if it is a right one.
+    # At the place where front and back meet, the row is the next right row, if it is one.
     from_front[count] = rows[n_left]
     count = 0
     for i in range(size - 1, n_left - 1, -1):
@@ -418,12 +422,12 @@ def _scramble(rows, n_left, goes_left, ordered):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _halves(targets, ordered, n_left, total, squares):
-    """Impurity, sum and sum of squares of either child, the left one's rows first in `ordered`."""
+    """Impurity, sum and sum of squares of both children. The left rows are first in `ordered`."""
     left_rows, right_rows = ordered[:n_left], ordered[n_left:]
     n_right = len(right_rows)
     left_total, left_squares = _sums(targets, left_rows)
     right_total, right_squares = _sums(targets, right_rows)
-    # Impurities come from the parent's sums less the smaller side's, not from the children's own.
+    # Impurities come from the parent's sums less the smaller child's, not from the children's own.
     moved = left_total if n_left <= n_right else _less(total, targets, right_rows)
     left_mean, right_mean = moved / n_left, (total - moved) / n_right
     left_impurity = left_squares / n_left - left_mean * left_mean
@@ -446,8 +450,8 @@ def _sums(targets, rows):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _partition(rows, n_left, goes_left, result):
-    """Left rows first, then right ones, each in the order they were."""
-    # Unsigned, as numba looks whether a signed index is negative.
+    """Write left rows first, then right rows, each in their present order."""
+    # Indices are unsigned, as numba checks whether a signed index is negative.
     left, right = np.uint64(0), np.uint64(n_left)
     for row in rows:
         goes = np.uint64(goes_left[row])

@@ -1,7 +1,7 @@
-r"""The log loss: where boosting starts from, its gradients, and probabilities.
+r"""The log loss: the first raw predictions of boosting, gradients, and probabilities.
 
-Raw predictions are (trees an iteration, samples): one a class, or, with two classes, a single
-one for the second class's log-odds.
+Raw predictions are (trees an iteration, samples). There is one for each class, or, with two
+classes, a single one for the second class's log-odds.
 
 References:
     scikit-learn 1.9.1, _loss/_loss.pyx.tp and link.py
@@ -42,20 +42,20 @@ def probabilities(raw: np.ndarray) -> np.ndarray:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def two_class_gradients(raw, labels, gradients):
-    """y - p for each row, y in {0, 1} being its label and p its probability of 1."""
+    """y - p for each row, where y in {0, 1} is its label and p its probability of 1."""
     for row in range(len(labels)):
         y = np.float64(labels[row])
         if raw[0, row] > -37:
             odds = math.exp(-raw[0, row])
             gradients[0, row] = -(((1 - y) - y * odds) / (1 + odds))
         else:
-            # Here 1 + exp(raw) is 1 in double precision.
+            # So far below zero, 1 + exp(raw) is 1 in double precision.
             gradients[0, row] = -(math.exp(raw[0, row]) - y)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def many_class_gradients(raw, labels, gradients):
-    """y - p for each class and row, y being 1 for the row's own class and 0 for others."""
+    """y - p for each class and row, where y is 1 for the row's own class and 0 for others."""
     classes, samples = raw.shape
     highest = raw[0].copy()
     for k in range(1, classes):

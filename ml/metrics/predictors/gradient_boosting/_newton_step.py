@@ -1,9 +1,10 @@
-r"""What a tree's leaves predict: one Newton step of the log loss in each.
+r"""The predictions of a tree's leaves: one Newton step of the log loss in each leaf.
 
 .. math:: \frac{K-1}{K} \frac{\sum_i g_i}{\sum_i p_i (1 - p_i)}, \qquad g_i = y_i - p_i
 
-over the leaf's rows, with g the negative gradient, y whether the row is of the tree's class, p its
-probability so far, and K classes; the factor is left out with two classes, which share one tree.
+over the leaf's rows, with K classes. g is the negative gradient. y is 1 for rows of the tree's
+class and 0 for others. p is the row's probability so far. Two classes share one tree, and the
+factor is left out.
 
 References:
     Friedman, Greedy function approximation: a gradient boosting machine, 2001, section 4.6,
@@ -25,11 +26,11 @@ _SMALLEST = 1e-150
 def step(targets, labels, label, factor, learning_rate, work, nodes, raw):
     """Set the values of a grown tree's leaves, and add them to its class's `raw` predictions.
 
-    `targets` are the negative gradients, (samples,), that the tree was grown on; `labels` the
-    rows' classes, and `label` the class that counts as 1.
+    `targets` are the negative gradients, (samples,), that the tree was grown on. `labels` are the
+    rows' classes, and `label` is the class that counts as 1.
     """
     samples = len(targets)
-    # Leaves lie one after another in the work arrays, rows in their original order.
+    # The work arrays hold leaf after leaf, with each leaf's rows in their original order.
     cursor = np.zeros(len(nodes), np.int64)
     filled = 0
     for node in range(len(nodes)):
@@ -57,17 +58,17 @@ def step(targets, labels, label, factor, learning_rate, work, nodes, raw):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def pairwise_sum(values, start, size):
-    """The sum of `size` values from `start`, added in the order in which numpy's `sum` does.
+    """The sum of `size` values from `start`, added in the same order as in numpy's `sum`.
 
-    More than 128 values are halved, the first half to a multiple of eight, and the halves' sums
-    added. Not recursive, as numba crashes on recursive functions that come from its cache:
-    https://github.com/numba/numba/issues/6061.
+    More than 128 values are halved, the first half to a multiple of eight, and the halves' sums are
+    added. The function is not recursive, as numba crashes on recursive functions that come from its
+    cache: https://github.com/numba/numba/issues/6061.
 
     References:
         numpy 2.4, _core/src/umath/loops_utils.h.src; Higham, The accuracy of floating point
         summation, 1993, https://doi.org/10.1137/0914050
     """
-    # Second halves that wait, innermost last, and the sums of their first halves once known.
+    # The second halves that wait, innermost last, and the sums of their first halves once known.
     starts, sizes = np.empty(64, np.int64), np.empty(64, np.int64)
     firsts, known = np.empty(64), np.zeros(64, np.bool_)
     waiting = 0
@@ -91,7 +92,7 @@ def pairwise_sum(values, start, size):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _sum_of_few(values, start, size):
-    """Eight sums side by side, then what is left; below eight values, one after another."""
+    """Eight sums side by side, then the remaining values. Fewer than eight are added one by one."""
     if size < 8:
         total = 0.0
         for i in range(start, start + size):

@@ -1,14 +1,13 @@
-"""A grown tree as an array of nodes: following it, and what it says of the features."""
+"""A grown tree as an array of nodes: its predictions, and its features' importances."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-#: A node of a tree, in depth-first order, left child first. `left` and `right` are LEAF in leaves;
-#: `impurity` is the targets' variance within the node; `value` their mean, or, in a leaf, what it
-#: predicts; `samples` is how many rows it holds, 0 where a tree has fewer nodes than there is room
-#: for.
+#: A node of a tree. Nodes are in depth-first order, left child first. `left` and `right` are LEAF
+#: in leaves. `impurity` is the targets' variance within the node. `value` is their mean, or a
+#: leaf's prediction. `samples` is the number of rows, or 0 in places that a tree leaves empty.
 NODE = np.dtype(
     [
         ("left", np.int32),
@@ -26,9 +25,9 @@ LEAF = -1
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def add_predictions(columns, trees, learning_rate, raw):
-    """Add to `raw` (trees, samples) what each of the trees (trees, nodes) predicts for each row.
+    """Add to `raw` (trees, samples) the predictions of `trees` (trees, nodes) for each row.
 
-    `columns` are (features, samples) in single precision, as thresholds were made for.
+    `columns` are (features, samples) in single precision, as the thresholds require.
     """
     for k in range(len(trees)):
         nodes = trees[k]
@@ -42,9 +41,9 @@ def add_predictions(columns, trees, learning_rate, raw):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def impurity_decreases(trees, decreases):
-    """Write to `decreases` (trees, features) by how much splits on each feature lower the variance.
+    """Write to `decreases` (trees, features) how much splits on each feature lower the variance.
 
-    In each tree of (trees, nodes), weighted by the nodes' shares of the rows.
+    `trees` are (trees, nodes). Each split is weighted by its node's share of the rows.
     """
     decreases[:] = 0.0
     for k in range(len(trees)):

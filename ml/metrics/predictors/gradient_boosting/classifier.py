@@ -26,12 +26,12 @@ from ml.metrics.predictors.gradient_boosting._nodes import (
     impurity_decreases,
 )
 
-#: A fit asks at least this often whether to go on, but for the time that one tree takes.
+#: A fit asks at least this often whether to go on, or after each tree if one takes longer.
 _SECONDS_BETWEEN_QUESTIONS = 0.25
 
 
 class SingleClass(ValueError):
-    """All rows have the same label, so that there is nothing to tell apart."""
+    """All rows have the same label, so there is nothing to classify."""
 
     def __init__(self, label: object) -> None:
         super().__init__(f"all labels are {label!r}; boosting needs at least two classes")
@@ -39,16 +39,16 @@ class SingleClass(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class GradientBoosting:
-    """A fitted ensemble; names that scikit-learn has for the same thing are its own."""
+    """A fitted ensemble. Attributes that scikit-learn has as well have its names."""
 
     classes_: Int[np.ndarray, "classes"]
     """The labels, ascending."""
     feature_importances_: Float[np.ndarray, "features"]
-    """Each feature's share of the decrease in variance over all splits, (features,); they sum to 1,
-    or are all 0 where no tree has a split."""
+    """Each feature's share of the decrease in variance over all splits, (features,). The shares sum
+    to 1, or are all 0 if no tree has a split."""
     trees: Shaped[np.ndarray, "iterations trees nodes"]
-    """(iterations, trees an iteration, nodes) of `_nodes.NODE`: one tree a class, or one in all
-    with two classes."""
+    """(iterations, trees an iteration, nodes) of `_nodes.NODE`. An iteration has one tree for each
+    class, or a single tree with two classes."""
     prior: Float[np.ndarray, "trees"]
     """Raw predictions before the first iteration."""
     learning_rate: float
@@ -59,7 +59,7 @@ class GradientBoosting:
         *,
         continue_or_stop: Callable[[], None] = lambda: None,
     ) -> Float[np.ndarray, "samples *classes"]:
-        """Raw predictions of each class; with two classes, log-odds without that axis."""
+        """Raw predictions of each class. With two classes, log-odds without an axis of classes."""
         raw = self._raw(x, continue_or_stop)
         return raw[0] if len(raw) == 1 else raw.T
 
@@ -78,7 +78,7 @@ class GradientBoosting:
         *,
         continue_or_stop: Callable[[], None] = lambda: None,
     ) -> Int[np.ndarray, "samples"]:
-        """The likeliest label of each row."""
+        """The most likely label of each row."""
         raw = self._raw(x, continue_or_stop)
         likeliest = raw[0] >= 0 if len(raw) == 1 else raw.argmax(axis=0)
         labels: np.ndarray = self.classes_[likeliest.astype(np.intp)]
@@ -108,24 +108,24 @@ def fit(
     threads: int = 1,
     continue_or_stop: Callable[[], None] = lambda: None,
 ) -> GradientBoosting:
-    r"""Boost trees on the log loss: what scikit-learn's GradientBoostingClassifier fits.
+    r"""Boost trees on the log loss, as scikit-learn's GradientBoostingClassifier does.
 
-    With its defaults and the same `random_state`, importances and predictions are the same, and
-    trees are the same to the last bit (scikit-learn 1.9 on x86-64), where a feature has a
-    different value in each row or one in all. Rows of equal value may add up in another order
-    here, which changes the last bits; where two splits are equally good these decide, and trees
+    With its defaults and the same `random_state`, importances and predictions are the same. Trees
+    are the same to the last bit (scikit-learn 1.9 on x86-64) if each feature has a different value
+    in each row, or a single value in all rows. Rows of equal value may add up in another order
+    here, which changes the last bits. These decide if two splits are equally good, and trees then
     differ as scikit-learn's own do from one `random_state` to another.
 
     Args:
-        x: (samples, features), taken in single precision.
+        x: (samples, features), converted to single precision.
         y: (samples,) integer labels.
-        threads: how many trees of an iteration grow at a time; the result is the same.
+        threads: how many trees of an iteration grow at a time. The result does not depend on it.
         continue_or_stop: called before each iteration and, in a long one, between trees every
-            quarter of a second; what it raises ends the fit.
+            quarter of a second. If it raises, the fit ends.
 
     Raises:
         SingleClass: all labels are the same.
-        ValueError: wrong shapes, labels that are no integers, values that are not finite.
+        ValueError: shapes are wrong, labels are no integers, or values are not finite.
 
     References:
         Friedman, Greedy function approximation: a gradient boosting machine, 2001,
@@ -179,12 +179,12 @@ def fit(
 
 
 def _columns(x: np.ndarray) -> np.ndarray:
-    """The features (features, samples) in single precision, in which scikit-learn compares them."""
+    """The features (features, samples) in single precision, as scikit-learn compares them."""
     x = np.asarray(x)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"x must be (samples, features), got shape {x.shape}")
     with np.errstate(over="ignore"):
-        # A copy in any case: numba would compile once more for arrays that cannot be written.
+        # Always copy, as numba would compile once more for read-only arrays.
         columns = np.array(x.T, dtype=np.float32, order="C")
     if not np.isfinite(columns).all():
         raise ValueError("x has values that are not finite in single precision")
