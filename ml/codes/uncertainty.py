@@ -63,9 +63,10 @@ def affordable(seconds: float) -> int:
 
 
 def permutations(rows: Rows, replicates: int) -> Iterator[Int[np.ndarray, "samples"]]:
-    """For each replicate, the row whose factors each row gets, where repeated rows stay together.
+    """Indices of the rows whose factors each row gets, for each replicate.
 
-    They depend on the seed alone. If no row is repeated, they are permutations of the rows.
+    Repeated rows stay together. If no row is repeated, the indices are permutations of the rows.
+    The same seed gives the same indices.
     """
     draws = generator(rows.seed, "null")
     block = blocks(rows)

@@ -18,7 +18,7 @@ class Reference:
     """A published work."""
 
     authors: str
-    """As in `Chen et al.`"""
+    """The authors as cited, for example `Chen et al.`"""
     year: int
     url: str
 

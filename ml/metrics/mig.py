@@ -18,7 +18,7 @@ from ml.metrics.protocol import Number
 def gaps(
     mutual: Float[np.ndarray, "latents factors"], factor_entropies: Float[np.ndarray, "factors"]
 ) -> Float[np.ndarray, "factors"]:
-    r"""By how much each factor's best latent leads its second, as a share of the factor's entropy.
+    r"""The lead of each factor's best latent over its second, as a share of the factor's entropy.
 
     .. math:: \frac{I(z_{(1)}; v_k) - I(z_{(2)}; v_k)}{H(v_k)}
 

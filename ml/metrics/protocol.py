@@ -184,7 +184,7 @@ class Metric(Component):
         return {}
 
     def untrained_classes(self, rows: Rows) -> Mapping[str, Mapping[str, float]]:  # noqa: ARG002
-        """By factor, numbers about the classes of test rows that no training row has.
+        """Numbers, by factor, about the classes of test rows that no training row has.
 
         The default, an empty mapping, is for metrics that predict no class of a test row.
         """

@@ -36,7 +36,7 @@ USERS = {
 
 
 def sap(scores: Float[np.ndarray, "latents factors"]) -> Float[np.ndarray, "factors"]:
-    """By how much each factor's best code predicts it better than its second best.
+    """The lead of each factor's best code over its second best in predicting the factor.
 
     `scores` says how well each single code predicts each factor. With a single code there is no
     second code, and its score counts as 0.

@@ -36,7 +36,7 @@ class Conv(Architecture):
     """
 
     name: Literal["conv"] = "conv"
-    # Before `channels`, whose validator reads it.
+    # This field comes before `channels`, whose validator reads it.
     normalization: Literal["none", "layer", "group"] = "none"
     """Normalises each image after each convolution, over all channels (layer) or over 8 at a time
     (group). Learned weights for each channel then scale and shift it."""

@@ -90,7 +90,7 @@ def classes(rows: Rows, fit: int, factor_bins: int | None, instead: str) -> list
 
 
 def untrained_classes(rows: Rows, factor_bins: int | None) -> dict[str, dict[str, float]]:
-    """By factor, numbers about the classes that test rows have and no training row has.
+    """Numbers, by factor, about the classes that test rows have and no training row has.
 
     `classes` is how many classes there are, and `untrained` how many of them only test rows have.
     `share_of_test_rows` is the share of test rows with these classes. `expected` is how many

@@ -49,7 +49,7 @@ def spanned(
 def evenly(
     low: float, high: float, *, latents: int, frames: int
 ) -> Float[np.ndarray, "latents frames"]:
-    """The same evenly spaced values for each latent."""
+    """Evenly spaced values, the same for each latent."""
     return np.tile(np.linspace(low, high, frames), (latents, 1))
 
 
