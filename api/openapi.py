@@ -11,7 +11,7 @@ from api.http.body import json_body
 from api.http.form import form_content
 from api.http.problems import A_PROBLEM
 from api.submission.headers import REPLAYED
-from ml.codes.arrays_file import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
+from ml.codes.found_arrays import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
 from ml.experiments.continuation import Extension, Fork
 from ml.experiments.experiment import ExperimentBody
 from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation

@@ -18,7 +18,7 @@ from api.http.form import MEDIA_TYPE, FormBounds, below, read_form, repeated
 from api.http.negotiation import media_type
 from api.inference.bodies import MOST_IMAGES, Images, check_indices
 from api.state.trained import Trained
-from ml.codes.arrays_file import UnusableArrays
+from ml.codes.found_arrays import UnusableArrays
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
 from ml.datasets.protocol import in_unit_range

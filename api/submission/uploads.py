@@ -25,8 +25,9 @@ from api.http.form import (
     too_large,
 )
 from api.state.context import Context, Here
-from ml.codes.arrays_file import UnusableArrays, read_arrays
+from ml.codes.arrays_file import read_arrays
 from ml.codes.file_account import FileAccount
+from ml.codes.found_arrays import UnusableArrays
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.spec.evaluation_spec import FileEvaluation

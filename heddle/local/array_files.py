@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 
 from heddle.errors import SpecError
-from ml.codes.arrays_file import (
-    Check,
-    Found,
-    HeldArrays,
-    Side,
-    UnusableArrays,
-    find_arrays,
-    npz_arrays,
-)
+from ml.codes.arrays_file import npz_arrays
+from ml.codes.found_arrays import Check, Found, HeldArrays, Side, UnusableArrays, find_arrays
 from ml.components.spec_errors import Fault, shown
 
 NPY = (".npy",)

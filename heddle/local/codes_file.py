@@ -17,16 +17,8 @@ from heddle.local.columns import chosen, matching
 from heddle.local.csv_text import SEPARATORS
 from heddle.local.inflated import SUFFIXES
 from heddle.local.table import PARQUET, is_table, open_table
-from ml.codes.arrays_file import (
-    KNOWN,
-    LONGEST_NAME,
-    CodesAndFactors,
-    Found,
-    Side,
-    UnusableArrays,
-    codes_and_factors,
-    with_kinds,
-)
+from ml.codes.codes_and_factors import CodesAndFactors, codes_and_factors, with_kinds
+from ml.codes.found_arrays import KNOWN, LONGEST_NAME, Found, Side, UnusableArrays
 from ml.codes.rows import FactorKind
 from ml.components.spec_errors import Fault
 

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from heddle.local.columns import ChosenColumns, listed
 from heddle.local.table import MOST_SHOWN, Table, UnusableTable, open_table
-from ml.codes.arrays_file import Found, Side
 from ml.codes.factor_columns import (
     FactorColumn,
     UnusableColumn,
@@ -24,6 +23,7 @@ from ml.codes.factor_columns import (
     numbers_of_text,
 )
 from ml.codes.file_account import LeftAside
+from ml.codes.found_arrays import Found, Side
 from ml.codes.rows import FactorKind
 
 _EXACT = 2**53

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from heddle.local.table import MOST_SHOWN, Table, UnusableTable
-from ml.codes.arrays_file import ALIASES, Side
+from ml.codes.found_arrays import ALIASES, Side
 
 _STEMS = ("z", "code", "latent", "dim", "z_dim", "latent_dim", *ALIASES["codes"])
 _PLACE = r"([ _.-]?|[\[({])(?P<number>[0-9]{1,9})[\])}]?"

@@ -12,8 +12,9 @@ from heddle.errors import SpecError
 from heddle.local.bar import Bar
 from heddle.local.choice import Choice
 from heddle.local.codes_file import UnusableFile, errors_of, read_codes
-from ml.codes.arrays_file import CodesAndFactors, UnusableArrays
+from ml.codes.codes_and_factors import CodesAndFactors
 from ml.codes.file_account import account_of
+from ml.codes.found_arrays import UnusableArrays
 from ml.codes.rows import Rows
 from ml.components.spec_errors import InvalidSpec
 from ml.evaluation.advice import advise

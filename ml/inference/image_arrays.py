@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ml.codes.arrays_file import UnusableArrays
+from ml.codes.found_arrays import UnusableArrays
 from ml.codes.npz_members import OtherSize, open_npz, read_member, unreadable
 from ml.components.registry import nearest
 from ml.components.spec_errors import Fault, InvalidSpec, shown

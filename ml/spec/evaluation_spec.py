@@ -7,9 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from ml.codes.arrays_file import LONGEST_NAME, MOST_FACTORS, CodesAndFactors, UnusableArrays
 from ml.codes.checked_rows import rows_of
+from ml.codes.codes_and_factors import CodesAndFactors
 from ml.codes.file_account import FileAccount, account_of
+from ml.codes.found_arrays import LONGEST_NAME, MOST_FACTORS, UnusableArrays
 from ml.codes.rows import FactorKind, Rows, UnusableRows
 from ml.components.spec_errors import Fault, InvalidSpec, parsed
 from ml.reproducibility.draws import MAX_SEED

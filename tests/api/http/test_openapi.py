@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
 from api.documents.evaluations import EvaluationDocument
-from ml.codes.arrays_file import KNOWN
+from ml.codes.found_arrays import KNOWN
 from ml.components.registry import components
 from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation
 from ml.spec.parts import Evaluation

@@ -330,7 +330,7 @@ def test_a_file_that_is_no_image_is_named(run: Run, file: bytes, use: str, query
 
 
 def test_a_zero_and_one_mistaken_for_bytes_is_told() -> None:
-    from ml.codes.arrays_file import UnusableArrays
+    from ml.codes.found_arrays import UnusableArrays
     from ml.inference.image_arrays import as_unit_range
 
     ones = np.ones((1, 4, 4, 1), dtype=np.uint8)

@@ -29,7 +29,7 @@ from heddle.local import inflated
 from heddle.local.choice import Choice, Dialect
 from heddle.local.codes_file import read_codes
 from ml import score
-from ml.codes.arrays_file import CodesAndFactors
+from ml.codes.codes_and_factors import CodesAndFactors
 
 ROWS = 120
 DRAWS = np.random.default_rng(0)

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.codes.arrays_file import CodesAndFactors, UnusableArrays, _column, read_arrays
+from ml.codes.arrays_file import read_arrays
+from ml.codes.codes_and_factors import CodesAndFactors, _column
+from ml.codes.found_arrays import UnusableArrays
 from ml.evaluation.encode import EncodedRows
 from tests.npz import (
     CODES,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
 from ml import score
-from ml.codes.arrays_file import CodesAndFactors
 from ml.codes.checked_rows import rows_of
+from ml.codes.codes_and_factors import CodesAndFactors
 from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec
 from ml.metrics.information.mutual_information import equal_width_bins, information
