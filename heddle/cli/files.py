@@ -145,9 +145,13 @@ def score(
     document: dict[str, Any] = {"items": found.scores, "next_cursor": None, "advice": found.advice}
     if known is not None:
         document["understood"] = known
-    title = file.name if known is None else account_title(file.name, known)
-    table = file_score_table(title, found.scores, asked, below=account_lines(known))
-    print_document(document, as_json, lambda: Group(table, advice_list(found.advice)))
+
+    def shown() -> Group:
+        title = file.name if known is None else account_title(file.name, known)
+        table = file_score_table(title, found.scores, asked, below=account_lines(known))
+        return Group(table, advice_list(found.advice))
+
+    print_document(document, as_json, shown)
     if any(one["error"] for one in found.scores):
         sys.exit(1)
 
