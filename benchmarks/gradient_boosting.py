@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 
-from ml.metrics.predictors.gradient_boosting import GradientBoosting, fit
-from ml.metrics.predictors.gradient_boosting._nodes import LEAF
+from ml.metrics.predictors._gradient_boosting import GradientBoosting, fit
+from ml.metrics.predictors._gradient_boosting._nodes import LEAF
 
 SIZES = (3, 6, 40, 32, 32)
 NAMES = ("shape", "scale", "orientation", "x", "y")

@@ -58,9 +58,11 @@ def register(component: C) -> C:
     name = component.component_name()
     known = _components.setdefault(component.kind, {})
     if name in known and _place(known[name]) != _place(component):
+        # Those of other packages may be imported first, and are still the second to claim the name.
+        modules = [known[name].__module__, component.__module__]
+        first, second = sorted(modules, key=lambda module: not module.startswith("ml."))
         raise DuplicateComponent(
-            f"{component.kind} {name!r} is defined by {known[name].__module__}"
-            f" and again by {component.__module__}"
+            f"{component.kind} {name!r} is defined by {first} and again by {second}"
         )
     known[name] = component
     return component
@@ -91,10 +93,12 @@ def kinds() -> dict[str, str]:
 def _import_all(package: str) -> None:
     """Import the modules of a package and of its subpackages, except those named `_…`."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name.startswith("_"):
+            continue
         name = f"{package}.{module.name}"
         if module.ispkg:
             _import_all(name)
-        elif not module.name.startswith("_"):
+        else:
             importlib.import_module(name)
 
 

@@ -37,7 +37,7 @@ class Prediction:
 def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> Prediction:
     """Shares of the impurity decrease, adding up to one over the codes."""
     # The import is slow, and a process that only trains does not need it.
-    from ml.metrics.predictors.gradient_boosting import fit as fit_boosting
+    from ml.metrics.predictors._gradient_boosting import fit as fit_boosting
 
     codes = _within_float32(rows.codes)
 

@@ -1,7 +1,10 @@
+import subprocess
+import sys
 from typing import ClassVar, Literal
 
 import pytest
 
+from ml.components import registry
 from ml.components.registry import (
     DuplicateComponent,
     UnknownComponent,
@@ -11,6 +14,7 @@ from ml.components.registry import (
     nearest,
     register,
 )
+from ml.schedules.constant import Constant as Ours
 from ml.schedules.protocol import Schedule
 
 KINDS = tuple(kinds().values())
@@ -57,3 +61,25 @@ def test_a_second_claim_to_a_name_is_refused() -> None:
     with pytest.raises(DuplicateComponent, match="constant"):
         register(Constant)
     assert find("schedule", "constant").version == 1
+
+
+def test_the_blame_is_on_the_other_package_even_if_it_is_imported_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Constant(Schedule):
+        name: Literal["constant"] = "constant"
+
+        def factor(self, step: int, steps: int) -> float:
+            return 2.0
+
+    monkeypatch.setitem(registry._components, "schedule", {"constant": Constant})
+    with pytest.raises(DuplicateComponent) as raised:
+        register(Ours)
+    assert str(raised.value).endswith(f"by {Ours.__module__} and again by {__name__}")
+
+
+def test_to_know_the_metrics_compiles_nothing() -> None:
+    # numba refuses to define a kernel where it can write no cache, and the API must start there.
+    program = "import sys, api.main, ml.components.registry as known; known.components('metric')"
+    program += "; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

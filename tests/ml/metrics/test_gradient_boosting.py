@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.tree import DecisionTreeRegressor
 
-from ml.metrics.predictors.gradient_boosting import GradientBoosting, SingleClass, classifier, fit
-from ml.metrics.predictors.gradient_boosting._grow import grow, workspace
-from ml.metrics.predictors.gradient_boosting._newton_step import pairwise_sum
-from ml.metrics.predictors.gradient_boosting._nodes import LEAF, NODE
+from ml.metrics.predictors._gradient_boosting import GradientBoosting, SingleClass, classifier, fit
+from ml.metrics.predictors._gradient_boosting._grow import grow, workspace
+from ml.metrics.predictors._gradient_boosting._newton_step import pairwise_sum
+from ml.metrics.predictors._gradient_boosting._nodes import LEAF, NODE
 
 
 def problem(rows: int, features: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,15 +11,15 @@ from queue import SimpleQueue
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from ml.metrics.predictors.gradient_boosting._grow import Workspace, grow, most_nodes, workspace
-from ml.metrics.predictors.gradient_boosting._log_loss import (
+from ml.metrics.predictors._gradient_boosting._grow import Workspace, grow, most_nodes, workspace
+from ml.metrics.predictors._gradient_boosting._log_loss import (
     many_class_gradients,
     prior,
     probabilities,
     two_class_gradients,
 )
-from ml.metrics.predictors.gradient_boosting._newton_step import step
-from ml.metrics.predictors.gradient_boosting._nodes import (
+from ml.metrics.predictors._gradient_boosting._newton_step import step
+from ml.metrics.predictors._gradient_boosting._nodes import (
     LEAF,
     NODE,
     add_predictions,

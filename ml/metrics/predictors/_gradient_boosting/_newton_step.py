@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ml.metrics.predictors.gradient_boosting._nodes import LEAF
+from ml.metrics.predictors._gradient_boosting._nodes import LEAF
 
 _SMALLEST = 1e-150
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ml.metrics.predictors.gradient_boosting._nodes import LEAF
+from ml.metrics.predictors._gradient_boosting._nodes import LEAF
 
 #: Values of a feature that are no further apart than this, in single precision, count as equal.
 _SAME = np.float32(1e-7)
