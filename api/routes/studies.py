@@ -42,7 +42,8 @@ def results(
     here: Here,
     request: Request,
     format: Annotated[
-        Format | None, Query(description="Counts before the Accept header; JSON by default.")
+        Format | None,
+        Query(description="It goes before the Accept header; JSON by default."),
     ] = None,
 ) -> Response:
     """The results, one row a run: run_id, state, train_id, swept values, scores, curve ends, error.
