@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from ml.datasets.protocol import Dataset, dataset
+from ml.datasets.dataset import Dataset
+from ml.datasets.protocol import dataset
 from ml.recorder import Progress, Silent, Wish
 from ml.reproducibility.environment import default_device, environment
 from ml.training.loop import train_cohort

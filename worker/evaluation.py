@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ml.codes.arrays_file import read_arrays
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows, encode_rows, evaluation_rows
 from ml.evaluation.evaluate import open_data, score_encoded, score_rows
 from ml.networks.model import Model

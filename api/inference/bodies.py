@@ -11,7 +11,7 @@ from pydantic import Field
 from api.http.body import json_body
 from api.http.form import form_content
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.inference.interpolation import Path
 from ml.inference.neighbours import Distance
 from ml.reproducibility.draws import MAX_SEED

@@ -22,7 +22,7 @@ from api.state.trained import Trained
 from ml.codes.rows import ConstantFactor
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed
-from ml.datasets.protocol import in_unit_range
+from ml.datasets.dataset import in_unit_range
 from ml.evaluation.encode import encode_images
 from ml.inference.latent_swap import most_telling
 from ml.inference.neighbours import Distance, deviations, distances, nearest_rows

@@ -21,7 +21,7 @@ from api.state.trained import Trained
 from ml.codes.found_arrays import UnusableArrays
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
-from ml.datasets.protocol import in_unit_range
+from ml.datasets.dataset import in_unit_range
 from ml.inference.image_arrays import as_unit_range, read_images
 from ml.inference.image_files import MODES, pixels, resized
 

@@ -45,7 +45,7 @@ from api.inference.number_answers import (
 from api.openapi import USES_A_MODEL
 from api.state.context import TrainedInLane
 from ml.components.spec_errors import parsed
-from ml.datasets.protocol import in_unit_range
+from ml.datasets.dataset import in_unit_range
 from ml.evaluation.encode import encode_images
 from ml.inference.anomaly import judge, reference
 from ml.inference.generation import generated

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from api.documents.evaluations import score_documents
 from api.state.lru import LruCache
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows
 from ml.networks.model import Model
 from ml.plots.material import material

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.components.registry import register
-from ml.datasets.protocol import Dataset, DatasetComponent, Progress
+from ml.datasets.dataset import Dataset
+from ml.datasets.protocol import DatasetComponent, Progress
 
 SIDE = 8
 INK_MAX = 16
@@ -36,7 +37,7 @@ class Digits(DatasetComponent):
     def image_shape(self) -> tuple[int, int, int]:
         return self.size, self.size, 1
 
-    def open(self, progress: Progress | None = None) -> Dataset:
+    def read(self, progress: Progress | None = None) -> Dataset:
         # scikit-learn takes a second to import, and the catalogue need not wait for it.
         from sklearn.datasets import load_digits
 

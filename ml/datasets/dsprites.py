@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -16,10 +15,11 @@ from pydantic import Field, field_validator
 from ml.components.registry import register
 from ml.datasets import _dsprites_geometry as geometry
 from ml.datasets._dsprites_geometry import FACTOR_NAMES, FACTOR_SIZES, IMAGE_BYTES, SIDE
+from ml.datasets._files import sha256_of
 from ml.datasets._npz import array_stream
 from ml.datasets._prepared import prepared
+from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import (
-    Dataset,
     DatasetComponent,
     MissingFile,
     OperatorPath,
@@ -92,8 +92,8 @@ class DSprites(DatasetComponent):
     def image_shape(self) -> tuple[int, int, int]:
         return 64, 64, 1
 
-    def open(self, progress: Progress | None = None) -> Dataset:
-        """Open the images. The first time they are rendered (seconds) or unpacked (10 seconds).
+    def read(self, progress: Progress | None = None) -> Dataset:
+        """Read the images. The first time they are rendered (seconds) or unpacked (10 seconds).
 
         Raises:
             MissingFile: there is no file at `path`.
@@ -107,7 +107,7 @@ class DSprites(DatasetComponent):
             rows = prepared(kept, shape, geometry.blocks, progress, sha256=RENDERED_SHA256)
         else:
             file = _official_file(self.path)
-            source = _digest(file)
+            source = sha256_of(file)
             kept = data_folder() / f"dsprites-{source}.bits"
             rows = prepared(kept, shape, lambda: _official_blocks(file), progress)
         sizes: tuple[int, ...] = FACTOR_SIZES
@@ -144,7 +144,7 @@ class DSprites(DatasetComponent):
             # Runs from before `values` existed keep their identity.
             del identity["values"]
         if self.path is not None:
-            identity["path"] = f"sha256:{_digest(_official_file(self.path))}"
+            identity["path"] = f"sha256:{sha256_of(_official_file(self.path))}"
         return identity
 
 
@@ -158,17 +158,6 @@ def _official_file(path: str) -> Path:
     if not file.is_file():
         raise MissingFile(file, size="20 to 30 MB", published=PUBLISHED)
     return file
-
-
-def _digest(file: Path) -> str:
-    status = file.stat()
-    return _digest_of_version(file, status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=16)
-def _digest_of_version(file: Path, _inode: int, _mtime_ns: int, _size: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _official_blocks(file: Path) -> Iterator[NDArray[np.uint8]]:

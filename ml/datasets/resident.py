@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 
 
 class ResidentImages:
@@ -21,7 +21,9 @@ class ResidentImages:
         self._data, self._device = data, device
         self._shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
         self._uploaded = (
-            None if device.type == "cpu" else torch.from_numpy(np.array(data.storage)).to(device)
+            None
+            if device.type == "cpu"
+            else torch.from_numpy(data.stored(np.arange(len(data)))).to(device)
         )
 
     def gather(
@@ -29,7 +31,7 @@ class ResidentImages:
     ) -> Float[Tensor, "samples channels height width"]:
         """Images as float32 in [0, 1]."""
         if self._uploaded is None:
-            stored = torch.from_numpy(self._data.storage[index])
+            stored = torch.from_numpy(self._data.stored(index))
         else:
             stored = self._uploaded[torch.from_numpy(index).to(self._device)]
         height, width, channels = self._data.image_shape

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.datasets.resident import ResidentImages
 from ml.networks.model import CHUNK, Encoding, Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
@@ -71,17 +71,24 @@ def evaluation_rows(
 ) -> tuple[Int[np.ndarray, "samples"], int]:
     """The draw of `draw_rows` from a data set, with images of the same pixels in the same part.
 
+    If some images have all their factors and others do not, only the former are drawn.
+
     A data set may have one picture at several indices. dSprites does, as its first and its last
     orientation are the same angle.
     """
-    index, train = draw_rows(
-        len(data), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
+    labelled = data.labelled()
+    # Without factors, or where no image has all of them, there are still codes to score.
+    known = labelled if len(labelled) else np.arange(len(data))
+    drawn, train = draw_rows(
+        len(known), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
     )
+    index = known[drawn]
     pictures: dict[bytes, int] = {}
     shown = np.array(
         [
-            pictures.setdefault(blake2b(data.storage[one].tobytes()).digest(), len(pictures))
-            for one in index
+            pictures.setdefault(blake2b(row.tobytes()).digest(), len(pictures))
+            for start in range(0, len(index), CHUNK)
+            for row in data.stored(index[start : start + CHUNK])
         ]
     )
     return _whole_pictures(index, shown, train)
@@ -138,7 +145,7 @@ def encode_rows(
             recorder.progress(Progress("encoding", min(start + CHUNK, len(index)), len(index)))
         )
     mean, log_variance, samples, kl, reconstruction = map(np.concatenate, zip(*parts, strict=True))
-    factors = data.factors(index)
+    factors = data.factors(index) if len(data.labelled()) else None
     if factors is None:
         factors = np.empty((len(index), 0), dtype=np.int64)
     return EncodedRows(

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows, encode_rows
 from ml.evaluation.score import metric_of, scores_of
-from ml.metrics.protocol import FactorKind, Metric, Rows, Score
+from ml.metrics.protocol import Metric, Rows, Score
 from ml.networks.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.spec.parts import Evaluation
@@ -150,15 +150,16 @@ def _rows(
     seed: int,
 ) -> Rows:
     codes: np.ndarray = encoded.mean if kind == "mean" else encoded.sample
-    kinds: tuple[FactorKind, ...] = tuple("discrete" for _ in data.factor_names)
+    # Without a labelled image the rows have no factors, though the data set may name some.
+    known = encoded.factors.shape[1]
     rows = Rows(
         codes,
         encoded.factors,
-        data.factor_names,
-        kinds,
+        data.factor_names[:known],
+        data.factor_kinds[:known],
         int(encoded.train_rows),
         seed,
         encoded.kl,
         encoded.reconstruction,
     )
-    return rows.without_single_valued(data.factor_sizes)
+    return rows.without_single_valued(data.factor_sizes[:known])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.datasets.protocol import Dataset, in_unit_range
+from ml.datasets.dataset import Dataset, in_unit_range
 from ml.evaluation.encode import EncodedRows
 from ml.export.plain_loader import NotPlain, plain_loader
 from ml.export.run_readme import run_readme

@@ -11,7 +11,7 @@ from ml.codes.latents import USED_NATS, is_unused, is_used
 from ml.components.plain_text import plain_text
 from ml.components.references import cited
 from ml.components.registry import components
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows
 from ml.metrics.protocol import Score
 from ml.networks.model import Model

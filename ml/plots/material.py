@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from ml.datasets.protocol import Dataset
-from ml.datasets.protocol import in_unit_range as in_unit_range
+from ml.datasets.dataset import Dataset
+from ml.datasets.dataset import in_unit_range as in_unit_range
 from ml.evaluation.encode import EncodedRows
 from ml.metrics.protocol import Score
 from ml.networks.model import CHUNK, Model

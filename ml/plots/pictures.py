@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from ml.components.registry import components
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows
 from ml.networks.model import Model
 from ml.plots.material import material

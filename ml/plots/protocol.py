@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ml.codes.latents import latent_label
 from ml.components.component import Component
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.objectives.posteriors.protocol import Posterior
 from ml.objectives.posteriors.traversals import Span
 from ml.plots.figure_text import letter_by_letter

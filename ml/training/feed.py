@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.datasets.resident import ResidentImages
 from ml.objectives.protocol import Update
 from ml.reproducibility.draws import Stream

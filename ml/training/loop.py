@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.networks.model import Model
 from ml.networks.networks import StackedNetworks, build
 from ml.objectives.protocol import Loss, LossFunction, Step, Update, checked_updates

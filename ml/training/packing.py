@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
 from ml.training.loop import train_cohort

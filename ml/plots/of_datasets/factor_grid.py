@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ml.components.registry import register
 from ml.components.spec_errors import Fault, InvalidSpec
-from ml.datasets.protocol import Dataset, in_unit_range
+from ml.datasets.dataset import Dataset, in_unit_range
 from ml.plots.drawing.colours import VERMILION
 from ml.plots.drawing.letters import inches
 from ml.plots.drawing.sheet import LABEL, PAGE, TICK, sheet

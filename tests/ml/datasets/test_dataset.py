@@ -8,14 +8,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ml.components.registry import UnknownComponent
-from ml.datasets.protocol import (
-    Dataset,
-    NotAGrid,
-    OperatorPath,
-    data_folder,
-    dataset,
-    operator_file,
-)
+from ml.datasets.dataset import Dataset, NotAGrid
+from ml.datasets.protocol import OperatorPath, data_folder, dataset, operator_file
 
 
 def small(**changes: Any) -> Dataset:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from ml.datasets import _dsprites_geometry as geometry
 from ml.datasets import _npz, dsprites
+from ml.datasets.dataset import Dataset
 from ml.datasets.dsprites import DSprites
-from ml.datasets.protocol import Dataset, MissingFile, UnusableFile, dataset
+from ml.datasets.protocol import MissingFile, UnusableFile, dataset
 
 FRAMES = json.loads((Path(__file__).parent / "data" / "dsprites_frames.json").read_text())["frames"]
 

@@ -9,7 +9,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from ml import evaluate, score, train
 from ml.components.registry import components
-from ml.datasets.protocol import Dataset, dataset
+from ml.datasets.dataset import Dataset
+from ml.datasets.protocol import dataset
 from ml.datasets.resident import ResidentImages
 from ml.evaluation.encode import EncodedRows, draw_rows, encode_rows, evaluation_rows
 from ml.networks.model import Model
@@ -189,7 +190,12 @@ def test_what_one_metric_cannot_do_is_its_error_and_no_others(model: Model) -> N
 
 def test_a_factor_that_the_data_set_has_with_one_value_is_left_out(model: Model) -> None:
     labels = np.c_[np.zeros(len(DIGITS), dtype=np.int64), DIGITS.labels]
-    with_colour = {"factor_names": ("colour", "digit"), "factor_sizes": (1, 10), "labels": labels}
+    with_colour = {
+        "factor_names": ("colour", "digit"),
+        "factor_sizes": (1, 10),
+        "factor_kinds": ("discrete", "discrete"),
+        "labels": labels,
+    }
     restricted = DIGITS.__class__(**{**vars(DIGITS), **with_colour})
     metrics = ["mig", "elbo", {"name": "dci", "predictor": "linear"}]
     found, same = (

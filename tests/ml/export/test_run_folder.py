@@ -21,7 +21,8 @@ from torch import nn
 
 from ml.components.references import Reference, cited, references
 from ml.components.registry import components
-from ml.datasets.protocol import Dataset, dataset
+from ml.datasets.dataset import Dataset
+from ml.datasets.protocol import dataset
 from ml.evaluation.encode import EncodedRows, encode_rows
 from ml.evaluation.score import score
 from ml.export.plain_loader import NotPlain, plain_loader

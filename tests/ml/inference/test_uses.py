@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from ml.codes.rows import ConstantFactor
-from ml.datasets.protocol import Dataset, in_unit_range
+from ml.datasets.dataset import Dataset, in_unit_range
 from ml.evaluation.encode import EncodedRows, as_tensors, encode_images, encode_rows
 from ml.inference.anomaly import Judged, judge, percentiles, reference
 from ml.inference.generation import generated

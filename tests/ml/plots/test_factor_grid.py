@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ml.components.registry import components
 from ml.components.spec_errors import InvalidSpec
-from ml.datasets.protocol import Dataset
+from ml.datasets.dataset import Dataset
 from ml.plots.of_datasets.factor_grid import FactorGrid, through
 from ml.plots.protocol import DatasetPlot, to_file
 
