@@ -62,6 +62,19 @@ class DatasetComponent(Component):
             UnusableFile: the file does not hold the data it should.
         """
 
+    def identity(self) -> dict[str, Any]:
+        """Parameters and version. Those of every data set count only if they are set.
+
+        So a run from before such a parameter existed keeps its identity.
+        """
+        identity = super().identity()
+        for name, field in DatasetComponent.model_fields.items():
+            if name != "name" and getattr(self, name) == field.get_default(
+                call_default_factory=True
+            ):
+                del identity[name]
+        return identity
+
     def open(self, progress: Progress | None = None) -> Dataset:
         """The images that the parameters choose.
 
