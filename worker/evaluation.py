@@ -13,8 +13,8 @@ import torch
 
 from ml.codes.arrays_file import read_arrays
 from ml.datasets.dataset import Dataset
-from ml.evaluation.encode import EncodedRows, encode_rows, evaluation_rows
-from ml.evaluation.evaluate import open_data, score_encoded, score_rows
+from ml.evaluation.encode import EncodedRows, encode_rows, evaluation_rows, open_data
+from ml.evaluation.evaluate import score_encoded, score_rows
 from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
 from ml.spec.evaluation_spec import FileEvaluation
@@ -77,6 +77,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         trained = Model.from_bytes(read(here, run_id, WEIGHTS))
         spec = RunSpec.parse({**trained.spec.document(), **asked})
         model = dataclasses.replace(trained, spec=spec)
+        images = spec.evaluation.images
         data = open_data(spec, lease)
         files: list[NewFile] = []
         # A run keeps the codes and pictures of its first evaluation, unless others are asked for.
@@ -85,7 +86,8 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             first = Evaluation.model_validate(
                 evaluations(here.database, run_id)[0].spec["evaluation"]
             )
-            kept = encode_rows(model, data, first, lease)
+            of_first = data if first.images == images else open_data(spec, lease, first.images)
+            kept = encode_rows(model, of_first, first, lease)
             files.append(NewFile(CODES, NPZ, kept.to_npz()))
         if _has_rows(kept, spec, data):
             encoded = kept
@@ -125,6 +127,8 @@ def _is_drawn(here: Stores, run_id: str, asked: Mapping[str, Any]) -> bool:
 
 def _has_rows(encoded: EncodedRows, spec: RunSpec, data: Dataset) -> bool:
     """Whether these are the codes of exactly the rows that an evaluation asks for."""
+    if encoded.images != spec.evaluation.images:
+        return False
     index, train = evaluation_rows(data, spec.evaluation)
     return np.array_equal(encoded.index, index) and int(encoded.train_rows) == train
 

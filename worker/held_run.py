@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.evaluation.encode import EncodedRows, encode_rows, open_data
 from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
 from ml.reproducibility.environment import environment, library_versions
@@ -146,7 +146,7 @@ class HeldRun:
         final = _final(known)
         for wanted in evaluations(here.database, run_id)[:1]:
             evaluation = Evaluation.model_validate(wanted.spec["evaluation"])
-            data = self.spec.dataset.open()
+            data = open_data(self.spec, self.lease, evaluation.images)
             source = data.source
             encoded = encode_rows(model, data, evaluation, self.lease)
             final |= _evidence(encoded)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from api.documents.evaluations import score_documents
 from api.state.lru import LruCache
 from ml.datasets.dataset import Dataset
-from ml.evaluation.encode import EncodedRows
+from ml.evaluation.encode import EncodedRows, open_data
 from ml.networks.model import Model
 from ml.plots.material import material
 from ml.plots.protocol import Material
@@ -88,12 +88,12 @@ class TrainedModels:
 
     def _load(self, run: queries.Run, weights: str, rows: str, digest: str) -> Trained:
         model = Model.from_bytes(self._read(weights))
-        data = model.spec.dataset.open()
         scalars = {
             tag: [(step, value) for step, value in points if value is not None]
             for tag, points in curves(self._database, self._objects, run.id).items()
         }
         encoded = EncodedRows.from_npz(self._read(rows))
+        data = open_data(model.spec, images=encoded.images)
         names = {int(latent): name for latent, name in run.latent_names.items()}
         drawn_from = material(model, data, encoded, scalars, latent_names=names)
         return Trained(run, model, data, drawn_from, digest)

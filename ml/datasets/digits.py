@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.components.registry import register
+from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import DatasetComponent, Progress
 
@@ -36,6 +38,9 @@ class Digits(DatasetComponent):
 
     def image_shape(self) -> tuple[int, int, int]:
         return self.size, self.size, 1
+
+    def known_factors(self) -> Mapping[str, Known]:
+        return {"digit": Known(10)}
 
     def read(self, progress: Progress | None = None) -> Dataset:
         # scikit-learn takes a second to import, and the catalogue need not wait for it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -18,6 +18,7 @@ from ml.datasets._dsprites_geometry import FACTOR_NAMES, FACTOR_SIZES, IMAGE_BYT
 from ml.datasets._files import sha256_of
 from ml.datasets._npz import array_stream
 from ml.datasets._prepared import prepared
+from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import (
     DatasetComponent,
@@ -57,6 +58,7 @@ class DSprites(DatasetComponent):
 
     References:
         Matthey et al., 2017, https://github.com/google-deepmind/dsprites-dataset
+        Montero et al., 2022, https://openreview.net/forum?id=7yUxTNWyQGf
     """
 
     version: ClassVar[int] = 1
@@ -64,6 +66,21 @@ class DSprites(DatasetComponent):
         "orientation": "squares look the same after a quarter of a turn and ellipses after half a"
         " turn, and the first and the last of the 40 values are one angle"
     }
+    splits: ClassVar[Mapping[str, Sequence[Mapping[str, Sequence[int]]]]] = {
+        "extrapolation": [{"posX": range(16, 32)}],
+        "shape_to_posX": [{"shape": [0], "posX": range(16, 32)}],
+        "leave_one_out": [
+            {
+                "shape": [1],
+                "scale": range(2, 6),
+                "orientation": range(14, 26),
+                "posX": range(21, 32),
+                "posY": range(21, 32),
+            }
+        ],
+    }
+    """Those of Montero et al. 2022: half of the places, squares in half of the places, and one
+    corner of all combinations."""
     name: Literal["dsprites"] = "dsprites"
     path: OperatorPath | None = None
     """The official .npz file, relative to the data folder. If null, the images are rendered."""
@@ -90,7 +107,12 @@ class DSprites(DatasetComponent):
         }
 
     def image_shape(self) -> tuple[int, int, int]:
-        return 64, 64, 1
+        return SIDE, SIDE, 1
+
+    def known_factors(self) -> Mapping[str, Known]:
+        return {
+            name: Known(len(self.values.get(name, range(size)))) for name, size in _FACTORS.items()
+        }
 
     def read(self, progress: Progress | None = None) -> Dataset:
         """Read the images. The first time they are rendered (seconds) or unpacked (10 seconds).

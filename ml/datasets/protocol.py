@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from ml.components.component import Component
 from ml.components.registry import find
+from ml.components.spec_errors import Fault
+from ml.datasets.choices import Choices, Known, Part, choose, unfit
 from ml.datasets.dataset import Dataset
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -38,7 +40,7 @@ class UnusableFile(ValueError):
         super().__init__(f"{file.name} cannot be used: {reason}")
 
 
-class DatasetComponent(Component):
+class DatasetComponent(Choices, Component):
     """The parameters of a dataset, and how to open it.
 
     A dataset that is read from a file has the file's SHA-256 in place of its path in `identity`,
@@ -48,6 +50,18 @@ class DatasetComponent(Component):
     kind: ClassVar[str] = "dataset"
     not_recoverable: ClassVar[Mapping[str, str]] = {}
     """Factors that no encoder can fully recover from an image, each with the reason."""
+    splits: ClassVar[Mapping[str, Sequence[Mapping[str, Sequence[int]]]]] = {}
+    """Published splits by name: the combinations of factor values that `without` holds out."""
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _published_split(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        if given not in cls.splits:
+            known = ", ".join(cls.splits) or "none, as this data set has no published split"
+            raise ValueError(f"combinations of factor values, or a published split: {known}")
+        return cls.splits[given]
 
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
@@ -75,13 +89,23 @@ class DatasetComponent(Component):
                 del identity[name]
         return identity
 
-    def open(self, progress: Progress | None = None) -> Dataset:
-        """The images that the parameters choose.
+    def known_factors(self) -> Mapping[str, Known] | None:
+        """The factors, if they are known before the data are opened, else None."""
+        return None
+
+    def unfit_choices(self) -> list[Fault]:
+        """The choices that cannot fit, as far as the factors are known before opening."""
+        factors = self.known_factors()
+        return [] if factors is None else unfit(self, factors)
+
+    def open(self, progress: Progress | None = None, part: Part = "chosen") -> Dataset:
+        """The images that the parameters choose, or those that they leave out, or all.
 
         Raises:
             MissingFile, UnusableFile: as `read`.
+            UnfitChoice: a choice does not fit the data.
         """
-        return self.read(progress)
+        return choose(self.read(progress), self, part)
 
 
 def dataset(name: str, **params: Any) -> Dataset:

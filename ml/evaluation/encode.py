@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, fields
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 
+from ml.datasets.choices import Part as Images
 from ml.datasets.dataset import Dataset
 from ml.datasets.resident import ResidentImages
 from ml.networks.model import CHUNK, Encoding, Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.reproducibility.draws import generator
 from ml.spec.parts import Evaluation
+from ml.spec.run_spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,45 @@ class EncodedRows:
     """-log p(x|z) of that sample in nats."""
     train_rows: Integer[np.ndarray, ""]
     """How many rows, from the first, are for fitting predictors."""
+    images: Images = "chosen"
+    """The part of the data set's images that `index` counts."""
 
     def to_npz(self) -> bytes:
         """The arrays as an npz file. Equal arrays give equal bytes."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.images == "chosen":
+            # The bytes are those from before there was a choice.
+            del arrays["images"]
         file = io.BytesIO()
-        np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        np.savez_compressed(file, **arrays)
         return file.getvalue()
 
     @classmethod
     def from_npz(cls, data: bytes) -> EncodedRows:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return cls(**{f.name: arrays[f.name] for f in fields(cls)})
+            found: dict[str, Any] = {
+                f.name: arrays[f.name] for f in fields(cls) if f.name in arrays
+            }
+        if "images" in found:
+            found["images"] = str(found["images"])
+        return cls(**found)
+
+
+def open_data(
+    spec: RunSpec, recorder: Recorder | None = None, images: Images | None = None
+) -> Dataset:
+    """Open a part of the spec's data set, by default the one that its evaluation asks for.
+
+    Progress is reported while the data are prepared.
+
+    Raises:
+        Stopped: the recorder wished to stop.
+    """
+    recorder = recorder or Silent()
+    return spec.dataset.open(
+        lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total))),
+        images or spec.evaluation.images,
+    )
 
 
 def draw_rows(
@@ -115,6 +146,8 @@ def encode_rows(
 ) -> EncodedRows:
     """Encode the evaluation's rows in float32, and decode one sample of each.
 
+    `data` are opened as the evaluation's `images` say (see `open_data`).
+
     Raises:
         Stopped: the recorder wished to stop.
     """
@@ -149,7 +182,15 @@ def encode_rows(
     if factors is None:
         factors = np.empty((len(index), 0), dtype=np.int64)
     return EncodedRows(
-        index, factors, mean, log_variance, samples, kl, reconstruction, np.array(train)
+        index,
+        factors,
+        mean,
+        log_variance,
+        samples,
+        kl,
+        reconstruction,
+        np.array(train),
+        evaluation.images,
     )
 
 

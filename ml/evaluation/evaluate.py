@@ -16,7 +16,6 @@ from ml.metrics.protocol import Metric, Rows, Score
 from ml.networks.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.spec.parts import Evaluation
-from ml.spec.run_spec import RunSpec
 
 
 def evaluate(
@@ -54,17 +53,6 @@ def evaluate(
     return score_encoded(encoded, evaluation, dataset, recorder)
 
 
-def open_data(spec: RunSpec, recorder: Recorder) -> Dataset:
-    """Open the spec's data set, and report progress while it is prepared.
-
-    Raises:
-        Stopped: the recorder wished to stop.
-    """
-    return spec.dataset.open(
-        lambda done, total: continue_or_stop(recorder.progress(Progress("preparing", done, total)))
-    )
-
-
 def score_encoded(
     encoded: EncodedRows,
     evaluation: Evaluation,
@@ -96,7 +84,7 @@ def score_encoded(
         scores += _score_parts(
             parts, metrics, kind, uncertainty=evaluation.uncertainty, recorder=recorder
         )
-    return scores
+    return [score.model_copy(update={"images": evaluation.images}) for score in scores]
 
 
 def score_rows(

@@ -66,6 +66,9 @@ class Score(BaseModel):
     ci95: tuple[float, float] | None = None
     codes: Literal["mean", "sample"] = "mean"
     """Whether posterior means or posterior samples were scored."""
+    images: Literal["chosen", "left_out", "all"] = "chosen"
+    """Which images of the data set were scored: those that its params choose for training, those
+    that they leave out, or all. The rows of a file are always "chosen"."""
     params: dict[str, Any]
     definition: str
     """Name and version of the component, as in `mig@1`."""

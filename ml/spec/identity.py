@@ -109,6 +109,9 @@ def evaluation_key(spec: RunSpec) -> str:
     """The identity of an evaluation and its pictures among the evaluations of a run."""
     evaluation = spec.evaluation.model_dump(mode="json")
     evaluation["metrics"] = [metric.identity() for metric in spec.evaluation.metrics]
+    if evaluation["images"] == "chosen":
+        # Evaluations from before there was a choice keep their key.
+        del evaluation["images"]
     return digest(
         {
             "format": FORMAT,

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ml.components.registry import components
+from ml.datasets.choices import Part as Images
 from ml.datasets.protocol import DatasetComponent
 from ml.metrics.protocol import Metric
 from ml.models.protocol import Architecture
@@ -133,6 +134,9 @@ class Evaluation(Part):
     """Number of rows on which predictors are fitted, and which metrics without a split score."""
     test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
     """Number of further rows on which predictors are tested."""
+    images: Images = "chosen"
+    """Which images are drawn: those that the data set's params choose for training, those that they
+    leave out (held-out combinations, for instance), or all."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of the draw of rows. The rows are the same for every model of a study."""
     uncertainty: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -101,6 +102,11 @@ class RunSpec(Part):
 
     def _checked(self, *, remote: bool, origins: int) -> RunSpec:
         """This spec. Raises `InvalidSpec` if its parts do not fit together."""
+        if faults := self.dataset.unfit_choices():
+            raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in faults])
+        if self.evaluation.images == "left_out" and not self.dataset.leaves_out():
+            expected = "chosen or all, as the data set's params leave no image out"
+            raise InvalidSpec([Fault("evaluation.images", "left_out", expected)])
         shape = self.dataset.image_shape()
         try:
             self.model.check(shape)

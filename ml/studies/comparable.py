@@ -71,9 +71,11 @@ def _of_data(dataset: str) -> Basis:
 
 
 def depends_on(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a score depends on of its run's spec, besides the data."""
+    """What a score depends on besides the data: parts of its run's spec, and which images."""
     number = _number(score.metric, score.name)
-    return {} if number is None or number.depends_on is None else dict(number.depends_on(spec))
+    images = {} if score.images == "chosen" else {"evaluation.images": score.images}
+    of_spec = {} if number is None or number.depends_on is None else number.depends_on(spec)
+    return {**of_spec, **images}
 
 
 def alike(basis: Basis) -> str:

@@ -160,8 +160,8 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
     assert {"numpy", "scikit-learn", "torch", "heddle"} <= set(document["versions"])
     assert {
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
-        "codes", "params", "definition", "rows", "train_rows", "factors", "seed", "seconds",
-        "versions", "details",
+        "codes", "images", "params", "definition", "rows", "train_rows", "factors", "seed",
+        "seconds", "versions", "details",
     } == set(document)  # fmt: skip
 
 
