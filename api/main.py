@@ -27,6 +27,7 @@ from api.routes import (
     export,
     health,
     plots,
+    presets,
     queue,
     reports,
     runs,
@@ -115,6 +116,7 @@ def create_app(
         events,
         artifacts,
         catalog,
+        presets,
         health,
         docs,
     ):

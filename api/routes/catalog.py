@@ -1,4 +1,4 @@
-"""The catalogue: every component with its parameters."""
+"""The catalogue: every component with its parameters, and every preset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.documents.catalog import CatalogEntry
 from ml.components.registry import components, kinds
+from ml.experiments.presets.preset import Choices, Preset, presets
 from ml.plots.protocol import Plot
 
 router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
@@ -13,8 +14,9 @@ router = APIRouter(prefix="/v1/catalog", tags=["catalog"])
 
 @router.get("", operation_id="get_catalog")
 def catalog() -> dict[str, list[CatalogEntry]]:
-    """List objectives, metrics, data sets, models, optimizers, schedules and plots."""
-    return {plural: _entries(kind) for plural, kind in kinds().items()}
+    """List objectives, metrics, data sets, models, optimizers, schedules, plots and presets."""
+    found = {plural: _entries(kind) for plural, kind in kinds().items()}
+    return found | {"presets": [_preset(one) for one in presets().values()]}
 
 
 def _entries(kind: str) -> list[CatalogEntry]:
@@ -30,3 +32,15 @@ def _entries(kind: str) -> list[CatalogEntry]:
         )
         for name, component in components(kind).items()
     ]
+
+
+def _preset(found: Preset) -> CatalogEntry:
+    return CatalogEntry(
+        name=found.name,
+        summary=found.summary,
+        description="\n\n".join([found.summary, *found.differs]),
+        version=found.version,
+        params_schema=Choices.model_json_schema(),
+        source=found.source,
+        of=None,
+    )

@@ -4,6 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ml.components.registry import components
+from ml.experiments.presets.preset import preset, presets
 from tests.api.service import SPEC, Service
 
 KINDS = {
@@ -19,18 +20,29 @@ KINDS = {
 
 def test_every_component_is_in_the_catalogue(shared: Service) -> None:
     catalog = shared.json("/v1/catalog")
-    assert set(catalog) == set(KINDS)
+    assert set(catalog) == {*KINDS, "presets"}
     for plural, kind in KINDS.items():
         assert [entry["name"] for entry in catalog[plural]] == list(components(kind))
 
 
 def test_an_entry_says_what_a_component_means_and_takes(shared: Service) -> None:
-    for entries in shared.json("/v1/catalog").values():
-        for entry in entries:
+    catalog = shared.json("/v1/catalog")
+    for plural in KINDS:
+        for entry in catalog[plural]:
             assert entry["summary"] and entry["description"].startswith(entry["summary"])
             assert entry["version"] >= 1 and entry["source"].startswith("ml.")
             Draft202012Validator.check_schema(entry["params_schema"])
             assert entry["params_schema"]["properties"]["name"]["const"] == entry["name"]
+
+
+def test_an_entry_of_a_preset_says_where_it_is_from_and_what_may_be_chosen(shared: Service) -> None:
+    entries = shared.json("/v1/catalog")["presets"]
+    assert [entry["name"] for entry in entries] == list(presets())
+    for entry in entries:
+        found = preset(entry["name"])
+        assert entry["source"] == found.source and entry["summary"] == found.summary
+        assert all(sentence in entry["description"] for sentence in found.differs)
+        assert set(entry["params_schema"]["properties"]) == {"dataset", "seeds"}
 
 
 @pytest.mark.parametrize(
