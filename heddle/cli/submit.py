@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from heddle.cli.options import (
     url_option,
     work_argument,
 )
-from heddle.cli.output.terminal import console
+from heddle.cli.output.presets import preset_account, preset_list
+from heddle.cli.output.terminal import console, print_document
 from heddle.cli.output.work import experiment_table
 from heddle.cli.work import find_trained, kind_of, show_dry_run, watch_until_ended
 from heddle.client.client import Client, connect
@@ -38,6 +40,18 @@ _steps_option = click.option(
     required=True,
     type=click.IntRange(min=1),
     help="Steps in all, with those that were trained already.",
+)
+_key_option = click.option(
+    "--key",
+    metavar="TEXT",
+    help="Name this request. Posted again under its key, it makes no second experiment.",
+)
+_spec_set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Change the spec, as in --set objective.beta=8; may be repeated.",
 )
 _set_option = click.option(
     "--set",
@@ -124,18 +138,8 @@ def _show_made(client: Client, experiment: Experiment, watched: bool, as_json: b
 @click.command()
 @click.argument("spec", metavar="FILE|-", type=click.Path(dir_okay=False, allow_dash=True))
 @_watch_option
-@click.option(
-    "--set",
-    "overrides",
-    metavar="PATH=VALUE",
-    multiple=True,
-    help="Change the spec, as in --set objective.beta=8; may be repeated.",
-)
-@click.option(
-    "--key",
-    metavar="TEXT",
-    help="Name this request. Posted again under its key, it makes no second experiment.",
-)
+@_spec_set_option
+@_key_option
 @_priority_option
 @_dry_run_option
 @json_option
@@ -156,15 +160,85 @@ def submit(
     """
     if dry_run and (watched or key is not None):
         raise click.UsageError("--dry-run posts nothing, so it takes neither --watch nor --key")
-    document = read_spec(sys.stdin.read() if spec == "-" else Path(spec))
+    document = _changed(read_spec(sys.stdin.read() if spec == "-" else Path(spec)), overrides)
+    with connect(url) as client:
+        _post(client, document, dry_run, watched, key, priority, as_json)
+
+
+def _post(
+    client: Client,
+    document: dict[str, Any],
+    dry_run: bool,
+    watched: bool,
+    key: str | None,
+    priority: int,
+    as_json: bool,
+) -> None:
+    if dry_run:
+        show_dry_run(client.dry_run(document, priority=priority), as_json)
+    else:
+        experiment = client.submit(document, idempotency_key=key, priority=priority)
+        _show_made(client, experiment, watched, as_json)
+
+
+def _changed(document: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     for assignment in overrides:
         override(document, assignment)
+    return document
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--dataset", metavar="NAME", help="Train on this data set.")
+@click.option("--seeds", metavar="N", type=click.IntRange(min=1), help="So many seeds, from 0 on.")
+@_spec_set_option
+@_dry_run_option
+@click.option("--submit", "submitted", is_flag=True, help="Post it, as heddle submit does.")
+@_watch_option
+@_key_option
+@_priority_option
+@json_option
+@url_option
+def preset(
+    name: str | None,
+    dataset: str | None,
+    seeds: int | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    submitted: bool,
+    watched: bool,
+    key: str | None,
+    priority: int,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """List the presets, show one, or make an experiment of it.
+
+    A preset is the experiment of a known work. Without --dry-run or --submit it is only shown, with
+    its source and with what differs from there.
+
+    Example: heddle preset tutorial --seeds 2 --set training.steps=500 --submit --watch
+    """
+    choices = dataset is not None or seeds is not None
+    if name is None and (choices or overrides or dry_run or submitted or watched or key):
+        raise click.UsageError("Got options, expected the NAME of a preset as well")
+    if dry_run and submitted:
+        raise click.UsageError("--dry-run posts nothing, so it does not go with --submit")
+    if overrides and not (dry_run or submitted):
+        raise click.UsageError("--set needs --dry-run or --submit")
+    if (watched or key is not None) and not submitted:
+        raise click.UsageError("--watch and --key need --submit")
     with connect(url) as client:
-        if dry_run:
-            show_dry_run(client.dry_run(document, priority=priority), as_json)
-        else:
-            experiment = client.submit(document, idempotency_key=key, priority=priority)
-            _show_made(client, experiment, watched, as_json)
+        if name is None:
+            answer = client.get("/v1/presets")
+            print_document(answer.content, as_json, lambda: preset_list(answer.json()["items"]))
+            return
+        answer = client.preset(name, dataset=dataset, seeds=seeds)
+        if not dry_run and not submitted:
+            print_document(answer.content, as_json, lambda: preset_account(answer.json()))
+            return
+        document = _changed(answer.json()["spec"], overrides)
+        _post(client, document, dry_run, watched, key, priority, as_json)
 
 
 @click.command()
@@ -181,4 +255,4 @@ def watch(experiment_id: str, as_json: bool, url: str | None) -> None:
         watch_until_ended(client, client.experiment(experiment_id), as_json)
 
 
-COMMANDS = (submit, clone, extend, fork, watch)
+COMMANDS = (submit, preset, clone, extend, fork, watch)

@@ -159,6 +159,28 @@ class Client(Connection):
     def evaluation(self, evaluation_id: str) -> Evaluation:
         return Evaluation(self, self.get(address("evaluations", evaluation_id)))
 
+    def presets(self) -> list[dict[str, Any]]:
+        """List the presets: name, summary, source, datasets, runs."""
+        items: list[dict[str, Any]] = self.get("/v1/presets").json()["items"]
+        return items
+
+    def preset(
+        self, name: str, *, dataset: str | None = None, seeds: int | None = None
+    ) -> httpx.Response:
+        """Fetch a preset. Its JSON has a `spec`, to be submitted as it is or with changes.
+
+        Args:
+            name: the preset.
+            dataset: the name of another data set to train on.
+            seeds: the number of seeds.
+
+        Raises:
+            HeddleError: 404 for a name that is not known.
+        """
+        given: dict[str, Any] = {"dataset": dataset, "seeds": seeds}
+        asked = {key: value for key, value in given.items() if value is not None}
+        return self.get(address("presets", name), **asked)
+
     def leaderboard(
         self,
         dataset: str,
