@@ -229,6 +229,7 @@ def _check_files(spec: RunSpec) -> None:
     while here is not None:
         try:
             here.dataset.identity()
+            here.dataset.image_shape()
         except (OSError, UnusableFile) as error:
             reason = str(error) if isinstance(error, MissingFile | UnusableFile) else error.strerror
             given = here.dataset.model_dump().get("path")

@@ -20,6 +20,7 @@ from pydantic import (
 from ml.components.dotted_paths import with_values
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, describe, shown
+from ml.datasets.protocol import UnusableFile
 from ml.models.protocol import UnfitImages
 from ml.optimizers.protocol import Optimizer
 from ml.reproducibility.draws import MAX_SEED
@@ -107,7 +108,12 @@ class RunSpec(Part):
         if self.evaluation.images == "left_out" and not self.dataset.leaves_out():
             expected = "chosen or all, as the data set's params leave no image out"
             raise InvalidSpec([Fault("evaluation.images", "left_out", expected)])
-        shape = self.dataset.image_shape()
+        try:
+            shape = self.dataset.image_shape()
+        except (OSError, UnusableFile):
+            # The files are gone, which those who plan a run report. The spec may be that of a run.
+            self._check_origin(remote=remote, origins=origins)
+            return self
         try:
             self.model.check(shape)
         except UnfitImages as error:

@@ -1,0 +1,1 @@
+"""Image tables: anybody's images with a table of factors, or without factors."""
