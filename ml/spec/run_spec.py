@@ -103,17 +103,17 @@ class RunSpec(Part):
 
     def _checked(self, *, remote: bool, origins: int) -> RunSpec:
         """This spec. Raises `InvalidSpec` if its parts do not fit together."""
-        if faults := self.dataset.unfit_choices():
-            raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in faults])
         if self.evaluation.images == "left_out" and not self.dataset.leaves_out():
             expected = "chosen or all, as the data set's params leave no image out"
             raise InvalidSpec([Fault("evaluation.images", "left_out", expected)])
         try:
-            shape = self.dataset.image_shape()
+            shape, unfit = self.dataset.image_shape(), self.dataset.unfit_choices()
         except (OSError, UnusableFile):
             # The files are gone, which those who plan a run report. The spec may be that of a run.
             self._check_origin(remote=remote, origins=origins)
             return self
+        if unfit:
+            raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in unfit])
         try:
             self.model.check(shape)
         except UnfitImages as error:

@@ -35,7 +35,11 @@ def header(data: bytes, name: str, bounds: Bounds) -> Header:
     """Size and channels of an image, without decoding its pixels."""
     with _opened(data, name, bounds) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        try:
+            orientation = image.getexif().get(_ORIENTATION)
+        except _DAMAGE as damage:
+            raise unusable(f"file.{shown(name)}", shown(str(damage)), "a whole image") from None
+        if orientation in (5, 6, 7, 8):
             width, height = height, width
         transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
         return Header(width, height, 1 if image.mode in GREY else 3, transparent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -36,6 +37,8 @@ from ml.datasets.tables.options import Bounds, TableOptions, UnusableTable
 from ml.datasets.tables.stored import About, about_stored, known_factors, open_stored
 
 IMAGES_AT_ONCE = 1024
+LISTING_SECONDS = 2.0
+"""A large sweep asks for its data set's identity thousands of times within such a time."""
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 _ONLY_OF_FILES = ("factors", "kinds", "channels", "images_key", "factors_key", "index_column")
 
@@ -178,7 +181,7 @@ class ImageTable(TableOptions, DatasetComponent):
 
     def _source_digest(self) -> str:
         file = self._images_file()
-        return _listing(file) if file.is_dir() else f"sha256:{sha256_of(file)}"
+        return _listed_lately(file) if file.is_dir() else f"sha256:{sha256_of(file)}"
 
     def _note(self) -> Path:
         """The file that says which stored table the files at `path` became."""
@@ -200,6 +203,7 @@ class ImageTable(TableOptions, DatasetComponent):
         return folder
 
     def _import(self, progress: Progress | None) -> Path:
+        _listing.cache_clear()  # What is imported is what lies there now.
         note = self._note()
         note.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{note}.lock"):
@@ -227,7 +231,13 @@ def _present(path: str, size: str) -> Path:
     return file
 
 
-def _listing(folder: Path) -> str:
+def _listed_lately(folder: Path) -> str:
+    """The digest of a folder's listing, as it was in the last few seconds."""
+    return _listing(folder, int(time.monotonic() / LISTING_SECONDS))
+
+
+@lru_cache(maxsize=64)
+def _listing(folder: Path, _when: int) -> str:
     """The digest of the names, sizes and times of all files below a folder."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
