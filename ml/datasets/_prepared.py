@@ -63,6 +63,13 @@ def prepared(
     return np.asarray(np.memmap(path, dtype=np.uint8, mode="r", shape=shape))
 
 
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the rows in a file that `prepared` has written, as it is recorded there."""
+    with path.open("rb") as file:
+        file.seek(-_DIGEST_BYTES, os.SEEK_END)
+        return file.read().hex()
+
+
 def _is_whole(path: Path, shape: tuple[int, ...], sha256: str | None) -> bool:
     try:
         status = path.stat()

@@ -23,11 +23,23 @@ Progress: TypeAlias = Callable[[int, int], None]
 class MissingFile(FileNotFoundError):
     """A dataset's file is missing: the operator has yet to put it in the data folder."""
 
-    def __init__(self, file: Path, *, size: str, published: str, sha256: str | None = None) -> None:
-        self.file, self.size, self.published, self.sha256 = file, size, published, sha256
-        checksum = f"sha256 {sha256}" if sha256 else "checksum not known here"
+    def __init__(
+        self,
+        file: Path,
+        *,
+        size: str,
+        published: str,
+        sha256: str | None = None,
+        md5: str | None = None,
+        what: str = "file",
+    ) -> None:
+        self.file, self.size, self.published = file, size, published
+        self.sha256, self.md5 = sha256, md5
+        known = {"sha256": sha256, "md5": md5}
+        checksum = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+        checksum = checksum or "checksum not known here"
         super().__init__(
-            f"there is no file {file}. Put it there ({size}, {checksum}; the data folder is"
+            f"there is no {what} {file}. Put it there ({size}, {checksum}; the data folder is"
             f" {data_folder()}). It is published at {published}"
         )
 
