@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -50,6 +52,26 @@ def test_an_entry_of_a_preset_says_where_it_is_from_and_what_may_be_chosen(share
 )
 def test_every_entry_can_be_posted_by_its_name(service: Service, plural: str, field: str) -> None:
     for entry in service.json("/v1/catalog")[plural]:
+        if entry["source"].startswith("ml.datasets.published."):
+            continue
         document = service.post({**SPEC, "model": "mlp", field: entry["name"]})
         run = service.json(f"/v1/runs/{service.run_of(document)}")
         assert run["spec"][field]["name"] == entry["name"]
+
+
+def test_a_data_set_whose_file_is_away_says_where_to_put_it(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDDLE_DATA", str(tmp_path))
+    public = [
+        entry["name"]
+        for entry in service.json("/v1/catalog")["datasets"]
+        if entry["source"].startswith("ml.datasets.published.")
+    ]
+    assert {"shapes3d", "cars3d", "mnist", "celeba"} <= set(public)
+    for name in public:
+        answer = service.client.post("/v1/experiments", json={**SPEC, "dataset": name})
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["path"] == "dataset.path"
+        assert str(tmp_path) in error["expected"] and "It is published at " in error["expected"]

@@ -1,0 +1,1 @@
+"""Readers of the public files of the field, by name."""
