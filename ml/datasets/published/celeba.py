@@ -39,14 +39,20 @@ _LINE_CHARACTERS_AT_MOST = 2000
 class CelebA(PublishedData):
     """CelebA: 202,599 colour photographs of faces with 40 attributes, reduced to 64 x 64.
 
-    The factors are the 40 attributes, each 0 (no) or 1 (yes), with the names of the table:
-    5_o_Clock_Shadow, Arched_Eyebrows, Attractive and so on to Young. They are no grid. The aligned
-    photographs of 178 x 218 pixels are cut to the 148 x 148 in their middle, as much published code
-    does, and reduced to 64 x 64 by Lanczos interpolation.
+    The factors are 40 attributes, each 0 (no) or 1 (yes), with the names that the table has. They
+    are no grid. Published are 5_o_Clock_Shadow, Arched_Eyebrows, Attractive, Bags_Under_Eyes, Bald,
+    Bangs, Big_Lips, Big_Nose, Black_Hair, Blond_Hair, Blurry, Brown_Hair, Bushy_Eyebrows, Chubby,
+    Double_Chin, Eyeglasses, Goatee, Gray_Hair, Heavy_Makeup, High_Cheekbones, Male,
+    Mouth_Slightly_Open, Mustache, Narrow_Eyes, No_Beard, Oval_Face, Pale_Skin, Pointy_Nose,
+    Receding_Hairline, Rosy_Cheeks, Sideburns, Smiling, Straight_Hair, Wavy_Hair, Wearing_Earrings,
+    Wearing_Hat, Wearing_Lipstick, Wearing_Necklace, Wearing_Necktie and Young.
 
-    Files in the folder `path`: `img_align_celeba.zip`, 1.4 GB, MD5
+    The aligned photographs of 178 x 218 pixels are cut to the 148 x 148 in their middle, as much
+    published code does, and reduced to 64 x 64 by Lanczos interpolation.
+
+    Files in the folder `path`: `img_align_celeba.zip`, about 1.4 GB, MD5
     00d2c5bc6d35e252742224ab0c1e8fcb, or the folder `img_align_celeba` of it, and
-    `list_attr_celeba.txt`, 27 MB, MD5 75e246fa4810816ffd6ee81facbd244c. Licence: for
+    `list_attr_celeba.txt`, about 27 MB, MD5 75e246fa4810816ffd6ee81facbd244c. Licence: for
     non-commercial research only, not to be passed on. It is published at
     http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html. `Dataset.source` is the SHA-256 of the
     prepared images.
@@ -57,7 +63,7 @@ class CelebA(PublishedData):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-    published_size: ClassVar[str] = "1.4 GB"
+    published_size: ClassVar[str] = "about 1.4 GB"
     images: ClassVar[int] = 202_599
     attributes: ClassVar[int] = 40
     archive_md5: ClassVar[str | None] = "00d2c5bc6d35e252742224ab0c1e8fcb"
@@ -101,7 +107,9 @@ class CelebA(PublishedData):
         folder = operator_file(self.path)
         table = folder / _TABLE
         if not table.is_file():
-            raise MissingFile(table, size="27 MB", published=self.published, md5=self.table_md5)
+            raise MissingFile(
+                table, size="about 27 MB", published=self.published, md5=self.table_md5
+            )
         archive = folder / _ARCHIVE
         pictures = archive if archive.is_file() else folder / _FOLDER
         if pictures != archive and not pictures.is_dir():

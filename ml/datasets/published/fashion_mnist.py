@@ -17,8 +17,8 @@ class FashionMnist(IdxImages):
     The article (10) is the only factor. The 60,000 images for training come first, then the 10,000
     for tests. With `size` 32 they have a border of two black pixels; with 64 that is enlarged.
 
-    Files in the folder `path`, each as `.gz` or unpacked, 30 MB packed, with the MD5 of the packed
-    ones: `train-images-idx3-ubyte.gz` 8d4fb7e6c68d591d4c3dfef9ec88bf0d,
+    Files in the folder `path`, each as `.gz` or unpacked, about 30 MB packed, with the MD5 of the
+    packed ones: `train-images-idx3-ubyte.gz` 8d4fb7e6c68d591d4c3dfef9ec88bf0d,
     `train-labels-idx1-ubyte.gz` 25c81989df183df01b3e8a0aad5dffbe, `t10k-images-idx3-ubyte.gz`
     bef4ecab320f06d8554ea6380940ec79, `t10k-labels-idx1-ubyte.gz` bb300cfdad3c16e7a12a480ee83cd310.
     Licence: MIT. They are published at https://github.com/zalandoresearch/fashion-mnist.
@@ -29,7 +29,7 @@ class FashionMnist(IdxImages):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "https://github.com/zalandoresearch/fashion-mnist"
-    published_size: ClassVar[str] = "30 MB for all four files"
+    published_size: ClassVar[str] = "about 30 MB for all four files, each packed or unpacked"
     files: ClassVar[Mapping[str, str | None]] = {
         "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",

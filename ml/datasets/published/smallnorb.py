@@ -34,8 +34,8 @@ class SmallNorb(PublishedFiles):
     image is taken. Images are reduced by Lanczos interpolation. The published halves for training
     and tests are joined, and sorted by category, instance, elevation, azimuth and lighting.
 
-    Files in the folder `path`, each as `.gz` or unpacked, 240 MB packed, with the MD5 of the packed
-    ones: `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` 66054832f9accfe74a0f4c36a75bc0a2,
+    Files in the folder `path`, each as `.gz` or unpacked, about 240 MB packed, with the MD5 of the
+    packed ones: `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` 66054832f9accfe74a0f4c36a75bc0a2,
     `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9, `…-info.mat.gz`
     51dee1210a742582ff607dfd94e332e3, `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz`
     e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
@@ -49,7 +49,7 @@ class SmallNorb(PublishedFiles):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small"
-    published_size: ClassVar[str] = "240 MB for all six files"
+    published_size: ClassVar[str] = "about 240 MB for all six files, each packed or unpacked"
     files: ClassVar[Mapping[str, str | None]] = {
         _TRAIN.format("dat"): "66054832f9accfe74a0f4c36a75bc0a2",
         _TRAIN.format("cat"): "23c8b86101fbf0904a000b43d3ed2fd9",
