@@ -1,4 +1,4 @@
-"""Writes the pages that the catalogue's docstrings make: metrics.md, objectives.md, plots.md.
+"""Writes the pages that the catalogue's docstrings make: metrics, objectives, plots, datasets.
 
 python docs/write_catalogue.py
 """
@@ -11,6 +11,7 @@ from typing import cast
 
 from ml.components.component import Component
 from ml.components.registry import components
+from ml.datasets.protocol import DatasetComponent
 from ml.metrics.protocol import Metric
 from ml.objectives.protocol import Objective
 from ml.plots.protocol import Plot
@@ -61,6 +62,20 @@ heddle plot run_… codes_map --set colour=shape --out codes.svg
 `traversal`, `reconstructions`, `curves` and `objective_terms` are drawn as soon as a run is scored;
 all are drawn when asked for. What has nothing to draw answers 409 and says why.
 """
+DATASETS = """# Data sets
+
+Written from the catalogue by `python docs/write_catalogue.py`. A spec names a data set
+(`dataset: shapes3d`), or gives it params (`dataset: {name: mnist, size: 32}`).
+
+Heddle downloads nothing. Where a data set is read from files, the operator puts them into the data
+folder (`HEDDLE_DATA`, or `data` in `HEDDLE_HOME`) at `path`. If a file is missing, the answer says
+which, its size, its checksum and where it was published. A file is prepared once, in blocks, and
+then mapped by every process. A run's identity has the digest of the file in place of its path; that
+of a folder of renders is over the names and sizes of its files, so do not replace files by others
+of the same sizes.
+
+How to add one: [how-to/dataset.md](how-to/dataset.md).
+"""
 PLACES = {
     "run": "Of a run: `/v1/runs/{id}/plots/NAME.png`",
     "study": "Of an experiment: `/v1/experiments/{id}/plots/NAME.png`",
@@ -93,6 +108,17 @@ def plots_page() -> str:
     return "\n".join(lines)
 
 
+def datasets_page() -> str:
+    """Every data set: what it is, its factors, its files and licence, its params."""
+    found = components("dataset")
+    lines = [DATASETS, "| data set | what it is |", "|---|---|"]
+    lines += [f"| [{name}](#{name}) | {one.summary()} |" for name, one in found.items()]
+    lines.append("")
+    for name, one in found.items():
+        lines += [f"## {name}", "", _markdown(one.description()), "", *_params(one)]
+    return "\n".join(lines)
+
+
 def _objective(component: type[Component]) -> str:
     objective = cast(type[Objective], component)
     lines = [f"## {objective.component_name()}", "", _markdown(objective.description()), ""]
@@ -114,7 +140,9 @@ def _metric(component: type[Component]) -> str:
 def _params(component: type[Component]) -> list[str]:
     """A table of the params, or nothing where there are none."""
     defaults = component.model_validate({"name": component.component_name()}).model_dump()
-    params = {name: field for name, field in component.model_fields.items() if name != "name"}
+    shared = DatasetComponent.model_fields
+    params = {name: field for name, field in component.model_fields.items() if name not in shared}
+    params.pop("name", None)
     if not params:
         return []
     lines = ["| param | default | meaning |", "|---|---|---|"]
@@ -141,3 +169,4 @@ if __name__ == "__main__":
     (FOLDER / "metrics.md").write_text(metrics_page(), encoding="utf-8")
     (FOLDER / "objectives.md").write_text(objectives_page(), encoding="utf-8")
     (FOLDER / "plots.md").write_text(plots_page(), encoding="utf-8")
+    (FOLDER / "datasets.md").write_text(datasets_page(), encoding="utf-8")

@@ -42,6 +42,7 @@ TO_BE_WRITTEN = re.compile(r"[A-Z]{4,}")
         ("metrics.md", "metrics_page"),
         ("objectives.md", "objectives_page"),
         ("plots.md", "plots_page"),
+        ("datasets.md", "datasets_page"),
     ],
 )
 def test_written_pages_are_up_to_date(page: str, writer: str) -> None:
