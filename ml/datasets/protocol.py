@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from ml.components.component import Component
 from ml.components.registry import find
@@ -64,6 +64,15 @@ class DatasetComponent(Choices, Component):
     """Factors that no encoder can fully recover from an image, each with the reason."""
     splits: ClassVar[Mapping[str, Sequence[Mapping[str, Sequence[int]]]]] = {}
     """Published splits by name: the combinations of factor values that `without` holds out."""
+
+    input_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Adds Gaussian noise to what the encoder sees in training, with this standard deviation in
+    units of a white pixel, clipped to [0, 1]. The decoder still has to make the image without the
+    noise. Scores and pictures are of images without noise."""
+    input_mask: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Hides this share of each image from the encoder in training: a black part of the image's
+    proportions at a random place. The decoder still has to make the whole image. Scores and
+    pictures are of whole images."""
 
     @field_validator("without", mode="before")
     @classmethod

@@ -36,6 +36,6 @@ class AE(Objective):
         return {}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        codes = networks.encode(step.images[0])
+        codes = networks.encode(step.inputs[0])
         reconstruction = networks.reconstruction(codes, step.images[0]).mean()
         return Loss(reconstruction, {"reconstruction": reconstruction})

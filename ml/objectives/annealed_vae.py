@@ -65,7 +65,9 @@ class AnnealedVAE(Objective):
         }
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         given = step.coefficients
         # C_t = C min(1, t / T), where T may have a schedule that begins at 0
         passed = torch.clamp(step.done / given["anneal_steps"].clamp(min=1.0), max=1.0)

@@ -66,7 +66,9 @@ class BetaTCVAE(Objective):
         return {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         parts = kl_parts(
             terms.latents,
             self.posterior.mean(terms.head),

@@ -68,5 +68,7 @@ class BetaVAE(Objective):
         return {"beta": self.beta_norm * pixels / latents}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         return Loss(terms.reconstruction + step.coefficients["beta"] * terms.kl, terms.terms())

@@ -105,7 +105,9 @@ class FactorVAE(Objective):
         return {DISCRIMINATOR: Adam(learning_rate=rate, betas=(0.5, 0.9))}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         correlation = _log_ratio(networks, terms.latents).mean()
         value = terms.reconstruction + terms.kl + step.coefficients["gamma"] * correlation
         return Loss(
@@ -120,7 +122,7 @@ class FactorVAE(Objective):
         if self.permute == "same_batch":
             others = joint
         else:
-            head = networks.encode(step.images[1])
+            head = networks.encode(step.inputs[1])
             others = self.posterior.sample(head, step.draws["second_noise"])
         permuted = torch.gather(others, 0, step.draws["order"])
         of_joint, of_permuted = _log_ratio(networks, joint), _log_ratio(networks, permuted)

@@ -71,7 +71,9 @@ class InfoVAE(Objective):
         return {"alpha": self.alpha, "lambda_": self.lambda_}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         discrepancy = squared_discrepancy(terms.latents, step.draws["prior"], self.kernel)
         alpha, lambda_ = step.coefficients["alpha"], step.coefficients["lambda_"]
         # The params give a weight of at least 0, but coefficients may have schedules.

@@ -24,11 +24,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from pydantic import Field
 from torch import Tensor, nn
 
 from ml.components.component import Component
+from ml.datasets.dataset import FactorKind
 from ml.objectives.posteriors.diagonal_gaussian import DiagonalGaussian
 from ml.objectives.posteriors.protocol import Posterior
 from ml.optimizers.protocol import Optimizer
@@ -82,11 +83,34 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """A second image for each image of the first batch. The two share all factors but a few."""
+
+    changed: int | None = None
+    """How many factors differ. If None, it is drawn for each pair, from 1 to all but one."""
+    by_latent: bool = False
+    """Whether latent k stands for factor k, so that there must be a latent for each factor."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A batch of images whose factors are known to the loss."""
+
+    images: int
+    """How many images of the data set have labels. A run has the same ones at every step."""
+    factors: tuple[str, ...] | None = None
+    """The labelled factors in the order of the labels. If None, they are the data set's."""
+    by_latent: bool = False
+    """Whether latent k stands for factor k, so that there must be a latent for each factor."""
+
+
+@dataclass(frozen=True)
 class Step:
     """What a loss is given besides the networks: one step of one run."""
 
     images: tuple[Float[Tensor, "batch channels height width"], ...]
-    """`images[k]` is the k-th independent batch, in [0, 1]."""
+    """`images[k]` is the k-th independent batch, in [0, 1]. After these come the second images of
+    the pairs with `images[0]`, and then the labelled images, if the objective needs them."""
     population: int
     """How many images the data set has."""
     draws: Mapping[str, Tensor]
@@ -97,6 +121,19 @@ class Step:
     """Steps made before this one."""
     carry: Mapping[str, Tensor]
     """The `carry` of the losses of earlier updates of this step."""
+    inputs: tuple[Float[Tensor, "batch channels height width"], ...] = ()
+    """What the encoder sees of `images`: the same images, with the noise or with the hidden square
+    that the data set's params put there. The loss reconstructs `images`."""
+    changed: Bool[Tensor, "batch factors"] | None = None
+    """Which factors differ in each pair. None if the objective needs no pairs."""
+    labels: Float[Tensor, "batch factors"] | None = None
+    """The labels of the last batch, in [0, 1]: of a discrete factor the number of its value by how
+    many values it has, of a continuous one its place between the least and the greatest value. None
+    if the objective needs no labels."""
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            object.__setattr__(self, "inputs", self.images)
 
 
 class Loss(NamedTuple):
@@ -130,6 +167,43 @@ class Needs:
     batches: int = 1
     """How many independent batches of images."""
     draws: Mapping[str, Draw] = field(default_factory=lambda: {"noise": Draw("normal")})
+    pairs: Pairs | None = None
+    """Whether the first batch is one of pairs."""
+    labels: Labels | None = None
+    """Whether there is a batch with labels."""
+
+    @property
+    def all_batches(self) -> int:
+        """How many batches of images `Step.images` has."""
+        return self.batches + (self.pairs is not None) + (self.labels is not None)
+
+    def unmet(self, factors: Mapping[str, FactorKind], latents: int) -> str | None:
+        """What the factors of a data set lack, if anything, as `expected` of an error.
+
+        Args:
+            factors: the kind of each factor that takes several values.
+            latents: how many latents the model has.
+        """
+        listed = ", ".join(factors) or "none"
+        if self.pairs is not None:
+            if not factors or "continuous" in factors.values():
+                return f"a data set with discrete factors alone, not {_described(factors)}"
+            if (self.pairs.changed or 1) > len(factors):
+                return f"changed of at most {len(factors)}, as the factors are {listed}"
+            if self.pairs.by_latent and len(factors) > latents:
+                return f"a latent for each factor: {listed}, not {latents} latents"
+        if self.labels is not None:
+            names = self.labels.factors or tuple(factors)
+            if not names or not set(names) <= set(factors):
+                wanted = "" if self.labels.factors is None else f" {', '.join(names)}"
+                return f"a data set with factors{wanted} that take several values, not {listed}"
+            if self.labels.by_latent and len(names) > latents:
+                return f"a latent for each factor: {', '.join(names)}, not {latents} latents"
+        return None
+
+
+def _described(factors: Mapping[str, FactorKind]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in factors.items()) or "none"
 
 
 class KLWeight(NamedTuple):

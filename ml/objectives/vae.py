@@ -33,5 +33,7 @@ class VAE(Objective):
         return {}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         return Loss(terms.reconstruction + terms.kl, terms.terms())

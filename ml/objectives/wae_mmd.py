@@ -51,7 +51,7 @@ class WAEMMD(Objective):
         return {"lambda_": self.lambda_}
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        codes = networks.encode(step.images[0])
+        codes = networks.encode(step.inputs[0])
         reconstruction = networks.reconstruction(codes, step.images[0]).mean()
         discrepancy = squared_discrepancy(codes, step.draws["prior"], self.kernel)
         value = reconstruction + step.coefficients["lambda_"] * discrepancy

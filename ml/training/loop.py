@@ -86,6 +86,8 @@ def train(
     Raises:
         InvalidSpec: the spec cannot be run.
         NonFiniteLoss: a loss or gradient is NaN or infinite.
+        UnmetNeeds: the data set cannot give the batches that the objective needs.
+        WeightedEpochs: images are to be drawn by weights, but in epochs.
         Stopped: the recorder wished to pause or cancel. It was given a checkpoint before.
     """
     [(_, outcome)] = train_cohort([run_spec], [recorder or Silent()], device=device, data=data)
@@ -120,6 +122,7 @@ def train_cohort(
         InvalidSpec: a spec cannot be run.
         UnlikeRuns: the specs differ in more than numbers (`ml.spec.identity.cohort_key`), or there
             are more of them than places.
+        UnmetNeeds, WeightedEpochs: as `train`.
     """
     specs = [RunSpec.parse(spec) for spec in run_specs]
     width = width or len(specs)
@@ -413,12 +416,20 @@ def _losses(
     """
 
     def of_one(*tensors: Any) -> Loss:
-        images, draws, coefficients, done, handed_on = tensors
-        found = loss(networks, Step(images, population, draws, coefficients, done, handed_on))
+        images, seen, supervision, draws, coefficients, done, handed_on = tensors
+        step = Step(images, population, draws, coefficients, done, handed_on, seen, **supervision)
+        found = loss(networks, step)
         return Loss(found.value, dict(found.terms), dict(found.carry))
 
-    given = (inputs.images, inputs.draws, inputs.coefficients, inputs.done, dict(carry))
-    found = vmap(of_one)(*given)
+    found = vmap(of_one)(
+        inputs.images,
+        inputs.seen,
+        inputs.supervision,
+        inputs.draws,
+        inputs.coefficients,
+        inputs.done,
+        dict(carry),
+    )
     assert isinstance(found, Loss)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
 from ml.reproducibility.draws import Stream, generator
 from ml.spec.choices import Sampling
@@ -18,14 +18,59 @@ class Indices(Protocol):
         """Indices into the data set."""
 
 
-def indices(sampling: Sampling, *, seed: int, number: int, images: int, batch: int) -> Indices:
+class WeightedEpochs(ValueError):
+    """An epoch has every image once, but the data set's images are to be drawn by weights."""
+
+    advice = "set training.sampling to with_replacement"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "expected training.sampling with_replacement, as the data set's images are drawn by"
+            " weights, but got epochs"
+        )
+
+
+def indices(
+    sampling: Sampling,
+    *,
+    seed: int,
+    number: int,
+    images: int,
+    batch: int,
+    weights: Float64[np.ndarray, "images"] | None = None,
+) -> Indices:
     """Indices of the `number`-th independent batch of every step.
 
-    The data set has `images` images, and a batch has `batch` of them.
+    The data set has `images` images, and a batch has `batch` of them. They are drawn in proportion
+    to `weights`, or all alike without them.
+
+    Raises:
+        WeightedEpochs: there are weights, but the sampling is in epochs.
     """
     if sampling == "epochs":
+        if weights is not None:
+            raise WeightedEpochs
         return Epochs(seed, f"epochs {number}", images, batch)
-    return Stream(seed, f"batch {number}", lambda draws: draws.integers(0, images, size=batch))
+    draw = Drawing(images, weights)
+    return Stream(seed, f"batch {number}", lambda draws: draw(draws, batch))
+
+
+class Drawing:
+    """Draws images independently, in proportion to their weights or all alike."""
+
+    def __init__(self, images: int, weights: Float64[np.ndarray, "images"] | None = None) -> None:
+        self._images = images
+        self._sums = None if weights is None else np.cumsum(weights)
+
+    def __call__(self, draws: np.random.Generator, count: int) -> Int[np.ndarray, "count"]:
+        if self._sums is None:
+            return draws.integers(0, self._images, size=count)
+        total = self._sums[-1]
+        # An image has the interval from the sum before it up to its own sum, which it does not
+        # contain. The last image with a weight is the first whose sum is the total.
+        found = np.searchsorted(self._sums, draws.random(count) * total, side="right")
+        within: np.ndarray = np.minimum(found, np.searchsorted(self._sums, total))
+        return within
 
 
 class Epochs:

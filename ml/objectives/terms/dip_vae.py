@@ -37,7 +37,9 @@ class DIPVAE(Objective):
         """The covariance that the penalties press toward the identity."""
 
     def loss(self, networks: Networks, step: Step) -> Loss:
-        terms = evidence(networks, self.posterior, step.images[0], step.draws["noise"])
+        terms = evidence(
+            networks, self.posterior, step.images[0], step.draws["noise"], step.inputs[0]
+        )
         found, weights = penalties(self.covariance(terms.head)), step.coefficients
         value = (
             terms.reconstruction

@@ -42,9 +42,13 @@ def evidence(
     posterior: Posterior,
     images: Float[Tensor, "batch channels height width"],
     noise: Float[Tensor, "batch latents"],
+    inputs: Float[Tensor, "batch channels height width"] | None = None,
 ) -> Evidence:
-    """Encode images, sample once, decode, and average both terms over the batch."""
-    head = networks.encode(images)
+    """Encode images, sample once, decode, and average both terms over the batch.
+
+    `inputs` are what the encoder sees of the images. If not given, they are the images.
+    """
+    head = networks.encode(images if inputs is None else inputs)
     latents = posterior.sample(head, noise)
     kl = posterior.kl(head)
     assert kl is not None, "this posterior has no KL: see ml/objectives/ae.py"

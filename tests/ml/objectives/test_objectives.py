@@ -72,7 +72,7 @@ def step(objective: Objective, at: int = 0, **carry: Tensor) -> Step:
     needs = objective.needs()
     images = tuple(
         torch.rand(SAMPLES, 1, 4, 4, generator=draws, dtype=torch.float64)
-        for _ in range(needs.batches)
+        for _ in range(needs.all_batches)
     )
     drawn = {
         name: torch.randn(SAMPLES, LATENTS, generator=draws, dtype=torch.float64)
@@ -85,7 +85,13 @@ def step(objective: Objective, at: int = 0, **carry: Tensor) -> Step:
         name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()
     }
     done = torch.tensor(float(at), dtype=torch.float64)
-    return Step(images, POPULATION, drawn, coefficients, done, carry)
+    factors = torch.rand(SAMPLES, 2, generator=draws, dtype=torch.float64)
+    supervision: dict[str, Tensor] = {}
+    if needs.pairs is not None:
+        supervision["changed"] = factors > 0.5
+    if needs.labels is not None:
+        supervision["labels"] = factors
+    return Step(images, POPULATION, drawn, coefficients, done, carry, **supervision)
 
 
 def loss(
@@ -106,6 +112,9 @@ VARIED: dict[str, dict[str, Any]] = {
     "dip_vae_ii": {"lambda_od": 3.0, "lambda_d": 4.0},
     "info_vae": {"alpha": 0.3, "lambda_": 9.0},
     "wae_mmd": {"lambda_": 9.0},
+    "ada_gvae": {"beta": 2.5},
+    "ada_ml_vae": {"beta": 2.5},
+    "semi_supervised": {"beta": 2.5, "weight": 9.0},
 }
 
 

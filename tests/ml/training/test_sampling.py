@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.spec.choices import Sampling
-from ml.training.sampling import indices
+from ml.training.sampling import WeightedEpochs, indices
 
 
 def drawn(sampling: Sampling, steps: range, *, seed: int = 0, batch: int = 4) -> np.ndarray:
@@ -46,3 +46,19 @@ def test_replacement_draws_every_image_equally_often_and_some_twice() -> None:
 def test_two_batches_of_one_step_are_independent() -> None:
     streams = [indices("epochs", seed=0, number=n, images=10, batch=4) for n in (0, 1)]
     assert not np.array_equal(*(stream.at(0) for stream in streams))
+
+
+def test_images_are_drawn_in_proportion_to_their_weights() -> None:
+    weights = np.array([0.0, 1.0, 0.0, 4.0, 3.0, 0.0])
+    stream = indices(
+        "with_replacement", seed=0, number=0, images=6, batch=100, weights=weights / 100
+    )
+    counts = np.bincount(np.concatenate([stream.at(step) for step in range(160)]), minlength=6)
+    # Multinomial: 2,000, 8,000 and 6,000, with deviations of at most 64.
+    assert abs(counts - 2000 * weights).max() < 5 * 64
+    assert not counts[[0, 2, 5]].any()
+
+
+def test_an_epoch_knows_no_weights() -> None:
+    with pytest.raises(WeightedEpochs, match="with_replacement"):
+        indices("epochs", seed=0, number=0, images=3, batch=2, weights=np.ones(3))
