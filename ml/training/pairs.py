@@ -41,18 +41,14 @@ class PairTable:
         self.name, self.data = data.name, data
         if math.prod(data.factor_sizes) >= 2**63:
             raise UnmetNeeds(data.name, "factors of fewer than 2^63 combinations")
-        weights, rows = data.weights, data.labelled()
-        if weights is not None:
-            rows = rows[weights[rows] > 0]
-        self.rows = rows
+        self.rows = rows = data.labelled()
         self.weights: Float64[np.ndarray, "rows"] | None = (
-            None if weights is None else weights[rows]
+            None if data.weights is None else data.weights[rows]
         )
         self._heaviest = 1.0 if self.weights is None else float(self.weights.max(initial=0))
-        self._grid = data.is_grid and len(rows) == len(data)
         self._codes: np.ndarray | None = None
         self.varying = np.array([size > 1 for size in data.factor_sizes])
-        if not self._grid:
+        if not data.is_grid:
             known = data.factors(rows)
             assert known is not None
             self._codes = known.astype(np.int64)

@@ -64,11 +64,11 @@ def of_pair(
     return found, networks.seen
 
 
-# Means 0 and 2, 0 and 4, 1 and 1.5. Variances 1 and 3, 1 and 1, 1 and 1.
-MEANS = double([0.0, 0.0, 1.0], [2.0, 4.0, 1.5])
+# Means 0 and 2, 0 and 2.5, 1 and 1.5. Variances 1 and 3, 1 and 1, 1 and 1.
+MEANS = double([0.0, 0.0, 1.0], [2.0, 2.5, 1.5])
 VARIANCES = double([1.0, 1.0, 1.0], [3.0, 1.0, 1.0])
-# KL of the first to the second: (1 + 4) / 6 - 1/2 + log(3) / 2; 16 / 2; 0.25 / 2.
-DISTANCES = [5 / 6 - 0.5 + math.log(3) / 2, 8.0, 0.125]
+# KL of the first to the second: (1 + 4) / 6 - 1/2 + log(3) / 2; 6.25 / 2; 0.25 / 2.
+DISTANCES = [5 / 6 - 0.5 + math.log(3) / 2, 3.125, 0.125]
 
 
 def test_the_distance_of_two_posteriors_is_torchs_divergence() -> None:
@@ -92,11 +92,11 @@ def test_latents_halfway_between_the_least_and_the_greatest_distance_are_far_apa
 def test_averages_of_two_posteriors_by_hand() -> None:
     given = (MEANS[:1], VARIANCES[:1].log(), MEANS[1:], VARIANCES[1:].log())
     mean, log_variance = mean_of_moments(*given)
-    assert mean[0].tolist() == pytest.approx([1.0, 2.0, 1.25])
+    assert mean[0].tolist() == pytest.approx([1.0, 1.25, 1.25])
     assert log_variance.exp()[0].tolist() == pytest.approx([2.0, 1.0, 1.0])
     # 2 * 1 * 3 / 4 = 1.5, and (0 / 1 + 2 / 3) * 1.5 / 2 = 0.5.
     mean, log_variance = mean_of_precisions(*given)
-    assert mean[0].tolist() == pytest.approx([0.5, 2.0, 1.25])
+    assert mean[0].tolist() == pytest.approx([0.5, 1.25, 1.25])
     assert log_variance.exp()[0].tolist() == pytest.approx([1.5, 1.0, 1.0])
 
 
@@ -104,13 +104,14 @@ def test_averages_of_two_posteriors_by_hand() -> None:
     ("name", "mean", "variance"), [("ada_gvae", 1.0, 2.0), ("ada_ml_vae", 0.5, 1.5)]
 )
 def test_a_pair_by_hand(name: str, mean: float, variance: float) -> None:
-    # The second latent alone is at least halfway to the greatest distance of 8.
+    # The second latent alone is at least halfway from 0.125 to 3.125. The first would be, too, if
+    # the divergence were taken the other way round, which is (3 + 4 - 1 - log 3) / 2.
     found, (first, second) = of_pair(name, MEANS, VARIANCES, beta=3)
     assert first[0].tolist() == pytest.approx([mean, 0.0, 1.25])
-    assert second[0].tolist() == pytest.approx([mean, 4.0, 1.25])
+    assert second[0].tolist() == pytest.approx([mean, 2.5, 1.25])
     kl = [
         0.5 * (mean**2 + variance - math.log(variance) - 1),
-        0.5 * (0.5 * 0.0 + 0.5 * 16.0),
+        0.5 * (0.5 * 0.0 + 0.5 * 6.25),
         0.5 * 1.25**2,
     ]
     assert found.terms["kl_per_latent"].tolist() == pytest.approx(kl)
@@ -128,7 +129,7 @@ def test_a_pair_by_hand(name: str, mean: float, variance: float) -> None:
 def test_known_factors_keep_their_latents_and_all_others_are_shared(name: str) -> None:
     # Of two factors the second differs. The third latent stands for no factor.
     found, (first, second) = of_pair(name, MEANS.flip(1), VARIANCES, known=True)
-    assert first[0, 1] == 0 and second[0, 1] == 4
+    assert first[0, 1] == 0 and second[0, 1] == 2.5
     assert torch.equal(first[0, [0, 2]], second[0, [0, 2]])
     assert found.terms["shared_latents"].item() == 2
 

@@ -128,7 +128,8 @@ def inputs(specs: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Inputs:
 
 def digests(given: Inputs, place: int) -> dict[str, str]:
     tensors = {f"images {k}": tensor for k, tensor in enumerate(given.images)}
-    tensors |= given.draws | given.coefficients | {"done": given.done}
+    tensors |= {f"seen {k}": tensor for k, tensor in enumerate(given.seen)}
+    tensors |= given.draws | given.coefficients | {"done": given.done} | given.supervision
     for group, scalars in given.scalars.items():
         tensors |= {f"{group} {name}": values for name, values in scalars.items()}
     return {
@@ -449,6 +450,8 @@ OTHER_STRUCTURE: list[dict[str, Any]] = [
     {"training.likelihood": "gaussian"},
     {"model.latent_dim": 5},
     {"dataset.size": 64},
+    {"dataset.input_noise": 0.1},
+    {"dataset.input_mask": 0.1},
 ]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.spec.choices import Sampling
-from ml.training.sampling import WeightedEpochs, indices
+from ml.training.sampling import Drawing, WeightedEpochs, indices
 
 
 def drawn(sampling: Sampling, steps: range, *, seed: int = 0, batch: int = 4) -> np.ndarray:
@@ -57,6 +57,18 @@ def test_images_are_drawn_in_proportion_to_their_weights() -> None:
     # Multinomial: 2,000, 8,000 and 6,000, with deviations of at most 64.
     assert abs(counts - 2000 * weights).max() < 5 * 64
     assert not counts[[0, 2, 5]].any()
+
+
+def test_no_number_draws_an_image_that_weighs_nothing() -> None:
+    class Ends(np.random.Generator):
+        """Draws the least and the greatest number that there is."""
+
+        def random(self, size: int) -> np.ndarray:  # type: ignore[override]
+            assert size == 2
+            return np.array([0.0, np.nextafter(1.0, 0.0)])
+
+    drawing = Drawing(4, np.array([0.0, 0.3, 0.7, 0.0]))
+    assert drawing(Ends(np.random.Philox(0)), 2).tolist() == [1, 2]
 
 
 def test_an_epoch_knows_no_weights() -> None:

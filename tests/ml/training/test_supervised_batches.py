@@ -11,13 +11,15 @@ import torch
 
 from ml.datasets.dataset import Dataset
 from ml.objectives.protocol import Labels, Needs, Pairs
+from ml.recorder import Stopped
 from ml.spec.choices import Sampling
 from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
 from ml.training.labelled import LabelledImages
-from ml.training.loop import train
+from ml.training.loop import train, train_cohort
 from ml.training.pairs import PairBatch, PairIndices, PairTable
 from ml.training.unmet_needs import UnmetNeeds, check_needs
+from tests.ml.recorders import Kept
 
 SIZES = (3, 4, 5, 1)
 
@@ -229,6 +231,23 @@ def test_known_pairs_train_with_either_sampling(sampling: Sampling) -> None:
     run = spec({"name": "ada_ml_vae", "known": True})
     run["training"]["sampling"] = sampling
     assert all(torch.isfinite(t).all() for t in train(run).parameters["encoder"].values())
+
+
+def test_a_linear_head_goes_on_bit_for_bit_and_trains_in_a_cohort() -> None:
+    head = {"name": "semi_supervised", "head": "linear", "factors": ["digit"], "labels": 100}
+
+    def paused(*, at: int, start: bytes | None = None) -> bytes:
+        kept = Kept(start=start, pause_at=at)
+        with pytest.raises(Stopped):
+            train(spec(head), kept)
+        return kept.files[-1]
+
+    assert paused(at=2, start=paused(at=1)) == paused(at=2)
+    both = [spec({**head, "weight": weight}) for weight in (1, 64)]
+    for run, (_, model) in zip(both, train_cohort(both), strict=True):
+        assert not isinstance(model, Exception)
+        alone = train(run).parameters["head"]["weight"]
+        torch.testing.assert_close(model.parameters["head"]["weight"], alone, atol=1e-5, rtol=0)
 
 
 def test_runs_of_other_pairs_are_no_cohort() -> None:
