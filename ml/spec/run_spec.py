@@ -129,8 +129,29 @@ class RunSpec(Part):
             if name not in known
         ]:
             raise InvalidSpec(faults[:MOST_FAULTS])
+        self._check_batches()
         self._check_origin(remote=remote, origins=origins)
         return self
+
+    def _check_batches(self) -> None:
+        """Refuse batches that the data set cannot give, as far as that is known before opening.
+
+        Which values `without` and `images` leave is known only then, so they are not considered.
+        """
+        data = self.dataset
+        if data.correlated and self.training.sampling == "epochs":
+            expected = "with_replacement, as dataset.correlated draws some images more often"
+            raise InvalidSpec([Fault("training.sampling", "epochs", expected)])
+        known = data.known_factors()
+        if known is None or data.without or data.images is not None:
+            return
+        kinds = {
+            name: known[name].kind
+            for name in data.keep_factors or known
+            if len(data.only.get(name, range(known[name].size))) > 1
+        }
+        if expected_data := self.objective.needs().unmet(kinds, self.model.latent_dim):
+            raise InvalidSpec([Fault("objective", self.objective.name, expected_data)])
 
     def _check_origin(self, *, remote: bool, origins: int) -> None:
         """Make sure that the origin has a valid spec and fewer steps."""
