@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -12,6 +12,9 @@ from jaxtyping import Float, Int, Int64, Shaped, UInt8
 from numpy.typing import ArrayLike, NDArray
 
 FactorKind: TypeAlias = Literal["discrete", "continuous"]
+Paint: TypeAlias = Callable[[NDArray[np.int64], NDArray[np.uint8]], NDArray[np.uint8]]
+"""Makes images, uint8 (n, h, w, c), from the numbers of rows of `storage`, (n,), and the rows
+themselves. The same row always gives the same image."""
 UNKNOWN = -1
 """A discrete factor's value that is not known. That of a continuous factor is NaN."""
 
@@ -32,6 +35,9 @@ class Dataset:
     """Bytes, (stored, h, w, c). If packed, each image is one row of bits in the order of
     `numpy.packbits`, and the shape is (stored, ceil(h*w*c / 8))."""
     packed: bool = False
+    paint: Paint | None = None
+    """How images are made of stored rows when they are gathered. It takes rows of any width, packed
+    or not, and `packed` is false. If it is None, the rows are the images."""
     chosen: NDArray[np.int64] | None = None
     """The rows of `storage` that are this data set's images, in its order. None means all."""
     image_shape: tuple[int, int, int]
@@ -59,6 +65,12 @@ class Dataset:
     def __post_init__(self) -> None:
         pixels = math.prod(self.image_shape)
         row = (-(-pixels // 8),) if self.packed else self.image_shape
+        if self.paint is not None:
+            if self.packed:
+                raise ValueError(
+                    f"{self.name}: images that are painted are bytes, but packed is set"
+                )
+            row = self.storage.shape[1:]
         if self.storage.dtype != np.uint8 or self.storage.shape[1:] != row:
             raise ValueError(
                 f"{self.name}: expected storage of uint8 (n, {', '.join(map(str, row))}),"
@@ -102,9 +114,13 @@ class Dataset:
         return np.flatnonzero(~unknown.any(axis=1))
 
     def stored(self, index: Int[np.ndarray, "samples"]) -> UInt8[np.ndarray, "samples *row"]:
-        """The stored rows of images, unpacked by nobody. The index is not checked."""
-        rows: np.ndarray = self.storage[index if self.chosen is None else self.chosen[index]]
-        return rows
+        """The rows of images: bits if `packed`, else bytes, painted if need be.
+
+        The index is not checked.
+        """
+        numbers = index if self.chosen is None else self.chosen[index]
+        rows: np.ndarray = self.storage[numbers]
+        return rows if self.paint is None else self.paint(numbers, rows)
 
     def images(
         self, index: ArrayLike | slice

@@ -14,7 +14,8 @@ class ResidentImages:
     """Images as bits or bytes on the device that uses them.
 
     On a CPU they stay in the data set's own memory, which may be a memory map that processes share.
-    On another device they are uploaded once and gathered there.
+    On another device they are uploaded once and gathered there. Images that are painted when they
+    are gathered are painted on the CPU, and each batch is sent.
     """
 
     def __init__(self, data: Dataset, device: torch.device) -> None:
@@ -22,7 +23,7 @@ class ResidentImages:
         self._shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
         self._uploaded = (
             None
-            if device.type == "cpu"
+            if device.type == "cpu" or data.paint is not None
             else torch.from_numpy(data.stored(np.arange(len(data)))).to(device)
         )
 
@@ -31,7 +32,7 @@ class ResidentImages:
     ) -> Float[Tensor, "samples channels height width"]:
         """Images as float32 in [0, 1]."""
         if self._uploaded is None:
-            stored = torch.from_numpy(self._data.stored(index))
+            stored = torch.from_numpy(self._data.stored(index)).to(self._device)
         else:
             stored = self._uploaded[torch.from_numpy(index).to(self._device)]
         height, width, channels = self._data.image_shape
