@@ -25,7 +25,6 @@ class GridFile(PublishedFile):
 
     factors: ClassVar[Mapping[str, int]]
     """How many values each factor has, the last changing fastest."""
-    names_of_values: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     shape: ClassVar[tuple[int, int, int]] = (64, 64, 3)
 
     @abstractmethod

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets._prepared import prepared
+from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import Progress, UnusableFile
 from ml.datasets.published._published import PublishedFiles
@@ -64,6 +65,9 @@ class IdxImages(PublishedFiles):
             labels=labels[:, None],
             source=digest,
         )
+
+    def known_factors(self) -> Mapping[str, Known]:
+        return {self.factor: Known(len(self.classes), values=self.classes)}
 
     def _blocks(self, found: Mapping[str, Path]) -> Iterator[NDArray[np.uint8]]:
         self.check(found)

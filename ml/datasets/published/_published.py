@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ml.datasets._files import md5_of, sha256_of
+from ml.datasets.choices import Known
 from ml.datasets.protocol import (
     DatasetComponent,
     MissingFile,
@@ -27,6 +28,15 @@ class PublishedData(DatasetComponent):
     """Where the data were published."""
     published_size: ClassVar[str]
     """How large the published files are, in words."""
+    factors: ClassVar[Mapping[str, int]] = {}
+    """How many values each factor has, if that is known before the files are read."""
+    names_of_values: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def known_factors(self) -> Mapping[str, Known] | None:
+        return {
+            name: Known(size, values=self.names_of_values.get(name, ()))
+            for name, size in self.factors.items()
+        } or None
 
     @abstractmethod
     def digest(self) -> str:

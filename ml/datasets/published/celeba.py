@@ -64,7 +64,7 @@ class CelebA(PublishedData):
     version: ClassVar[int] = 1
     published: ClassVar[str] = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
     published_size: ClassVar[str] = "about 1.4 GB"
-    images: ClassVar[int] = 202_599
+    photographs: ClassVar[int] = 202_599
     attributes: ClassVar[int] = 40
     archive_md5: ClassVar[str | None] = "00d2c5bc6d35e252742224ab0c1e8fcb"
     table_md5: ClassVar[str | None] = "75e246fa4810816ffd6ee81facbd244c"
@@ -87,7 +87,7 @@ class CelebA(PublishedData):
         names, attributes, labels = self._attributes(table)
         rows = prepared(
             kept,
-            (self.images, *self.image_shape()),
+            (self.photographs, *self.image_shape()),
             lambda: self._blocks(pictures, table, names),
             progress,
         )
@@ -120,13 +120,13 @@ class CelebA(PublishedData):
 
     def _attributes(self, table: Path) -> tuple[list[str], list[str], NDArray[np.int64]]:
         """The names of the photographs, those of the attributes, and 0 or 1 for each of both."""
-        labels = np.empty((self.images, self.attributes), dtype=np.int64)
+        labels = np.empty((self.photographs, self.attributes), dtype=np.int64)
         names: list[str] = []
         with table.open(encoding="ascii", errors="replace") as lines:
             count = lines.readline(_LINE_CHARACTERS_AT_MOST).strip()
-            if count != str(self.images):
+            if count != str(self.photographs):
                 raise UnusableFile(
-                    table, f"expected {self.images} in its first line, but got {count[:80]!r}"
+                    table, f"expected {self.photographs} in its first line, but got {count[:80]!r}"
                 )
             attributes = lines.readline(_LINE_CHARACTERS_AT_MOST).split()
             if len(set(attributes)) != self.attributes or len(attributes) != self.attributes:
@@ -137,8 +137,10 @@ class CelebA(PublishedData):
             while line := lines.readline(_LINE_CHARACTERS_AT_MOST):
                 name, *values = line.split() or [""]
                 at = len(names)
-                if at == self.images:
-                    raise UnusableFile(table, f"it goes on after its {self.images} photographs")
+                if at == self.photographs:
+                    raise UnusableFile(
+                        table, f"it goes on after its {self.photographs} photographs"
+                    )
                 if not _IMAGE.fullmatch(name):
                     raise UnusableFile(
                         table, f"expected the name of a photograph, but got {name[:80]!r}"
@@ -149,10 +151,10 @@ class CelebA(PublishedData):
                     )
                 labels[at] = [value == "1" for value in values]
                 names.append(name)
-        if len(names) != self.images or len(set(names)) != self.images:
+        if len(names) != self.photographs or len(set(names)) != self.photographs:
             raise UnusableFile(
                 table,
-                f"expected {self.images} photographs, but got {len(names)},"
+                f"expected {self.photographs} photographs, but got {len(names)},"
                 f" of which {len(set(names))} differ",
             )
         return names, attributes, labels

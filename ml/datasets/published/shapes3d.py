@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.components.registry import register
+from ml.datasets._splits_of_rooms import SPLITS
 from ml.datasets.protocol import OperatorPath, UnusableFile
 from ml.datasets.published._grid import IMAGES_AT_ONCE, GridFile, check_grid
 
@@ -38,6 +39,7 @@ class Shapes3D(GridFile):
     References:
         Burgess and Kim, 2018, https://github.com/google-deepmind/3d-shapes
         Kim and Mnih, 2018, https://arxiv.org/abs/1802.05983
+        Montero et al., 2022, https://openreview.net/forum?id=7yUxTNWyQGf
     """
 
     version: ClassVar[int] = 1
@@ -52,6 +54,7 @@ class Shapes3D(GridFile):
         "shape": 4,
         "orientation": 15,
     }
+    splits = SPLITS
     name: Literal["shapes3d"] = "shapes3d"
     path: OperatorPath = "3dshapes.h5"
     """The published file, relative to the data folder."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml.components.registry import register
 from ml.datasets._prepared import prepared
+from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import OperatorPath, Progress, UnusableFile
 from ml.datasets.published._published import PublishedFiles
@@ -35,10 +36,10 @@ class SmallNorb(PublishedFiles):
     and tests are joined, and sorted by category, instance, elevation, azimuth and lighting.
 
     Files in the folder `path`, each as `.gz` or unpacked, about 240 MB packed, with the MD5 of the
-    packed ones: `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` 66054832f9accfe74a0f4c36a75bc0a2,
-    `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9, `…-info.mat.gz`
-    51dee1210a742582ff607dfd94e332e3, `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz`
-    e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
+    packed ones: `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz`
+    66054832f9accfe74a0f4c36a75bc0a2, `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9,
+    `…-info.mat.gz` 51dee1210a742582ff607dfd94e332e3,
+    `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz` e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
     `…-info.mat.gz` a9454f3864d7fd4bb3ea7fc3eb84924e. Licence: for research, not to be sold. They
     are published at https://cs.nyu.edu/~ylclab/data/norb-v1.0-small.
 
@@ -65,12 +66,19 @@ class SmallNorb(PublishedFiles):
         "azimuth": 18,
         "lighting": 6,
     }
+    names_of_values: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "category": ("animal", "human", "plane", "truck", "car")
+    }
     name: Literal["smallnorb"] = "smallnorb"
     path: OperatorPath = "smallnorb"
     """The folder of the six files, relative to the data folder."""
     instance: bool = False
     """Whether the instance, a toy of its category, is a factor. Instance 3 of one category has
     nothing in common with instance 3 of another."""
+
+    def known_factors(self) -> Mapping[str, Known]:
+        known = super().known_factors() or {}
+        return {name: one for name, one in known.items() if self.instance or name != "instance"}
 
     def image_shape(self) -> tuple[int, int, int]:
         return 64, 64, 1
@@ -96,7 +104,7 @@ class SmallNorb(PublishedFiles):
             image_shape=self.image_shape(),
             factor_names=tuple(names[at] for at in keep),
             factor_sizes=tuple(sizes[at] for at in keep),
-            factor_values={"category": ("animal", "human", "plane", "truck", "car")},
+            factor_values=self.names_of_values,
             labels="grid" if self.instance else labels[chosen][:, keep],
             source=digest,
         )

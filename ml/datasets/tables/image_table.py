@@ -81,7 +81,7 @@ class ImageTable(TableOptions, DatasetComponent):
 
     @model_validator(mode="after")
     def _one_source(self) -> ImageTable:
-        if (self.path is None) == (self.stored is None):
+        if self.path is not None and self.stored is not None:
             raise ValueError("path or stored, and not both")
         if self.stored is not None:
             told = [name for name in _ONLY_OF_FILES if getattr(self, name)]
@@ -174,7 +174,9 @@ class ImageTable(TableOptions, DatasetComponent):
             raise MissingFile(folder, size="a folder", published=where) from None
 
     def _images_file(self) -> Path:
-        return _present(str(self.path), "a folder, or a zip, .npz or HDF5 file")
+        if self.path is None:
+            raise UnusableFile(data_folder(), "path must name the images in it")
+        return _present(self.path, "a folder, or a zip, .npz or HDF5 file")
 
     def _table_file(self) -> Path:
         return _present(str(self.factors), "a table of factors")

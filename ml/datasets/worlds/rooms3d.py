@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ml.components.registry import register
 from ml.datasets._prepared import prepared
+from ml.datasets._splits_of_rooms import SPLITS
 from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import DatasetComponent, Progress, data_folder
@@ -36,9 +37,11 @@ class Rooms3D(DatasetComponent):
 
     References:
         Burgess and Kim, 2018, https://github.com/google-deepmind/3d-shapes
+        Montero et al., 2022, https://openreview.net/forum?id=7yUxTNWyQGf
     """
 
     version: ClassVar[int] = 1
+    splits = SPLITS
     name: Literal["rooms3d"] = "rooms3d"
 
     def image_shape(self) -> tuple[int, int, int]:

@@ -29,7 +29,7 @@ def table(labels: Any = LABELS, names: Any = NAMES, count: int = 7) -> str:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("images", 7), ("archive_md5", None), ("table_md5", None)):
+    for name, value in (("photographs", 7), ("archive_md5", None), ("table_md5", None)):
         monkeypatch.setattr(CelebA, name, value)
 
 
@@ -87,7 +87,7 @@ def test_absent_files_say_which_and_their_checksums(
     (folder / "celeba" / "list_attr_celeba.txt").write_text(table())
     with pytest.raises(MissingFile, match=r"img_align_celeba\.zip.*1\.4 GB.*md5 00d2c5bc"):
         CelebA().identity()
-    assert CelebA.images == 202_599
+    assert CelebA.photographs == 202_599
 
 
 def test_identity_changes_with_the_table_and_with_the_photographs(faces: Path) -> None:

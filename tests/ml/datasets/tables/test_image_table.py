@@ -85,7 +85,7 @@ def test_a_stored_table_is_opened_by_its_digest_under_its_name() -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({}, "path or stored"),
+        ({}, "path must name the images"),
         ({"path": "faces", "stored": "0" * 64}, "path or stored"),
         ({"stored": "abc"}, "match"),
         ({"stored": "0" * 64, "factors": "labels.csv"}, "no factors, which was decided"),
