@@ -472,6 +472,9 @@ COLLAPSED = {
     "info_vae": ("raise objective.alpha (0)", None),
     "dip_vae_i": ("raise objective.lambda_d (100)", None),
     "dip_vae_ii": ("dip_vae_ii has no param that could be turned for it", None),
+    "ada_gvae": ("lower objective.beta (1)", "let beta grow from zero"),
+    "ada_ml_vae": ("lower objective.beta (1)", "let beta grow from zero"),
+    "semi_supervised": ("lower objective.beta (1)", "let beta grow from zero"),
 }
 """What a collapsed model of each objective is told; those without a KL never collapse so."""
 
