@@ -69,6 +69,8 @@ class Correlation(BaseModel):
 class Choices(BaseModel):
     """Params that every data set has."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     only: Mapping[FactorName, Values] = Field(default_factory=dict, max_length=MOST_FACTORS)
     """Keeps only the images with these values of a factor, as `{shape: [0, 1]}`. A value is its
     number from 0, or its name if the factor's values have names. Of a continuous factor, give the
