@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import cast
 
+from pydantic import ValidationError
+
 from ml.components.component import Component
 from ml.components.registry import components
 from ml.datasets.protocol import DatasetComponent
@@ -73,6 +75,9 @@ which, its size, its checksum and where it was published. A file is prepared onc
 then mapped by every process. A run's identity has the digest of the file in place of its path; that
 of a folder of renders is over the names and sizes of its files, so do not replace files by others
 of the same sizes.
+
+Every data set also takes the choices of rows and factors and the corruptions of inputs (`only`,
+`without`, `images`, `input_noise` and so on), which the tables below leave out.
 
 How to add one: [how-to/dataset.md](how-to/dataset.md).
 """
@@ -139,12 +144,17 @@ def _metric(component: type[Component]) -> str:
 
 def _params(component: type[Component]) -> list[str]:
     """A table of the params, or nothing where there are none."""
-    defaults = component.model_validate({"name": component.component_name()}).model_dump()
-    shared = DatasetComponent.model_fields
+    shared = DatasetComponent.model_fields if issubclass(component, DatasetComponent) else {"name"}
     params = {name: field for name, field in component.model_fields.items() if name not in shared}
-    params.pop("name", None)
     if not params:
         return []
+    try:
+        defaults = component.model_validate({"name": component.component_name()}).model_dump()
+    except ValidationError:
+        # It cannot be used by its name alone, as a table of images needs a path.
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in params.items()
+        }
     lines = ["| param | default | meaning |", "|---|---|---|"]
     for name, field in params.items():
         default = "null" if defaults[name] is None else f"{defaults[name]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,10 +21,8 @@ IMAGES_AT_ONCE = 4096
 
 
 class GridFile(PublishedFile):
-    """A data set of one file that holds the images in the order of the grid."""
+    """A data set of one file with images in the order of `factors`, the last changing fastest."""
 
-    factors: ClassVar[Mapping[str, int]]
-    """How many values each factor has, the last changing fastest."""
     shape: ClassVar[tuple[int, int, int]] = (64, 64, 3)
 
     @abstractmethod

@@ -32,6 +32,9 @@ class IdxImages(PublishedFiles):
     """Width and height in pixels: 28 as published, 32 with two black pixels added at each border,
     or 64, which is the image of 32 enlarged by bilinear interpolation."""
 
+    def known_factors(self) -> Mapping[str, Known]:
+        return {self.factor: Known(len(self.classes), values=self.classes)}
+
     def image_shape(self) -> tuple[int, int, int]:
         return self.size, self.size, 1
 
@@ -65,9 +68,6 @@ class IdxImages(PublishedFiles):
             labels=labels[:, None],
             source=digest,
         )
-
-    def known_factors(self) -> Mapping[str, Known]:
-        return {self.factor: Known(len(self.classes), values=self.classes)}
 
     def _blocks(self, found: Mapping[str, Path]) -> Iterator[NDArray[np.uint8]]:
         self.check(found)

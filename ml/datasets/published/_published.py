@@ -29,14 +29,9 @@ class PublishedData(DatasetComponent):
     published_size: ClassVar[str]
     """How large the published files are, in words."""
     factors: ClassVar[Mapping[str, int]] = {}
-    """How many values each factor has, if that is known before the files are read."""
+    """How many values each factor has, if this is known before the files are opened."""
     names_of_values: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
-    def known_factors(self) -> Mapping[str, Known] | None:
-        return {
-            name: Known(size, values=self.names_of_values.get(name, ()))
-            for name, size in self.factors.items()
-        } or None
+    """What the values of factors are called, if they have names."""
 
     @abstractmethod
     def digest(self) -> str:
@@ -49,6 +44,12 @@ class PublishedData(DatasetComponent):
     def kept(self, digest: str, form: str = "") -> Path:
         """Where the prepared images of these files are kept. `form` names one of several forms."""
         return data_folder() / f"{self.component_name()}-v{self.version}{form}-{digest}.bytes"
+
+    def known_factors(self) -> Mapping[str, Known] | None:
+        named = self.names_of_values
+        return {
+            name: Known(size, values=named.get(name, ())) for name, size in self.factors.items()
+        } or None
 
     def identity(self) -> dict[str, Any]:
         """Parameters and version, with the digest of the files in place of their path.

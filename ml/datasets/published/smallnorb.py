@@ -36,10 +36,11 @@ class SmallNorb(PublishedFiles):
     and tests are joined, and sorted by category, instance, elevation, azimuth and lighting.
 
     Files in the folder `path`, each as `.gz` or unpacked, about 240 MB packed, with the MD5 of the
-    packed ones: `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz`
-    66054832f9accfe74a0f4c36a75bc0a2, `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9,
-    `…-info.mat.gz` 51dee1210a742582ff607dfd94e332e3,
-    `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz` e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
+    packed ones:
+    `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` 66054832f9accfe74a0f4c36a75bc0a2,
+    `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9, `…-info.mat.gz`
+    51dee1210a742582ff607dfd94e332e3, `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz`
+    e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
     `…-info.mat.gz` a9454f3864d7fd4bb3ea7fc3eb84924e. Licence: for research, not to be sold. They
     are published at https://cs.nyu.edu/~ylclab/data/norb-v1.0-small.
 
@@ -76,7 +77,7 @@ class SmallNorb(PublishedFiles):
     """Whether the instance, a toy of its category, is a factor. Instance 3 of one category has
     nothing in common with instance 3 of another."""
 
-    def known_factors(self) -> Mapping[str, Known]:
+    def known_factors(self) -> Mapping[str, Known] | None:
         known = super().known_factors() or {}
         return {name: one for name, one in known.items() if self.instance or name != "instance"}
 

@@ -52,7 +52,8 @@ def test_an_entry_of_a_preset_says_where_it_is_from_and_what_may_be_chosen(share
 )
 def test_every_entry_can_be_posted_by_its_name(service: Service, plural: str, field: str) -> None:
     for entry in service.json("/v1/catalog")[plural]:
-        if entry["source"].startswith("ml.datasets.published."):
+        if entry["source"].startswith(("ml.datasets.published.", "ml.datasets.tables.")):
+            # These are read from files, which are not here.
             continue
         document = service.post({**SPEC, "model": "mlp", field: entry["name"]})
         run = service.json(f"/v1/runs/{service.run_of(document)}")
