@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 from ml.components.spec_errors import shown
-from ml.datasets.tables.options import Bounds, unusable
+from ml.datasets.tables.options import Bounds, damage_as_fault, unusable
 
 _DEFLATE_RATIO_AT_MOST = 1032
 """Deflate cannot shrink data further than this, so a higher ratio is a forged size."""
 _ENCRYPTED = 1
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
+MOST_DIRECTORY_BYTES = 64 << 20
+"""The list of members is held in memory as a whole. This is enough for half a million names."""
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive. Damage that is met while it is read becomes a fault."""
-    try:
-        with zipfile.ZipFile(file) as archive:
+    """The archive, the list of whose members has a bounded length."""
+    with _Sparing(io.FileIO(file)) as stream:
+        with damage_as_fault("file", "a whole zip archive"):
+            archive = zipfile.ZipFile(stream)
+        stream.sparing = False
+        with archive:
             yield archive
-    except _DAMAGE as damage:
-        raise unusable("file", shown(str(damage)), "a whole zip archive") from None
+
+
+class _Sparing(io.BufferedReader):
+    """A file that does not give too many bytes at once, for zipfile reads its list in one piece."""
+
+    sparing = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not self.sparing:
+            return super().read(size)
+        most = MOST_DIRECTORY_BYTES
+        data = super().read(most + 1 if size is None or size < 0 else min(size, most + 1))
+        if len(data) > most:
+            raise zipfile.BadZipFile(f"a directory of members of more than {most} bytes")
+        return data
 
 
 def members(archive: zipfile.ZipFile, bounds: Bounds, most: int) -> list[zipfile.ZipInfo]:
@@ -61,10 +78,11 @@ def members(archive: zipfile.ZipFile, bounds: Bounds, most: int) -> list[zipfile
 
 def content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
     """The bytes of a member. No more than `most` are inflated, whatever is declared."""
-    with archive.open(member) as stream:
+    at = f"file.{shown(member.filename)}"
+    with damage_as_fault(at, "a whole member"), archive.open(member) as stream:
         data = stream.read(most + 1)
     if len(data) > most:
-        raise unusable(f"file.{shown(member.filename)}", "more", f"at most {most} bytes")
+        raise unusable(at, "more", f"at most {most} bytes")
     return data
 
 

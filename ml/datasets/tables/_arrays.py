@@ -6,7 +6,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from ml.components.spec_errors import shown
 from ml.datasets.tables import _archive
-from ml.datasets.tables.options import Bounds, unusable
+from ml.datasets.tables.options import Bounds, damage_as_fault, unusable
 
 MOST_ARRAYS = 1000
 MOST_DEPTH = 8
+MOST_RATIO = 1032
+"""Deflate cannot shrink data further than this."""
 MOST_CHUNK_BYTES = 512 << 20
 """A chunk is held in memory as a whole, whatever part of it is read."""
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
@@ -63,25 +65,31 @@ def arrays(file: Path, bounds: Bounds) -> Iterator[Mapping[str, Array]]:
 
 def _of_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     name = member.filename.removesuffix(".npy")
-    with archive.open(member) as stream:
+    at = f"file.{shown(name)}"
+    with damage_as_fault(at, "a whole array"), archive.open(member) as stream:
         shape, fortran, dtype, header = _header(stream, name)
+    if any(length < 0 for length in shape):
+        raise unusable(at, f"shape {shape}", "lengths from 0 on")
     size = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and member.file_size != header + size:
         got = f"{member.file_size} bytes for {dtype} {shape}"
-        raise unusable(f"file.{shown(name)}", got, f"{header + size} bytes")
+        raise unusable(at, got, f"{header + size} bytes")
 
     def blocks(rows: int) -> Iterator[NDArray[Any]]:
         if dtype.hasobject:
-            raise unusable(f"file.{shown(name)}", "pickled objects", "numbers or text")
+            raise unusable(at, "pickled objects", "numbers or text")
         if fortran and len(shape) > 1:
             expected = "C order; save it by numpy.ascontiguousarray(array)"
-            raise unusable(f"file.{shown(name)}", "an array in Fortran order", expected)
+            raise unusable(at, "an array in Fortran order", expected)
         row = math.prod(shape[1:]) * dtype.itemsize
-        with archive.open(member) as stream:
-            _exactly(stream, header, name)
+        with ExitStack() as stack:
+            with damage_as_fault(at, "a whole array"):
+                stream = stack.enter_context(archive.open(member))
+                _exactly(stream, header, name)
             for start in range(0, shape[0], rows):
                 count = min(rows, shape[0] - start)
-                data = _exactly(stream, count * row, name)
+                with damage_as_fault(at, "a whole array"):
+                    data = _exactly(stream, count * row, name)
                 yield np.frombuffer(data, dtype=dtype).reshape(count, *shape[1:])
 
     return Array(name, shape, dtype, blocks)
@@ -114,13 +122,11 @@ def _exactly(stream: IO[bytes], size: int, name: str) -> bytes:
 def _of_hdf5(file: Path) -> Iterator[Mapping[str, Array]]:
     import h5py
 
-    try:
-        with h5py.File(file, "r") as opened:
-            found: dict[str, Array] = {}
-            _list(opened, "", found, 0)
-            yield found
-    except (OSError, RuntimeError, KeyError) as damage:
-        raise unusable("file", shown(str(damage)), "a whole HDF5 file") from None
+    found: dict[str, Array] = {}
+    with ExitStack() as stack:
+        with damage_as_fault("file", "a whole HDF5 file"):
+            _list(stack.enter_context(h5py.File(file, "r")), "", found, 0)
+        yield found
 
 
 def _list(group: Any, prefix: str, found: dict[str, Array], depth: int) -> None:
@@ -150,14 +156,22 @@ def _list(group: Any, prefix: str, found: dict[str, Array], depth: int) -> None:
 def _of_dataset(name: str, one: Any) -> Array:
     import h5py
 
+    at = f"file.{shown(name)}"
     text = h5py.check_string_dtype(one.dtype) is not None
 
     def blocks(rows: int) -> Iterator[NDArray[Any]]:
         if one.dtype.hasobject and not text:
-            raise unusable(f"file.{shown(name)}", f"values of {one.dtype}", "numbers or text")
+            raise unusable(at, f"values of {one.dtype}", "numbers or text")
+        size = math.prod(one.shape) * one.dtype.itemsize
+        with damage_as_fault(at, "an array that can be read"):
+            held = one.id.get_storage_size()
+        if not text and size > MOST_RATIO * max(held, 1):
+            raise unusable(at, f"{size} bytes of which the file holds {held}", "the whole array")
         for start in range(0, one.shape[0], rows):
-            block = one.asstr()[start : start + rows] if text else one[start : start + rows]
-            yield np.asarray(block).astype(str) if text else np.asarray(block)
+            with damage_as_fault(at, "an array that can be read"):
+                read = one.asstr() if text else one
+                block = np.asarray(read[start : start + rows])
+            yield block.astype(str) if text else block
 
     dtype = np.dtype("U64") if text else one.dtype
     return Array(name, tuple(one.shape or ()), dtype, blocks)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.components.spec_errors import shown
 from ml.datasets.tables._arrays import HDF5_SUFFIXES, Array, arrays
+from ml.datasets.tables._pictures import SUFFIXES
 from ml.datasets.tables.options import LONGEST_NAME, Bounds, TableOptions, unusable
 
 USUAL_FACTORS = ("factors", "labels", "latents_classes", "latents_values", "y", "targets")
@@ -22,6 +23,7 @@ NAMES_OF_FACTORS = "factor_names"
 _NO_VALUE = ("", "na", "n/a", "nan", "null", "none", "?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+LARGEST_WHOLE = 2.0**53
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0")
 
 
@@ -73,9 +75,13 @@ def of_csv(data: bytes, bounds: Bounds) -> Columns:
         raise unusable("factors", "a zero byte", "text in UTF-8")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     try:
-        names = [name.strip() for name in next(lines, [])]
+        # numpy.savetxt writes the names as a comment.
+        names = [name.removeprefix("#").strip() for name in next(lines, [])]
+        _check_header(names)
         _check_names(names, bounds)
         cells: list[list[str]] = [[] for _ in names]
         for number, line in enumerate(lines, 2):
@@ -88,10 +94,18 @@ def of_csv(data: bytes, bounds: Bounds) -> Columns:
                 column.append(cell.strip())
     except csv.Error as damage:
         raise unusable("factors", shown(str(damage)), "a table of cells") from None
-    if names and all(NUMBER.fullmatch(name) for name in names):
-        raise unusable("factors", ", ".join(names[:5]), "a first row that names the columns")
     found = {name: of_cells(name, column) for name, column in zip(names, cells, strict=True)}
     return Columns(found, len(cells[0]))
+
+
+def _check_header(names: Sequence[str]) -> None:
+    """Refuse a first row that is one of the data: numbers, a fraction, or an image's file."""
+    numbers = [name for name in names if NUMBER.fullmatch(name)]
+    data = [name for name in numbers if not name.isdecimal()]
+    data += [name for name in names if name.lower().endswith(SUFFIXES)]
+    if (names and len(numbers) == len(names)) or data:
+        got = ", ".join(map(str, map(shown, names[:5])))
+        raise unusable("factors", got, "a first row that names the columns")
 
 
 def _check_names(names: Sequence[str], bounds: Bounds) -> None:
@@ -112,10 +126,13 @@ def of_cells(name: str, cells: Sequence[str]) -> NDArray[Any]:
     known = [None if cell.lower() in _NO_VALUE else cell for cell in cells]
     given = [cell for cell in known if cell is not None]
     if given and all(NUMBER.fullmatch(cell) for cell in given):
-        return np.array([np.nan if cell is None else float(cell) for cell in known])
-    if given and all(_DECIMAL_COMMA.fullmatch(cell) for cell in given):
+        return _floats(name, [np.nan if cell is None else float(cell) for cell in known])
+    comma = next((cell for cell in given if _DECIMAL_COMMA.fullmatch(cell)), None)
+    if comma is not None and all(
+        NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell) for cell in given
+    ):
         expected = "decimal points, as it is not certain what a comma means"
-        raise unusable(f"factors.{shown(name)}", given[0], expected)
+        raise unusable(f"factors.{shown(name)}", comma, expected)
     return np.array([cell or "" for cell in known], dtype=np.str_)
 
 
@@ -126,7 +143,12 @@ def of_parquet(data: bytes, bounds: Bounds) -> Columns:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
-        names = [name for name in file.schema_arrow.names if not _PANDAS_INDEX.fullmatch(name)]
+        # An index of text may be the names of files.
+        names = [
+            one.name
+            for one in file.schema_arrow
+            if not (_PANDAS_INDEX.fullmatch(one.name) and _is_number(one.type))
+        ]
         _check_names(names, bounds)
         rows = file.metadata.num_rows
         if rows > bounds.images:
@@ -141,13 +163,26 @@ def of_parquet(data: bytes, bounds: Bounds) -> Columns:
             column, kind = column.cast(kind.value_type), kind.value_type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             found[name] = of_cells(name, [(cell or "").strip() for cell in column.to_pylist()])
-        elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            found[name] = np.array(
-                [np.nan if cell is None else float(cell) for cell in column.to_pylist()]
-            )
+        elif pa.types.is_boolean(kind) or _is_number(kind):
+            numbers = [np.nan if cell is None else cell for cell in column.to_pylist()]
+            found[name] = _floats(name, numbers)
         else:
             raise unusable(f"factors.{shown(name)}", str(kind), "numbers, bools or text")
     return Columns(found, rows)
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _floats(name: str, numbers: Any) -> NDArray[np.float64]:
+    found = np.asarray(numbers, dtype=np.float64)
+    if (np.abs(found[np.isfinite(found)]) >= LARGEST_WHOLE).any():
+        expected = "numbers below 2^53, which can be told apart, or text"
+        raise unusable(f"factors.{shown(name)}", "larger numbers", expected)
+    return found
 
 
 def of_arrays(
@@ -173,9 +208,9 @@ def of_arrays(
     chosen = key or next(iter(usual), None)
     if chosen is not None:
         values = _values(found[chosen], bounds)
-        table = values.reshape(len(values), -1) if values.ndim < 3 else values
-        if table.ndim != 2:
+        if values.ndim not in (1, 2) or not values.size:
             raise unusable(f"factors.{chosen}", f"shape {values.shape}", "(images, factors)")
+        table = values.reshape(len(values), -1)
         names = _names(found, table.shape[1], bounds, chosen)
         columns = {name: _plain(name, table[:, k]) for k, name in enumerate(names)}
         return _of_rows(Columns(columns, len(table), [f"factors: the array {chosen}"]), rows)
@@ -222,9 +257,12 @@ def _names(found: Mapping[str, Array], count: int, bounds: Bounds, factors: str)
 def _plain(name: str, column: NDArray[Any]) -> NDArray[Any]:
     """A column of an array as floats or text."""
     if column.dtype.kind in "biuf":
-        return column.astype(np.float64)
+        return _floats(name, column)
     if column.dtype.kind == "S":
-        column = np.char.decode(column, "utf-8")
+        try:
+            column = np.char.decode(column, "utf-8")
+        except UnicodeDecodeError:
+            raise unusable(f"factors.{shown(name)}", "other bytes", "text in UTF-8") from None
     if column.dtype.kind in "UO":
         return of_cells(name, [str(cell).strip() for cell in column])
     raise unusable(f"factors.{shown(name)}", str(column.dtype), "numbers or text")

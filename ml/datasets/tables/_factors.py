@@ -63,6 +63,11 @@ def understood(columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, FactorKi
         found.factors.append(factor)
         found.taken.append(f"{name}: {how}")
         found.odd.extend(_odd(factor))
+        texts = [one for one in factor.names if not NUMBER.fullmatch(one)]
+        if factor.kind == "discrete" and 0 < len(texts) < len(factor.names):
+            found.odd.append(
+                f"{name} has numbers and text, as {shown(texts[0])}, so all were taken as text"
+            )
     return found
 
 

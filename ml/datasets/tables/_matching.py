@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -17,6 +18,24 @@ from ml.datasets.tables.options import unusable
 
 NONE = -1
 _FOLDER = "class"
+_DIGITS = re.compile("[0-9]{1,15}")
+_AS_FILES = frozenset(
+    (
+        *("file", "files", "filename", "file_name", "file name", "path", "file_path", "filepath"),
+        *(
+            "image",
+            "image_id",
+            "imageid",
+            "image_name",
+            "image_path",
+            "img",
+            "img_id",
+            "id",
+            "name",
+        ),
+    )
+)
+"""Names of columns that may have the names of files as numbers, in small letters."""
 
 
 class Matched(NamedTuple):
@@ -64,19 +83,26 @@ def _name_column(
             known = ", ".join(columns.columns)
             hint = nearest(given, columns.columns)
             raise unusable("index_column", given, f"a column of the table ({hint or known})")
-        if given not in text:
-            # Names of digits alone were read as numbers.
-            text = {given: np.array([f"{v:g}" for v in columns.columns[given]], dtype=np.str_)}
-        text = {given: text[given]}
+        text = {given: text[given]} if given in text else {}
+    # Names of digits alone were read as numbers.
+    digits = {
+        name: np.array([_digits(value) for value in column.tolist()], dtype=np.str_)
+        for name, column in columns.columns.items()
+        if column.dtype.kind != "U"
+        and (name == given or (given is None and name.casefold() in _AS_FILES))
+    }
     found = []
-    for name, column in text.items():
-        for keys in _keys(names):
-            hits = sum(_plain_path(cell) in keys for cell in column.tolist())
+    for name, column in (*text.items(), *digits.items()):
+        cells = column.tolist()
+        # A class may be called as an image is without its suffix, but classes are repeated.
+        bare = given is not None or len(set(cells)) == len(cells) or name.casefold() in _AS_FILES
+        for keys in _keys(names, bare=bare) if name in text else _number_keys(names):
+            hits = sum(_plain_path(cell) in keys for cell in cells)
             if hits and (given is not None or 2 * hits >= len(column)):
                 found.append((name, keys))
                 break
     if given is not None and not found:
-        got = shown(str(text[given][0])) if columns.rows else "no row"
+        got = shown(str(columns.columns[given][0])) if columns.rows else "no row"
         raise unusable("index_column", got, f"names of the images, as {shown(names[0])}")
     if len(found) > 1:
         several = ", ".join(name for name, _ in found)
@@ -91,8 +117,8 @@ def _name_column(
     return found[0]
 
 
-def _keys(names: Sequence[str]) -> list[dict[str, int]]:
-    """The images by their whole paths, by their last names, and by these without suffixes.
+def _keys(names: Sequence[str], *, bare: bool) -> list[dict[str, int]]:
+    """The images by their whole paths, by their last names, and by these without suffixes (`bare`).
 
     A last name that several images have names none of them.
     """
@@ -102,11 +128,22 @@ def _keys(names: Sequence[str]) -> list[dict[str, int]]:
         [PurePosixPath(name).stem for name in names],
     ]
     found = []
-    for way in ways:
+    for way in ways if bare else ways[:2]:
         keys = {key: k for k, key in enumerate(way)}
         if len(keys) == len(names):
             found.append(keys)
     return found
+
+
+def _digits(value: float) -> str:
+    return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
+
+
+def _number_keys(names: Sequence[str]) -> list[dict[str, int]]:
+    """The images by the numbers that they are called, without zeros before: `7` for `007.png`."""
+    stems = [PurePosixPath(name).stem for name in names]
+    keys = {str(int(stem)): k for k, stem in enumerate(stems) if _DIGITS.fullmatch(stem)}
+    return [keys] if len(keys) == len(names) else []
 
 
 def _plain_path(cell: str) -> str:
@@ -119,7 +156,7 @@ def _by_name(
     column, keys = by_name
     cells = [_plain_path(cell) for cell in np.asarray(columns.columns[column]).astype(str).tolist()]
     if columns.columns[column].dtype.kind != "U":
-        cells = [f"{float(cell):g}" for cell in cells]
+        cells = [_digits(value) for value in columns.columns[column].tolist()]
     row_of = np.full(len(names), NONE, dtype=np.int64)
     without_image = []
     for row, cell in enumerate(cells):
@@ -161,7 +198,9 @@ def of_folders(names: Sequence[str]) -> Matched | None:
     a factor: `class`, or `folder_1`, `folder_2`, … if there are several.
     """
     parts = [PurePosixPath(name).parts[:-1] for name in names]
-    if not parts[0] or len(set(parts)) < 2 or len({len(part) for part in parts}) > 1:
+    if len({len(part) for part in parts}) > 1:
+        return Matched({}, [], ["folders of different depths were taken for no factors"])
+    if not parts[0] or len(set(parts)) < 2:
         return None
     pairs: list[Mapping[str, str]] = []
     for folders in parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.components.spec_errors import shown
-from ml.datasets.tables.options import Bounds, Sizing, unusable
+from ml.datasets.tables.options import Bounds, Sizing, damage_as_fault, unusable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,10 +34,8 @@ def header(data: bytes, name: str, bounds: Bounds) -> Header:
     """Size and channels of an image, without decoding its pixels."""
     with _opened(data, name, bounds) as image:
         width, height = image.size
-        try:
+        with damage_as_fault(f"file.{shown(name)}", "a whole image"):
             orientation = image.getexif().get(_ORIENTATION)
-        except _DAMAGE as damage:
-            raise unusable(f"file.{shown(name)}", shown(str(damage)), "a whole image") from None
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         transparent = "A" in image.mode or "a" in image.mode or "transparency" in image.info
@@ -51,16 +48,16 @@ def pixels(
     """One image as (h, w, channels), turned upright, over black where it is transparent."""
     from PIL import Image, ImageOps
 
-    with _opened(data, name, bounds) as image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-            if "A" in upright.mode or "a" in upright.mode or "transparency" in upright.info:
-                colour = upright.convert("RGBA")
-                black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
-                upright = Image.alpha_composite(black, colour).convert("RGB")
-            found = upright.convert("L" if channels == 1 else "RGB")
-        except _DAMAGE as damage:
-            raise unusable(f"file.{shown(name)}", shown(str(damage)), "a whole image") from None
+    with (
+        _opened(data, name, bounds) as image,
+        damage_as_fault(f"file.{shown(name)}", "a whole image"),
+    ):
+        upright = ImageOps.exif_transpose(image)
+        if "A" in upright.mode or "a" in upright.mode or "transparency" in upright.info:
+            colour = upright.convert("RGBA")
+            black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
+            upright = Image.alpha_composite(black, colour).convert("RGB")
+        found = upright.convert("L" if channels == 1 else "RGB")
     array: NDArray[np.uint8] = np.asarray(_sized(found, name, sizing), dtype=np.uint8)
     return array[:, :, None] if array.ndim == 2 else array
 
@@ -94,29 +91,32 @@ def size_after(width: int, height: int, sizing: Sizing, name: str) -> tuple[int,
     return width, height
 
 
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
-"""What Pillow raises for files that are damaged, each of its decoders in its own way."""
+_PNG, _DEPTH_OF_PNG = b"\x89PNG\r\n\x1a\n", 24
+"""How a PNG begins, and where it has its bits per channel."""
 
 
 def _opened(data: bytes, name: str, bounds: Bounds) -> Image.Image:
     from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            # The bound on pixels is checked below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (*_DAMAGE, Image.DecompressionBombError) as damage:
-        raise unusable(f"file.{shown(name)}", shown(str(damage)), "an image") from None
+    at = f"file.{shown(name)}"
+    if data.startswith(_PNG) and data[_DEPTH_OF_PNG : _DEPTH_OF_PNG + 1] == b"\x10":
+        # Pillow would drop the lower half of each colour, and say nothing.
+        raise unusable(at, "16 bits for each channel", "8 bits for each channel")
+    with damage_as_fault(at, "an image"), warnings.catch_warnings():
+        # The bound on pixels is checked below.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = image.size
     if width * height > bounds.pixels:
         expected = f"at most {bounds.pixels} pixels"
-        raise unusable(f"file.{shown(name)}", f"{width} x {height}", expected)
-    if getattr(image, "n_frames", 1) > 1:
-        raise unusable(f"file.{shown(name)}", "an animation", "a single image")
+        raise unusable(at, f"{width} x {height}", expected)
+    with damage_as_fault(at, "a whole image"):
+        frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise unusable(at, "an animation", "a single image")
     if image.mode not in GREY + COLOUR:
         expected = "8 bits for each channel"
-        raise unusable(f"file.{shown(name)}", f"pixels of kind {image.mode}", expected)
+        raise unusable(at, f"pixels of kind {image.mode}", expected)
     return image
 
 

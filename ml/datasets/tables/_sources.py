@@ -22,6 +22,7 @@ IMAGES_AT_ONCE = 1024
 BLOCK_BYTES = 32 << 20
 USUAL_IMAGES = ("images", "imgs", "image", "x", "data", "observations")
 SIDE_FILES = ("thumbs.db", "desktop.ini")
+MOST_DEPTH = 32
 NAMED = 5
 """How many names a message lists."""
 
@@ -88,6 +89,10 @@ def _folder(folder: Path, bounds: Bounds) -> _Files:
         return read
 
     def walk(here: Path, prefix: str) -> None:
+        if prefix.count("/") > MOST_DEPTH or len(found.images) > bounds.images:
+            got = shown(prefix) if prefix.count("/") > MOST_DEPTH else "more images"
+            expected = f"at most {MOST_DEPTH} folders in each other, {bounds.images} images"
+            raise unusable("file", got, expected)
         for one in sorted(here.iterdir(), key=lambda entry: entry.name):
             name = f"{prefix}{one.name}"
             if _aside(name):
@@ -98,6 +103,8 @@ def _folder(folder: Path, bounds: Bounds) -> _Files:
                 walk(one, f"{name}/")
             elif one.is_file():
                 _sort_in(found, name, reading(one, _most(name, bounds)))
+            else:
+                raise unusable("file", f"{shown(name)}, which is no file", "files and folders")
 
     walk(folder, "")
     return found
@@ -213,6 +220,9 @@ def _of_array(found: Mapping[str, Array], options: TableOptions, bounds: Bounds)
     count, height, width, channels, first = _layout(array)
     if count > bounds.images:
         raise unusable(f"file.{shown(array.name)}", f"{count} images", f"at most {bounds.images}")
+    if height * width > bounds.pixels:
+        got = f"images of {width} x {height}"
+        raise unusable(f"file.{shown(array.name)}", got, f"at most {bounds.pixels} pixels")
     of_channels = options.channels or channels
     width_after, height_after = _pictures.size_after(width, height, options, array.name)
     shape = (height_after, width_after, of_channels)

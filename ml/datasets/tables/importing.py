@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
 from ml.datasets.dataset import UNKNOWN
@@ -171,7 +171,7 @@ def _read(
             values=np.array(json.dumps(values)),
         )
         (aside / ABOUT).write_text(about.model_dump_json(indent=2))
-        for one in aside.iterdir():
+        for one in (*aside.iterdir(), aside):
             _sync(one)
     return about
 
@@ -245,7 +245,7 @@ def _store_images(
         for block in images.blocks():
             block = np.ascontiguousarray(block)
             pixels.add(block)
-            write(done, block)
+            write(block)
             done += len(block)
             if progress is not None:
                 progress(done, images.count)
@@ -256,15 +256,13 @@ def _store_images(
 @contextmanager
 def _written(aside: Path | None, shape: tuple[int, ...]) -> Iterator[Any]:
     if aside is None:
-        yield lambda *_: None
+        yield lambda _: None
         return
-    file = open_memmap(aside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-
-    def write(start: int, block: NDArray[np.uint8]) -> None:
-        file[start : start + len(block)] = block
-
-    yield write
-    file.flush()
+    # A full disk raises here. Through a mapped file it would kill the process.
+    with (aside / IMAGES).open("wb") as file:
+        form = {"descr": dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+        write_array_header_1_0(file, form)
+        yield lambda block: file.write(block.data)
 
 
 def _labels(factors: Sequence[Factor], count: int) -> tuple[NDArray[Any], int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.components.spec_errors import MOST_FAULTS, Fault
+from ml.components.spec_errors import MOST_FAULTS, Fault, shown
 from ml.datasets.dataset import FactorKind
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 128
@@ -28,6 +29,21 @@ class UnusableTable(ValueError):
 def unusable(path: str, got: object, expected: str) -> UnusableTable:
     """One fault as an error."""
     return UnusableTable([Fault(path, got, expected)])
+
+
+@contextmanager
+def damage_as_fault(path: str, expected: str) -> Iterator[None]:
+    """Turn what a reader of files raises into a fault.
+
+    On bytes that were made up, zipfile, zlib, numpy, h5py and Pillow raise a dozen kinds of errors.
+    The context holds calls of readers alone, as errors of other origin are no fault of the file.
+    """
+    try:
+        yield
+    except UnusableTable:
+        raise
+    except Exception as damage:
+        raise unusable(path, shown(str(damage) or type(damage).__name__), expected) from None
 
 
 class Sizing(BaseModel):

@@ -183,7 +183,7 @@ def test_files_that_end_early_or_are_something_else(tmp_path: Path) -> None:
     middle = len(whole) // 2
     broken = whole[:middle] + bytes(64) + whole[middle + 64 :]
     (tmp_path / "b.npz").write_bytes(broken)
-    assert "zip archive" in refused(tmp_path / "b.npz", tmp_path)
+    assert "a whole array" in refused(tmp_path / "b.npz", tmp_path)
     (tmp_path / "c.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     assert "HDF5" in refused(tmp_path / "c.h5", tmp_path)
     (tmp_path / "d.txt").write_text("hello")
@@ -243,7 +243,7 @@ TABLES: list[tuple[tuple[tuple[object, ...], ...], dict[str, Any], str]] = [
     ((("file", "size"), ("a.png", 1), ("b.png", 2), ("c.png", 3)), {}, "names of the"),
     ((("file", "x"), ("0.png", 1), ("y", 2), ("z", 3)), {"index_column": "file"}, "rows that name"),
     ((("file", "size", "size"), ("0.png", 1, 2)), {}, "two columns size"),
-    ((("0.png", 1), ("1.png", 2)), {"index_column": "file"}, "a column of the table"),
+    ((("name", "x"), ("1.png", 2)), {"index_column": "file"}, "a column of the table"),
     ((("file", "size"), ("0.png", 1, 2)), {}, "3 cells in row 2"),
     ((("1", "2"), (3, 4)), {}, "a first row that names the columns"),
     ((("file", ""), *((name, 3) for name in FOUR)), {}, "a name for each column"),
