@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -17,6 +17,85 @@ class NotFound(StoreError):
         super().__init__(f"There is no {kind} {id!r}.")
         self.kind = kind
         self.id = id
+
+
+class NameTaken(StoreError):
+    """A data set has this name, or had it before it was renamed."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        now = "" if name == holder else f": it is a former name of {holder!r}, which specs may use"
+        super().__init__(f"The name {name!r} is taken by another data set{now}. Give another one.")
+        self.name = name
+        self.holder = holder
+
+
+class DatasetInUse(StoreError):
+    """A data set is named by runs, so it cannot be deleted."""
+
+    def __init__(self, name: str, runs: Sequence[str], experiments: Sequence[str]) -> None:
+        of = f" of the experiments {_some(experiments)}" if experiments else ""
+        super().__init__(
+            f"The data set {name!r} is used by the runs {_some(runs)}{of}. Delete those first."
+        )
+        self.name = name
+        self.runs = list(runs)
+        self.experiments = list(experiments)
+
+
+class DatasetChanged(StoreError):
+    """A data set was renamed or deleted while a request that uses it was worked on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The data set {name!r} was renamed or deleted at this moment. Nothing was written;"
+            " look for it, and post this again."
+        )
+        self.name = name
+
+
+class WrongOffset(StoreError):
+    """An upload has another number of bytes than a request expects."""
+
+    def __init__(self, id: str, expected: int, found: int, *, most: bool = False) -> None:
+        what = "was announced with" if most else "has"
+        super().__init__(
+            f"The upload {id} {what} {found:,} bytes, and this request needs {expected:,}. Ask for"
+            " its offset and go on from there."
+        )
+        self.offset = found
+
+
+class UploadBusy(StoreError):
+    """Another request adds to an upload, or uses it."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"Another request uses the upload {id} at the moment.")
+
+
+class UploadDamaged(StoreError):
+    """An upload does not have the SHA-256 that was announced."""
+
+    def __init__(self, id: str, came: str, expected: str) -> None:
+        super().__init__(
+            f"The upload {id} has the SHA-256 {came}, and {expected} was announced. Begin another."
+        )
+
+
+class TooManyUploads(StoreError):
+    """So many uploads have begun that no more may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} uploads have begun and not ended, which is the most. Try again later."
+        )
+
+
+_MOST_NAMED = 5
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = len(ids) - _MOST_NAMED
+    return ", ".join(ids[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 class Contended(StoreError):

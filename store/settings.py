@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     objects: Path = Field(default_factory=lambda known: _home(known) / "objects")
     #: Folder of checkpoints, by run.
     checkpoints: Path = Field(default_factory=lambda known: _home(known) / "checkpoints")
+    #: Folder of data: the operator's files, what is prepared of them, and uploaded data sets. The
+    #: service and all workers need the same one.
+    data: Path = Field(default_factory=lambda known: _home(known) / "data")
     #: Whether to keep the state that training ends with (weights and the optimizer's state). Other
     #: runs can go on from there.
     keep_states: bool = True
@@ -75,7 +78,7 @@ class Settings(BaseSettings):
             most_running=self.most_running,
         )
 
-    @field_validator("home", "objects", "checkpoints")
+    @field_validator("home", "objects", "checkpoints", "data")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()

@@ -6,7 +6,10 @@ import logging
 import threading
 import time
 
+from store.files.dataset_folder import DatasetFolder
+from store.files.upload_folder import UPLOADS, UploadFolder
 from store.retention.collect import collect
+from store.retention.collect_datasets import collect_datasets
 from worker.process.stores import Stores, stores
 
 logger = logging.getLogger(__name__)
@@ -14,6 +17,9 @@ logger = logging.getLogger(__name__)
 LEASES = 4
 """The least grace of a file, in leases. Before it is over, the worker that wrote the file has
 recorded it or has lost its job."""
+
+_LONGEST_IMPORT_SECONDS = 3600.0
+"""The least grace of what is stored of a data set: a slow import may write nothing for long."""
 
 _collecting: threading.Thread | None = None
 _next = 0.0
@@ -57,6 +63,14 @@ def _collect(here: Stores) -> None:
                 found.objects,
                 found.bytes,
             )
+        datasets = collect_datasets(
+            here.database,
+            DatasetFolder.below(here.settings.data),
+            grace_seconds=max(here.settings.collect_grace_seconds, _LONGEST_IMPORT_SECONDS),
+        )
+        uploads = UploadFolder(here.settings.data / UPLOADS).remove_old()
+        if datasets or uploads:
+            logger.info("collected %d uploaded data sets, %d files of uploads", datasets, uploads)
     except Exception:
         # The next collection goes on where this one stopped.
         logger.exception("the collection was broken off")

@@ -8,11 +8,11 @@ import threading
 import time
 from typing import Literal
 
-Kind = Literal["exp", "run", "job", "eval"]
+Kind = Literal["exp", "run", "job", "eval", "data"]
 
 # Crockford's base 32 has no i, l, o or u, which are misread or spell words.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_FORM = re.compile(rf"(?:exp|run|job|eval)_[0-7][{_ALPHABET}]{{25}}")
+_FORM = re.compile(rf"(?:exp|run|job|eval|data)_[0-7][{_ALPHABET}]{{25}}")
 _RANDOM_BITS = 80
 
 _lock = threading.Lock()

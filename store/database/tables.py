@@ -410,6 +410,36 @@ class Worker(Base):
     seen_at: Mapped[float]
 
 
+class Dataset(Base):
+    """A data set that somebody uploaded. Its images lie in the data folder, under its digest."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    #: Of what is stored: images, factors and how they were understood. Two may have the same.
+    digest: Mapped[str] = mapped_column(index=True)
+    description: Mapped[str]
+    licence: Mapped[str]
+    #: Whether lists leave it out, unless they are asked for private ones.
+    private: Mapped[bool]
+    #: The name of the file that was sent.
+    source: Mapped[str]
+    #: What was found in the file: images, shape, factors.
+    about: Mapped[dict[str, Any]]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float]
+
+
+class DatasetName(Base):
+    """A name that an uploaded data set has or had. Specs may still use a former name."""
+
+    __tablename__ = "dataset_names"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+
+
 class Folder(Base):
     """A folder that belongs to this database. A mark in it distinguishes it from others."""
 

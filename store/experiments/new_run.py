@@ -35,3 +35,5 @@ class NewRun:
     course_id: str | None = None
     #: The `train_id` of the run from whose end this one goes on; None if it is no fork.
     origin_id: str | None = None
+    #: The uploaded data sets that it and its origins are trained on, as (digest, name).
+    uploaded: frozenset[tuple[str, str]] = frozenset()

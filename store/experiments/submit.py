@@ -14,6 +14,7 @@ from store.database.ids import new_id
 from store.database.rows import insert_rows, parts
 from store.database.tables import Evaluation, Experiment, ExperimentRun, Job, Run
 from store.database.tries import Outrun, until_written
+from store.datasets import hold_datasets
 from store.errors import TooManyQueued
 from store.experiments.idempotency import IdempotentRequest, look_up
 from store.experiments.new_run import NewRun
@@ -110,6 +111,7 @@ def submit(
 
     Raises:
         TooManyQueued: if too many of the owner's runs would wait.
+        DatasetChanged: if an uploaded data set was renamed or deleted meanwhile.
         ValueError: if there are no runs, or a request without an owner.
         KeyOfAnother: if the owner has sent another request under this key.
         OriginNotKept: if the origin of a run has no kept state.
@@ -163,6 +165,8 @@ def _write(session: Session, submission: _Submission) -> None:
     train_ids = {run.train_id for run in runs}
     current = current_runs(session, train_ids)
     starts = _starts(session, submission, current)
+    # Held before any run is locked, as renaming a data set locks its runs afterwards.
+    hold_datasets(session, (pair for run in runs for pair in run.uploaded))
     with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
         # The runs were looked up before they were locked, so they are looked up again.
         if current and current_runs(session, train_ids) != current:
