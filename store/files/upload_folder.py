@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from store.errors import NotFound, TooManyUploads, UploadBusy, UploadDamaged, WrongOffset
@@ -23,6 +23,7 @@ KEPT_SECONDS = 24 * 3600.0
 MOST_UPLOADS = 100
 
 _ID = re.compile(r"up_[0-9a-f]{32}")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 _CHUNK_BYTES = 1 << 20
 
 
@@ -37,6 +38,8 @@ class Upload:
     bytes: int
     #: The SHA-256 that the whole file is to have; None if it was not given.
     sha256: str | None
+    #: The file's name, as its sender gave it.
+    name: str
 
 
 class UploadFolder:
@@ -49,7 +52,7 @@ class UploadFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def begin(self, size: int, sha256: str | None = None) -> Upload:
+    def begin(self, size: int, *, name: str = "", sha256: str | None = None) -> Upload:
         """A new upload of a file of so many bytes.
 
         Raises:
@@ -59,9 +62,11 @@ class UploadFolder:
         self.remove_old()
         if len(list(self.root.glob("up_*.json"))) >= MOST_UPLOADS:
             raise TooManyUploads(MOST_UPLOADS)
-        upload = Upload(f"up_{secrets.token_hex(16)}", 0, size, sha256)
+        upload = Upload(f"up_{secrets.token_hex(16)}", 0, size, sha256, name)
         self._content(upload.id).touch()
-        self._announced(upload.id).write_text(json.dumps({"bytes": size, "sha256": sha256}))
+        self._announced(upload.id).write_text(
+            json.dumps({"bytes": size, "sha256": sha256, "name": name})
+        )
         return upload
 
     def find(self, id: str) -> Upload:
@@ -77,7 +82,7 @@ class UploadFolder:
             offset = self._content(id).stat().st_size
         except (FileNotFoundError, ValueError):
             raise NotFound("upload", id) from None
-        return Upload(id, offset, announced["bytes"], announced["sha256"])
+        return Upload(id, offset, **announced)
 
     @contextmanager
     def adding(self, id: str, offset: int) -> Iterator[Callable[[bytes], None]]:
@@ -110,11 +115,11 @@ class UploadFolder:
 
     @contextmanager
     def whole(self, id: str) -> Iterator[Path]:
-        """The file of an upload, of which all has come. Meanwhile nobody adds to it or removes it.
+        """The file of an upload, of which all has come, by a path with the suffix of its name.
 
         Raises:
             NotFound: if there is no such upload.
-            UploadBusy: if another request adds to it, or uses it.
+            UploadBusy: if another request adds to it.
             WrongOffset: if a part of it is still to come.
             UploadDamaged: if it does not have the SHA-256 that was announced.
         """
@@ -127,7 +132,13 @@ class UploadFolder:
                 came = _sha256(file)
                 if came != found.sha256:
                     raise UploadDamaged(id, came, found.sha256)
-            yield self._content(id)
+            # What a file is may be told by the end of its name.
+            named = self._content(f"{id}.{secrets.token_hex(4)}{_suffix(found.name)}")
+            named.symlink_to(id)
+            try:
+                yield named
+            finally:
+                named.unlink(missing_ok=True)
 
     def remove(self, id: str) -> None:
         """Remove an upload.
@@ -146,7 +157,7 @@ class UploadFolder:
         for path in self.root.glob("up_*"):
             with suppress(FileNotFoundError):
                 content = self._content(path.name.partition(".")[0])
-                newest = content.stat().st_mtime if content.exists() else path.stat().st_mtime
+                newest = content.stat().st_mtime if content.exists() else path.lstat().st_mtime
                 if newest < before:
                     path.unlink()
                     removed += 1
@@ -160,8 +171,11 @@ class UploadFolder:
             raise NotFound("upload", id) from None
         with opened as file:
             try:
-                # The system lets go of the lock when the process ends, however that happens.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The system lets go of the lock when the process ends, however that happens. The
+                # lock of readers is shared, as HDF5 locks the files that it reads itself.
+                fcntl.flock(
+                    file, (fcntl.LOCK_SH if mode == "rb" else fcntl.LOCK_EX) | fcntl.LOCK_NB
+                )
             except BlockingIOError:
                 raise UploadBusy(id) from None
             yield file
@@ -171,6 +185,11 @@ class UploadFolder:
 
     def _announced(self, id: str) -> Path:
         return self.root / f"{id}.json"
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def _sha256(file: IO[Any]) -> str:

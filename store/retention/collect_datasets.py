@@ -15,14 +15,16 @@ from store.files.dataset_folder import DatasetFolder
 from store.files.folders import MARK, check_mark
 
 _DOOMED = ".doomed-"
-_OURS = re.compile(rf"({re.escape(_DOOMED)})?[0-9a-f]{{64}}|\..+")
+_OURS = re.compile(rf"({re.escape(_DOOMED)})?([0-9a-f]{{64}})")
+_NOTES = "*.imported"
+"""Notes beside the folders: each holds the digest that an operator's file was stored under."""
 
 
 def collect_datasets(database: Database, folder: DatasetFolder, *, grace_seconds: float) -> int:
     """Remove the folders of data sets that no row names. This is safe beside all other work.
 
-    A data set is stored first and recorded later, so a young folder is left alone, as are those of
-    an import that is under way.
+    A data set is stored first and recorded later, so a young folder is left alone. So is what was
+    stored of an operator's own file.
 
     Returns:
         How many folders were removed.
@@ -36,23 +38,17 @@ def collect_datasets(database: Database, folder: DatasetFolder, *, grace_seconds
     before = time.time() - grace_seconds
     removed = 0
     for path in sorted(folder.root.iterdir()):
-        if _OURS.fullmatch(path.name) is None:
-            continue
+        ours = _OURS.fullmatch(path.name)
         with suppress(FileNotFoundError):
-            if _newest(path) >= before:
-                continue
-            digest = path.name.removeprefix(_DOOMED)
-            if re.fullmatch(r"[0-9a-f]{64}", digest) is None:
-                removed += _remove(path)  # An import was killed.
-            else:
-                removed += remove_unnamed(database, folder, digest)
+            if ours is not None and _newest(path) < before:
+                removed += remove_unnamed(database, folder, ours[2])
     return removed
 
 
 def remove_unnamed(database: Database, folder: DatasetFolder, digest: str) -> int:
     """Remove what is stored under a digest if no data set has it. Returns how many were removed."""
     path, doomed = folder.path(digest), folder.root / f"{_DOOMED}{digest}"
-    if not unnamed_digests(database, [digest]):
+    if _named(database, folder, digest):
         if doomed.exists():
             # A removal was killed, and the data set has been recorded since.
             _bring_back(doomed, path)
@@ -64,10 +60,23 @@ def remove_unnamed(database: Database, folder: DatasetFolder, digest: str) -> in
             if doomed.exists():
                 shutil.rmtree(doomed, ignore_errors=True)
             path.replace(doomed)
-    if not unnamed_digests(database, [digest]):
+    if _named(database, folder, digest):
         _bring_back(doomed, path)
         return 0
+    for resized in folder.root.glob(f"{digest}-*"):
+        resized.unlink(missing_ok=True)
     return _remove(doomed)
+
+
+def _named(database: Database, folder: DatasetFolder, digest: str) -> bool:
+    """Whether a data set of the database, or an operator's file, is stored under a digest."""
+    if not unnamed_digests(database, [digest]):
+        return True
+    for note in folder.root.glob(_NOTES):
+        with suppress(FileNotFoundError):
+            if note.read_text().strip() == digest:
+                return True
+    return False
 
 
 def _bring_back(doomed: Path, path: Path) -> None:
@@ -80,11 +89,9 @@ def _bring_back(doomed: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> int:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-    return int(not path.exists())
+    there = path.exists()
+    shutil.rmtree(path, ignore_errors=True)
+    return int(there and not path.exists())
 
 
 def _newest(path: Path) -> float:

@@ -21,7 +21,7 @@ def send(folder: UploadFolder, id: str, chunk: bytes, at: int) -> None:
 
 def test_a_file_comes_in_parts_and_is_whole_in_the_end(tmp_path: Path) -> None:
     folder = UploadFolder(tmp_path / "uploads")
-    begun = folder.begin(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    begun = folder.begin(len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
     send(folder, begun.id, CONTENT[:1000], 0)
     with pytest.raises(WrongOffset), folder.whole(begun.id):
         pass
@@ -73,7 +73,7 @@ def test_one_sender_at_a_time(tmp_path: Path) -> None:
 
 def test_a_file_with_another_digest_is_refused(tmp_path: Path) -> None:
     folder = UploadFolder(tmp_path)
-    id = folder.begin(3, hashlib.sha256(b"abc").hexdigest()).id
+    id = folder.begin(3, sha256=hashlib.sha256(b"abc").hexdigest()).id
     send(folder, id, b"abd", 0)
     with pytest.raises(UploadDamaged), folder.whole(id):
         pass

@@ -38,16 +38,14 @@ def test_what_no_row_names_is_removed_once_it_is_old(
     database: Database, folder: DatasetFolder
 ) -> None:
     add_dataset(database, a_dataset(digest=KEPT))
-    kept, gone, killed = (store(folder, name) for name in (KEPT, GONE, ".aside-x"))
+    kept, gone, operators = (store(folder, name) for name in (KEPT, GONE, "12" * 32))
     young, strange = store(folder, "ef" * 32, age=0), store(folder, "notes")
-    assert collect_datasets(database, folder, grace_seconds=600) == 2
-    assert [one.exists() for one in (kept, gone, killed, young, strange)] == [
-        True,
-        False,
-        False,
-        True,
-        True,
-    ]
+    (folder.root / f"{'34' * 32}.imported").write_text("12" * 32)
+    resized = folder.root / f"{GONE}-cropNone-resize64.bytes"
+    resized.write_bytes(b"x")
+    assert collect_datasets(database, folder, grace_seconds=600) == 1
+    there = [one for one in (kept, gone, operators, young, strange, resized) if one.exists()]
+    assert there == [kept, operators, young, strange]
     assert (folder.root / MARK).exists()
 
 
