@@ -20,6 +20,13 @@ LONGEST_SHOWN = 200
 MOST_FAULTS = 20
 """Faults reported at once. Clients who fix these learn of the others when they try again."""
 
+UNKNOWN_CHOICE = "unknown_choice"
+"""The type of an error that a validator raises for an unknown name within an object.
+
+Its context has the field `below` the object, what it `got`, the `known` names, and what was
+`expected` if it is not one of these names.
+"""
+
 _TYPES = {
     "dict_type": "an object",
     "model_type": "an object",
@@ -117,6 +124,10 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], data: object) -> Fault:
         return Fault(
             f"{path}.name", shown(context["tag"]), expected, nearest(context["tag"], known)
         )
+    if kind == UNKNOWN_CHOICE:
+        got, known = context["got"], context["known"]
+        expected = context["expected"] or "one of " + ", ".join(known)
+        return Fault(f"{path}.{context['below']}", shown(got), expected, nearest(got, known))
     if kind == "union_tag_not_found":
         return Fault(f"{path}.name", None, "the name of a component")
     if kind == "extra_forbidden":

@@ -84,6 +84,11 @@ class DatasetComponent(Choices, Component):
             raise ValueError(f"combinations of factor values, or a published split: {known}")
         return cls.splits[given]
 
+    @property
+    def known_as(self) -> str:
+        """What people call the data set: by default the component's name."""
+        return self.name
+
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels, which are known before the data are opened."""

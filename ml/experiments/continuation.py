@@ -114,8 +114,11 @@ def _related(one: str, other: str) -> bool:
 
 
 def _in(path: str, document: Mapping[str, Any]) -> str:
-    """The longest beginning of the path that the document has, but at least its first part."""
-    parts = path.split(".")
+    """The longest beginning of the path that the document has, but at least its first part.
+
+    The path of a component's name is that of the component, since its other params change with it.
+    """
+    parts = path.removesuffix(".name").split(".")
     here: Any = document
     for depth, part in enumerate(parts):
         if not isinstance(here, Mapping) or part not in here:

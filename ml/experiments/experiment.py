@@ -17,6 +17,7 @@ from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, s
 from ml.datasets.protocol import MissingFile, UnusableFile
 from ml.experiments.origin import check_state
 from ml.spec.run_spec import RunSpec
+from ml.spec.uploaded import Uploaded
 
 MAX_RUNS = 10_000
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
@@ -81,8 +82,10 @@ class Experiment:
     runs: list[PlannedRun]
 
 
-def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
-    """Check a posted spec and expand its sweep.
+def parse_experiment(
+    data: object, *, remote: bool = False, uploaded: Uploaded | None = None
+) -> Experiment:
+    """Check a posted spec and expand its sweep. It may name data sets that were `uploaded`.
 
     Raises:
         InvalidSpec: the spec is wrong. The error lists every fault (at most 20 of them) with paths
@@ -100,9 +103,9 @@ def parse_experiment(data: object, *, remote: bool = False) -> Experiment:
     base = {key: value for key, value in data.items() if key not in Header.model_fields}
     header = Header.parse(header_data)
     _check_sweep(header.sweep)
-    runs = _expand(base, header.sweep, remote=remote)
+    runs = _expand(base, header.sweep, remote=remote, uploaded=uploaded)
     first = runs[0].spec
-    name = header.name or f"{first.objective.name} on {first.dataset.name}"
+    name = header.name or f"{first.objective.name} on {first.dataset.known_as}"
     return Experiment(name, header.tags, header.notes, dict(data), runs)
 
 
@@ -149,7 +152,11 @@ def _check_sweep(sweep: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _expand(
-    base: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]], *, remote: bool
+    base: Mapping[str, Any],
+    sweep: Mapping[str, Sequence[Any]],
+    *,
+    remote: bool,
+    uploaded: Uploaded | None,
 ) -> list[PlannedRun]:
     faults = _Faults(sweep)
     # Each part of the spec is checked only once for each value it takes, as many runs may share it.
@@ -163,7 +170,9 @@ def _expand(
         for place in _places(sweep, paths):
             with faults.at(place):
                 data = with_values(given, {path: sweep[path][at] for path, at in place.items()})
-                parts[field, tuple(place.values())] = RunSpec.part(field, data, remote=remote)
+                parts[field, tuple(place.values())] = RunSpec.part(
+                    field, data, remote=remote, uploaded=uploaded
+                )
     faults.raise_found()
     runs: list[PlannedRun] = []
     fits: set[tuple[str, str]] = set()
@@ -175,6 +184,7 @@ def _expand(
                     for field, paths in fields.items()
                 },
                 remote=remote,
+                uploaded=uploaded,
             )
             _check_files(spec)
             check_state(spec, fits)

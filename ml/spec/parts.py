@@ -27,6 +27,7 @@ from ml.optimizers.protocol import Optimizer
 from ml.reproducibility.draws import MAX_SEED
 from ml.schedules.protocol import Schedule
 from ml.spec.choices import Precision, Sampling
+from ml.spec.uploaded import meant
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
@@ -42,15 +43,22 @@ def _named(value: object, *, default: str | None) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _one_of(kind: str, *, default: str | None = None) -> Any:
-    """The union of all components of a kind, with `name` as the discriminator."""
+def _one_of(kind: str, *, default: str | None = None, meant: Any = None) -> Any:
+    """The union of all components of a kind, with `name` as the discriminator.
+
+    `meant` is a validator that may replace the name and params by others.
+    """
     members = tuple(components(kind).values())
     union: Any = functools.reduce(operator.or_, members)
     if len(members) > 1:
         union = Annotated[union, Field(discriminator="name")]
     names: Any = Literal[tuple(components(kind))]
     named = functools.partial(_named, default=default)
-    return Annotated[union, BeforeValidator(named, json_schema_input_type=union | names)]
+    before = [BeforeValidator(named, json_schema_input_type=union | names)]
+    if meant is not None:
+        # The validator that is listed last is called first.
+        before.insert(0, BeforeValidator(meant, json_schema_input_type=union | names))
+    return Annotated[union, *before]
 
 
 if TYPE_CHECKING:
@@ -61,7 +69,7 @@ if TYPE_CHECKING:
     AnySchedule = Schedule
     AnyMetric = Metric
 else:
-    AnyDataset = _one_of("dataset")
+    AnyDataset = _one_of("dataset", meant=meant)
     AnyModel = _one_of("model", default="locatello")
     AnyObjective = _one_of("objective")
     AnyOptimizer = _one_of("optimizer", default="adam")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    BeforeValidator,
     Field,
     PrivateAttr,
     SerializerFunctionWrapHandler,
@@ -34,10 +35,13 @@ from ml.spec.parts import (
     Traversal,
     with_defaults,
 )
+from ml.spec.uploaded import Uploaded, meant_in_origin
 
 MAX_ORIGINS = 16
 
 P = TypeVar("P", bound=Part)
+Context = dict[str, Any]
+"""What validators know of whoever asks: whether they are `remote`, and what was `uploaded`."""
 
 
 class RunSpec(Part):
@@ -51,7 +55,10 @@ class RunSpec(Part):
     traversal: Traversal = Field(default_factory=Traversal)
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of initial weights, batches and noise."""
-    origin: Annotated[dict[str, Any], Field(min_length=1, max_length=64)] | None = None
+    origin: Annotated[
+        Annotated[dict[str, Any], Field(min_length=1, max_length=64)] | None,
+        BeforeValidator(meant_in_origin),
+    ] = None
     """The run from whose end training goes on. Its spec is this one, but with these values (dotted
     path to value), as in `{objective.beta: 4, training.steps: 100000}`. Without an origin, training
     begins at random weights."""
@@ -65,10 +72,17 @@ class RunSpec(Part):
         return {key: value for key, value in document.items() if (key, value) != ("origin", None)}
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any] | RunSpec, *, remote: bool = False) -> RunSpec:
+    def parse(
+        cls,
+        data: Mapping[str, Any] | RunSpec,
+        *,
+        remote: bool = False,
+        uploaded: Uploaded | None = None,
+    ) -> RunSpec:
         """A checked spec with its defaults filled in.
 
         `remote` refuses what only the operator of the machine may name, such as absolute paths.
+        With `uploaded`, the spec may name those data sets.
 
         Raises:
             InvalidSpec: the spec is wrong. The error lists every fault with its path, the value
@@ -76,32 +90,41 @@ class RunSpec(Part):
         """
         if isinstance(data, RunSpec):
             return data
-        return cls._parse(data, remote=remote, origins=0)
+        return cls._parse(data, _context(remote, uploaded), origins=0)
 
     @classmethod
-    def part(cls, field: str, data: Mapping[str, Any], *, remote: bool = False) -> Any:
+    def part(
+        cls,
+        field: str,
+        data: Mapping[str, Any],
+        *,
+        remote: bool = False,
+        uploaded: Uploaded | None = None,
+    ) -> Any:
         """The checked value of one field of a spec, or its default where `data` has none.
 
         Raises:
             InvalidSpec: the field is wrong. The error lists every fault.
         """
         model = _alone(field)
-        return getattr(_validated(model, data, remote=remote), field)
+        return getattr(_validated(model, data, _context(remote, uploaded)), field)
 
     @classmethod
-    def of_parts(cls, parts: Mapping[str, Any], *, remote: bool = False) -> RunSpec:
+    def of_parts(
+        cls, parts: Mapping[str, Any], *, remote: bool = False, uploaded: Uploaded | None = None
+    ) -> RunSpec:
         """The spec with these values, which `part` has checked one by one.
 
         Raises:
             InvalidSpec: the values do not fit together. The error lists every fault.
         """
-        return cls.model_construct(**parts)._checked(remote=remote, origins=0)
+        return cls.model_construct(**parts)._checked(_context(remote, uploaded), origins=0)
 
     @classmethod
-    def _parse(cls, data: Mapping[str, Any], *, remote: bool, origins: int) -> RunSpec:
-        return _validated(cls, data, remote=remote)._checked(remote=remote, origins=origins)
+    def _parse(cls, data: Mapping[str, Any], context: Context, *, origins: int) -> RunSpec:
+        return _validated(cls, data, context)._checked(context, origins=origins)
 
-    def _checked(self, *, remote: bool, origins: int) -> RunSpec:
+    def _checked(self, context: Context, *, origins: int) -> RunSpec:
         """This spec. Raises `InvalidSpec` if its parts do not fit together."""
         if self.evaluation.images == "left_out" and not self.dataset.leaves_out():
             expected = "chosen or all, as the data set's params leave no image out"
@@ -110,7 +133,7 @@ class RunSpec(Part):
             shape, unfit = self.dataset.image_shape(), self.dataset.unfit_choices()
         except (OSError, UnusableFile):
             # The files are gone, which those who plan a run report. The spec may be that of a run.
-            self._check_origin(remote=remote, origins=origins)
+            self._check_origin(context, origins=origins)
             return self
         if unfit:
             raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in unfit])
@@ -130,7 +153,7 @@ class RunSpec(Part):
         ]:
             raise InvalidSpec(faults[:MOST_FAULTS])
         self._check_batches()
-        self._check_origin(remote=remote, origins=origins)
+        self._check_origin(context, origins=origins)
         return self
 
     def _check_batches(self) -> None:
@@ -153,14 +176,14 @@ class RunSpec(Part):
         if expected_data := self.objective.needs().unmet(kinds, self.model.latent_dim):
             raise InvalidSpec([Fault("objective", self.objective.name, expected_data)])
 
-    def _check_origin(self, *, remote: bool, origins: int) -> None:
+    def _check_origin(self, context: Context, *, origins: int) -> None:
         """Make sure that the origin has a valid spec and fewer steps."""
         if self.origin is None:
             return
         if origins == MAX_ORIGINS:
             raise InvalidSpec([Fault("origin", "more", f"at most {MAX_ORIGINS} within each other")])
         try:
-            before = self._parse(self._of_origin(), remote=remote, origins=origins + 1)
+            before = self._parse(self._of_origin(), context, origins=origins + 1)
         except InvalidSpec as error:
             faults = [
                 Fault(f"origin.{fault.path}", fault.got, fault.expected, fault.nearest)
@@ -201,9 +224,13 @@ def _alone(field: str) -> type[Part]:
     return create_model(f"RunSpec_{field}", __base__=Part, **fields)
 
 
-def _validated(model: type[P], data: Mapping[str, Any], *, remote: bool) -> P:
+def _context(remote: bool, uploaded: Uploaded | None) -> Context:
+    return {"remote": remote, "uploaded": uploaded}
+
+
+def _validated(model: type[P], data: Mapping[str, Any], context: Context) -> P:
     try:
-        return model.model_validate(data, context={"remote": remote})
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         raise InvalidSpec(describe(error, model, data)) from None
 

@@ -15,7 +15,7 @@ from ml.components.registry import components
 from ml.metrics.protocol import Metric, Number, Score
 from ml.objectives.likelihood import likelihood_of
 from ml.reproducibility.canonical_json import canonical_json
-from ml.studies.chosen_data import chosen_data
+from ml.studies.chosen_data import chosen_data, data_name
 
 Basis = Mapping[str, Any]
 """Everything that a number depends on, by name. Two numbers compare if theirs are equal."""
@@ -67,7 +67,7 @@ class Comparing:
 def _of_data(dataset: str) -> Basis:
     document = json.loads(dataset)
     chosen = chosen_data(document).items()
-    return {DATASET: document["name"], **{f"{DATASET}.{path}": value for path, value in chosen}}
+    return {DATASET: data_name(document), **{f"{DATASET}.{path}": value for path, value in chosen}}
 
 
 def depends_on(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -187,9 +187,9 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fields: list[str] = []
     real = RunSpec.part
 
-    def counting(field: str, data: Mapping[str, Any], *, remote: bool = False) -> Any:
+    def counting(field: str, data: Mapping[str, Any], **client: Any) -> Any:
         fields.append(field)
-        return real(field, data, remote=remote)
+        return real(field, data, **client)
 
     monkeypatch.setattr(RunSpec, "part", counting)
     return fields
@@ -223,7 +223,7 @@ def test_places_that_have_the_same_fault_are_not_all_looked_at(
     whole: list[object] = []
     real = RunSpec.of_parts
     monkeypatch.setattr(
-        RunSpec, "of_parts", lambda parts, *, remote: (whole.append(parts), real(parts))[1]
+        RunSpec, "of_parts", lambda parts, **client: (whole.append(parts), real(parts))[1]
     )
     spec = {**LEAST, "training": {"coefficients": {"gamma": "constant"}}}
     paths = [fault.path for fault in faults_of({**spec, "sweep": {"seed": list(range(2999))}})]
