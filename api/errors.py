@@ -11,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.answers.datasets import NoFactors
 from api.http.negotiation import NotAcceptable
 from api.http.problems import BadRequest, FieldProblem, problem
 from api.pictures.plot_params import PlotOfAnother
 from api.state.held_open import TooManyHeld
 from api.state.lanes import TooBusy
+from api.submission.datasets import BuiltIn
 from api.submission.headers import IDEMPOTENCY_KEY
 from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec, dotted, shown, value_fault
@@ -26,7 +28,10 @@ from store.errors import (
     BadCursor,
     Contended,
     DamagedObject,
+    DatasetChanged,
+    DatasetInUse,
     KeyOfAnother,
+    NameTaken,
     NotFound,
     NotTrained,
     NotWritable,
@@ -35,8 +40,11 @@ from store.errors import (
     Pinned,
     StateNotKept,
     StorageTrouble,
-    StoreError,
     TooManyQueued,
+    TooManyUploads,
+    UploadBusy,
+    UploadDamaged,
+    WrongOffset,
     WrongState,
 )
 
@@ -67,6 +75,15 @@ def install(app: FastAPI) -> None:
         UnknownComponent: _unknown_component,
         PlotOfAnother: _not_found,
         WrongState: _conflict,
+        DatasetInUse: _conflict,
+        DatasetChanged: _conflict,
+        NoFactors: _conflict,
+        UploadBusy: _conflict,
+        UploadDamaged: _conflict,
+        WrongOffset: _wrong_offset,
+        NameTaken: _name_taken,
+        BuiltIn: _name_taken,
+        TooManyUploads: _too_many,
         NotTrained: _conflict,
         Pinned: _conflict,
         StateNotKept: _conflict,
@@ -117,8 +134,18 @@ async def _unknown_component(_: Request, error: UnknownComponent) -> Response:
     return problem(HTTPStatus.NOT_FOUND, str(error), [fault])
 
 
-async def _conflict(_: Request, error: StoreError | NothingToDraw) -> Response:
+async def _conflict(_: Request, error: Exception) -> Response:
     return problem(HTTPStatus.CONFLICT, str(error))
+
+
+async def _name_taken(_: Request, error: NameTaken | BuiltIn) -> Response:
+    fault = FieldProblem(path="name", got=shown(error.name), expected="a name that is free")
+    return problem(HTTPStatus.CONFLICT, str(error), [fault])
+
+
+async def _wrong_offset(_: Request, error: WrongOffset) -> Response:
+    headers = {"Upload-Offset": str(error.offset)}
+    return problem(HTTPStatus.CONFLICT, str(error), headers=headers)
 
 
 async def _bad_cursor(_: Request, error: BadCursor) -> Response:
@@ -134,7 +161,7 @@ async def _key_of_another(_: Request, error: KeyOfAnother) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), [fault])
 
 
-async def _too_many(_: Request, error: TooManyQueued) -> Response:
+async def _too_many(_: Request, error: TooManyQueued | TooManyUploads) -> Response:
     return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=_retry(HEALING_SECONDS))
 
 

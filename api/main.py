@@ -20,6 +20,7 @@ from api.openapi import PROBLEMS, SUMMARY, lift_definitions
 from api.routes import (
     artifacts,
     catalog,
+    datasets,
     docs,
     evaluations,
     events,
@@ -32,6 +33,7 @@ from api.routes import (
     reports,
     runs,
     studies,
+    uploads,
     uses,
     workers,
 )
@@ -105,6 +107,8 @@ def create_app(
     for resource in (
         experiments,
         runs,
+        datasets,
+        uploads,
         plots,
         studies,
         reports,

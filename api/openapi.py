@@ -5,6 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel
+
+from api.documents.datasets import (
+    DatasetChange,
+    NewDataset,
+    NewUpload,
+    SentInParts,
+    Understood,
+)
 from api.documents.experiments import Experiment, Plan
 from api.documents.latent_names import RunChange
 from api.http.body import json_body
@@ -12,6 +21,7 @@ from api.http.form import form_content
 from api.http.problems import A_PROBLEM
 from api.submission.headers import REPLAYED
 from ml.codes.found_arrays import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
+from ml.datasets.tables.options import TableOptions
 from ml.experiments.continuation import Extension, Fork
 from ml.experiments.experiment import ExperimentBody
 from ml.spec.evaluation_spec import FileEvaluation, RunEvaluation
@@ -89,6 +99,76 @@ FILE_EVALUATION_BODY: dict[str, Any] = {
         media: content | {"encoding": {"spec": {"contentType": "application/json"}}}
         for media, content in _FILE_EVALUATION.items()
     },
+}
+
+NEW_UPLOAD_BODY = json_body(
+    NewUpload.model_json_schema(), {"bytes": 1_200_000, "name": "faces.zip"}
+)
+
+PART_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {
+            "schema": {"type": "string", "contentMediaType": "application/octet-stream"}
+        }
+    },
+}
+
+CHANGE_DATASET_BODY = json_body(DatasetChange.model_json_schema(), {"licence": "CC BY 4.0"})
+
+IMAGES_DESCRIPTION = (
+    "The images: a zip file of PNG or JPEG files, an npz or an HDF5 file with an array of images."
+    " An npz and an HDF5 file may hold the factors as well."
+)
+FACTORS_DESCRIPTION = (
+    "A table of the factors: CSV, Parquet, npz or HDF5, with a row for each image. Without one, and"
+    " without factors in the file, none are known."
+)
+
+
+def _dataset_schema(*models: type[BaseModel]) -> dict[str, Any]:
+    """The schema of an object with the fields of all of these models."""
+    schemas = [one.model_json_schema(ref_template="#/components/schemas/{model}") for one in models]
+    whole: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    for part in ("properties", "$defs"):
+        whole[part] = {k: v for schema in schemas for k, v in schema.get(part, {}).items()}
+    whole["required"] = [name for schema in schemas for name in schema.get("required", ())]
+    return whole
+
+
+_DATASET_FORM = form_content(
+    file={
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": IMAGES_DESCRIPTION,
+    },
+    factors={
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": FACTORS_DESCRIPTION,
+    },
+    spec=_dataset_schema(NewDataset, TableOptions),
+)
+NEW_DATASET_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        **{
+            media: content | {"encoding": {"spec": {"contentType": "application/json"}}}
+            for media, content in _DATASET_FORM.items()
+        },
+        "application/json": {
+            "schema": _dataset_schema(SentInParts, NewDataset, TableOptions),
+            "example": {"upload": "up_0123456789abcdef0123456789abcdef", "name": "faces"},
+        },
+    },
+}
+
+UNDERSTOOD: dict[int | str, dict[str, Any]] = {
+    200: {"model": Understood, "description": "With dry_run: what would be stored."},
+}
+
+TOO_MANY_UPLOADS: dict[int | str, dict[str, Any]] = {
+    429: {"description": "So many uploads have begun that no more may.", **A_PROBLEM},
 }
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

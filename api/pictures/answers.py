@@ -73,7 +73,7 @@ async def dataset_picture(
     """
 
     def find() -> Drawing:
-        return of_dataset(of, dataset_plot(plot, query), format)
+        return of_dataset(here, of, dataset_plot(plot, query), format)
 
     return await _answer(here, request, find, format, f"{of}-{plot}")
 

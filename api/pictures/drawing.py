@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.state.context import Context
+from api.state.uploaded import dataset_named
 from api.studies.studies import study_digest, study_of
-from ml.components.registry import find
-from ml.components.spec_errors import Fault, InvalidSpec, parsed
-from ml.datasets.protocol import DatasetComponent
 from ml.plots.animation import Film
 from ml.plots.protocol import DatasetPlot, Material, Plot, RunPlot, StudyPlot, to_file
 from ml.reproducibility.canonical_json import canonical_json
@@ -68,7 +66,7 @@ def of_study(here: Context, id: str, plot: StudyPlot, format: Print) -> Drawing:
     return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
 
 
-def of_dataset(name: str, plot: DatasetPlot, format: Print) -> Drawing:
+def of_dataset(here: Context, name: str, plot: DatasetPlot, format: Print) -> Drawing:
     """A picture of a data set with its default params. Its `draw` may raise the last three errors.
 
     Raises:
@@ -76,15 +74,8 @@ def of_dataset(name: str, plot: DatasetPlot, format: Print) -> Drawing:
         InvalidSpec: the data set has a param without a default, or by the plot.
         MissingFile, UnusableFile: the data set's file is missing or wrong.
     """
-    component = find("dataset", name)
-    assert issubclass(component, DatasetComponent)
-    try:
-        chosen = parsed(component, {"name": name})
-    except InvalidSpec as error:
-        missing = ", ".join(fault.path for fault in error.faults)
-        expected = f"a data set that needs no params, but {name} needs {missing}"
-        raise InvalidSpec([Fault("name", name, expected)]) from None
-    source = canonical_json(chosen.identity())
+    chosen = dataset_named(here.database, name)
+    source = f"{chosen.known_as} {canonical_json(chosen.identity())}"
     return _drawing(source, plot, format, lambda: to_file(plot.draw(chosen.open()), format))
 
 

@@ -58,7 +58,7 @@ def create(spec: JsonBody, posting: MaybeForced) -> Experiment | JSONResponse:
 
     The answer is 429 if the owner would have more runs waiting than the operator allows.
     """
-    return posting.answer(spec, lambda: plan(spec))
+    return posting.answer(spec, lambda: plan(posting.here.database, spec))
 
 
 @router.get("", operation_id="list_experiments")
@@ -118,7 +118,8 @@ def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experime
     The request does the same as a POST of the whole changed spec.
     """
     return posting.answer(
-        {"clone": id, "body": body}, lambda: experiment_work(here.database, id).cloned(body)
+        {"clone": id, "body": body},
+        lambda: experiment_work(here.database, id).cloned(here.database, body),
     )
 
 

@@ -110,7 +110,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
 def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
     """Post this run's spec as an experiment with changes, given as dotted path to value."""
     return posting.answer(
-        {"clone": id, "body": body}, lambda: run_work(here.database, id).cloned(body)
+        {"clone": id, "body": body}, lambda: run_work(here.database, id).cloned(here.database, body)
     )
 
 

@@ -63,6 +63,7 @@ class Lanes:
     drawing: Lane = field(default_factory=lambda: Lane("draws and decodes", 2))
     studies: Lane = field(default_factory=lambda: Lane("reads whole sweeps", 4))
     posting: Lane = field(default_factory=lambda: Lane("works out what specs ask for", 6))
+    importing: Lane = field(default_factory=lambda: Lane("stores data sets", 1, longest_line=16))
     #: A file that waits is on disk. The file that is checked is in memory.
     checking: Lane = field(
         default_factory=lambda: Lane("checks files of codes", 1, longest_line=16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.state.context import Context
+from api.state.uploaded import uploaded
 from api.studies.udr import udr_of
 from ml.components.registry import components, nearest
 from ml.components.spec_errors import Fault, InvalidSpec, shown
@@ -34,11 +35,18 @@ def tables_of(
     Raises:
         InvalidSpec: there is no data set, metric or objective of this name.
     """
+    own = uploaded(here.database)
+    if dataset in own.names:
+        dataset = own.names[dataset].called
     asked = {"dataset": dataset, "metric": metric, "objective": objective}
+    names = {kind: list(components(kind)) for kind in asked}
+    names["dataset"] += own.listed
     faults = [
-        Fault(kind, shown(name), "one of " + ", ".join(known), nearest(name, known))
+        Fault(kind, shown(name), "one of " + ", ".join(names[kind]), nearest(name, names[kind]))
         for kind, name in asked.items()
-        if name is not None and name not in (known := list(components(kind)))
+        if name is not None
+        and name not in names[kind]
+        and not (kind == "dataset" and name in own.names)
     ]
     if faults:
         raise InvalidSpec(faults)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.state.uploaded import uploaded
 from api.submission.planning import Planned, changes_of, plan
 from ml.components.spec_errors import Fault, InvalidSpec, parsed
 from ml.experiments.continuation import Extension, Fork, extended, forked
-from ml.experiments.experiment import changed, parse_experiment
+from ml.experiments.experiment import Experiment, changed, parse_experiment
 from store import queries
 from store.database.connection import Database
 from store.experiments.origins import kept_states
@@ -30,13 +31,13 @@ class Work:
     tags: list[str]
     run_ids: Sequence[str]
 
-    def cloned(self, body: Any) -> Planned:
+    def cloned(self, database: Database, body: Any) -> Planned:
         """The same spec with changes.
 
         Raises:
             InvalidSpec: with its faults.
         """
-        return plan(changed(self.spec, changes_of(body)))
+        return plan(database, changed(self.spec, changes_of(body)))
 
     def extended(self, database: Database, body: Any) -> Planned:
         """The same work, trained further.
@@ -49,7 +50,7 @@ class Work:
         wish = parsed(Extension, body)
         states = kept_states(database, self.run_ids).values()
         document = self._named(f"{wish.steps:,} steps")
-        planned = plan(extended(document, parse_experiment(document, remote=True), wish))
+        planned = plan(database, extended(document, self._before(database, document), wish))
         courses = {run.course_id for run in planned.runs}
         if None in courses:
             expected = (
@@ -70,10 +71,13 @@ class Work:
         states = kept_states(database, self.run_ids).values()
         values = [f"{path}={value}" for path, value in wish.changes.items() if path != "name"]
         document = self._named(*values, f"{wish.steps:,} steps")
-        planned = plan(forked(document, parse_experiment(document, remote=True), wish))
+        planned = plan(database, forked(document, self._before(database, document), wish))
         origins = {run.origin_id for run in planned.runs}
         _check_origins(origins, {state.train_id for state in states})
         return planned._replace(goes_on_from=frozenset(self.run_ids))
+
+    def _before(self, database: Database, document: dict[str, Any]) -> Experiment:
+        return parse_experiment(document, remote=True, uploaded=uploaded(database))
 
     def _named(self, *details: str) -> dict[str, Any]:
         name = ", ".join(filter(None, [_STEPS.sub("", self.name), *details]))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from api.state.uploaded import uploaded, used_by
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.experiments.experiment import Experiment, PlannedRun, parse_experiment
 from ml.spec.evaluation_spec import RunEvaluation
 from ml.spec.identity import cohort_key, course_id, evaluation_key, pace_key, train_id
+from store.database.connection import Database
 from store.experiments.new_run import NewRun
 
 
@@ -23,13 +25,13 @@ class Planned(NamedTuple):
     goes_on_from: frozenset[str] = frozenset()
 
 
-def plan(data: Any) -> Planned:
+def plan(database: Database, data: Any) -> Planned:
     """Check a spec that came over HTTP, and list the runs that it asks for.
 
     Raises:
         InvalidSpec: with its faults. A data set's missing or unusable file is one.
     """
-    experiment = parse_experiment(data, remote=True)
+    experiment = parse_experiment(data, remote=True, uploaded=uploaded(database))
     return Planned(experiment, [_new_run(run) for run in experiment.runs])
 
 
@@ -77,7 +79,7 @@ def _new_run(run: PlannedRun) -> NewRun:
         evaluation=_evaluation_part(document),
         evaluation_key=evaluation_key(spec),
         swept=run.swept,
-        dataset=spec.dataset.name,
+        dataset=spec.dataset.known_as,
         objective=spec.objective.name,
         seed=spec.seed,
         steps=spec.training.steps,
@@ -86,4 +88,5 @@ def _new_run(run: PlannedRun) -> NewRun:
         images=spec.training.steps * spec.training.batch_size,
         course_id=course_id(spec),
         origin_id=None if origin is None else train_id(origin),
+        uploaded=used_by(spec),
     )

@@ -102,7 +102,7 @@ def _checked(form: FormData, here: Context) -> Upload:
     except UnusableArrays as error:
         raise InvalidSpec(below("file", error.faults)) from None
     file.file.seek(0)
-    return Upload(file.file, _plain_name(file.filename or ""), parsed, account)
+    return Upload(file.file, plain_name(file.filename or ""), parsed, account)
 
 
 def _parts(form: FormData) -> tuple[UploadFile, bytes]:
@@ -110,14 +110,14 @@ def _parts(form: FormData) -> tuple[UploadFile, bytes]:
     given = form.multi_items()
     expected = "one of the parts " + ", ".join(PARTS)
     faults = [
-        Fault(shown(name), _kind(value), expected, nearest(name, PARTS))
+        Fault(shown(name), kind_of_part(value), expected, nearest(name, PARTS))
         for name, value in given
         if name not in PARTS
     ]
     faults += repeated(form, PARTS)
     file, spec = form.get("file"), form.get("spec", "{}")
     if not isinstance(file, UploadFile):
-        got = None if file is None else _kind(file)
+        got = None if file is None else kind_of_part(file)
         faults.append(Fault("file", got, "an npz file, as by curl -F file=@codes.npz"))
     if faults:
         raise InvalidSpec(faults[:MOST_FAULTS])
@@ -130,11 +130,12 @@ def _parts(form: FormData) -> tuple[UploadFile, bytes]:
     return file, data
 
 
-def _kind(part: Any) -> str:
+def kind_of_part(part: Any) -> str:
+    """What a part of a form is, for the message about one of the wrong kind."""
     return "a file" if isinstance(part, UploadFile) else "text that is no file"
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """The file's name without its folders and without letters that cannot be printed."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter for letter in last if letter.isprintable())[:LONGEST_FILE_NAME]
