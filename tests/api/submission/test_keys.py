@@ -54,7 +54,7 @@ def test_a_repeated_request_is_the_same_however_its_json_is_written(service: Ser
 def test_a_repeated_request_is_answered_also_when_its_spec_could_not_be_planned_any_more(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(_: Any) -> None:
+    def gone(*_: Any) -> None:
         raise InvalidSpec([Fault("dataset.path", "a.npz", "a file")])
 
     first = send(service)
@@ -111,9 +111,9 @@ def test_of_simultaneous_requests_with_one_key_all_get_the_experiment_of_one(
     # All have looked for the key, and found nothing, before any is written.
     together = threading.Barrier(4)
 
-    def plan_together(spec: Any) -> Any:
+    def plan_together(database: Any, spec: Any) -> Any:
         together.wait(20)
-        return plan(spec)
+        return plan(database, spec)
 
     monkeypatch.setattr("api.routes.experiments.plan", plan_together)
     with ThreadPoolExecutor(4) as pool:
