@@ -24,8 +24,8 @@ class WrongDigest(Exception):
     def __init__(self, path: Path, got: str, expected: str) -> None:
         self.path, self.got, self.expected = path, got, expected
         super().__init__(
-            f"{path.name} came out with sha256 {got}, expected {expected}: this machine computes"
-            " other images than recorded. Open the dataset from its published file instead"
+            f"{path.name} came out with sha256 {got}, expected {expected}: this machine, or another"
+            " version of a package that draws, computes other images than recorded"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -9,13 +11,16 @@ from torch import Tensor
 
 from ml.datasets.dataset import Dataset
 
+SHARE_OF_FREE = 0.5
+
 
 class ResidentImages:
     """Images as bits or bytes on the device that uses them.
 
     On a CPU they stay in the data set's own memory, which may be a memory map that processes share.
-    On another device they are uploaded once and gathered there. Images that are painted when they
-    are gathered are painted on the CPU, and each batch is sent.
+    On another device they are uploaded once and gathered there, if they take at most half of its
+    free memory. A larger set is streamed: each batch is gathered from the memory map and sent. So
+    are images that are painted when they are gathered. The bits of a batch are the same either way.
     """
 
     def __init__(self, data: Dataset, device: torch.device) -> None:
@@ -23,7 +28,7 @@ class ResidentImages:
         self._shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
         self._uploaded = (
             None
-            if device.type == "cpu" or data.paint is not None
+            if device.type == "cpu" or data.paint is not None or not _fits(data, device)
             else torch.from_numpy(data.stored(np.arange(len(data)))).to(device)
         )
 
@@ -41,3 +46,13 @@ class ResidentImages:
             stored = bits.flatten(1)[:, : height * width * channels]
         images = stored.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         return images.float().div_(self._data.max_value)
+
+
+def _fits(data: Dataset, device: torch.device) -> bool:
+    """Whether a data set's images leave enough of the device's free memory to train in."""
+    return len(data) * math.prod(data.storage.shape[1:]) <= free_bytes(device) * SHARE_OF_FREE
+
+
+def free_bytes(device: torch.device) -> float:
+    """The free memory of a device in bytes. It is not limited here if it is not known."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else math.inf
