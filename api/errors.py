@@ -139,7 +139,7 @@ async def _conflict(_: Request, error: Exception) -> Response:
 
 
 async def _name_taken(_: Request, error: NameTaken | BuiltIn) -> Response:
-    fault = FieldProblem(path="name", got=shown(error.name), expected="a name that is free")
+    fault = FieldProblem(path="name", got=shown(error.name), expected="a name that no data set has")
     return problem(HTTPStatus.CONFLICT, str(error), [fault])
 
 

@@ -7,7 +7,19 @@ from typing import Any
 
 import click
 
-from heddle.cli import control, export, files, pictures, queue, results, show, submit, up, uses
+from heddle.cli import (
+    control,
+    dataset,
+    export,
+    files,
+    pictures,
+    queue,
+    results,
+    show,
+    submit,
+    up,
+    uses,
+)
 from heddle.cli.output.terminal import without_orders
 from heddle.errors import HeddleError, SpecError
 
@@ -45,7 +57,7 @@ def main() -> None:
     """
 
 
-for module in (up, submit, show, control, export, files, pictures, queue, results, uses):
+for module in (up, submit, show, control, dataset, export, files, pictures, queue, results, uses):
     for command in module.COMMANDS:
         main.add_command(command)
 

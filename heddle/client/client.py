@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from heddle.client.connection import Connection, address
+from heddle.client.datasets import Progress, send_dataset
 from heddle.client.resources import Evaluation, Experiment, Run
 from heddle.client.spec import read_spec
 from heddle.errors import SpecError
@@ -180,6 +181,62 @@ class Client(Connection):
         given: dict[str, Any] = {"dataset": dataset, "seeds": seeds}
         asked = {key: value for key, value in given.items() if value is not None}
         return self.get(address("presets", name), **asked)
+
+    def datasets(self, *, private: bool = False) -> list[dict[str, Any]]:
+        """List the data sets: uploaded ones, the newest first, then those that come with Heddle."""
+        return list(self.iterate("/v1/datasets", **({"private": "true"} if private else {})))
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        """A data set: its images, shape, factors, source and licence.
+
+        Raises:
+            HeddleError: 404 for a name that is not known.
+        """
+        found: dict[str, Any] = self.get(address("datasets", name)).json()
+        return found
+
+    def add_dataset(
+        self,
+        source: str | Path,
+        *,
+        name: str,
+        factors: str | Path | None = None,
+        description: str = "",
+        licence: str = "",
+        private: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """Upload images, so that specs may say `dataset: NAME`.
+
+        Files go in parts. After a broken connection the upload goes on where it ended.
+
+        Args:
+            source: a folder of images, or a zip, npz or HDF5 file.
+            name: letters, digits and _ . - after a letter.
+            factors: a table of their factors, if it is another file.
+            description: free text.
+            licence: what you say of the licence.
+            private: whether lists leave it out. Everybody who knows its name may use it.
+            dry_run: only report what would be stored.
+            progress: called with what is done, and how much of how much.
+            options: how files are understood: `kinds` (a factor's name to discrete or continuous),
+                `crop`, `resize`, `channels`, `images_key`, `factors_key`, `index_column`.
+
+        Raises:
+            SpecError: a file cannot be read.
+            HeddleError: the server's answer is not a success: 409 for a name that is taken.
+            ServerUnreachable: there is no answer.
+        """
+        said = {
+            "name": name,
+            "description": description,
+            "licence": licence,
+            "private": private,
+            **{key: value for key, value in options.items() if value is not None},
+        }
+        return send_dataset(self, source, said, factors=factors, dry_run=dry_run, progress=progress)
 
     def leaderboard(
         self,

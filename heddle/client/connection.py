@@ -163,6 +163,14 @@ class Connection:
         """
         self._send("DELETE", path)
 
+    def request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send a request once, and return its answer whatever its status is.
+
+        Raises:
+            httpx.TransportError: there is no answer.
+        """
+        return self._http.request(method, path, **content)
+
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
             return checked(self._http.request(method, path, **content))
