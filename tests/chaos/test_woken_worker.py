@@ -26,7 +26,7 @@ BEAT_SECONDS = 1.0
 
 def post(database: Database, *, seed: int) -> None:
     """Submit a run as the API does; it waits for the reaper."""
-    planned = plan(spec(seed=seed))
+    planned = plan(database, spec(seed=seed))
     submit(
         database,
         name=None,
