@@ -178,6 +178,8 @@ def test_whoever_deletes_waits_for_those_who_are_about_to_use_it(lab: Lab) -> No
     with lab.database.write() as session:
         hold_datasets(session, [(DIGEST, "faces")])
         deleting.start()
+        # It would be done by then if nothing held it up.
+        deleting.join(0.5)
         session.execute(
             text(
                 "INSERT INTO runs (id, train_id, current, state, spec, dataset, objective, seed,"

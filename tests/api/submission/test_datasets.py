@@ -247,7 +247,7 @@ def test_a_dry_run_says_what_is_understood_and_keeps_nothing(service: Service) -
 def test_names_in_params_sweeps_and_origins_lead_to_what_is_stored(service: Service) -> None:
     digests = [
         added(service, name, file)["digest"] if file else added(service, name)["digest"]
-        for name, file in (("faces", None), ("others", hdf5_zip()))
+        for name, file in (("faces", None), ("others", other_faces()))
     ]
     sweep = SPEC | {"sweep": {"dataset": ["faces", {"name": "others", "resize": 32}]}}
     runs = [service.json(f"/v1/runs/{one['id']}") for one in service.post(sweep)["runs"]]
@@ -258,31 +258,32 @@ def test_names_in_params_sweeps_and_origins_lead_to_what_is_stored(service: Serv
     runs = [service.json(f"/v1/runs/{one['id']}") for one in service.post(by_name)["runs"]]
     assert [run["spec"]["dataset"]["stored"] for run in runs] == digests
     assert [run["spec"]["dataset"]["resize"] for run in runs] == [24, 24]
-    for origin in ({"dataset": "others"}, {"dataset.name": "others"}):
+    for seed, origin in enumerate(({"dataset": "others"}, {"dataset.name": "others"})):
         found = RunSpec.parse(
-            service.json(f"/v1/runs/{service.run_of(service.post(_going_on(service, origin)))}")[
-                "spec"
-            ]
+            service.json(
+                f"/v1/runs/{service.run_of(service.post(_going_on(service, seed, origin)))}"
+            )["spec"]
         )
         before = found.origin_spec()
         assert before is not None
         assert before.dataset.identity()["stored"] == digests[1]
 
 
-def _going_on(service: Service, origin: dict[str, str]) -> dict[str, Any]:
+def _going_on(service: Service, seed: int, origin: dict[str, str]) -> dict[str, Any]:
     """A spec that goes on from a run on another data set, which is trained first."""
-    before = SPEC | {"dataset": "others"}
+    before = SPEC | {"dataset": "others", "seed": seed}
     for one in service.json("/v1/runs?state=queued")["items"]:
         service.client.post(f"/v1/runs/{one['id']}/cancel")
     if service.post(before)["state"] != "succeeded":
         service.keep_state()
     return SPEC | {
+        "seed": seed,
         "training": {"steps": 9, "batch_size": 8},
         "origin": origin | {"training.steps": 5},
     }
 
 
-def hdf5_zip() -> bytes:
+def other_faces() -> bytes:
     """Other images than `faces` has."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
