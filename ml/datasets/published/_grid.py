@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.datasets._files import sha256_of
 from ml.datasets._prepared import prepared
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import Progress, UnusableFile
@@ -38,7 +37,7 @@ class GridFile(PublishedFile):
 
     def read(self, progress: Progress | None = None) -> Dataset:
         file = self.file()
-        digest = sha256_of(file)
+        digest = self.digest()
         sizes = tuple(self.factors.values())
         rows = prepared(
             self.kept(digest),

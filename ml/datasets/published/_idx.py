@@ -70,7 +70,6 @@ class IdxImages(PublishedFiles):
         )
 
     def _blocks(self, found: Mapping[str, Path]) -> Iterator[NDArray[np.uint8]]:
-        self.check(found)
         for part, count in self.counts.items():
             for images in _values(found[f"{part}-images-idx3-ubyte.gz"], (count, SIDE, SIDE)):
                 yield self._form(images)[..., None]

@@ -63,8 +63,10 @@ class PublishedData(DatasetComponent):
 class PublishedFile(PublishedData):
     """A data set that is read from one file."""
 
+    sha256: ClassVar[str | None] = None
+    """The SHA-256 of the published file, if it is known. Another file is refused at once."""
     md5: ClassVar[str | None] = None
-    """The MD5 of the published file, if it is known."""
+    """The MD5 of the published file, if no more is known. It is compared before it is prepared."""
 
     def file(self) -> Path:
         """The operator's file.
@@ -75,19 +77,23 @@ class PublishedFile(PublishedData):
         file = operator_file(self.path)
         if not file.is_file():
             raise MissingFile(
-                file, size=self.published_size, published=self.published, md5=self.md5
+                file,
+                size=self.published_size,
+                published=self.published,
+                sha256=self.sha256,
+                md5=self.md5,
             )
         return file
 
     def digest(self) -> str:
-        return sha256_of(self.file())
+        return checked_sha256(self.file(), self.sha256)
 
 
 class PublishedFiles(PublishedData):
     """A data set that is read from several files of one folder, packed as `.gz` or unpacked."""
 
     files: ClassVar[Mapping[str, str | None]]
-    """The name of each packed file, with its MD5 if it is known."""
+    """The name of each packed file, with its SHA-256 if it is known. An unpacked one has none."""
 
     def found(self) -> dict[str, Path]:
         """The operator's files by the names in `files`. A packed file goes before an unpacked one.
@@ -96,29 +102,38 @@ class PublishedFiles(PublishedData):
             MissingFile: a file is in the folder neither packed nor unpacked.
         """
         found = {}
-        for name, md5 in self.files.items():
+        for name, sha256 in self.files.items():
             packed = operator_file(self.path) / name
             file = packed if packed.is_file() else packed.with_name(name.removesuffix(".gz"))
             if not file.is_file():
                 raise MissingFile(
-                    packed, size=self.published_size, published=self.published, md5=md5
+                    packed, size=self.published_size, published=self.published, sha256=sha256
                 )
             found[name] = file
         return found
 
     def digest(self) -> str:
-        lines = [f"{name} {sha256_of(file)}\n" for name, file in sorted(self.found().items())]
+        lines = [
+            f"{name} {checked_sha256(file, self.files[name] if file.name == name else None)}\n"
+            for name, file in sorted(self.found().items())
+        ]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    def check(self, found: Mapping[str, Path]) -> None:
-        """Compare the packed files with their published checksums. Unpacked ones have none.
 
-        Raises:
-            UnusableFile: a checksum is another one.
-        """
-        for name, file in found.items():
-            if file.name == name:
-                check_md5(file, self.files[name])
+def checked_sha256(file: Path, expected: str | None) -> str:
+    """The file's SHA-256, which must be the published one if that is known.
+
+    Raises:
+        UnusableFile: it is another one.
+    """
+    found = sha256_of(file)
+    if expected is not None and found != expected:
+        raise UnusableFile(
+            file,
+            f"expected the published file with sha256 {expected}, but got {found} of"
+            f" {file.stat().st_size} bytes. It may be damaged, cut short, or packed again",
+        )
+    return found
 
 
 def check_md5(file: Path, expected: str | None) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.components.registry import register
-from ml.datasets._files import sha256_of
 from ml.datasets._prepared import digest_of, prepared
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import (
@@ -24,7 +23,7 @@ from ml.datasets.protocol import (
     UnusableFile,
     operator_file,
 )
-from ml.datasets.published._published import PublishedData, check_md5
+from ml.datasets.published._published import PublishedData, checked_sha256
 from ml.datasets.published._renders import in_threads, listing_digest, picture
 
 _ARCHIVE, _FOLDER, _TABLE = "img_align_celeba.zip", "img_align_celeba", "list_attr_celeba.txt"
@@ -50,10 +49,10 @@ class CelebA(PublishedData):
     The aligned photographs of 178 x 218 pixels are cut to the 148 x 148 in their middle, as much
     published code does, and reduced to 64 x 64 by Lanczos interpolation.
 
-    Files in the folder `path`: `img_align_celeba.zip`, about 1.4 GB, MD5
-    00d2c5bc6d35e252742224ab0c1e8fcb, or the folder `img_align_celeba` of it, and
-    `list_attr_celeba.txt`, about 27 MB, MD5 75e246fa4810816ffd6ee81facbd244c. Licence: for
-    non-commercial research only, not to be passed on. It is published at
+    Files in the folder `path`: `img_align_celeba.zip` (1,443,490,838 bytes), or the folder
+    `img_align_celeba` of it, and `list_attr_celeba.txt` (26,721,026 bytes). Files with other
+    checksums than those in TensorFlow Datasets are refused. Licence: for non-commercial research
+    only, not to be passed on. It is published at
     http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html. `Dataset.source` is the SHA-256 of the
     prepared images.
 
@@ -63,11 +62,15 @@ class CelebA(PublishedData):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-    published_size: ClassVar[str] = "about 1.4 GB"
+    published_size: ClassVar[str] = "1,443,490,838 bytes"
     photographs: ClassVar[int] = 202_599
     attributes: ClassVar[int] = 40
-    archive_md5: ClassVar[str | None] = "00d2c5bc6d35e252742224ab0c1e8fcb"
-    table_md5: ClassVar[str | None] = "75e246fa4810816ffd6ee81facbd244c"
+    archive_sha256: ClassVar[str | None] = (
+        "46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74"
+    )
+    table_sha256: ClassVar[str | None] = (
+        "f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0"
+    )
     name: Literal["celeba"] = "celeba"
     path: OperatorPath = "celeba"
     """The folder of the archive (or of the unpacked one) and the table, relative to the data
@@ -78,8 +81,13 @@ class CelebA(PublishedData):
 
     def digest(self) -> str:
         pictures, table = self._found()
-        known = sha256_of(pictures) if pictures.is_file() else listing_digest(pictures, _IMAGE)
-        return hashlib.sha256(f"{known} {sha256_of(table)}".encode()).hexdigest()
+        known = (
+            checked_sha256(pictures, self.archive_sha256)
+            if pictures.is_file()
+            else listing_digest(pictures, _IMAGE)
+        )
+        table_sha256 = checked_sha256(table, self.table_sha256)
+        return hashlib.sha256(f"{known} {table_sha256}".encode()).hexdigest()
 
     def read(self, progress: Progress | None = None) -> Dataset:
         pictures, table = self._found()
@@ -88,7 +96,7 @@ class CelebA(PublishedData):
         rows = prepared(
             kept,
             (self.photographs, *self.image_shape()),
-            lambda: self._blocks(pictures, table, names),
+            lambda: self._blocks(pictures, names),
             progress,
         )
         return Dataset(
@@ -108,13 +116,16 @@ class CelebA(PublishedData):
         table = folder / _TABLE
         if not table.is_file():
             raise MissingFile(
-                table, size="about 27 MB", published=self.published, md5=self.table_md5
+                table, size="26,721,026 bytes", published=self.published, sha256=self.table_sha256
             )
         archive = folder / _ARCHIVE
         pictures = archive if archive.is_file() else folder / _FOLDER
         if pictures != archive and not pictures.is_dir():
             raise MissingFile(
-                archive, size=self.published_size, published=self.published, md5=self.archive_md5
+                archive,
+                size=self.published_size,
+                published=self.published,
+                sha256=self.archive_sha256,
             )
         return pictures, table
 
@@ -159,16 +170,12 @@ class CelebA(PublishedData):
             )
         return names, attributes, labels
 
-    def _blocks(
-        self, pictures: Path, table: Path, names: Sequence[str]
-    ) -> Iterator[NDArray[np.uint8]]:
-        check_md5(table, self.table_md5)
+    def _blocks(self, pictures: Path, names: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         if pictures.is_dir():
             yield from in_threads(
                 names, lambda name: picture(_of_folder(pictures, name), name, "JPEG", _middle)
             )
         else:
-            check_md5(pictures, self.archive_md5)
             yield from _of_archive(pictures, names)
 
 

@@ -31,10 +31,11 @@ class Shapes3D(GridFile):
     Every combination of six factors occurs once: floor_hue (10), wall_hue (10), object_hue (10),
     scale (8), shape (4), orientation (15). Orientations go from -30 to 30 degrees.
 
-    File: `3dshapes.h5`, MD5 099a2078d58cec4daad0702c55d06868, with `images` uint8
-    (480000, 64, 64, 3) and `labels` float64 (480000, 6), which are checked to be the grid. The
-    number of its bytes is not known here; unpacked it has 5.9 GB, which are prepared once. Its
-    licence is not known here. It is published at https://github.com/google-deepmind/3d-shapes.
+    File: `3dshapes.h5` of 267,573,662 bytes, SHA-256
+    0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785 (as TensorFlow Datasets has it;
+    another file is refused), with `images` uint8 (480000, 64, 64, 3) and `labels` float64
+    (480000, 6), which are checked to be the grid. Unpacked it has 5.9 GB, which are prepared once.
+    Its licence is not known here. It is published at https://github.com/google-deepmind/3d-shapes.
 
     References:
         Burgess and Kim, 2018, https://github.com/google-deepmind/3d-shapes
@@ -44,8 +45,10 @@ class Shapes3D(GridFile):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "https://github.com/google-deepmind/3d-shapes as 3dshapes.h5"
-    published_size: ClassVar[str] = "5.9 GB unpacked, less in the file"
-    md5: ClassVar[str | None] = "099a2078d58cec4daad0702c55d06868"
+    published_size: ClassVar[str] = "267,573,662 bytes"
+    sha256: ClassVar[str | None] = (
+        "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"
+    )
     factors: ClassVar[Mapping[str, int]] = {
         "floor_hue": 10,
         "wall_hue": 10,

@@ -35,14 +35,12 @@ class SmallNorb(PublishedFiles):
     image is taken. Images are reduced by Lanczos interpolation. The published halves for training
     and tests are joined, and sorted by category, instance, elevation, azimuth and lighting.
 
-    Files in the folder `path`, each as `.gz` or unpacked, about 240 MB packed, with the MD5 of the
-    packed ones:
-    `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` 66054832f9accfe74a0f4c36a75bc0a2,
-    `…-cat.mat.gz` 23c8b86101fbf0904a000b43d3ed2fd9, `…-info.mat.gz`
-    51dee1210a742582ff607dfd94e332e3, `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz`
-    e4ad715691ed5a3a5f138751a4ceb071, `…-cat.mat.gz` 5aa791cd7e6016cf957ce9bdb93b8603,
-    `…-info.mat.gz` a9454f3864d7fd4bb3ea7fc3eb84924e. Licence: for research, not to be sold. They
-    are published at https://cs.nyu.edu/~ylclab/data/norb-v1.0-small.
+    Files in the folder `path`, each as published (.gz) or unpacked:
+    `smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz` (131,896,188 bytes), `…-cat.mat.gz` (348)
+    and `…-info.mat.gz` (71,052), `smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat.gz`
+    (130,799,817), `…-cat.mat.gz` (347) and `…-info.mat.gz` (10,428). Packed files with other
+    checksums than those in TensorFlow Datasets are refused. Licence: for research, not to be sold.
+    They are published at https://cs.nyu.edu/~ylclab/data/norb-v1.0-small.
 
     References:
         LeCun et al., 2004, https://cs.nyu.edu/~ylclab/data/norb-v1.0-small
@@ -51,14 +49,14 @@ class SmallNorb(PublishedFiles):
 
     version: ClassVar[int] = 1
     published: ClassVar[str] = "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small"
-    published_size: ClassVar[str] = "about 240 MB for all six files, each packed or unpacked"
+    published_size: ClassVar[str] = "262,778,180 bytes for all six files, each packed or unpacked"
     files: ClassVar[Mapping[str, str | None]] = {
-        _TRAIN.format("dat"): "66054832f9accfe74a0f4c36a75bc0a2",
-        _TRAIN.format("cat"): "23c8b86101fbf0904a000b43d3ed2fd9",
-        _TRAIN.format("info"): "51dee1210a742582ff607dfd94e332e3",
-        _TEST.format("dat"): "e4ad715691ed5a3a5f138751a4ceb071",
-        _TEST.format("cat"): "5aa791cd7e6016cf957ce9bdb93b8603",
-        _TEST.format("info"): "a9454f3864d7fd4bb3ea7fc3eb84924e",
+        _TRAIN.format("dat"): "5ffd6272a07d32695ee1082a26a41a93a37aab8c28da047f8c34ed348d214873",
+        _TRAIN.format("cat"): "2784e542c1922060691090952b6cd6278879a216c90f81476f0f00256d42cdaa",
+        _TRAIN.format("info"): "de7eb932ebe7a4ee16217fead60660d0eb3d23632c2f4d1c51f88c501c17bf32",
+        _TEST.format("dat"): "cf7104eed3e51174d2f65b66d1e5878b9da233b886f161b0d88f4510ba2c7474",
+        _TEST.format("cat"): "ecaf6d5bb8c3bc5eab9cf0258f6d2198dd474e016e374836fc097f2e5ff509ff",
+        _TEST.format("info"): "16adf314226327ee006d1a44db8cfef52773c06c829951d5653a9f6f310248a2",
     }
     factors: ClassVar[Mapping[str, int]] = {
         "category": 5,
@@ -111,7 +109,6 @@ class SmallNorb(PublishedFiles):
         )
 
     def _blocks(self, found: Mapping[str, Path], count: int) -> Iterator[NDArray[np.uint8]]:
-        self.check(found)
         shape = (count, 2, _PUBLISHED_SIDE, _PUBLISHED_SIDE)
         for half in (_TRAIN, _TEST):
             with opened(found[half.format("dat")]) as stream:

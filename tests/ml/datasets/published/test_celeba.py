@@ -29,7 +29,7 @@ def table(labels: Any = LABELS, names: Any = NAMES, count: int = 7) -> str:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("photographs", 7), ("archive_md5", None), ("table_md5", None)):
+    for name, value in (("photographs", 7), ("archive_sha256", None), ("table_sha256", None)):
         monkeypatch.setattr(CelebA, name, value)
 
 
@@ -81,11 +81,11 @@ def test_absent_files_say_which_and_their_checksums(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("HEDDLE_DATA", str(folder))
-    with pytest.raises(MissingFile, match=r"list_attr_celeba\.txt.*md5 75e246fa.*mmlab"):
+    with pytest.raises(MissingFile, match=r"list_attr_celeba\.txt.*sha256 f0e5da28.*mmlab"):
         CelebA().identity()
     (folder / "celeba").mkdir()
     (folder / "celeba" / "list_attr_celeba.txt").write_text(table())
-    with pytest.raises(MissingFile, match=r"img_align_celeba\.zip.*1\.4 GB.*md5 00d2c5bc"):
+    with pytest.raises(MissingFile, match=r"img_align_celeba\.zip.*1,443,490,838.*sha256 46fb8944"):
         CelebA().identity()
     assert CelebA.photographs == 202_599
 
@@ -170,13 +170,13 @@ def test_another_checksum_than_the_published_one_is_refused(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = packed(faces)
-    monkeypatch.setattr(CelebA, "archive_md5", "0" * 32)
-    with pytest.raises(UnusableFile, match=r"img_align_celeba\.zip.*md5 0000"):
+    monkeypatch.setattr(CelebA, "archive_sha256", "0" * 64)
+    with pytest.raises(UnusableFile, match=r"img_align_celeba\.zip.*sha256 0000"):
         dataset("celeba")
-    monkeypatch.setattr(CelebA, "archive_md5", hashlib.md5(file.read_bytes()).hexdigest())
-    monkeypatch.setattr(CelebA, "table_md5", "1" * 32)
-    with pytest.raises(UnusableFile, match=r"list_attr_celeba\.txt.*md5 1111"):
+    monkeypatch.setattr(CelebA, "archive_sha256", hashlib.sha256(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(CelebA, "table_sha256", "1" * 64)
+    with pytest.raises(UnusableFile, match=r"list_attr_celeba\.txt.*sha256 1111"):
         dataset("celeba")
-    known = hashlib.md5((faces / "list_attr_celeba.txt").read_bytes()).hexdigest()
-    monkeypatch.setattr(CelebA, "table_md5", known)
+    known = hashlib.sha256((faces / "list_attr_celeba.txt").read_bytes()).hexdigest()
+    monkeypatch.setattr(CelebA, "table_sha256", known)
     assert len(dataset("celeba")) == 7

@@ -36,7 +36,7 @@ def write(file: Path, **changes: Any) -> None:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Shapes3D, "factors", SIZES)
-    monkeypatch.setattr(Shapes3D, "md5", None)
+    monkeypatch.setattr(Shapes3D, "sha256", None)
 
 
 @pytest.mark.parametrize("chunks", [(1, 64, 64, 3), (7, 16, 16, 3), (96, 64, 64, 3)])
@@ -69,11 +69,18 @@ def test_the_published_sizes_are_those_of_the_480_000_images(
 def test_an_absent_file_says_where_to_put_it_and_its_checksum(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shapes3D, "md5", "099a2078d58cec4daad0702c55d06868")
+    monkeypatch.setattr(
+        Shapes3D, "sha256", "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"
+    )
     for ask in (Shapes3D().read, Shapes3D().identity):
         with pytest.raises(MissingFile) as missing:
             ask()
-        for fact in (str(folder / "3dshapes.h5"), "5.9 GB", "md5 099a2078", "google-deepmind/3d-"):
+        for fact in (
+            str(folder / "3dshapes.h5"),
+            "267,573,662",
+            "sha256 0a0f6ed9",
+            "google-deepmind/3d-",
+        ):
             assert fact in str(missing.value)
 
 
@@ -119,12 +126,13 @@ def test_a_file_with_another_checksum_than_the_published_one_is_refused(
 ) -> None:
     file = folder / "3dshapes.h5"
     write(file)
-    monkeypatch.setattr(Shapes3D, "md5", hashlib.md5(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(Shapes3D, "sha256", hashlib.sha256(file.read_bytes()).hexdigest())
     assert len(dataset("shapes3d")) == 96
-    monkeypatch.setattr(Shapes3D, "md5", "0" * 32)
+    monkeypatch.setattr(Shapes3D, "sha256", "0" * 64)
     write(file, more=np.zeros(1))
-    with pytest.raises(UnusableFile, match="expected the published file with md5 000"):
-        dataset("shapes3d")
+    for ask in (Shapes3D().identity, Shapes3D().read):
+        with pytest.raises(UnusableFile, match="expected the published file with sha256 000"):
+            ask()
 
 
 def test_links_and_values_in_other_files_are_refused(folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_an_absent_file_says_which_and_its_checksum(
     monkeypatch.setenv("HEDDLE_DATA", str(folder))
     write(folder)
     (folder / "smallnorb" / TEST.format("cat")).unlink()
-    with pytest.raises(MissingFile, match=r"testing-cat\.mat\.gz.*md5 5aa791cd.*cs\.nyu\.edu"):
+    with pytest.raises(MissingFile, match=r"testing-cat\.mat\.gz.*sha256 ecaf6d5b.*cs\.nyu\.edu"):
         SmallNorb().identity()
 
 
@@ -137,9 +137,9 @@ def test_a_truncated_archive_and_another_checksum_are_refused(
     with pytest.raises(UnusableFile, match="damaged or cut short"):
         SmallNorb().read()
     file.write_bytes(whole)
-    known = hashlib.md5(whole).hexdigest()
-    monkeypatch.setattr(SmallNorb, "files", SmallNorb.files | {IMAGES: "0" * 32})
-    with pytest.raises(UnusableFile, match="expected the published file with md5 000"):
+    known = hashlib.sha256(whole).hexdigest()
+    monkeypatch.setattr(SmallNorb, "files", SmallNorb.files | {IMAGES: "0" * 64})
+    with pytest.raises(UnusableFile, match="expected the published file with sha256 000"):
         SmallNorb().read()
     monkeypatch.setattr(SmallNorb, "files", SmallNorb.files | {IMAGES: known})
     assert len(SmallNorb().read()) == 24
