@@ -83,10 +83,14 @@ class Chairs3D(PublishedFolder):
         yield from in_threads(names, lambda name: picture(folder / name, name, "PNG", _middle))
 
     def _in_order(self, folder: Path) -> list[str]:
-        """The names of the files by model, elevation and azimuth, each combination once."""
+        """The names of the files by model, elevation and azimuth, each combination once.
+
+        Every model must have the angles of the first, or a factor's value would mean several.
+        """
         models, elevations, azimuths = self.factors.values()
         keys = sorted((*_place(name), name) for name, _ in listing(folder, self.wanted))
         found = 0
+        first: list[tuple[int, int]] = []
         for model, group in groupby(keys, key=lambda key: key[0]):
             found += 1
             renders = list(group)
@@ -103,6 +107,15 @@ class Chairs3D(PublishedFolder):
                     folder,
                     f"expected {elevations} elevations of {model},"
                     f" but got {len(renders) // azimuths}",
+                )
+            angles_of_model = [key[1:3] for key in renders]
+            first = first or angles_of_model
+            if angles_of_model != first:
+                (elevation, azimuth), *_ = sorted(set(first) - set(angles_of_model))
+                raise UnusableFile(
+                    folder,
+                    f"expected {model} at elevation {elevation} and azimuth {azimuth} degrees,"
+                    f" as {keys[0][0]} is, but it is not",
                 )
         if found != models:
             raise UnusableFile(folder, f"expected {models} models, but got {found}")

@@ -18,6 +18,7 @@ from ml.datasets.protocol import MissingFile, OperatorPath, Progress, UnusableFi
 from ml.datasets.published._grid import check_grid
 from ml.datasets.published._renders import PublishedFolder, in_threads, listing, picture
 
+_LABELS = "labels.npy"
 _SIDES = (128, 512)
 """Of the small and of the large published renders."""
 
@@ -64,6 +65,14 @@ class Isaac3D(PublishedFolder):
     def image_shape(self) -> tuple[int, int, int]:
         return 64, 64, 3
 
+    def folder(self) -> Path:
+        folder = super().folder()
+        if not (folder / _LABELS).is_file():
+            raise MissingFile(
+                folder / _LABELS, size="a part of the data set", published=self.published
+            )
+        return folder
+
     def read(self, progress: Progress | None = None) -> Dataset:
         folder, digest = self.folder(), self.digest()
         sizes = tuple(self.factors.values())
@@ -85,8 +94,8 @@ class Isaac3D(PublishedFolder):
         )
 
     def _blocks(self, folder: Path, sizes: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-        self._check_labels(folder / "labels.npy", sizes)
-        names = [name for name, _ in listing(folder, self.wanted) if name != "labels.npy"]
+        self._check_labels(folder / _LABELS, sizes)
+        names = [name for name, _ in listing(folder, self.wanted) if name != _LABELS]
         count = math.prod(sizes)
         expected = [f"images/{index:06}.png" for index in range(count)]
         if names != expected:
@@ -99,8 +108,6 @@ class Isaac3D(PublishedFolder):
         yield from in_threads(names, lambda name: picture(folder / name, name, "PNG", _whole))
 
     def _check_labels(self, file: Path, sizes: Sequence[int]) -> None:
-        if not file.is_file():
-            raise MissingFile(file, size="a part of the data set", published=self.published)
         try:
             labels = np.load(file, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as damage:

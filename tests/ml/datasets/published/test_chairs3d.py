@@ -83,6 +83,13 @@ def test_incomplete_folders_are_refused(chairs: Path) -> None:
         dataset("chairs3d")
 
 
+def test_a_model_turned_otherwise_than_the_first_is_refused(chairs: Path) -> None:
+    file = chairs / MODELS[1] / "renders" / name(1, 2)
+    file.rename(file.with_name("image_007_p030_t188_r096.png"))
+    with pytest.raises(UnusableFile, match="expected a1 at elevation 30 and azimuth 187 degrees"):
+        dataset("chairs3d")
+
+
 def test_a_damaged_render_and_one_of_another_size_are_refused(chairs: Path) -> None:
     file = chairs / MODELS[2] / "renders" / name(0, 3)
     whole = file.read_bytes()

@@ -68,8 +68,9 @@ def test_an_absent_folder_and_absent_labels_say_where_to_put_them(folder: Path) 
     with pytest.raises(MissingFile, match=r"no folder .*Isaac3D.*190 GB.*NVlabs/High-res"):
         Isaac3D().identity()
     (folder / "Isaac3D").mkdir()
-    with pytest.raises(MissingFile, match=r"no file .*labels\.npy"):
-        dataset("isaac3d")
+    for ask in (Isaac3D().identity, Isaac3D().read):
+        with pytest.raises(MissingFile, match=r"no file .*labels\.npy"):
+            ask()
 
 
 @pytest.mark.parametrize(
