@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.documents.base import Document, moment
 from ml.components.spec_errors import parsed
+from ml.datasets.choices import Known, factors_of
 from ml.datasets.dataset import Dataset as OpenedDataset
 from ml.datasets.protocol import DatasetComponent
 from ml.datasets.tables.stored import About
@@ -184,11 +185,10 @@ def built_in_document(
 ) -> DatasetDocument:
     """The document of a data set that comes with Heddle, as far as it is known."""
     name = component.component_name()
-    factors = opened and [
-        Factor(name=factor, kind=kind, size=size if kind == "discrete" else None)
-        for factor, kind, size in zip(
-            opened.factor_names, opened.factor_kinds, opened.factor_sizes, strict=True
-        )
+    known = _known_factors(component) if opened is None else factors_of(opened)
+    factors = known and [
+        Factor(name=factor, kind=one.kind, size=one.size if one.kind == "discrete" else None)
+        for factor, one in known.items()
     ]
     return DatasetDocument(
         name=name,
@@ -221,6 +221,13 @@ def upload_document(found: Upload) -> UploadDocument:
 def _shape(component: type[DatasetComponent]) -> tuple[int, int, int] | None:
     try:
         return component.model_validate({"name": component.component_name()}).image_shape()
+    except (OSError, ValueError):
+        return None
+
+
+def _known_factors(component: type[DatasetComponent]) -> Mapping[str, Known] | None:
+    try:
+        return component.model_validate({"name": component.component_name()}).known_factors()
     except (OSError, ValueError):
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -57,12 +57,9 @@ class EncodedRows:
     @classmethod
     def from_npz(cls, data: bytes) -> EncodedRows:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found: dict[str, Any] = {
-                f.name: arrays[f.name] for f in fields(cls) if f.name in arrays
-            }
-        if "images" in found:
-            found["images"] = str(found["images"])
-        return cls(**found)
+            images = str(arrays["images"]) if "images" in arrays else "chosen"
+            found = {f.name: arrays[f.name] for f in fields(cls) if f.name != "images"}
+        return cls(**found, images=cast(Images, images))
 
 
 def open_data(

@@ -17,10 +17,11 @@ class Mpi3dReal(Mpi3d):
     object_shape (6), object_size (2), camera_height (3), background_color (3), horizontal_axis
     (40), vertical_axis (40). The last two are the angles of the arm's two joints.
 
-    File: `mpi3d_real.npz`, MD5 0f33f609918fb5c97996692f91129802, with `images` uint8 (1036800, 64,
-    64, 3). The number of its bytes is not known here; unpacked it has 12.7 GB, which are prepared
-    once. Licence: Creative Commons Attribution 4.0. It is published at
-    https://github.com/rr-learning/disentanglement_dataset.
+    File: `mpi3d_real.npz`, with `images` uint8 (1036800, 64, 64, 3). The number of its bytes is
+    not known here; unpacked it has 12.7 GB, which are prepared once. Licence: Creative Commons
+    Attribution 4.0. It is published at https://github.com/rr-learning/disentanglement_dataset.
+    Its MD5 at its former place was 0f33f609918fb5c97996692f91129802; it is not checked, as the
+    file may be packed anew where it is now.
 
     disentanglement_lib gives 4 colours and 4 shapes for this file. The published file has 6 and 6,
     as its own page says, and its length is checked.
@@ -33,7 +34,6 @@ class Mpi3dReal(Mpi3d):
     published: ClassVar[str] = (
         "https://github.com/rr-learning/disentanglement_dataset as mpi3d_real.npz"
     )
-    md5: ClassVar[str | None] = "0f33f609918fb5c97996692f91129802"
     name: Literal["mpi3d_real"] = "mpi3d_real"
     path: OperatorPath = "mpi3d_real.npz"
     """The published file, relative to the data folder."""
