@@ -23,8 +23,8 @@ class Conv(Architecture):
     rounded down. Its mirror restores them exactly, with a row or a column of output padding where
     they were odd (28, 14, 7, 3 and back). Normalisation follows each convolution but the decoder's
     last, and comes before the activation. The activation follows every layer but the last of each
-    network. Images have sides of 28 to 128 pixels, not necessarily equal, and 1 or 3 channels. At
-    least one pixel must be left on every side, so 28 pixels allow 4 convolutions, 32 allow 5 and 64
+    network. Images have sides of 16 to 128 pixels, not necessarily equal, and 1 or 3 channels. At
+    least one pixel must be left on every side, so 16 pixels allow 4 convolutions, 32 allow 5 and 64
     allow 6.
 
     There is no batch normalisation. A model is a function of its weights alone, so the codes of an
@@ -67,8 +67,8 @@ class Conv(Architecture):
 
     def check(self, image_shape: ImageShape) -> None:
         sides, layers = image_shape[:2], len(self.channels)
-        if not all(28 <= side <= 128 for side in sides) or image_shape[2] not in (1, 3):
-            wanted = "28 to 128 pixels a side with 1 or 3 channels"
+        if not all(16 <= side <= 128 for side in sides) or image_shape[2] not in (1, 3):
+            wanted = "16 to 128 pixels a side with 1 or 3 channels"
             raise UnfitImages(self.name, wanted, image_shape)
         # A side of 2^n pixels to 2^(n+1) - 1 can be halved n times.
         fitting = min(sides).bit_length() - 1
