@@ -77,7 +77,14 @@ def test_conv_decodes_to_the_very_size_of_the_images(size: int, channels: int) -
 
 @pytest.mark.parametrize(
     ("shape", "layers"),
-    [((16, 31, 3), 4), ((28, 64, 1), 4), ((64, 28, 3), 4), ((127, 33, 1), 5), ((127, 95, 3), 6), ((45, 31, 1), 1)],
+    [
+        ((16, 31, 3), 4),
+        ((28, 64, 1), 4),
+        ((64, 28, 3), 4),
+        ((127, 33, 1), 5),
+        ((127, 95, 3), 6),
+        ((45, 31, 1), 1),
+    ],
 )
 def test_conv_decodes_images_that_are_not_square(shape: ImageShape, layers: int) -> None:
     assert_decodes_to(shape, name="conv", channels=[8] * layers, normalization="group")
