@@ -15,6 +15,8 @@ from ml.metrics.protocol import Score
 from ml.networks.model import CHUNK, Model
 from ml.plots.protocol import Curve, Material, Snapshot
 
+DIGEST_LETTERS = 64
+
 
 def material(
     model: Model,
@@ -73,7 +75,9 @@ def title(model: Model, data: Dataset) -> str:
             pixels=math.prod(data.image_shape), latents=model.spec.model.latent_dim
         ).items()
     )
-    source = f" ({data.source[:12]})" if data.source else ""
+    # A digest is cut, and a name is not.
+    source = data.source[:12] if len(data.source) == DIGEST_LETTERS else data.source
+    source = f" ({source})" if source else ""
     return (
         f"{objective.name}{f' ({numbers})' if numbers else ''} on {data.name}{source},"
         f" {model.steps:,} steps, seed {model.spec.seed}"
