@@ -22,7 +22,10 @@ _words = all_of(
 
 @click.group()
 def dataset() -> None:
-    """Add, list, show, rename and delete data sets. A spec names one as `dataset: NAME`."""
+    """Add, list, show, rename and delete data sets. A spec names one as `dataset: NAME`.
+
+    Example: heddle dataset add faces/ --name faces --factors labels.csv
+    """
 
 
 def _kinds(

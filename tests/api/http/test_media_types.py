@@ -42,7 +42,17 @@ def known(shared: Service) -> dict[str, str]:
     evaluation = shared.accepted(shared.upload(npz(), {"metrics": ["mig"]}))["id"]
     [experiment] = shared.json("/v1/experiments")["items"]
     sha256 = shared.json(f"/v1/runs/{run}/artifacts")["items"][0]["sha256"]
-    return {"runs": run, "experiments": experiment["id"], "evaluations": evaluation, "sha": sha256}
+    return {
+        "runs": run,
+        "experiments": experiment["id"],
+        "evaluations": evaluation,
+        "sha": sha256,
+    }
+
+
+def begun_upload(service: Service) -> str:
+    """The id of an upload of which nothing has come."""
+    return str(service.client.post("/v1/uploads", json={"bytes": 10}).json()["id"])
 
 
 def operations(service: Service, methods: set[str]) -> Iterator[tuple[str, str, Any]]:
@@ -59,7 +69,7 @@ def filled(path: str, known: dict[str, str]) -> str:
     values = {
         "{id}": known.get(kind, ""),
         "{plot}": plot.get(kind, ""),
-        "{name}": "digits",
+        "{name}": "tutorial" if kind == "presets" else "digits",
         "{sha256}": known["sha"],
     }
     for place, value in values.items():
@@ -80,12 +90,14 @@ def check(operation: Any, answer: httpx.Response) -> str:
 
 
 def test_what_is_read_is_described(shared: Service, known: dict[str, str]) -> None:
+    # Each test has a data folder of its own, where uploads lie.
+    there = {**known, "uploads": begun_upload(shared)}
     for method, path, operation in operations(shared, {"get", "head"}):
         offered = set(operation["responses"]["200"]["content"])
         found = set()
         for accepted in offered:
             answer = shared.client.request(
-                method, filled(path, known), headers={"accept": accepted}
+                method, filled(path, there), headers={"accept": accepted}
             )
             assert answer.status_code == 200, (path, answer.text)
             found.add(check(operation, answer))
@@ -132,7 +144,13 @@ def test_what_is_written_is_described(service: Service) -> None:
     id = trained(service)
     [experiment] = service.json("/v1/experiments")["items"]
     evaluation = service.accepted(service.upload(npz(), {"metrics": ["mig"]}))["id"]
-    there = {"runs": id, "experiments": experiment["id"], "evaluations": evaluation, "sha": ""}
+    there = {
+        "runs": id,
+        "experiments": experiment["id"],
+        "evaluations": evaluation,
+        "uploads": begun_upload(service),
+        "sha": "",
+    }
     for method, path, operation in operations(service, {"post", "patch", "delete"}):
         if method == "delete" or path == "/v1/evaluations" or "200" not in operation["responses"]:
             continue
