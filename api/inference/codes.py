@@ -129,9 +129,10 @@ def exchanged(found: Trained, wanted: Swap) -> tuple[list[int], float | None]:
         hint = nearest(wanted.factor, names)
         raise InvalidSpec([Fault("factor", wanted.factor, f"a factor ({known})", hint)])
     encoded = found.material.encoded
-    values = encoded.factors[:, names.index(wanted.factor)]
+    column = names.index(wanted.factor)
+    values, kind = encoded.factors[:, column], found.material.factor_kinds[column]
     try:
-        latent, share = most_telling(encoded.mean, values, wanted.factor)
+        latent, share = most_telling(encoded.mean, values, wanted.factor, kind)
     except ConstantFactor:
         expected = "a factor of several values, or latents"
         raise InvalidSpec([Fault("factor", wanted.factor, expected)]) from None

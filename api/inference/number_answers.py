@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from api.answers.files import NPZ
 from api.inference.codes import Neighbourhood
 from api.state.trained import Trained
+from ml.datasets.dataset import UNKNOWN, FactorKind
 from ml.inference.anomaly import Judged, percentiles
 from ml.inference.neighbours import Distance
 from ml.networks.model import Encoding
@@ -52,19 +54,29 @@ def anomaly_answer(judged: Judged, usual: np.ndarray) -> Response:
 
 def neighbours_answer(found: Trained, near: Neighbourhood, distance: Distance) -> Response:
     """An answer with the nearest rows and their factors."""
-    factors = found.data.factors(near.index)
-    names = found.material.factor_names
+    data, factors = found.data, found.data.factors(near.index)
     items = [
         {
             "index": int(index),
             "distance": float(far),
             "factors": None
             if factors is None
-            else dict(zip(names, factors[place].tolist(), strict=True)),
+            else {
+                name: _known(value, kind)
+                for name, value, kind in zip(
+                    data.factor_names, factors[place].tolist(), data.factor_kinds, strict=True
+                )
+            },
         }
         for place, (index, far) in enumerate(zip(near.index, near.distances, strict=True))
     ]
     return JSONResponse({"items": items, "distance": distance})
+
+
+def _known(value: float, kind: FactorKind) -> float | None:
+    """A factor's value, or None if it is not known."""
+    unknown = math.isnan(value) or (kind == "discrete" and value == UNKNOWN)
+    return None if unknown else value
 
 
 def npz(arrays: Mapping[str, np.ndarray]) -> Response:

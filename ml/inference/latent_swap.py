@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ml.codes.rows import ConstantFactor
-from ml.metrics.information.mutual_information import shares_explained
+from ml.codes.rows import ConstantFactor, FactorKind
+from ml.metrics.information.mutual_information import classes_of, shares_explained
 
 
 def swapped(
@@ -22,21 +22,23 @@ def swapped(
 
 
 def most_telling(
-    codes: Float[np.ndarray, "samples latents"], factor: Shaped[np.ndarray, "samples"], name: str
+    codes: Float[np.ndarray, "samples latents"],
+    factor: Shaped[np.ndarray, "samples"],
+    name: str,
+    kind: FactorKind = "discrete",
 ) -> tuple[int, float]:
     r"""The latent that knows most about a factor, and its share of the factor's entropy.
 
     .. math:: \max_d I(z_d; v) / H(v)
 
-    The share is in [0, 1]. Codes are cut into 20 bins of equal width. If several latents know
-    equally much, it is the first.
+    The share is in [0, 1]. Codes and a continuous factor are cut into 20 bins of equal width. If
+    several latents know equally much, it is the first.
 
     Raises:
         ConstantFactor: the factor takes a single value.
     """
-    values, classes = np.unique(factor, return_inverse=True)
-    if len(values) < 2:
-        raise ConstantFactor(name, 0, values[0].item())
-    shares = shares_explained(codes, classes[:, None])[:, 0]
+    if (factor == factor[0]).all():
+        raise ConstantFactor(name, 0, factor[0].item())
+    shares = shares_explained(codes, classes_of(factor[:, None], (kind,)))[:, 0]
     best = int(shares.argmax())
     return best, float(shares[best])

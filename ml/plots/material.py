@@ -34,12 +34,15 @@ def material(
     as the last one.
     """
     before = sorted(snapshots, key=lambda one: one.steps)
+    # Without an image whose factors are all known, the rows have none.
+    known = encoded.factors.shape[1]
     return Material(
         title=title(model, data),
         decode=model.decode,
         posterior=model.spec.objective.posterior,
         encoded=encoded,
-        factor_names=data.factor_names,
+        factor_names=data.factor_names[:known],
+        factor_kinds=data.factor_kinds[:known],
         images=lambda index: in_unit_range(data, index),
         scalars=scalars,
         frames=model.spec.traversal.frames,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ml.codes.latents import latent_label
 from ml.components.component import Component
-from ml.datasets.dataset import Dataset
+from ml.datasets.dataset import Dataset, FactorKind
 from ml.objectives.posteriors.protocol import Posterior
 from ml.objectives.posteriors.traversals import Span
 from ml.plots.figure_text import letter_by_letter
@@ -56,6 +56,7 @@ class Material:
     posterior: Posterior
     encoded: EncodedRows
     factor_names: tuple[str, ...]
+    """The names of the columns of `encoded.factors`."""
     images: Callable[[np.ndarray], np.ndarray]
     """Indices to the data set's images (samples, height, width, channels) in [0, 1]."""
     scalars: Mapping[str, Curve]
@@ -72,6 +73,12 @@ class Material:
     """Scores of all evaluations, the newest last."""
     snapshots: Sequence[Snapshot] = ()
     """Snapshots in rising order of steps, with the trained model last; empty if none were kept."""
+    factor_kinds: tuple[FactorKind, ...] = ()
+    """Whether each factor is discrete or continuous. If it is not given, all are discrete."""
+
+    def __post_init__(self) -> None:
+        if not self.factor_kinds:
+            object.__setattr__(self, "factor_kinds", ("discrete",) * len(self.factor_names))
 
     def label(self, latent: int) -> str:
         """The latent's label: `z3`, or `z3 smile` if people gave it this name."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Real, Shaped
 
-from ml.codes.rows import Rows, UnusableRows
+from ml.codes.rows import FactorKind, Rows, UnusableRows
 from ml.codes.scaling import above_least
 
 BINS = 20
@@ -93,10 +94,22 @@ def factor_classes(
 
     With `all_factors` discrete factors are cut into bins, too.
     """
-    classes = np.empty(rows.factors.shape, dtype=np.int64)
-    for column, kind in enumerate(rows.factor_kinds):
-        values = rows.factors[:, column]
-        if kind == "discrete" and not all_factors:
+    kinds: list[FactorKind] = ["continuous" if all_factors else kind for kind in rows.factor_kinds]
+    return classes_of(rows.factors, kinds, n_bins, scaled=scaled)
+
+
+def classes_of(
+    factors: Real[np.ndarray, "samples factors"],
+    kinds: Sequence[FactorKind],
+    n_bins: int = BINS,
+    *,
+    scaled: bool = False,
+) -> Int[np.ndarray, "samples factors"]:
+    """Class indices of factors of these kinds: a discrete one's values, a continuous one's bins."""
+    classes = np.empty(factors.shape, dtype=np.int64)
+    for column, kind in enumerate(kinds):
+        values = factors[:, column]
+        if kind == "discrete":
             classes[:, column] = np.unique(values, return_inverse=True)[1]
         else:
             classes[:, column] = equal_width_bins(values[:, None], n_bins, scaled=scaled)[:, 0]

@@ -108,6 +108,7 @@ class FactorLatentMatrix(RunPlot):
                     metric,
                     train_rows=train,
                     factor_names=names,
+                    factor_kinds=[material.factor_kinds[column] for column in columns],
                     uncertainty=False,
                 )
             )

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ml.codes.latents import is_used
 from ml.components.registry import register
-from ml.metrics.information.mutual_information import shares_explained
+from ml.metrics.information.mutual_information import classes_of, shares_explained
 from ml.objectives.posteriors.traversals import by_factor, led
 from ml.plots.drawing.film import tiles_film
 from ml.plots.drawing.letters import alike
@@ -146,6 +146,6 @@ def _shares(material: Material) -> tuple[np.ndarray, list[str]]:
     varying = [k for k in range(len(material.factor_names)) if np.ptp(factors[:, k]) > 0]
     if not varying:
         return np.empty((material.encoded.mean.shape[1], 0)), []
-    classes = np.stack([np.unique(factors[:, k], return_inverse=True)[1] for k in varying], 1)
+    classes = classes_of(factors[:, varying], [material.factor_kinds[k] for k in varying])
     names = [material.factor_names[k] for k in varying]
     return shares_explained(material.encoded.mean, classes), names

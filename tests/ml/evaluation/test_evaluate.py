@@ -266,6 +266,25 @@ def test_a_plot_that_fails_takes_no_other_with_it(
     assert "curves" in early and drawn == early - {"curves"}
 
 
+def test_where_no_image_has_all_its_factors_the_pictures_are_drawn_without_them(
+    model: Model,
+) -> None:
+    storage = DIGITS.storage[:40]
+    labels = np.full((40, 2), -1.0)
+    labels[:20, 0], labels[20:, 0], labels[20:, 1] = np.arange(20) % 3, np.nan, np.arange(20) % 2
+    named = dataclasses.replace(
+        DIGITS,
+        storage=storage,
+        labels=labels,
+        factor_names=("lean", "size"),
+        factor_sizes=(3, 2),
+        factor_kinds=("continuous", "discrete"),
+    )
+    encoded = encode_rows(model, named, model.spec.evaluation)
+    assert encoded.factors.shape == (40, 0)
+    assert "traversal" in draw_pictures(model, named, encoded, {})
+
+
 def test_encoding_can_be_stopped(model: Model) -> None:
     class Impatient(Silent):
         def progress(self, progress: Progress) -> Wish:

@@ -182,6 +182,15 @@ def test_the_latent_that_is_a_factor_tells_all_of_it() -> None:
     assert latent == 2 and share == pytest.approx(0.5)
 
 
+def test_a_continuous_factor_is_cut_into_bins_as_codes_are() -> None:
+    random = np.random.default_rng(0)
+    factor, noise = random.uniform(size=(2, 1000))
+    latent, share = most_telling(np.column_stack([noise, factor]), factor, "lean", "continuous")
+    assert latent == 1 and share == pytest.approx(1.0)
+    _, share = most_telling(noise[:, None], factor, "lean", "continuous")
+    assert share < 0.15
+
+
 def test_a_constant_factor_has_no_latent() -> None:
     with pytest.raises(ConstantFactor, match="shape"):
         most_telling(np.zeros((5, 2)), np.ones(5, dtype=int), "shape")

@@ -24,6 +24,7 @@ from ml.plots.of_models.dci_predictors import DCIPredictors
 from ml.plots.of_models.factor_latent_matrix import FactorLatentMatrix
 from ml.plots.of_models.interventional_effects import InterventionalEffects, conditional
 from ml.plots.of_models.prior_samples import PriorSamples, like, truncated
+from ml.plots.of_models.traversal import Traversal
 from ml.plots.of_training.kl_over_training import KLOverTraining
 from ml.plots.protocol import Material, NothingToDraw, Snapshot, to_file
 
@@ -209,6 +210,26 @@ def test_constant_factors_are_left_out() -> None:
     factors[:] = 7
     with pytest.raises(NothingToDraw, match="no factors that vary"):
         FactorLatentMatrix().draw(given)
+
+
+def test_a_continuous_factor_is_cut_into_bins_beside_a_discrete_one() -> None:
+    draws = np.random.default_rng(0)
+    shape, lean = draws.integers(0, 3, 400), draws.normal(size=400)
+    factors = np.stack([shape, lean], axis=1)
+    codes = np.stack([lean, shape, draws.normal(size=400)], axis=1)
+    given = material(codes, factors, factor_kinds=("discrete", "continuous"))
+    [mig] = score(
+        codes.astype(np.float32)[:300],
+        factors[:300],
+        "mig",
+        factor_kinds=("discrete", "continuous"),
+    )
+    figure = FactorLatentMatrix().draw(given)
+    assert f"MIG {mig.value:.3f}" in texts(figure)
+    labelled = texts(Traversal().draw(given))
+    # The third latent knows neither factor.
+    assert "orientation 100%" in labelled and "shape 100%" in labelled
+    assert not any(text.startswith("orientation 100%") for text in labelled[2:])
 
 
 def test_sap_is_taken_from_the_newest_score_and_else_computed() -> None:
