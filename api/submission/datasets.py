@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -118,13 +118,13 @@ def understand_dataset(here: Context, sent: Sent) -> About:
     """What would be stored. Nothing is kept. Raises the errors of `store_dataset`."""
     refuse_built_in(sent.new.name)
     _refuse_taken(here, sent.new.name)
-    with _files(sent) as (file, factors), _faults_named():
+    with _files(sent) as (file, factors), _faults_named(sent, file, factors):
         return understood(file, factors, options=sent.options, bounds=_bounds(here))
 
 
 def _stored(here: Context, sent: Sent, file: Path, factors: Path | None) -> About:
     folder = stored_datasets()
-    with folder.writing(), _faults_named():
+    with folder.writing(), _faults_named(sent, file, factors):
         return import_table(
             file, factors, into=folder.root, options=sent.options, bounds=_bounds(here)
         )
@@ -165,11 +165,19 @@ def _files(sent: Sent) -> Iterator[tuple[Path, Path | None]]:
 
 
 @contextmanager
-def _faults_named() -> Iterator[None]:
+def _faults_named(sent: Sent, file: Path, factors: Path | None) -> Iterator[None]:
+    """Turn what is wrong with the files into an answer. Files are called as their sender does."""
+    called = {shown(file.name): shown(sent.file.name or "a file without a name")}
+    if factors is not None and sent.factors is not None:
+        called[shown(factors.name)] = shown(sent.factors.name or "a file without a name")
     try:
         yield
     except UnusableTable as error:
-        raise InvalidSpec(error.faults[:MOST_FAULTS]) from None
+        faults = [
+            replace(fault, got=called[fault.got]) if fault.got in called else fault
+            for fault in error.faults
+        ]
+        raise InvalidSpec(faults[:MOST_FAULTS]) from None
 
 
 def _discard(sent: Sent) -> None:
@@ -217,8 +225,12 @@ def _of_form(form: FormData) -> Sent:
         new, options = _described(read_json(_text(spec), "The part spec"))
     except InvalidSpec as error:
         raise InvalidSpec(below("spec", error.faults)) from None
-    copied = _copied(file)
-    return Sent(new, options, copied, None if factors is None else _copied(factors))
+    copied = _copied(file, "file")
+    try:
+        return Sent(new, options, copied, None if factors is None else _copied(factors, "factors"))
+    except BaseException:
+        uploads().remove(copied.id)
+        raise
 
 
 def _text(spec: Any) -> bytes:
@@ -230,13 +242,13 @@ def _text(spec: Any) -> bytes:
     return data
 
 
-def _copied(part: UploadFile) -> Upload:
-    """A file of a form as an upload that has come."""
+def _copied(part: UploadFile, called: str) -> Upload:
+    """A file of a form as an upload that has come. `called` is the part's name."""
     folder, file = uploads(), part.file
     size = file.seek(0, 2)
     file.seek(0)
     if not size:
-        raise InvalidSpec([Fault("file", "an empty file", "a file that holds something")])
+        raise InvalidSpec([Fault(called, "an empty file", "a file that holds something")])
     begun = folder.begin(size, name=plain_name(part.filename or ""))
     try:
         with folder.adding(begun.id, 0) as add:

@@ -407,6 +407,7 @@ def test_bad_input_names_its_faults_and_leaves_nothing(service: Service) -> None
 
     assert "file" in paths(add(service, file=b"no zip"))
     assert "file" in paths(add(service, file=b""))
+    assert paths(add(service, factors=b"")) == {"factors"}
     assert paths(add(service, licens="MIT", resize="big")) == {"spec.licens", "spec.resize"}
     unknown = {"file": ("a.zip", faces()), "extra": ("x", b"1")}
     assert "extra" in paths(service.client.post("/v1/datasets", files=unknown))
@@ -416,6 +417,18 @@ def test_bad_input_names_its_faults_and_leaves_nothing(service: Service) -> None
     problem(service.client.post("/v1/datasets", content=b"x", headers=text), 415)
     problem(service.client.patch("/v1/datasets/none", json={"licence": "x"}), 404)
     assert stored() == set()
+
+
+def test_a_file_of_another_kind_is_called_as_its_sender_calls_it(service: Service) -> None:
+    (fault,) = problem(add(service, file=b"no zip", called="faces.rar"), 422)["errors"]
+    assert (fault["path"], fault["got"]) == ("file", "faces.rar")
+    sheet = {
+        "file": ("a.zip", faces()),
+        "factors": ("a.xlsx", b"x"),
+        "spec": (None, '{"name": "x"}'),
+    }
+    (fault,) = problem(service.client.post("/v1/datasets", files=sheet), 422)["errors"]
+    assert (fault["path"], fault["got"]) == ("factors", "a.xlsx")
 
 
 def begun(service: Service, content: bytes, **more: Any) -> str:
