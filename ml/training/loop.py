@@ -87,6 +87,7 @@ def train(
         InvalidSpec: the spec cannot be run.
         NonFiniteLoss: a loss or gradient is NaN or infinite.
         UnmetNeeds: the data set cannot give the batches that the objective needs.
+        UnfitChoice: the data set's choices do not fit it, or leave out too little to evaluate on.
         WeightedEpochs: images are to be drawn by weights, but in epochs.
         Stopped: the recorder wished to pause or cancel. It was given a checkpoint before.
     """
@@ -350,9 +351,15 @@ def _open_together(runs: Sequence[_Run]) -> Dataset | None:
             raise _NobodyWaits
 
     try:
-        return runs[0].spec.dataset.open(report)
+        data = runs[0].spec.dataset.open(report)
     except _NobodyWaits:
         return None
+    # What an evaluation cannot be made on ends a run now, and not when it is trained.
+    for run in runs:
+        if run.moves and run.spec.evaluation.images == "left_out":
+            with _alone(run):
+                run.spec.dataset.open(part="left_out")
+    return data
 
 
 class _NobodyWaits(Exception):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from ml.datasets.choices import UnfitChoice
 from ml.datasets.dataset import Dataset
+from ml.networks.model import Model
 from ml.objectives.protocol import Labels, Needs, Pairs
-from ml.recorder import Stopped
+from ml.recorder import Silent, Stopped
 from ml.spec.choices import Sampling
 from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
@@ -299,6 +301,19 @@ def test_runs_on_several_factors_go_on_bit_for_bit_and_as_in_a_cohort(
                 torch.testing.assert_close(
                     model.parameters[network][name], tensor, atol=1e-4, rtol=0
                 )
+
+
+def test_a_run_whose_evaluation_has_no_images_ends_before_it_is_trained() -> None:
+    spec = {
+        "dataset": {"name": "digits", "images": 1797},
+        "model": {"name": "mlp", "hidden": [8], "latent_dim": 2},
+        "objective": "vae",
+        "training": {"steps": 2, "batch_size": 4},
+    }
+    alone, other = ({**spec, "evaluation": {"images": of}} for of in ("left_out", "chosen"))
+    outcomes = dict(train_cohort([alone, other], [Silent(), Silent()]))
+    assert isinstance(outcomes[0], UnfitChoice) and "0 of 1797" in str(outcomes[0])
+    assert isinstance(outcomes[1], Model)
 
 
 def test_runs_of_other_pairs_are_no_cohort() -> None:
