@@ -21,6 +21,7 @@ from api.submission.datasets import BuiltIn
 from api.submission.headers import IDEMPOTENCY_KEY
 from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec, dotted, shown, value_fault
+from ml.datasets.choices import UnfitChoice
 from ml.datasets.protocol import MissingFile, UnusableFile
 from ml.plots.protocol import NothingToDraw
 from store.database.outages import DATABASE_OUTAGE, outage_reason
@@ -71,6 +72,7 @@ def install(app: FastAPI) -> None:
         StorageTrouble: _storage,
         MissingFile: _data_away,
         UnusableFile: _data_away,
+        UnfitChoice: _data_away,
         OSError: _system,
         UnknownComponent: _unknown_component,
         PlotOfAnother: _not_found,
@@ -179,7 +181,7 @@ async def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
     return problem(HTTPStatus.NOT_ACCEPTABLE, str(error))
 
 
-async def _data_away(_: Request, error: MissingFile | UnusableFile) -> Response:
+async def _data_away(_: Request, error: MissingFile | UnusableFile | UnfitChoice) -> Response:
     logger.error("%s", error)
     return _try_later(False, f"The data set cannot be read at the moment: {error}.")
 

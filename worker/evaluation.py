@@ -13,7 +13,13 @@ import torch
 
 from ml.codes.arrays_file import read_arrays
 from ml.datasets.dataset import Dataset
-from ml.evaluation.encode import EncodedRows, encode_rows, evaluation_rows, open_data
+from ml.evaluation.encode import (
+    EncodedRows,
+    check_same_data,
+    encode_rows,
+    evaluation_rows,
+    open_data,
+)
 from ml.evaluation.evaluate import score_encoded, score_rows
 from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
@@ -26,7 +32,7 @@ from store.files.curves import Curves, curves
 from store.files.objects import open_recorded
 from store.jobs.claim import Claim
 from store.jobs.finish import finish_evaluation
-from store.queries import File, artifact, evaluation, evaluations
+from store.queries import File, artifact, evaluation, evaluations, run
 from store.states import JobKind
 from worker.lease.files import NPZ, PNG, NewFile, read
 from worker.lease.lease import Lease
@@ -79,6 +85,7 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         model = dataclasses.replace(trained, spec=spec)
         images = spec.evaluation.images
         data = open_data(spec, lease)
+        check_same_data(data, run(here.database, run_id).record)
         files: list[NewFile] = []
         # A run keeps the codes and pictures of its first evaluation, unless others are asked for.
         kept = _kept_codes(here, run_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from api.documents.evaluations import score_documents
 from api.state.lru import LruCache
 from ml.datasets.dataset import Dataset
-from ml.evaluation.encode import EncodedRows, open_data
+from ml.evaluation.encode import EncodedRows, check_same_data, open_data
 from ml.networks.model import Model
 from ml.plots.material import material
 from ml.plots.protocol import Material
@@ -94,6 +94,7 @@ class TrainedModels:
         }
         encoded = EncodedRows.from_npz(self._read(rows))
         data = open_data(model.spec, images=encoded.images)
+        check_same_data(data, run.record)
         names = {int(latent): name for latent, name in run.latent_names.items()}
         drawn_from = material(model, data, encoded, scalars, latent_names=names)
         return Trained(run, model, data, drawn_from, digest)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ml.datasets.choices import Part as Images
 from ml.datasets.dataset import Dataset
+from ml.datasets.protocol import UnusableFile
 from ml.datasets.resident import ResidentImages
 from ml.networks.model import CHUNK, Encoding, Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
@@ -60,6 +62,29 @@ class EncodedRows:
             images = str(arrays["images"]) if "images" in arrays else "chosen"
             found = {f.name: arrays[f.name] for f in fields(cls) if f.name != "images"}
         return cls(**found, images=cast(Images, images))
+
+
+class OtherData(UnusableFile):
+    """The data set's files hold other data than those that the run was trained on."""
+
+    advice = "put back the data that the run was trained on, or train a new run on these"
+
+    def __init__(self, name: str, trained_on: str, found: str) -> None:
+        self.reason = (
+            f"the files of the data set {name} have changed since the run was trained: it was"
+            f" trained on {trained_on}, but they now hold {found}"
+        )
+        ValueError.__init__(self, self.reason)
+
+
+def check_same_data(data: Dataset, record: Mapping[str, Any] | None) -> None:
+    """Raise `OtherData` if these are not the data that a run's record says it was trained on.
+
+    Images are known by their index, which means other images in other data.
+    """
+    trained_on = ((record or {}).get("dataset") or {}).get("source")
+    if trained_on and trained_on != data.source:
+        raise OtherData(data.name, trained_on, data.source)
 
 
 def open_data(

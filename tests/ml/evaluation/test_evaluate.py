@@ -12,7 +12,14 @@ from ml.components.registry import components
 from ml.datasets.dataset import Dataset
 from ml.datasets.protocol import dataset
 from ml.datasets.resident import ResidentImages
-from ml.evaluation.encode import EncodedRows, draw_rows, encode_rows, evaluation_rows
+from ml.evaluation.encode import (
+    EncodedRows,
+    OtherData,
+    check_same_data,
+    draw_rows,
+    encode_rows,
+    evaluation_rows,
+)
 from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
 from ml.plots.protocol import RunPlot
@@ -283,6 +290,14 @@ def test_where_no_image_has_all_its_factors_the_pictures_are_drawn_without_them(
     encoded = encode_rows(model, named, model.spec.evaluation)
     assert encoded.factors.shape == (40, 0)
     assert "traversal" in draw_pictures(model, named, encoded, {})
+
+
+def test_data_that_have_changed_since_training_are_refused() -> None:
+    check_same_data(DIGITS, {"dataset": {"source": DIGITS.source}})
+    check_same_data(DIGITS, None)
+    check_same_data(DIGITS, {"dataset": {"source": None}})
+    with pytest.raises(OtherData, match=f"trained on abc, but they now hold {DIGITS.source}"):
+        check_same_data(DIGITS, {"dataset": {"source": "abc"}})
 
 
 def test_encoding_can_be_stopped(model: Model) -> None:
