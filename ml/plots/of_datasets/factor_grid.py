@@ -38,7 +38,8 @@ class FactorGrid(DatasetPlot):
     factor's value is written under each image.
 
     For a data set that is not a full grid of its factors, the picture shows examples. If it has one
-    factor, there is a row for each class; otherwise the examples are spread over the data set.
+    factor, which is discrete, there is a row for each class, without images whose class is not
+    known; otherwise the examples are spread over the data set.
     """
 
     name: Literal["factor_grid"] = "factor_grid"
@@ -59,7 +60,7 @@ class FactorGrid(DatasetPlot):
             raise InvalidSpec([Fault("base", self.base, f"an image, 0 to {len(data) - 1}")])
         if data.is_grid and data.factor_names:
             return self._factors(data)
-        if len(data.factor_names) == 1:
+        if data.factor_kinds == ("discrete",) and len(data.labelled()):
             return self._classes(data)
         return self._examples(data)
 
@@ -76,7 +77,7 @@ class FactorGrid(DatasetPlot):
             factors = np.tile(base, (len(values), 1))
             factors[:, column] = values
             rows.append(in_unit_range(data, data.index(factors)))
-            labels.append([str(value) for value in values])
+            labels.append([_called(data, name, value) for value in values])
             names.append(f"{name} ({size})")
             framed.append(int(np.flatnonzero(values == base[column])[0]))
         return self._drawn(data, rows, names, labels, framed)
@@ -84,14 +85,15 @@ class FactorGrid(DatasetPlot):
     def _classes(self, data: Dataset) -> Figure:
         of_images = data.factors(slice(None))
         assert of_images is not None
-        kinds = np.unique(of_images[:, 0])
+        kinds = np.unique(of_images[data.labelled(), 0])
         draws = generator(0, "examples of each class")
         rows = []
         for kind in kinds[:MOST_CLASSES]:
             index = np.flatnonzero(of_images[:, 0] == kind)
             chosen = draws.choice(index, min(self.columns, len(index)), replace=False)
             rows.append(in_unit_range(data, np.sort(chosen)))
-        names = [f"{data.factor_names[0]} {kind}" for kind in kinds[:MOST_CLASSES]]
+        factor = data.factor_names[0]
+        names = [f"{factor} {_called(data, factor, kind)}" for kind in kinds[:MOST_CLASSES]]
         return self._drawn(data, rows, names, [], [])
 
     def _examples(self, data: Dataset) -> Figure:
@@ -147,6 +149,12 @@ def through(size: int, most: int, base: int) -> np.ndarray:
     nearest = np.abs(chosen[inner] - base).argmin() + (inner.start or 0)
     chosen[nearest] = base
     return chosen
+
+
+def _called(data: Dataset, factor: str, value: int) -> str:
+    """What a value of a factor is called: its name, or else its number."""
+    names = data.factor_values.get(factor)
+    return str(value) if names is None else names[value]
 
 
 def _title(data: Dataset) -> str:

@@ -1,6 +1,7 @@
 """The picture of a data set."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,21 @@ def test_one_factor_without_a_grid_is_shown_class_by_class() -> None:
     assert one == [7, 8, 255, 255]
     assert set(two) <= set(range(9, 15))
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a 0", "a 1", "a 2"]
+
+
+def test_classes_have_their_names_and_images_of_unknown_class_no_row() -> None:
+    given = numbered((2,), np.array([[1], [-1], [0], [1]]), images=4)
+    named = replace(given, factor_values={"a": ("cat", "dog")})
+    figure = FactorGrid(columns=2).draw(named)
+    assert shown(figure, rows=2) == [[2, 255], [0, 3]]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a cat", "a dog"]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5, 2.5, np.nan], [np.nan] * 4])
+def test_a_continuous_factor_has_no_classes(values: list[float]) -> None:
+    given = numbered((3,), np.array(values)[:, None], images=4)
+    figure = FactorGrid().draw(replace(given, factor_kinds=("continuous",)))
+    assert shown(figure, rows=1) == [[0, 1, 2, 3]]
 
 
 def test_data_without_factors_show_examples_from_all_over() -> None:
