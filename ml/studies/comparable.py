@@ -67,7 +67,11 @@ class Comparing:
 def _of_data(dataset: str) -> Basis:
     document = json.loads(dataset)
     chosen = chosen_data(document).items()
-    return {DATASET: data_name(document), **{f"{DATASET}.{path}": value for path, value in chosen}}
+    params = {f"{DATASET}.{path}": value for path, value in chosen}
+    # A name may have meant other data before. What is stored has one digest.
+    stored = document.get("stored")
+    content = {} if stored is None else {f"{DATASET}.stored": stored}
+    return {DATASET: data_name(document), **params, **content}
 
 
 def depends_on(score: Score, spec: Mapping[str, Any]) -> dict[str, Any]:

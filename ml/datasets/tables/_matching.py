@@ -48,14 +48,20 @@ class Matched(NamedTuple):
 
 
 def matched(
-    columns: Columns, names: Sequence[str] | None, count: int, index_column: str | None
+    columns: Columns,
+    names: Sequence[str] | None,
+    count: int,
+    index_column: str | None,
+    *,
+    folder: str = "",
 ) -> Matched:
     """The columns with a value for each image.
 
     Images that have names are found by the column of the table that has these names. Images of an
-    array, and images whose table has no such column, are in the order of the table's rows.
+    array, and images whose table has no such column, are in the order of the table's rows. The
+    table may name images with the `folder` that their own names leave out.
     """
-    by_name = None if names is None else _name_column(columns, names, index_column)
+    by_name = None if names is None else _name_column(columns, names, index_column, folder)
     if names is not None and by_name is not None:
         return _by_name(columns, names, by_name)
     if columns.rows != count:
@@ -69,12 +75,17 @@ def matched(
         if list(names) != sorted(names):
             got = "names that sort in two ways, as 2.png and 10.png"
             raise unusable("factors", got, "a column of the images' file names")
+        for name, column in columns.columns.items():
+            if column.dtype.kind == "U" and len(set(column.tolist())) == count > 1:
+                got = f"{shown(str(column[0]))} in a column that differs in each row"
+                expected = f"names of the images, as {shown(names[0])}"
+                raise unusable(f"factors.{shown(name)}", got, expected)
         taken.append("the rows of the table were taken in the order of the sorted file names")
     return Matched(columns.columns, taken, [])
 
 
 def _name_column(
-    columns: Columns, names: Sequence[str], given: str | None
+    columns: Columns, names: Sequence[str], given: str | None, folder: str
 ) -> tuple[str, dict[str, int]] | None:
     """The column of file names, and the images by what the column calls them."""
     text = {name: c for name, c in columns.columns.items() if c.dtype.kind == "U"}
@@ -96,7 +107,7 @@ def _name_column(
         cells = column.tolist()
         # A class may be called as an image is without its suffix, but classes are repeated.
         bare = given is not None or len(set(cells)) == len(cells) or name.casefold() in _AS_FILES
-        for keys in _keys(names, bare=bare) if name in text else _number_keys(names):
+        for keys in _keys(names, folder, bare=bare) if name in text else _number_keys(names):
             hits = sum(_plain_path(cell) in keys for cell in cells)
             if hits and (given is not None or 2 * hits >= len(column)):
                 found.append((name, keys))
@@ -117,18 +128,19 @@ def _name_column(
     return found[0]
 
 
-def _keys(names: Sequence[str], *, bare: bool) -> list[dict[str, int]]:
+def _keys(names: Sequence[str], folder: str, *, bare: bool) -> list[dict[str, int]]:
     """The images by their whole paths, by their last names, and by these without suffixes (`bare`).
 
     A last name that several images have names none of them.
     """
     ways = [
         list(names),
+        [f"{folder}/{name}" for name in names],
         [PurePosixPath(name).name for name in names],
         [PurePosixPath(name).stem for name in names],
     ]
     found = []
-    for way in ways if bare else ways[:2]:
+    for way in ways if bare else ways[:3]:
         keys = {key: k for k, key in enumerate(way)}
         if len(keys) == len(names):
             found.append(keys)

@@ -39,8 +39,10 @@ class Source:
     """The images' paths within the folder or archive; None for an array."""
     arrays: Mapping[str, Array] = field(default_factory=dict)
     """The other arrays of the file."""
-    table: tuple[str, Callable[[], bytes]] | None = None
-    """The only table among the images: its name, and how to read it."""
+    folder: str = ""
+    """The folder of an archive that all images lie in. Their names leave it out."""
+    tables: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """The tables among the images by name, and how to read each."""
     taken: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
 
@@ -73,6 +75,8 @@ class _Files:
 
     images: dict[str, Callable[[], bytes]]
     others: dict[str, Callable[[], bytes]]
+    folder: str = ""
+    """The folder that all of them lie in, which their paths leave out."""
 
 
 def _folder(folder: Path, bounds: Bounds) -> _Files:
@@ -130,6 +134,7 @@ def _without_common_folder(files: _Files) -> _Files:
     return _Files(
         {name[cut:]: read for name, read in files.images.items()},
         {name[cut:]: read for name, read in files.others.items()},
+        next(iter(tops)),
     )
 
 
@@ -182,10 +187,15 @@ def _of_files(files: _Files, options: TableOptions, bounds: Bounds) -> Source:
     if left:
         listed = ", ".join(map(shown, left[:NAMED]))
         odd.append(f"{len(left)} files are no images and were left out: {listed}")
-    if len(tables) > 1:
-        odd.append(f"there are several tables, and none was taken: {', '.join(tables[:NAMED])}")
-    table = (tables[0], files.others[tables[0]]) if len(tables) == 1 else None
-    return Source(len(names), shape, blocks, tuple(names), table=table, odd=tuple(odd))
+    return Source(
+        len(names),
+        shape,
+        blocks,
+        tuple(names),
+        folder=files.folder,
+        tables={name: files.others[name] for name in tables},
+        odd=tuple(odd),
+    )
 
 
 def _shape_of_files(
@@ -232,11 +242,11 @@ def _of_array(found: Mapping[str, Array], options: TableOptions, bounds: Bounds)
         raise unusable(f"file.{shown(array.name)}", f"{size} bytes", expected)
     rows = max(1, BLOCK_BYTES // max(1, height * width * channels * array.dtype.itemsize))
 
-    resizing = options.resize is not None and array.dtype == np.uint8
+    mixing = (options.resize is not None or of_channels < channels) and array.dtype == np.uint8
 
     def blocks() -> Iterator[NDArray[np.uint8]]:
-        # Zeros and ones would not survive an interpolation in whole numbers.
-        binary = resizing and max(int(block.max()) for block in array.blocks(rows)) == 1
+        # Zeros and ones would not survive a mean in whole numbers.
+        binary = mixing and max(int(block.max()) for block in array.blocks(rows)) == 1
         for block in array.blocks(rows):
             images = _as_bytes(block, array.name) * np.uint8(255 if binary else 1)
             images = images.reshape(

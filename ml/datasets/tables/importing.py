@@ -19,11 +19,12 @@ import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
+from ml.components.spec_errors import shown
 from ml.datasets.dataset import UNKNOWN
 from ml.datasets.protocol import Progress
 from ml.datasets.tables import _columns, _factors, _matching
 from ml.datasets.tables._factors import Factor
-from ml.datasets.tables._sources import Source, images_in
+from ml.datasets.tables._sources import NAMED, Source, images_in
 from ml.datasets.tables.options import (
     LARGEST_SIDE,
     SMALLEST_SIDE,
@@ -194,8 +195,11 @@ def _table_of(
     """The table's columns in the order of the images, or None if there are no factors."""
     if factors is not None:
         columns = _columns.read_columns(factors, options, bounds)
-    elif images.table is not None:
-        name, read = images.table
+    elif len(images.tables) > 1:
+        got = ", ".join(map(shown, list(images.tables)[:NAMED]))
+        raise unusable("factors", got, "one table among the images, or the one that is meant")
+    elif images.tables:
+        [(name, read)] = images.tables.items()
         columns = _columns.of_bytes(name, read(), bounds)
         columns.taken.append(f"factors: the table {name} among the images")
     elif images.names is not None:
@@ -205,7 +209,9 @@ def _table_of(
         if of_file is None:
             return None
         columns = of_file
-    return _matching.matched(columns, images.names, images.count, options.index_column)
+    return _matching.matched(
+        columns, images.names, images.count, options.index_column, folder=images.folder
+    )
 
 
 class _Pixels:

@@ -297,3 +297,17 @@ def test_a_table_that_is_too_large(tmp_path: Path) -> None:
     assert "at most 10 bytes" in refused(
         folder(tmp_path), tmp_path, table(tmp_path, *rows), bounds=bounds
     )
+
+
+def test_names_of_no_image_are_not_taken_for_the_order(tmp_path: Path) -> None:
+    rows = [("file", "x"), ("B", 1), ("A", 2), ("D", 3), ("C", 4)]
+    said = refused(folder(tmp_path), tmp_path, table(tmp_path, *rows))
+    assert "in a column that differs in each row" in said
+
+
+def test_several_tables_among_the_images(tmp_path: Path) -> None:
+    faces = folder(tmp_path)
+    for name in ("a.csv", "b.csv"):
+        csv_of(faces / name, [("file", "x"), *((one, 1) for one in FOUR)])
+    assert "one table among the images" in refused(faces, tmp_path)
+    import_table(faces, faces / "a.csv", into=tmp_path / "tables")

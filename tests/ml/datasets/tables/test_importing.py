@@ -248,3 +248,22 @@ def test_the_same_import_at_once_is_one_table(tmp_path: Path) -> None:
         one.join()
     assert len(found) == 4 and len({one.digest for one in found}) == 1
     assert [one.name for one in into.iterdir()] == [found[0].digest]
+
+
+def test_a_table_may_name_images_with_the_folder_that_an_archive_leaves_out(
+    tmp_path: Path,
+) -> None:
+    zipped = {f"images/{name}": png(picture(k)) for k, name in enumerate(NAMES)}
+    rows = [("file", "size"), *((f"images/{name}", k % 3) for k, name in enumerate(NAMES))]
+    table = csv_of(tmp_path / "labels.csv", rows)
+    data = imported(zip_of(tmp_path / "faces.zip", zipped), table, tmp_path)
+    assert labels_of(data) == [[k % 3] for k in range(12)]
+
+
+def test_zeros_and_ones_in_colour_become_grey_levels(tmp_path: Path) -> None:
+    binary = np.stack([picture(k) % 2 for k in range(4)])
+    np.savez(tmp_path / "a.npz", imgs=binary)
+    grey = imported(tmp_path / "a.npz", None, tmp_path, channels=1)
+    # By the weights of ITU-R 601, red alone is 76, green 150 and blue 29.
+    assert grey.max_value == 255
+    assert {0, 29, 76, 150, 255} <= set(np.unique(grey.images(slice(None))).tolist())
