@@ -95,10 +95,10 @@ def betas(spec: Mapping[str, Any]) -> tuple[float | None, float | None]:
 def _betas(parts: str) -> tuple[float | None, float | None]:
     try:
         spec = RunSpec.model_validate_json(parts)
-    except ValueError:
-        # A component of the spec is no longer installed.
+        pixels = math.prod(spec.dataset.image_shape())
+    except (OSError, ValueError):
+        # A component of the spec is no longer installed, or the images of a table are gone.
         return None, None
-    pixels = math.prod(spec.dataset.image_shape())
     latents = spec.model.latent_dim
     beta = spec.objective.coefficients(pixels=pixels, latents=latents).get("beta")
     return beta, None if beta is None else beta * latents / pixels

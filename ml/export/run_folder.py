@@ -114,6 +114,7 @@ def _config(run: TrainedRun) -> dict[str, Any]:
             "images": len(data),
             "factor_names": list(data.factor_names),
             "factor_sizes": list(data.factor_sizes),
+            "factor_kinds": list(data.factor_kinds),
         },
         "versions": dict(run.versions or {}),
         "commit": run.commit,

@@ -182,9 +182,9 @@ def _numbers(values: Mapping[str, object]) -> str:
 
 def _data(model: Model, data: Dataset) -> str:
     chosen = model.spec.dataset
+    described = zip(data.factor_names, data.factor_sizes, data.factor_kinds, strict=True)
     factors = ", ".join(
-        f"{_text(name)} ({size})"
-        for name, size in zip(data.factor_names, data.factor_sizes, strict=True)
+        f"{_text(name)} ({size if kind == 'discrete' else kind})" for name, size, kind in described
     )
     origin = (
         f"The images were {data.source}."
@@ -193,7 +193,11 @@ def _data(model: Model, data: Dataset) -> str:
     )
     return _paragraphs(
         "## Data",
-        _prose(chosen.description()),
+        # What is said of image tables in general says nothing of this one.
+        _prose(chosen.description())
+        if chosen.known_as == chosen.name
+        else f"The images are the data set {_text(chosen.known_as)}, which was uploaded.",
+        *(_text(note) for note in data.notes),
         f"{len(data):,} images; factors with how many values they take: {factors or 'none'}.",
         origin,
     )
