@@ -6,8 +6,8 @@ import torch
 from jaxtyping import TypeCheckError
 
 from ml.codes.rows import Rows
-from ml.metrics.mig import gaps
-from ml.metrics.sap import squared_correlations
+from ml.metrics.information.mig import gaps
+from ml.metrics.prediction.sap import squared_correlations
 from ml.objectives.terms.covariance import covariance
 
 
@@ -24,7 +24,9 @@ def test_arguments_that_differ_in_an_axis_of_one_name_are_an_error() -> None:
 def test_a_result_of_another_shape_than_the_signature_says_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ml.metrics.mig.best_and_second", lambda mutual: (mutual, mutual))
+    monkeypatch.setattr(
+        "ml.metrics.information.mig.best_and_second", lambda mutual: (mutual, mutual)
+    )
     with pytest.raises(TypeCheckError, match="return value"):
         gaps(np.ones((3, 2)), np.ones(2))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.codes.rows import EXACT, FactorKind, Rows, UnusableRows
+from ml.codes.rows import EXACT, FactorKind, Posteriors, Rows, UnusableRows
 
 LARGEST = 1e150
 """The square of a larger number is beyond what float64 holds."""
@@ -20,9 +20,9 @@ def rows_of(
     seed: int = 0,
     train_rows: int | None = None,
     posterior_logvar: np.ndarray | None = None,
-    posterior_sample: np.ndarray | None = None,  # noqa: ARG001
+    posterior_sample: np.ndarray | None = None,
     factor_names: Sequence[str] | None = None,
-    factor_sizes: Sequence[int] | None = None,  # noqa: ARG001
+    factor_sizes: Sequence[int] | None = None,
     factor_kinds: Sequence[FactorKind] | None = None,
     code_names: Sequence[str] | None = None,
 ) -> Rows:
@@ -64,20 +64,43 @@ def rows_of(
         raise UnusableRows(f"train_rows must be 1 to {len(codes)}, got {train}")
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise UnusableRows(f"seed must be an integer from 0, got {seed}")
-    kl = None
+    if factor_sizes is not None and len(factor_sizes) != columns:
+        raise UnusableRows(f"{len(factor_sizes)} factor_sizes for {columns} columns of factors")
+    kl, posteriors = None, None
+    if posterior_sample is not None and posterior_logvar is None:
+        raise UnusableRows("posterior_sample is of use only beside posterior_logvar")
     if posterior_logvar is not None:
-        posterior_logvar = _plain("posterior_logvar", posterior_logvar)
-        _check("posterior_logvar", posterior_logvar)
-        if posterior_logvar.shape != codes.shape:
-            raise UnusableRows(
-                f"posterior_logvar must have the codes' shape {codes.shape},"
-                f" got {posterior_logvar.shape}"
-            )
+        log_variance = _of_posterior("posterior_logvar", posterior_logvar, codes.shape)
+        sample = (
+            None
+            if posterior_sample is None
+            else _of_posterior("posterior_sample", posterior_sample, codes.shape)
+        )
         # Half precision cannot hold the square of 256.
-        mean, log_variance = codes.astype(np.float64), posterior_logvar.astype(np.float64)
+        mean, wide = codes.astype(np.float64), log_variance.astype(np.float64)
         with np.errstate(over="ignore"):
-            kl = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1)
-    return Rows(codes, factors, names, kinds, int(train), int(seed), kl, code_names=called)
+            kl = 0.5 * (mean**2 + np.exp(wide) - wide - 1)
+        posteriors = Posteriors(codes, log_variance, sample)
+    return Rows(
+        codes,
+        factors,
+        names,
+        kinds,
+        int(train),
+        int(seed),
+        kl,
+        posteriors=posteriors,
+        factor_sizes=None if factor_sizes is None else tuple(map(int, factor_sizes)),
+        code_names=called,
+    )
+
+
+def _of_posterior(what: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    values = _plain(what, values)
+    _check(what, values)
+    if values.shape != shape:
+        raise UnusableRows(f"{what} must have the codes' shape {shape}, got {values.shape}")
+    return values
 
 
 def _plain(what: str, values: np.ndarray) -> np.ndarray:

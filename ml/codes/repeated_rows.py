@@ -50,6 +50,9 @@ def trained_on(rows: Rows) -> int:
 
 
 def _blocks(rows: Rows) -> np.ndarray:
+    if rows.population:
+        # No two rows of a complete grid have the same factors.
+        return np.arange(len(rows))
     factors = _bytes(rows.factors)
     numbers = _by_rounding(rows.codes, _numbered(factors))
     if numbers is None:

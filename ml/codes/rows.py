@@ -49,6 +49,24 @@ def _go_on() -> None:
 
 
 @dataclass(frozen=True)
+class Posteriors:
+    """The Gaussian posterior q(z|x) = N(mean, diag(exp(log_variance))) of each row."""
+
+    mean: Shaped[np.ndarray, "samples latents"]
+    log_variance: Float[np.ndarray, "samples latents"]
+    sample: Shaped[np.ndarray, "samples latents"] | None = None
+    """One sample of each posterior, or None if none was kept."""
+
+    def take(self, index: Int[np.ndarray, "chosen"] | slice) -> Posteriors:
+        """The posteriors of these rows."""
+        return Posteriors(
+            self.mean[index],
+            self.log_variance[index],
+            None if self.sample is None else self.sample[index],
+        )
+
+
+@dataclass(frozen=True)
 class Rows:
     """A sample of codes with everything that metrics may need to know of each row.
 
@@ -65,6 +83,14 @@ class Rows:
     """KL to the prior in nats, or NaN if the posterior has none."""
     reconstruction: Float[np.ndarray, "samples"] | None = None
     """-log p(x|z) in nats, with one posterior sample for each row."""
+    posteriors: Posteriors | None = None
+    """The posteriors that a model gives, whichever codes of them are scored. None stands for codes
+    of unknown origin, or of an encoder without noise."""
+    factor_sizes: tuple[int, ...] | None = None
+    """How many values each factor takes in its data set, if that is known."""
+    population: bool = False
+    """Whether the rows are a complete grid: every combination of the factors' values, once each.
+    Scores of them have no sampling error."""
     factors_left_out: tuple[str, ...] = ()
     """Factors that have a single value in the data set, and so no column here."""
     code_names: tuple[str, ...] | None = None
@@ -91,6 +117,8 @@ class Rows:
             factors=self.factors[index],
             kl=taken(self.kl),
             reconstruction=taken(self.reconstruction),
+            posteriors=None if self.posteriors is None else self.posteriors.take(index),
+            population=False,
             train=train,
             shared={},
         )
@@ -118,6 +146,9 @@ class Rows:
             factors=np.ascontiguousarray(self.factors[:, kept]),
             factor_names=tuple(self.factor_names[k] for k in kept),
             factor_kinds=tuple(self.factor_kinds[k] for k in kept),
+            factor_sizes=None
+            if self.factor_sizes is None
+            else tuple(self.factor_sizes[k] for k in kept),
             factors_left_out=tuple(self.factor_names[k] for k in gone),
             shared={},
         )
@@ -143,6 +174,7 @@ class Rows:
             code_names=None,
             kl=None,
             reconstruction=None,
+            posteriors=None,
             shared={},
         )
 

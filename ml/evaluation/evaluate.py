@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ml.codes.rows import Posteriors
 from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows, encode_rows
 from ml.evaluation.score import metric_of, scores_of
@@ -140,6 +141,7 @@ def _rows(
     codes: np.ndarray = encoded.mean if kind == "mean" else encoded.sample
     # Without a labelled image the rows have no factors, though the data set may name some.
     known = encoded.factors.shape[1]
+    posteriors = Posteriors(encoded.mean, encoded.log_variance, encoded.sample)
     rows = Rows(
         codes,
         encoded.factors,
@@ -149,5 +151,8 @@ def _rows(
         seed,
         encoded.kl,
         encoded.reconstruction,
+        # An encoder without noise has a log variance of minus infinity.
+        posteriors if np.isfinite(encoded.log_variance).all() else None,
+        data.factor_sizes[:known],
     )
     return rows.without_single_valued(data.factor_sizes[:known])

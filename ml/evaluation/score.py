@@ -65,7 +65,9 @@ def score(
     `factor_kinds` says otherwise. (Files follow another rule, that of `ml.codes.factor_columns`.)
     Histograms are computed in the dtype given. Advice calls the codes by `code_names`; their
     default is z0, z1, …
-    `posterior_sample` and `factor_sizes` are for metrics that need them. None of our own does.
+    `posterior_logvar` is the log variance of the posteriors whose means are the codes, and
+    `posterior_sample` one sample of each. Metrics of the posterior need the first, and draw samples
+    if there are none. `factor_sizes` says how many values each factor can take.
     Without `uncertainty`, nulls and intervals are not computed. That takes a seventh of the fits
     for metrics that fit trees, and an even smaller share for others.
 
@@ -190,7 +192,7 @@ def _uncertainty(
                 raise
             problems.append(f"null: {_reason(problem)}")
     try:
-        widths = metric.half_widths(rows)
+        widths = metric.half_widths_of_draws(rows) if rows.population else metric.half_widths(rows)
     except Exception as problem:
         if stopped:
             raise
@@ -261,6 +263,7 @@ def _score(
         params=metric.model_dump(mode="json", exclude={"name"}),
         definition=f"{metric.name}@{metric.version}",
         rows=len(rows),
+        population=rows.population,
         train_rows=rows.train if metric.fits_training_rows() else None,
         factors=list(rows.factor_names) if metric.needs_factors else None,
         seed=rows.seed,

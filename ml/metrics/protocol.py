@@ -74,6 +74,9 @@ class Score(BaseModel):
     """Name and version of the component, as in `mig@1`."""
     rows: int
     """Number of rows that were scored."""
+    population: bool = False
+    """Whether the rows are every combination of the factors' values, once each, so that the score
+    has no sampling error."""
     train_rows: int | None = None
     """How many of them predictors were fitted on, or None if all rows are one sample."""
     factors: list[str] | None = None
@@ -140,6 +143,9 @@ class Metric(Component):
     leads: ClassVar[bool] = False
     """Whether the metric is made of the leads of each factor's best latent over its second. It is
     then small if two latents know one factor."""
+    takes_populations: ClassVar[bool] = False
+    """Whether the metric can be computed on every image of a data set, hundreds of thousands of
+    rows, with its null, in seconds. Other metrics score a sample in their place."""
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(),)
     """The settings in which an audit computes the metric, in the audit's order. By default there is
     one setting, with default params. An audit has rows alone, so it leaves out metrics that need a
@@ -196,6 +202,14 @@ class Metric(Component):
     def half_widths(self, rows: Rows) -> Numbers:
         """Half the width of each number's 95 % interval (see `ml.codes.uncertainty`)."""
         return jackknife_errors(self.values, rows)
+
+    def half_widths_of_draws(self, rows: Rows) -> Numbers:  # noqa: ARG002
+        """Half the width of each number's 95 % interval on a population.
+
+        A population has no sampling error. What is left is the error of the metric's own draws, as
+        of the batches of an interventional metric. By default there is none.
+        """
+        return {number.name: 0.0 for number in self.reported()}
 
     def values(self, rows: Rows) -> Numbers:
         """The values of `compute`, without details."""

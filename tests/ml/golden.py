@@ -30,6 +30,8 @@ class Ours:
     tolerance: float = 1e-6
     #: Cast codes first.
     dtype: type | None = None
+    #: It needs the posteriors.
+    posterior: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,15 @@ class Case:
             rows = params["num_train"] + params["num_test"]
             codes, factors = codes[:rows], factors[:rows]
         return codes, factors
+
+    def posterior(self) -> dict[str, np.ndarray]:
+        """The posteriors of a problem that has them, as arguments of `score`."""
+        with np.load(FOLDER / f"{self.problem}.npz") as stored:
+            return {
+                name: stored[name]
+                for name in ("posterior_logvar", "posterior_sample")
+                if name in stored and self.ours.posterior
+            }
 
 
 def _ours() -> dict[str, Ours]:
@@ -136,7 +147,19 @@ def _ours() -> dict[str, Ours]:
     return found
 
 
-OURS = _ours()
+def _of_intervention() -> dict[str, Ours]:
+    return {}
+
+
+def _of_posterior() -> dict[str, Ours]:
+    return {}
+
+
+def _of_identifiability() -> dict[str, Ours]:
+    return {}
+
+
+OURS = _ours() | _of_intervention() | _of_posterior() | _of_identifiability()
 KEYS = sorted({key for problem in PROBLEMS.values() for key in problem["keys"]})
 COVERED = [key for key in KEYS if key.removesuffix(WITHOUT_CONSTANT) in OURS]
 CASES = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ml.evaluation.published._formula import Outcome, no_number
 from ml.evaluation.published._rows import codes_listed
+from ml.metrics.information.modularity import modularity
 from ml.metrics.information.mutual_information import Information
-from ml.metrics.modularity import modularity
 
 
 def unguarded_modularity(known: Information) -> float:

@@ -17,8 +17,8 @@ from ml.evaluation.published._rows import (
     constant_factors,
     listed,
 )
+from ml.metrics.information.mig import gaps
 from ml.metrics.information.mutual_information import equal_width_bins
-from ml.metrics.mig import gaps
 from ml.metrics.protocol import Score
 
 DCF = Codebase("dcf", "facebookresearch/disentangling-correlated-factors", "3b0d233a")

@@ -20,12 +20,12 @@ from ml.evaluation.published._rows import (
     constant_factors,
     continuous_factors,
 )
+from ml.metrics.information.modularity import modularity
 from ml.metrics.information.mutual_information import equal_width_bins, factor_classes, information
-from ml.metrics.modularity import modularity
+from ml.metrics.prediction.sap import sap
 from ml.metrics.predictors.importance import SEEDS
 from ml.metrics.predictors.ranking import areas_under_curves
 from ml.metrics.protocol import Score
-from ml.metrics.sap import sap
 
 DLIB = Codebase("dlib", "google-research/disentanglement_lib", "86a644d4")
 FOLDER = "disentanglement_lib/evaluation/metrics/"

@@ -35,13 +35,13 @@ from ml.evaluation.published._rows import (
     constant_factors,
     continuous_factors,
 )
-from ml.metrics.dci import disentanglement
-from ml.metrics.dcimig import DCIMIG
+from ml.metrics.disentanglement import disentanglement
+from ml.metrics.information.dcimig import DCIMIG
 from ml.metrics.information.gaps import best_and_second
+from ml.metrics.information.jemmig import JEMMIG
 from ml.metrics.information.mutual_information import Information
-from ml.metrics.jemmig import JEMMIG
+from ml.metrics.prediction.sap import squared_correlations
 from ml.metrics.protocol import Score
-from ml.metrics.sap import squared_correlations
 
 UBI = Codebase("ubi", "Ubisoft-LaForge/ubisoft-laforge-DisentanglementMetrics", "05d5667c")
 DEFAULT_BINS = 10

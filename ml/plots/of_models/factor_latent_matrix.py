@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from ml.components.registry import register
 from ml.evaluation.score import score
-from ml.metrics.dci import completeness_per_factor
+from ml.metrics.disentanglement import completeness_per_factor
 from ml.metrics.protocol import Score
 from ml.plots.drawing.colours import ORANGE, VERMILION
 from ml.plots.drawing.matrix import hundredths, outline, show_matrix

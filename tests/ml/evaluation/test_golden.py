@@ -33,7 +33,12 @@ def test_scores_are_those_of_published_implementations(case: Case) -> None:
     found = {
         one.name: one.value
         for one in score(
-            codes, factors, [case.ours.metric], train_rows=case.train_rows, uncertainty=False
+            codes,
+            factors,
+            [case.ours.metric],
+            train_rows=case.train_rows,
+            uncertainty=False,
+            **case.posterior(),
         )
     }
     compared = 0

@@ -13,8 +13,8 @@ from ml.codes.checked_rows import rows_of
 from ml.codes.codes_and_factors import CodesAndFactors
 from ml.components.registry import UnknownComponent
 from ml.components.spec_errors import InvalidSpec
+from ml.metrics.information.mig import gaps
 from ml.metrics.information.mutual_information import equal_width_bins, information
-from ml.metrics.mig import gaps
 from ml.metrics.protocol import ConstantFactor, Score, UnfitFactor, UnusableRows
 from ml.spec.evaluation_spec import FileEvaluation
 
@@ -160,8 +160,8 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
     assert {"numpy", "scikit-learn", "torch", "heddle"} <= set(document["versions"])
     assert {
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
-        "codes", "images", "params", "definition", "rows", "train_rows", "factors", "seed",
-        "seconds", "versions", "details",
+        "codes", "images", "params", "definition", "rows", "population", "train_rows", "factors",
+        "seed", "seconds", "versions", "details",
     } == set(document)  # fmt: skip
 
 

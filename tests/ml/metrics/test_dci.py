@@ -6,7 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from ml import score
-from ml.metrics.dci import (
+from ml.metrics.disentanglement import (
     completeness,
     completeness_per_factor,
     disentanglement,

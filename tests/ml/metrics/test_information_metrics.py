@@ -10,8 +10,8 @@ import pytest
 from ml import score
 from ml.evaluation.score import metric_of
 from ml.metrics.information.information_metric import InformationMetric, _number
+from ml.metrics.information.modularity import modularity
 from ml.metrics.information.mutual_information import Information, equal_width_bins, information
-from ml.metrics.modularity import modularity
 from ml.metrics.protocol import UnusableRows
 
 LN2, LN4 = np.log(2), np.log(4)

@@ -7,10 +7,10 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from ml import score
+from ml.metrics.prediction.sap import SAP, sap, squared_correlations
 from ml.metrics.predictors.classes import Classes
 from ml.metrics.predictors.linear_svm import accuracies, separators
 from ml.metrics.protocol import Score, UnusableRows
-from ml.metrics.sap import SAP, sap, squared_correlations
 
 CLASSIFIERS = ("linear_svm", "logistic_regression", "decision_tree")
 

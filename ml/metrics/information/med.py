@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from ml.components.registry import register
-from ml.metrics.dci import disentanglement, disentanglement_per_code
+from ml.metrics.disentanglement import disentanglement, disentanglement_per_code
 from ml.metrics.information.information_metric import InformationMetric
 from ml.metrics.information.mutual_information import Information
 from ml.metrics.protocol import Number, Rows, UnusableRows

@@ -1,0 +1,1 @@
+"""Metrics of the posterior q(z|x) itself, which only a model gives."""

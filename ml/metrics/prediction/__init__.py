@@ -1,0 +1,1 @@
+"""Metrics that fit a predictor of the factors from the codes."""
