@@ -35,6 +35,7 @@ METRICS: dict[str, dict[str, str]] = {
     "sap logistic_regression": {"name": "sap", "predictor": "logistic_regression"},
     "sap decision_tree": {"name": "sap", "predictor": "decision_tree"},
     "explicitness one_vs_rest": {"name": "explicitness", "variant": "one_vs_rest"},
+    **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
 }
 

@@ -36,6 +36,21 @@ def unit_interval(
     return scaled
 
 
+def unit_columns(
+    values: Shaped[np.ndarray, "samples columns"],
+) -> Float[np.ndarray, "samples columns"]:
+    """Each column less its mean, scaled to length one. A constant column becomes 0.
+
+    The products of such columns are their correlations.
+    """
+    # Onto [0, 1] first, as the squares of very large or small values are beyond float64.
+    columns = unit_interval(values)
+    columns -= columns.mean(0)
+    lengths = np.linalg.norm(columns, axis=0)
+    scaled: np.ndarray = columns / np.where(lengths > 0, lengths, 1.0)
+    return scaled
+
+
 def above_least(
     integers: Integer[np.ndarray, "samples *columns"],
 ) -> UInt[np.ndarray, "samples *columns"]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from pydantic import Field, model_validator
 
-from ml.codes.scaling import standardised, unit_interval
+from ml.codes.scaling import standardised, unit_columns, unit_interval
 from ml.components.component import refuse_unused
 from ml.components.registry import register
 from ml.metrics.information.gaps import best_and_second
@@ -56,16 +56,8 @@ def squared_correlations(
     in [0, 1]. It is the :math:`R^2` of a linear regression of the factor on that code, and 0 for a
     constant code or factor.
     """
-    found: np.ndarray = ((_unit(codes).T @ _unit(factors)) ** 2).clip(max=1.0)
+    found: np.ndarray = ((unit_columns(codes).T @ unit_columns(factors)) ** 2).clip(max=1.0)
     return found
-
-
-def _unit(columns: np.ndarray) -> np.ndarray:
-    """Each column less its mean, scaled to length one. A constant column is zero."""
-    columns = unit_interval(columns)
-    columns = columns - columns.mean(0)
-    lengths = np.linalg.norm(columns, axis=0)
-    return columns / np.where(lengths > 0, lengths, 1.0)
 
 
 @register

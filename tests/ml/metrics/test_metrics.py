@@ -37,6 +37,7 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
     "dci": [{"predictor": predictor} for predictor in ("logistic_regression", "lasso", "linear")]
     + [{"predictor": "random_forest", "cv": 2}],
     "explicitness": [{"variant": "one_vs_rest"}],
+    "mcc": [{"correlation": "spearman"}],
 }
 METRICS = [
     {"name": name, **params}

@@ -1,0 +1,1 @@
+"""Metrics that match latents with factors, from identifiability theory and from other fields."""
