@@ -55,6 +55,8 @@ def test_few_rows_give_a_value_or_say_what_is_wrong(
     monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 4)
     monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 50)
     monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_REPLICATES", 4)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_SUBSAMPLES", 4)
     metric = metric_of(given)
     for n, train in TINY:
         for latents, factors in ((3, 2), (1, 1), (2, 0)):

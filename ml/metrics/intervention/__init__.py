@@ -1,0 +1,1 @@
+"""Metrics that hold a factor, or all others, fixed and look at which codes stay in place."""
