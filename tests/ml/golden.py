@@ -52,7 +52,10 @@ class Case:
 
     @property
     def train_rows(self) -> int:
-        return int(self.published["params"].get("num_train", PROBLEMS[self.problem]["n_train"]))
+        params = self.published["params"]
+        # Of an interventional metric it is the number of points that a classifier is fitted on.
+        rows = params["num_train"] if "num_test" in params else PROBLEMS[self.problem]["n_train"]
+        return int(rows)
 
     @property
     def constant_factor(self) -> bool:
@@ -148,7 +151,40 @@ def _ours() -> dict[str, Ours]:
 
 
 def _of_intervention() -> dict[str, Ours]:
-    return {}
+    # Theirs sums in float32.
+    irs = {
+        "dlib.irs": Ours({"name": "irs"}, {"IRS": "irs"}, 2e-6),
+        "dlib.irs.q1": Ours({"name": "irs", "quantile": 1.0}, {"IRS": "irs"}, 2e-6),
+        "ubi.irs.disc20": Ours(
+            {"name": "irs", "quantile": 1.0, "bins": None}, {"irs": "irs"}, 2e-6
+        ),
+        "ubi.irs.cont10": Ours(
+            {"name": "irs", "quantile": 1.0, "bins": 10, "scaled": True}, {"irs": "irs"}, 2e-6
+        ),
+    }
+    ours = {
+        "z_diff": "beta_vae_score",
+        "z_min_var": "factor_vae_score",
+        "z_max_var": "z_max_variance",
+    }
+    found = {
+        f"dlib.{theirs}": Ours(
+            {"name": name},
+            {"train_accuracy": f"{name}_train", "eval_accuracy": name},
+            0.01,
+        )
+        for theirs, name in (("beta_vae", "beta_vae_score"), ("factor_vae", "factor_vae_score"))
+    }
+    for theirs, name in ours.items():
+        points = (2000, 1000) if theirs == "z_diff" else (800, 800)
+        params = {"batch": 200, "train_points": points[0], "test_points": points[1]}
+        bins = 3 if theirs == "z_max_var" else 10
+        metric = {"name": name, "rescaled": True, **params}
+        found[f"ubi.{theirs}.disc"] = Ours(metric, {theirs: name}, 0.02)
+        found[f"ubi.{theirs}.cont{bins}"] = Ours(
+            {**metric, "factor_bins": bins, "scaled": True}, {theirs: name}, 0.02
+        )
+    return irs | found
 
 
 def _of_posterior() -> dict[str, Ours]:

@@ -38,6 +38,8 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
     + [{"predictor": "random_forest", "cv": 2}],
     "explicitness": [{"variant": "one_vs_rest"}],
     "mcc": [{"correlation": "spearman"}],
+    "irs": [{"quantile": 1.0, "bins": None}],
+    "factor_vae_score": [{"batch": None}, {"batch": 100, "rescaled": True}],
 }
 METRICS = [
     {"name": name, **params}
@@ -88,6 +90,8 @@ def test_a_perfect_code_has_the_declared_value(metric: dict[str, Any]) -> None:
 
 def _moved_by_draws(metric: Mapping[str, Any]) -> float:
     """How far a number may move where only the order of draws, ties or descents has changed."""
+    if metric["name"] == "beta_vae_score":  # A few of 5,000 points lie on the border of classes.
+        return 2e-3
     predictor = getattr(metric_of(metric), "predictor", "")
     return {"gradient_boosting": 0.02, "random_forest": 0.15, "lasso": 1e-3}.get(predictor, 1e-6)
 
@@ -140,6 +144,8 @@ def test_a_score_repeats_lies_in_its_interval_and_can_be_cited(
     monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 4)
     monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 50)
     monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_REPLICATES", 4)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_SUBSAMPLES", 4)
     codes, factors = mixed(200)
     first, again = (score(codes, factors, [metric], seed=3) for _ in range(2))
     other = score(codes, factors, [metric], seed=4)
