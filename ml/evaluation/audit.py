@@ -44,7 +44,9 @@ class Audit(BaseModel):
 
 
 def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) -> Audit:
-    """Score rows by every metric of codes and factors, and add what public codebases print.
+    """Score rows by every metric that they allow, and add what public codebases print.
+
+    Metrics of the posterior are among them if the rows have posteriors.
 
     A metric that cannot be computed gives scores with an `error`. Numbers whose name begins with
     `error` are left out, as they are 1 - informativeness. Each metric declares the cost of its
@@ -88,15 +90,15 @@ def _settings(rows: Rows, *, quick: bool) -> list[tuple[dict[str, Any], AuditSet
             setting,
         )
         for name in sorted(components("metric"), key=_place)
-        for setting in _audited(name)
+        for setting in _audited(name, rows)
         if not (quick and setting.cost == "slow")
     ]
 
 
-def _audited(name: str) -> Sequence[AuditSetting]:
+def _audited(name: str, rows: Rows) -> Sequence[AuditSetting]:
     metric = find("metric", name)
     assert issubclass(metric, Metric)
-    return metric.audited if metric.needs == "rows" else ()
+    return metric.audited if metric.needs == "rows" or rows.posteriors is not None else ()
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -148,8 +148,8 @@ class Metric(Component):
     rows, with its null, in seconds. Other metrics score a sample in their place."""
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(),)
     """The settings in which an audit computes the metric, in the audit's order. By default there is
-    one setting, with default params. An audit has rows alone, so it leaves out metrics that need a
-    posterior."""
+    one setting, with default params. An audit of rows without posteriors leaves out metrics that
+    need them. It has no images, so a metric that needs reconstructions has no setting."""
 
     def reported(self) -> Sequence[Number]:
         """The numbers that the metric gives with these params."""

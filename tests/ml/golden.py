@@ -188,7 +188,12 @@ def _of_intervention() -> dict[str, Ours]:
 
 
 def _of_posterior() -> dict[str, Ours]:
-    return {}
+    mig = {"name": "mig_posterior"}
+    return {
+        "chen.mig.fixed_sample": Ours(mig, {"mig": "mig_posterior"}, 1e-4, posterior=True),
+        # Theirs draws samples of its own. Ours takes those of the file, whose error is the same.
+        "chen.mig": Ours(mig, {"mig": "mig_posterior"}, 5e-3, posterior=True),
+    }
 
 
 def _of_identifiability() -> dict[str, Ours]:

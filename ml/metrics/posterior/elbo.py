@@ -10,7 +10,7 @@ import numpy as np
 
 from ml.codes.uncertainty import Numbers, subsample_errors
 from ml.components.registry import register
-from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
+from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
 from ml.objectives.likelihood import likelihood_of
 
 SUBSAMPLES = 200
@@ -42,6 +42,8 @@ class Elbo(Metric):
     needs: ClassVar[Literal["rows", "posterior"]] = "posterior"
     uses: ClassVar[Literal["all", "split", "test"]] = "test"
     needs_factors: ClassVar[bool] = False
+    # An audit has no reconstructions.
+    audited: ClassVar[Sequence[AuditSetting]] = ()
     numbers: ClassVar[Sequence[Number]] = (
         Number("elbo", range=(None, None), perfect=None, depends_on=likelihood_of),
         # A density may be above 1, so with a Gaussian likelihood its -log may be below 0.

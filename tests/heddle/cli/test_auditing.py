@@ -194,3 +194,14 @@ def test_an_audit_reports_a_metric_as_a_step_and_stops() -> None:
         audit(rows, quick=True, recorder=steps)
     number = len(metrics_of(rows, quick=True))
     assert list(dict.fromkeys(steps.told)) == [(step, number) for step in range(4)]
+
+
+def test_posteriors_are_audited_if_a_file_has_them() -> None:
+    codes, factors = arrays("p09_tiny")
+    without, with_them = (
+        {one["name"] for one in metrics_of(rows_of(codes, factors, posterior_logvar=logvar))}
+        for logvar in (None, np.zeros(codes.shape))
+    )
+    assert {"mig_posterior", "aam"} <= with_them - without
+    # An audit has no images for the reconstruction.
+    assert "elbo" not in with_them

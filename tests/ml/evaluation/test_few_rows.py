@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from ml.codes.rows import Posteriors
 from ml.components.registry import components
 from ml.evaluation.evaluate import score_rows
 from ml.evaluation.score import metric_of
@@ -43,7 +44,8 @@ def drawn(n: int, train: int, *, factors: int = 2, latents: int = 3) -> Rows:
     names = tuple(f"v{k}" for k in range(factors))
     values = draws.integers(0, 3, (n, factors))
     kinds = ("discrete",) * factors
-    return Rows(codes, values, names, kinds, train, 0, codes**2, codes[:, 0] ** 2)
+    posteriors = Posteriors(codes, draws.normal(-1, 2, codes.shape))
+    return Rows(codes, values, names, kinds, train, 0, codes**2, codes[:, 0] ** 2, posteriors)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -78,7 +80,9 @@ def perfect(seed: int) -> Rows:
     codes = np.c_[factors, np.zeros(len(factors))]
     names = tuple("abc"[: factors.shape[1]])
     train = math.ceil(0.75 * len(codes))
-    return Rows(codes, factors, names, ("discrete",) * len(names), train, 0, codes**2, codes[:, 0])
+    kinds = ("discrete",) * len(names)
+    posteriors = Posteriors(codes, np.full(codes.shape, -9.0))
+    return Rows(codes, factors, names, kinds, train, 0, codes**2, codes[:, 0], posteriors)
 
 
 @pytest.mark.parametrize("given", ASKED, ids=str)
