@@ -193,6 +193,20 @@ def _of_posterior() -> dict[str, Ours]:
         "chen.mig.fixed_sample": Ours(mig, {"mig": "mig_posterior"}, 1e-4, posterior=True),
         # Theirs draws samples of its own. Ours takes those of the file, whose error is the same.
         "chen.mig": Ours(mig, {"mig": "mig_posterior"}, 5e-3, posterior=True),
+        "chen.elbo_decomposition.fixed_sample": Ours(
+            {"name": "elbo_decomposition"},
+            {
+                name: name
+                for name in (
+                    "mutual_information",
+                    "total_correlation",
+                    "dimension_wise_kl",
+                    "analytic_kl",
+                )
+            },
+            1e-3,
+            posterior=True,
+        ),
     }
 
 

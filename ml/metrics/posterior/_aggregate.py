@@ -67,19 +67,28 @@ class Aggregate:
         return sum(int(latent.cell[-1]) + 1 for latent in self.latents)
 
 
+def posteriors_of(rows: Rows, metric: str) -> Posteriors:
+    """The rows' posteriors.
+
+    Raises:
+        UnusableRows: there are none.
+    """
+    if rows.posteriors is None:
+        raise UnusableRows(
+            f"{metric} needs the posterior of each row, and there is none: beside the codes, which"
+            " are its means, give posterior_logvar (log_variance in the codes.npz of a run);"
+            " encoders without noise have no posterior"
+        )
+    return rows.posteriors
+
+
 def with_samples(rows: Rows, metric: str) -> Rows:
     """The rows with one sample of each posterior: the one that came with it, or one drawn by seed.
 
     Raises:
         UnusableRows: there are no posteriors.
     """
-    posteriors = rows.posteriors
-    if posteriors is None:
-        raise UnusableRows(
-            f"{metric} needs the posterior of each row, and there is none: beside the codes, which"
-            " are its means, give posterior_logvar (log_variance in the codes.npz of a run);"
-            " encoders without noise have no posterior"
-        )
+    posteriors = posteriors_of(rows, metric)
     if posteriors.sample is not None:
         return rows
     noise = generator(rows.seed, "posterior samples").standard_normal(posteriors.mean.shape)

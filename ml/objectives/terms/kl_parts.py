@@ -52,11 +52,24 @@ def kl_parts(
     densities = gaussian_log_density(latents[:, None], mean[None], log_variance[None])
     weights = log_weights(estimator, len(latents), population).to(latents)
     log_q_of_x = densities.diagonal(dim1=0, dim2=1).sum(0)
-    log_q = torch.logsumexp(weights + densities.sum(2), dim=1)
-    log_q_each = torch.logsumexp(weights[..., None] + densities, dim=1).sum(1)
+    log_q, log_q_each = log_mixtures(densities, weights)
+    log_q_each = log_q_each.sum(1)
     log_prior = gaussian_log_density(latents, 0 * latents, 0 * latents).sum(1)
     return KLParts(
         (log_q_of_x - log_q).mean(), (log_q - log_q_each).mean(), (log_q_each - log_prior).mean()
+    )
+
+
+def log_mixtures(
+    densities: Float[Tensor, "batch batch latents"], weights: Float[Tensor, "batch batch"]
+) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch latents"]]:
+    """log q(z) of each sample, and log q(z_d) of each of its latents.
+
+    `densities` are log q(z_jd | x_i), (j, i, latents), and `weights` those of `log_weights`.
+    """
+    return (
+        torch.logsumexp(weights + densities.sum(2), dim=1),
+        torch.logsumexp(weights[..., None] + densities, dim=1),
     )
 
 
