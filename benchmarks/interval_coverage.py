@@ -36,6 +36,7 @@ METRICS: dict[str, dict[str, str]] = {
     "sap decision_tree": {"name": "sap", "predictor": "decision_tree"},
     "explicitness one_vs_rest": {"name": "explicitness", "variant": "one_vs_rest"},
     **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
+    **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
 }
 
