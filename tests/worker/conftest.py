@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
+from ml.datasets.dataset import Dataset
+from ml.datasets.digits import Digits
+from ml.datasets.protocol import Progress
 from ml.training.loop import train
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, Workplace, left_by, slow_down, spec
@@ -21,6 +26,38 @@ def one_thread() -> None:
 def no_end_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own process works, and on a busy machine a second is not long."""
     monkeypatch.setattr("worker.lease.heart.LEAST_SECONDS", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How sure a score is takes most of a small evaluation's time, and matters to no test here."""
+    of_information = "ml.metrics.information.information_metric"
+    monkeypatch.setattr(f"{of_information}.MOST_REPLICATES", 30)
+    monkeypatch.setattr(f"{of_information}.REDRAWN_ENDS", 5)
+    monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digits_once() -> Iterator[None]:
+    """The digits are read once. Each training and each evaluation opens them twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Digits, "read", _digits)
+        yield
+
+
+_read = Digits.read
+
+
+def _digits(self: Digits, progress: Progress | None = None) -> Dataset:
+    dataset = _digits_of(self.size)
+    if progress is not None:
+        progress(len(dataset), len(dataset))
+    return dataset
+
+
+@functools.cache
+def _digits_of(size: Literal[32, 64]) -> Dataset:
+    return _read(Digits(size=size))
 
 
 @pytest.fixture
