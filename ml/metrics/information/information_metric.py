@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Annotated, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from ml.metrics.information.bulk import bulk_shares
 from ml.metrics.information.mutual_information import (
     BINS,
     Information,
+    Pairs,
     bins_between,
     equal_width_bins,
     factor_classes,
@@ -38,6 +41,8 @@ FEWEST_REPLICATES = 30
 MOST_COUNTS = 2_000_000_000
 """Most counts made and cells summed over all replicates. The more each replicate takes, the fewer
 replicates there are."""
+MOST_COUNTS_OF_POPULATION = 100_000_000_000
+"""The same for a population, which has no subsamples. They take about a minute of one core."""
 MOST_PERFECT = 64
 """Most factors for scores on perfect codes, where each factor is counted against each."""
 REDRAWN_ENDS = 200
@@ -58,9 +63,10 @@ class InformationMetric(Metric):
 
     All metrics of one binning share one matrix, one null of up to a thousand joint permutations,
     and as many subsamples. There are fewer of both if rows x latents x factors, or the cells of the
-    table, are above two million.
+    table, are above two million. A population has a thousand permutations and no subsamples.
     """
 
+    takes_populations: ClassVar[bool] = True
     audited: ClassVar[Sequence[AuditSetting]] = (AuditSetting(cost="cheap"),)
     bins: Annotated[int, Field(ge=2, le=1000)] = BINS
     """Number of bins of equal width that a code is cut into."""
@@ -91,7 +97,7 @@ class InformationMetric(Metric):
             "factor_entropies": known.factors.tolist(),
             "code_entropies": known.codes.tolist(),
             "mutual_information": known.mutual.tolist(),
-            "bulk_shares": bulk_shares(rows.codes).tolist(),
+            "bulk_shares": _once(rows, "bulk shares", lambda: bulk_shares(rows.codes)).tolist(),
         }
         return {self.name: Value(value, details)}
 
@@ -124,8 +130,15 @@ def _known(rows: Rows, binning: Binning) -> Information:
 def _null(rows: Rows, binning: Binning) -> list[Information]:
     def compute() -> list[Information]:
         codes, factors = _classes(rows, binning)
-        replicates = _number(codes, factors)
-        return [information(codes, factors[index]) for index in permutations(rows, replicates)]
+        most = MOST_COUNTS_OF_POPULATION if rows.population else MOST_COUNTS
+        orders = permutations(rows, _number(codes, factors, most))
+        pairs = Pairs(codes, factors)
+        found: list[Information] = []
+        # Counts are whole numbers, so the result does not depend on the number of threads.
+        with ThreadPoolExecutor(rows.threads) as pool:
+            while some := list(islice(orders, rows.threads)):
+                found += pool.map(pairs.information, some)
+        return found
 
     return _once(rows, ("information under the null", binning), compute)
 
@@ -196,8 +209,8 @@ def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _number(codes: np.ndarray, factors: np.ndarray) -> int:
+def _number(codes: np.ndarray, factors: np.ndarray, most: int = MOST_COUNTS) -> int:
     """How many replicates to make of classes (samples, latents) and (samples, factors)."""
     cells = codes.shape[1] * (int(codes.max()) + 1) * int((factors.max(0) + 1).sum())
     cost: int = max(codes.size * factors.shape[1], cells)
-    return max(FEWEST_REPLICATES, min(MOST_REPLICATES, MOST_COUNTS // cost))
+    return max(FEWEST_REPLICATES, min(MOST_REPLICATES, most // cost))

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ml import score
+from ml.codes.checked_rows import rows_of
 from ml.evaluation.score import metric_of
-from ml.metrics.information.information_metric import InformationMetric, _number
+from ml.metrics.information.information_metric import (
+    MOST_COUNTS_OF_POPULATION,
+    InformationMetric,
+    _number,
+)
 from ml.metrics.information.modularity import modularity
-from ml.metrics.information.mutual_information import Information, equal_width_bins, information
+from ml.metrics.information.mutual_information import (
+    Information,
+    Pairs,
+    equal_width_bins,
+    information,
+)
 from ml.metrics.protocol import UnusableRows
 
 LN2, LN4 = np.log(2), np.log(4)
@@ -166,12 +178,17 @@ def test_a_code_of_two_levels_is_not_taken_for_its_factor() -> None:
 def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = 0
 
-    def counting(codes: np.ndarray, factors: np.ndarray) -> Information:
-        nonlocal counted
-        counted += 1
-        return information(codes, factors)
+    def counting(of: Callable[..., Information]) -> Callable[..., Information]:
+        def counts(*given: object) -> Information:
+            nonlocal counted
+            counted += 1
+            return of(*given)
 
-    monkeypatch.setattr("ml.metrics.information.information_metric.information", counting)
+        return counts
+
+    where = "ml.metrics.information.information_metric"
+    monkeypatch.setattr(f"{where}.information", counting(information))
+    monkeypatch.setattr(f"{where}.Pairs.information", counting(Pairs.information))
     monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 40)
     draws = np.random.default_rng(0)
     codes, factors = draws.normal(size=(100, 3)), draws.integers(0, 3, (100, 2))
@@ -181,6 +198,33 @@ def test_all_metrics_of_one_binning_share_one_matrix(monkeypatch: pytest.MonkeyP
     assert counted == 2 + 40 + 40 + 40
 
 
+@pytest.mark.parametrize("most_cells", [2**24, 100])
+def test_pairs_in_another_order_are_those_of_the_factors_so_ordered(
+    most_cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = np.random.default_rng(0)
+    codes, factors = draws.integers(0, 9, (3000, 7)), draws.integers(0, (2, 3, 5), (3000, 3))
+    # Rows that stand together may be drawn several times, which changes the factors' entropies.
+    orders = [np.arange(3000), draws.permutation(3000), draws.integers(0, 3000, 3000)]
+    expected = [information(codes, factors[order]) for order in orders]
+    monkeypatch.setattr("ml.metrics.information.mutual_information.MOST_CELLS", most_cells)
+    pairs = Pairs(codes, factors)
+    for order, known in zip(orders, expected, strict=True):
+        found = pairs.information(order)
+        for name in ("mutual", "codes", "factors"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(known, name))
+
+
+def test_the_null_is_the_same_with_any_number_of_threads() -> None:
+    draws = np.random.default_rng(0)
+    rows = rows_of(draws.normal(size=(300, 3)), draws.integers(0, 3, (300, 2)))
+    one, four = (
+        metric_of("mig").null(replace(rows, threads=threads, shared={})) for threads in (1, 4)
+    )
+    assert len(one["mig"]) == 1000 and np.ptp(one["mig"]) > 0
+    np.testing.assert_array_equal(one["mig"], four["mig"])
+
+
 def test_many_rows_get_fewer_replicates_and_few_a_thousand() -> None:
     def replicates(samples: int, bins: int = 20) -> int:
         codes, factors = np.zeros((samples, 10), int), np.zeros((samples, 5), int)
@@ -188,6 +232,9 @@ def test_many_rows_get_fewer_replicates_and_few_a_thousand() -> None:
         return _number(codes, factors)
 
     assert [replicates(n) for n in (100, 40_000, 80_000, 1_000_000)] == [1000, 1000, 500, 40]
+    codes, factors = np.zeros((737_280, 10), int), np.zeros((737_280, 5), int)
+    codes[0], factors[0] = 19, 9
+    assert _number(codes, factors, MOST_COUNTS_OF_POPULATION) == 1000
     # A table of 10 x 10,000 x 50 cells costs more to sum than 100 rows to count.
     assert replicates(100, bins=10_000) == 400
 
