@@ -10,7 +10,7 @@ import click
 from rich.console import Group
 
 from heddle.cli.options import all_of, json_option_that, url_option
-from heddle.cli.output.account import account_lines, account_title
+from heddle.cli.output.account import account_lines, account_title, group_lines
 from heddle.cli.output.terminal import print_document, side_console
 from heddle.cli.output.work import advice_list, file_score_table
 from heddle.client.client import connect
@@ -82,6 +82,16 @@ _file_options = all_of(
         help="discrete or continuous, for all, for each, or as in scale=discrete,x=continuous.",
     ),
     click.option(
+        "--groups",
+        metavar="GROUPS",
+        help="Codes that form one latent: sizes as in 3,2, or names as in 'slot0_*,z4+z5'.",
+    ),
+    click.option(
+        "--group-by",
+        type=click.Choice(["principal_component", "importance"]),
+        help="How a group becomes one latent; by default by principal_component.",
+    ),
+    click.option(
         "--train-rows",
         metavar="N",
         type=click.IntRange(min=1),
@@ -133,6 +143,8 @@ def score(
     asked = scoring.parse_metrics(metrics)
     spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
     if file.name.startswith("run_") and not file.exists():
+        if choice["groups"] is not None:
+            raise click.UsageError("Groups of codes are scored of a FILE, not of a run")
         of_run = {"metrics": asked, "seed": seed, "uncertainty": not quick}
         with connect(url) as client:
             found = scoring.score_run(client, file.name, of_run, side_console())
@@ -148,7 +160,8 @@ def score(
 
     def shown() -> Group:
         title = file.name if known is None else account_title(file.name, known)
-        table = file_score_table(title, found.scores, asked, below=account_lines(known))
+        below = [*account_lines(known), *group_lines(found.scores)]
+        table = file_score_table(title, found.scores, asked, below=below)
         return Group(table, advice_list(found.advice))
 
     print_document(document, as_json, shown)
@@ -203,6 +216,8 @@ def _choice(
     drop: str,
     codes_array: str | None,
     factors_array: str | None,
+    groups: str | None,
+    group_by: str | None,
     header: bool | None,
     separator: str | None,
     decimal: str | None,
@@ -216,6 +231,8 @@ def _choice(
         factors_file=factors_file,
         codes_array=codes_array,
         factors_array=factors_array,
+        groups=groups,
+        group_by=group_by,
         dialect=Dialect(separator=separator, decimal=decimal, header=header),
     )
 

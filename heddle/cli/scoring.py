@@ -16,6 +16,7 @@ from heddle.client.resources import Evaluation
 from heddle.client.spec import parse_yaml
 from heddle.errors import SpecError
 from heddle.local.choice import Choice
+from heddle.local.code_groups import with_groups
 from heddle.local.codes_file import name_of, read_codes, write_npz
 from heddle.local.scoring import Judged, rows_to_score, understood_of
 
@@ -57,7 +58,8 @@ def score_there(
         if choice or path.suffix.lower() != ".npz":
             sent = Path(folder) / f"{path.stem}.npz"
             arrays = read_codes(path, choice)
-            understood = understood_of(rows_to_score(arrays, spec)[0], arrays)
+            understood = understood_of(rows_to_score(arrays, spec, choice)[1], arrays)
+            spec = with_groups(spec, choice, arrays)
             write_npz(sent, arrays)
         named = {**spec, "name": name_of(path)}
         evaluation = client.evaluate_file(sent, named)

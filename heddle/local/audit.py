@@ -20,9 +20,9 @@ def audit_file(
     """Audit a file; returns a document, see `ml.evaluation.audit.Audit`. Raises `SpecError`."""
     spec = {"metrics": [], "seed": seed, "train_rows": train_rows}
     arrays = read_codes(path, choice)
-    rows, _ = rows_to_score(arrays, spec)
+    rows, evaluation = rows_to_score(arrays, spec, choice)
     names = [" ".join(map(str, asked.values())) for asked in metrics_of(rows, quick=quick)]
     with Bar(console, names) as bar:
         found = audit(rows, quick=quick, recorder=bar)
-    understood = understood_of(rows, arrays)
+    understood = understood_of(evaluation, arrays)
     return {"file": path.name, "understood": understood, **found.model_dump(mode="json")}

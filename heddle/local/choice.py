@@ -34,6 +34,9 @@ class Choice:
     """The file of the factors, if it is another one. It has a row for each row of codes."""
     codes_array: str | None = None
     factors_array: str | None = None
+    groups: str | None = None
+    """Sizes of consecutive groups of codes, or the names and patterns of each."""
+    group_by: str | None = None
     dialect: Dialect = field(default_factory=Dialect)
 
     def __bool__(self) -> bool:

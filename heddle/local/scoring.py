@@ -11,9 +11,9 @@ from rich.console import Console
 from heddle.errors import SpecError
 from heddle.local.bar import Bar
 from heddle.local.choice import Choice
+from heddle.local.code_groups import with_groups
 from heddle.local.codes_file import UnusableFile, errors_of, read_codes
 from ml.codes.codes_and_factors import CodesAndFactors
-from ml.codes.file_account import account_of
 from ml.codes.found_arrays import UnusableArrays
 from ml.codes.rows import Rows
 from ml.components.spec_errors import InvalidSpec
@@ -22,10 +22,12 @@ from ml.evaluation.evaluate import score_rows
 from ml.spec.evaluation_spec import FileEvaluation
 
 
-def rows_to_score(arrays: CodesAndFactors, spec: Mapping[str, Any]) -> tuple[Rows, FileEvaluation]:
+def rows_to_score(
+    arrays: CodesAndFactors, spec: Mapping[str, Any], choice: Choice
+) -> tuple[Rows, FileEvaluation]:
     """Return the rows to score and how to score them, both checked. Raises `SpecError`."""
     try:
-        evaluation = FileEvaluation.parse(spec)
+        evaluation = FileEvaluation.parse(with_groups(spec, choice, arrays))
         return evaluation.rows(arrays), evaluation
     except InvalidSpec as error:
         raise SpecError("These scores cannot be had", errors=errors_of(error.faults)) from error
@@ -44,7 +46,7 @@ class Judged(NamedTuple):
 def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Console) -> Judged:
     """Score a file in this process. A metric that fails gives scores with `error`."""
     arrays = read_codes(path, choice)
-    rows, evaluation = rows_to_score(arrays, spec)
+    rows, evaluation = rows_to_score(arrays, spec, choice)
     with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
         scores = score_rows(
             rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
@@ -52,11 +54,10 @@ def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Con
     return Judged(
         [score.model_dump(mode="json") for score in scores],
         [one.model_dump() for one in advise(scores)],
-        understood_of(rows, arrays),
+        understood_of(evaluation, arrays),
     )
 
 
-def understood_of(rows: Rows, arrays: CodesAndFactors) -> dict[str, Any]:
+def understood_of(evaluation: FileEvaluation, arrays: CodesAndFactors) -> dict[str, Any]:
     """What was understood of a file, in the form in which the server reports it."""
-    account = account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
-    return account.model_dump(mode="json")
+    return evaluation.account(arrays).model_dump(mode="json")

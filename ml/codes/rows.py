@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from ml.codes.groups import CodeGroups
+
 EXACT = 2**53
 """Integers up to this are exact in float64."""
 
@@ -95,6 +97,9 @@ class Rows:
     """Factors that have a single value in the data set, and so no column here."""
     code_names: tuple[str, ...] | None = None
     """Their owner's names for the codes. None stands for z0, z1, …"""
+    groups: CodeGroups | None = None
+    """The groups of codes that count as one latent each (`ml.codes.grouped_rows`). If they are by
+    principal component, the codes here are those components already."""
     threads: int = 1
     """How many threads a fit may use."""
     continue_or_stop: Callable[[], None] = _go_on
@@ -153,6 +158,20 @@ class Rows:
             shared={},
         )
 
+    def latent_names(self) -> tuple[str, ...]:
+        """The names of what counts as a latent: of the groups, or else of the codes."""
+        if self.groups is not None:
+            return tuple(self.groups.names)
+        return self.code_names or tuple(f"z{k}" for k in range(self.codes.shape[1]))
+
+    def summed_over_groups(
+        self, of_codes: Float[np.ndarray, "codes *others"]
+    ) -> Float[np.ndarray, "latents *others"]:
+        """Sums over the codes of each group by importance. Without such groups, the values."""
+        if self.groups is None or self.groups.by == "principal_component":
+            return of_codes
+        return np.stack([of_codes[columns].sum(0) for columns in self.groups.columns])
+
     def with_perfect_codes(self) -> Rows:
         """The same rows with the factors themselves as codes, one column for each factor.
 
@@ -172,6 +191,7 @@ class Rows:
             self,
             codes=codes / np.where(deviations > 0, deviations, 1.0),
             code_names=None,
+            groups=None,
             kl=None,
             reconstruction=None,
             posteriors=None,

@@ -37,6 +37,8 @@ SMALL_BULK = 1 / 3
 ENOUGH_BINS = 7
 """Bins that are enough for those rows: a third of the default number of bins."""
 MOST_LISTED = 5
+ENOUGH_KEPT = 0.75
+"""A group's first principal component should have this share of the group's variance."""
 RECONSTRUCTION = "reconstruction"
 
 
@@ -85,6 +87,7 @@ def advise(
             *_inside_null(score),
             *_rows_twice(score),
             *_decided_by_extremes(score, latent_names or {}),
+            *_little_kept(score),
             *_on_perfect_codes(score),
             *_shared_factor(score, kl, latent_names or {}),
             *_without_uncertainty(score),
@@ -317,6 +320,24 @@ def _decided_by_extremes(score: Score, names: Mapping[int, str]) -> Iterator[Adv
         suggestion="such scores are then small whatever the codes know of the factors: set more"
         " bins, or score codes without heavy tails, as their ranks are",
     )
+
+
+def _little_kept(score: Score) -> Iterator[Advice]:
+    """Advice on groups of codes whose first principal component leaves much of them out."""
+    if score.groups is None or score.groups.variance_kept is None:
+        return
+    kept = zip(score.groups.names, score.groups.variance_kept, strict=True)
+    little = [f"{share:.0%} of {name}" for name, share in kept if share < ENOUGH_KEPT]
+    if little:
+        more = f" and so on, of {len(little)} groups" if len(little) > MOST_LISTED else ""
+        yield Advice(
+            about="codes",
+            reason="the first principal component has only"
+            f" {', '.join(little[:MOST_LISTED])}{more}, by variance: what else these groups know is"
+            " not scored",
+            suggestion="see dci by their summed importance as well (group_by importance), to which"
+            " all their codes count",
+        )
 
 
 def _as_good_as_factors(score: Score) -> bool:

@@ -48,7 +48,8 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
 
     Metrics of the posterior are among them if the rows have posteriors.
 
-    A metric that cannot be computed gives scores with an `error`. Numbers whose name begins with
+    Groups by importance are scored by the metrics that have one. A metric that cannot be computed
+    gives scores with an `error`. Numbers whose name begins with
     `error` are left out, as they are 1 - informativeness. Each metric declares the cost of its
     settings: `quick` leaves out slow ones, and nulls and intervals of all that are not cheap.
     """
@@ -56,7 +57,11 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
     items = []
     for done, (one, setting) in enumerate(settings):
         items += [
-            Audited(asked=one, score=score, published=published(rows, score))
+            Audited(
+                asked=one,
+                score=score,
+                published=[] if _summed(rows) else published(rows, score),
+            )
             for score in score_rows(
                 rows,
                 [metric_of(one)],
@@ -68,7 +73,7 @@ def audit(rows: Rows, *, quick: bool = False, recorder: Recorder | None = None) 
     return Audit(
         rows=len(rows),
         train_rows=rows.train,
-        latents=rows.codes.shape[1],
+        latents=len(rows.latent_names()),
         factors=list(rows.factor_names),
         factor_kinds=list(rows.factor_kinds),
         seed=rows.seed,
@@ -98,7 +103,14 @@ def _settings(rows: Rows, *, quick: bool) -> list[tuple[dict[str, Any], AuditSet
 def _audited(name: str, rows: Rows) -> Sequence[AuditSetting]:
     metric = find("metric", name)
     assert issubclass(metric, Metric)
-    return metric.audited if metric.needs == "rows" or rows.posteriors is not None else ()
+    able = metric.sums_groups or not _summed(rows)
+    known = metric.needs == "rows" or rows.posteriors is not None
+    return metric.audited if known and able else ()
+
+
+def _summed(rows: Rows) -> bool:
+    """Whether the rows have groups by importance, which no public codebase has."""
+    return rows.groups is not None and rows.groups.by == "importance"
 
 
 def _place(name: str) -> tuple[int, str]:

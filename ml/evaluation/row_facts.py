@@ -15,18 +15,18 @@ from ml.metrics.protocol import Metric
 def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
     """Facts for the details of every score of these rows, as far as they concern the metric.
 
-    - `latents`: the names of the codes, if they have any.
-    - `kl_per_latent`: the mean KL in nats, if a posterior is known.
+    - `latents`: the names of the codes if they have any, or of the groups of codes.
+    - `kl_per_latent`: the mean KL in nats, if a posterior is known. That of a group is the sum.
     - `equal_factors`: lists of factors that are equal.
     - `untrained_classes`: see `Metric.untrained_classes`.
     """
     facts: dict[str, Any] = {}
-    if rows.code_names is not None:
-        facts["latents"] = list(rows.code_names)
+    if rows.code_names is not None or rows.groups is not None:
+        facts["latents"] = list(rows.latent_names())
     if not metric.needs_factors:
         return facts
     if rows.kl is not None and np.isfinite(rows.kl).all():
-        facts["kl_per_latent"] = rows.kl.mean(0).tolist()
+        facts["kl_per_latent"] = rows.summed_over_groups(rows.kl.mean(0)).tolist()
     if equal := equal_factors(rows):
         facts["equal_factors"] = equal
     if untrained := metric.untrained_classes(rows):

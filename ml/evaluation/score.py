@@ -12,6 +12,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from ml.codes.checked_rows import rows_of
+from ml.codes.grouped_rows import grouped
+from ml.codes.groups import GroupBy, Groups, columns_of
 from ml.codes.repeated_rows import blocks, first_rows, trained_on
 from ml.components.registry import find
 from ml.components.spec_errors import Fault, InvalidSpec, describe
@@ -27,6 +29,7 @@ from ml.metrics.protocol import (
     Value,
 )
 from ml.metrics.significance import null_of
+from ml.metrics.summed_importance import why_not_summed
 from ml.reproducibility.environment import library_versions
 
 Asked = str | Mapping[str, Any] | Metric
@@ -53,6 +56,8 @@ def score(
     factor_sizes: Sequence[int] | None = None,
     factor_kinds: Sequence[FactorKind] | None = None,
     code_names: Sequence[str] | None = None,
+    groups: Groups | None = None,
+    group_by: GroupBy = "principal_component",
     uncertainty: bool = True,
 ) -> list[Score]:
     """Score codes (samples, latents) against factors (samples, factors).
@@ -68,11 +73,15 @@ def score(
     `posterior_logvar` is the log variance of the posteriors whose means are the codes, and
     `posterior_sample` one sample of each. Metrics of the posterior need the first, and draw samples
     if there are none. `factor_sizes` says how many values each factor can take.
+    `groups` makes one latent of several codes, by their first principal component or by their
+    summed importance (`group_by`). They are sizes of consecutive groups, as in [3, 2], or the
+    columns of each group, as in [[0, 1, 2], [3, 4]]. Each column is in one group.
     Without `uncertainty`, nulls and intervals are not computed. That takes a seventh of the fits
     for metrics that fit trees, and an even smaller share for others.
 
     Raises:
-        UnusableRows: shapes are wrong, or a column has NaN or infinities. The message names it.
+        UnusableRows: shapes are wrong, a column has NaN or infinities (the message names it),
+            groups do not fit the codes, or the metric has no importance that groups could sum.
         ConstantFactor: a factor takes a single value.
         UnfitFactor: a factor is continuous, but the metric needs classes.
         InvalidSpec: a metric's params are wrong.
@@ -90,6 +99,8 @@ def score(
         factor_kinds=factor_kinds,
         code_names=code_names,
     )
+    if groups is not None:
+        rows = grouped(rows, _columns(groups), group_by)
     several = [metrics] if isinstance(metrics, str | Mapping | Metric) else metrics
     return [
         one
@@ -98,6 +109,13 @@ def score(
             metric_of(given), rows, codes="mean", uncertainty=uncertainty, raising=True
         )
     ]
+
+
+def _columns(groups: Groups) -> list[list[int]]:
+    try:
+        return columns_of(groups)
+    except ValueError as error:
+        raise UnusableRows(f"groups must be {error}; got {groups!r}") from None
 
 
 def scores_of(
@@ -136,6 +154,8 @@ def scores_of(
                 "the data set has no factors to compare codes with"
                 + "".join(f"; {name} has a single value" for name in rows.factors_left_out)
             )
+        if rows.groups is not None and rows.groups.by == "importance":
+            _check_sums(metric)
         values = metric.compute(rows)
     except Exception as problem:
         # No error of one metric, such as arrays that do not fit, may stop the others.
@@ -164,6 +184,11 @@ def scores_of(
         )
         for number in metric.reported()
     ]
+
+
+def _check_sums(metric: Metric) -> None:
+    if (why := why_not_summed(metric)) is not None:
+        raise UnusableRows(why)
 
 
 def _uncertainty(
@@ -266,6 +291,7 @@ def _score(
         population=rows.population,
         train_rows=rows.train if metric.fits_training_rows() else None,
         factors=list(rows.factor_names) if metric.needs_factors else None,
+        groups=rows.groups,
         seed=rows.seed,
         seconds=seconds,
         versions=library_versions(),

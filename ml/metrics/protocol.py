@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ml.codes.groups import CodeGroups
 from ml.codes.rows import ConstantFactor, FactorKind, Rows, UnfitFactor, UnusableRows
 from ml.codes.uncertainty import Draws, Numbers, affordable, jackknife_errors, null_draws
 from ml.components.component import Component
@@ -81,6 +82,8 @@ class Score(BaseModel):
     """How many of them predictors were fitted on, or None if all rows are one sample."""
     factors: list[str] | None = None
     """The factors that were judged, or None if the number needs none."""
+    groups: CodeGroups | None = None
+    """The groups of codes that counted as one latent each, or None if each code did."""
     seed: int
     seconds: float | None = None
     versions: dict[str, str]
@@ -143,6 +146,9 @@ class Metric(Component):
     leads: ClassVar[bool] = False
     """Whether the metric is made of the leads of each factor's best latent over its second. It is
     then small if two latents know one factor."""
+    sums_groups: ClassVar[bool] = False
+    """Whether the metric is made of an importance of each code, which it adds up over groups of
+    codes (`Rows.summed_over_groups`)."""
     takes_populations: ClassVar[bool] = False
     """Whether the metric can be computed on every image of a data set, hundreds of thousands of
     rows, with its null, in seconds. Other metrics score a sample in their place."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ml.codes.checked_rows import rows_of
 from ml.codes.codes_and_factors import CodesAndFactors
 from ml.codes.file_account import FileAccount, account_of
 from ml.codes.found_arrays import LONGEST_NAME, MOST_FACTORS, UnusableArrays
+from ml.codes.grouped_rows import grouped
+from ml.codes.groups import GroupBy, columns_of, uncovered
 from ml.codes.rows import FactorKind, Rows, UnusableRows
-from ml.components.spec_errors import Fault, InvalidSpec, parsed
+from ml.components.spec_errors import Fault, InvalidSpec, parsed, shown
+from ml.metrics.summed_importance import why_not_summed
 from ml.reproducibility.draws import MAX_SEED
 from ml.spec.identity import FORMAT, SCORING, digest
 from ml.spec.parts import AnyMetric, Evaluation, Part, Traversal
@@ -21,6 +24,13 @@ from ml.spec.run_spec import RunSpec
 READING = 2
 """Version of how arrays are understood. Since 2, floats with few integer values are classes."""
 
+_GROUPS = (
+    Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    | Annotated[
+        list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]],
+        Field(min_length=1),
+    ]
+)
 FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
@@ -45,12 +55,34 @@ class FileEvaluation(Part):
     """A kind for each column of factors. These kinds replace those in the file. Without either,
     floating-point factors are continuous, except that those with few values, all integers, are
     classes."""
+    groups: (
+        Annotated[list[list[int]], BeforeValidator(columns_of, json_schema_input_type=_GROUPS)]
+        | None
+    ) = None
+    """Groups of codes that count as one latent each: the columns of each, as [[0, 1, 2], [3, 4]],
+    or sizes of consecutive groups, as [3, 2]. Each column is in one group. Null means that each
+    code is a latent."""
+    group_by: GroupBy = "principal_component"
+    """How a group becomes one latent: by its first principal component, for any metric, or by the
+    summed importance of its codes, for metrics that have one (`dci`)."""
     codes_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
     """The array of the file that has the codes. Null means `codes`, or else an array with another
     usual name for codes."""
     factors_array: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
     """The array of the file that has the factors. Null means `factors`, or else an array with
     another usual name for factors."""
+
+    @field_validator("group_by")
+    @classmethod
+    def _fits(cls, value: GroupBy, info: ValidationInfo) -> GroupBy:
+        if value == "principal_component":
+            return value
+        if info.data.get("groups", ()) is None:
+            raise ValueError("groups beside it, as there is nothing to sum")
+        for metric in info.data.get("metrics", ()):
+            if (why := why_not_summed(metric)) is not None:
+                raise ValueError(f"principal_component: {why}")
+        return value
 
     @classmethod
     def parse(cls, data: object) -> Self:
@@ -64,6 +96,9 @@ class FileEvaluation(Part):
     def key(self) -> str:
         """The identity of the scores of a given file."""
         document = self.model_dump(mode="json", exclude={"name"})
+        if self.groups is None:
+            # Evaluations from before there were groups keep their key.
+            del document["groups"], document["group_by"]
         document["metrics"] = [metric.identity() for metric in self.metrics]
         return digest(
             {
@@ -79,20 +114,34 @@ class FileEvaluation(Part):
         return self.model_dump(include={"codes_array", "factors_array", "factor_kinds"})
 
     def account(self, arrays: CodesAndFactors) -> FileAccount:
-        """How a file is understood. Raises the errors of `rows`."""
-        return account_of(
-            self.rows(arrays), left_aside=arrays.left_aside, assumed=arrays.assumptions()
-        )
+        """How a file is understood, before its codes are grouped. Raises the errors of `rows`."""
+        rows = self._rows(arrays)
+        self._check_groups(rows)
+        return account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
 
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.
 
-        Factors that have a single value according to the file's `factor_sizes` are left out.
+        Codes are grouped. Factors that have a single value according to the file's `factor_sizes`
+        are left out.
 
         Raises:
             InvalidSpec: the spec does not fit the arrays.
             UnusableArrays: the arrays cannot be scored.
         """
+        rows = self._rows(arrays)
+        self._check_groups(rows)
+        return rows if self.groups is None else grouped(rows, self.groups, self.group_by)
+
+    def _check_groups(self, rows: Rows) -> None:
+        if self.groups is None:
+            return
+        expected = uncovered(self.groups, rows.codes.shape[1])
+        if expected is not None:
+            raise InvalidSpec([Fault("groups", shown(self.groups), expected)])
+
+    def _rows(self, arrays: CodesAndFactors) -> Rows:
+        """The file's rows with each code as a latent."""
         columns = arrays.factors.shape[1]
         faults = [
             Fault(name, len(given), f"{columns}, one for each column of factors in the file")

@@ -46,6 +46,7 @@ class Comparing:
             "factors": score.factors,
             "rows": score.rows,
             "train_rows": score.train_rows,
+            **({} if score.groups is None else {"groups": score.groups.model_dump(mode="json")}),
             **self.data,
             **depends_on(score, self._spec),
         }

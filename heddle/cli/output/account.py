@@ -32,6 +32,20 @@ def account_lines(account: Mapping[str, Any] | None) -> list[Text]:
     return [Text(line, style="yellow") for line in lines]
 
 
+def group_lines(scores: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """What the groups of codes are: `z0..z2 (81% of its variance), z3`. No line without groups."""
+    groups = next((score["groups"] for score in scores if score.get("groups")), None)
+    if groups is None:
+        return []
+    kept = groups["variance_kept"] or [1.0] * len(groups["names"])
+    named = [
+        f"{name} ({share:.0%} of its variance)" if share < 1 else name
+        for name, share in zip(groups["names"], kept, strict=True)
+    ]
+    by = groups["by"].replace("_", " ")
+    return [Text(f"{len(named)} latents, each a group of codes by {by}: {_shown(named)}")]
+
+
 def _kind(factor: Mapping[str, Any]) -> str:
     if factor["kind"] == "continuous":
         return "continuous"

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from heddle.cli.output.account import account_lines
+from heddle.cli.output.account import account_lines, group_lines
 from heddle.cli.output.table import narrow_table
 
 MARKS = {"same": "=", "different definition": "≠", "wrong": "✗"}
@@ -21,13 +21,16 @@ LEGEND = "= the same number   ≠ a different definition   ✗ wrong, or no numb
 def audit_table(document: Mapping[str, Any]) -> RenderableType:
     """One row a score, with what each codebase prints. Below it each reason has a line."""
     items = document["items"]
+    groups = group_lines([item["score"] for item in items])
+    latents = f"{document['latents']} {'latents' if groups else 'codes'}"
     title = (
         f"{document['file']}: {document['rows']} rows ({document['train_rows']} to train on),"
-        f" {document['latents']} codes, factors {', '.join(document['factors'])}"
+        f" {latents}, factors {', '.join(document['factors'])}"
     )
     return Group(
         Text(title, style="bold"),
         *account_lines(document.get("understood")),
+        *groups,
         _table(items),
         Text(LEGEND, style="dim"),
         *_reasons(items),

@@ -90,6 +90,9 @@ class DCI(Metric):
     the others, `disentanglement` is 1, though nothing is predicted. So read it beside
     informativeness and its null.
 
+    For groups of codes by importance, predictors see all codes, and R of a group is the sum over
+    its codes. `importance` and `per_code` in the details then have a row for each group.
+
     Eastwood and Williams use lasso and random forests and report errors. A test row whose class is
     in no training row counts as an error. `repeats` averages fits that draw from the seeds seed,
     seed + 1, ..., and the details show their spread.
@@ -108,6 +111,7 @@ class DCI(Metric):
     version: ClassVar[int] = 2
     name: Literal["dci"] = "dci"
     uses: ClassVar[Literal["all", "split", "test"]] = "split"
+    sums_groups: ClassVar[bool] = True
     numbers: ClassVar[Sequence[Number]] = STRUCTURE + CLASSIFIED + REGRESSED
     # Random forests take minutes on 10,000 rows.
     audited: ClassVar[Sequence[AuditSetting]] = (
@@ -177,6 +181,10 @@ class DCI(Metric):
         return values
 
     def _predict(self, rows: Rows, seed: int) -> Prediction:
+        found = self._prediction(rows, seed)
+        return replace(found, importance=rows.summed_over_groups(found.importance))
+
+    def _prediction(self, rows: Rows, seed: int) -> Prediction:
         if self.predictor in CLASSIFIERS:
             factors = classes(rows, training_part(rows), self.factor_bins, INSTEAD)
             if self.predictor == "gradient_boosting":

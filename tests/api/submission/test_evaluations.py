@@ -161,3 +161,18 @@ def test_a_finished_evaluation_of_a_run_is_found_by_itself(service: Service) -> 
     assert document["scores"] == service.json(f"/v1/runs/{run_id}/scores")["items"]
     assert set(document["spec"]) == {"evaluation", "traversal"}
     assert service.json("/v1/evaluations")["items"] == []
+
+
+def test_groups_of_codes_are_checked_against_the_file(service: Service) -> None:
+    document = service.accepted(service.upload(npz(), {"groups": [2, 1]}))
+    assert document["spec"]["groups"] == [[0, 1], [2]]
+    assert document["understood"]["codes"] == ["z0", "z1", "z2"]
+    assert service.accepted(service.upload(npz(), {}))["id"] != document["id"]
+    for spec, path in (
+        ({"groups": [2, 2]}, "spec.groups"),
+        ({"groups": [[0, 1]]}, "spec.groups"),
+        ({"groups": [[0, 0]]}, "spec.groups"),
+        ({"groups": [2, 1], "group_by": "importance", "metrics": ["mig"]}, "spec.group_by"),
+    ):
+        faults = problem(service.upload(npz(), spec), 422)["errors"]
+        assert [one["path"] for one in faults] == [path]

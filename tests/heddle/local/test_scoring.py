@@ -513,3 +513,32 @@ def test_perfect_codes_of_dependent_factors_are_told_their_ceiling(tmp_path: Pat
         told = advice_of(table_file(tmp_path, columns), "--metrics", "mig,modularity")
         assert ("hold mig against 0.4" in told and "factors depend" in told) is said
         assert "cannot be told from codes that know nothing" not in told
+
+
+def test_groups_are_given_by_sizes_or_by_names(npz: Path) -> None:
+    for text, columns in (
+        ("2,1", [[0, 1], [2]]),
+        ("z0+z2,z1", [[0, 2], [1]]),
+        ("z[01],z2", [[0, 1], [2]]),
+    ):
+        found = printed(heddle("score", npz, *QUICK, "--groups", text, "--json"))
+        assert found[0]["groups"]["columns"] == columns
+    shown = heddle("score", npz, *QUICK, "--groups", "2,1").stdout
+    assert "2 latents, each a group of codes by principal component: z0..z1 (" in shown
+    summed = ("--groups", "2,1", "--group-by", "importance")
+    audited = heddle("audit", npz, "--quick", *summed)
+    assert "2 latents, factors size, x" in audited.stdout
+    assert "by importance: z0..z1, z2" in audited.stdout
+    for options, told in (
+        (("--groups", "z0+z9,z1"), "No code is called 'z9'"),
+        (("--groups", "2"), "column 2 is in none"),
+        (summed, "mig has no importance"),
+    ):
+        refused = heddle("score", npz, *QUICK, *options)
+        assert refused.exit_code == 2 and told in refused.output
+
+
+def test_groups_go_to_a_server_as_columns(evaluating: Evaluating, npz: Path) -> None:
+    assert heddle("score", npz, *QUICK, "--server", "--groups", "z0+z2,z1").exit_code == 0
+    assert b'"groups": [[0, 2], [1]]' in evaluating.requests[0].content
+    assert heddle("score", "run_1", *QUICK, "--groups", "2,1").exit_code == 2

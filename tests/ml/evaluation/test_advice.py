@@ -56,6 +56,12 @@ def falling(by: float) -> dict[str, list[tuple[int, float | None]]]:
     return {"reconstruction": list(enumerate((200 - by * np.arange(200) + noise).tolist()))}
 
 
+def on_a_ring() -> tuple[np.ndarray, np.ndarray]:
+    """An angle as a factor, and as codes its cosine, its sine and itself."""
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    return np.c_[np.cos(angles), np.sin(angles), angles], angles[:, None]
+
+
 def dependent(share: float) -> np.ndarray:
     """Two factors of four values, the second a copy of the first in so many rows."""
     draws = np.random.default_rng(0)
@@ -297,6 +303,15 @@ CASES: dict[str, list[Case]] = {
             ["150 of 300 rows repeat another one"],
             lambda: of_file(*(part[::2] for part in given_twice())),
             ["repeat"],
+        ),
+    ],
+    "_little_kept": [
+        Case(
+            lambda: of_file(*on_a_ring(), groups=[2, 1], uncertainty=False),
+            ["has only 50% of z0..z1, by variance", "group_by importance"],
+            # Any group of one code keeps it.
+            lambda: of_file(*on_a_ring(), groups=[1, 1, 1], uncertainty=False),
+            ["principal component"],
         ),
     ],
     "_decided_by_extremes": [

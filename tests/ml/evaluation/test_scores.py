@@ -161,7 +161,7 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
     assert {
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
         "codes", "images", "params", "definition", "rows", "population", "train_rows", "factors",
-        "seed", "seconds", "versions", "details",
+        "groups", "seed", "seconds", "versions", "details",
     } == set(document)  # fmt: skip
 
 
