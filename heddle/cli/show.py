@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import click
+from rich.console import Group
 
 from heddle.cli.options import work_options
 from heddle.cli.output.terminal import console
-from heddle.cli.output.work import advice_list, score_table
+from heddle.cli.output.work import advice_list, halving_lines, score_table
 from heddle.cli.work import find_runs, find_work, kind_of, show_work
 from heddle.client.client import connect
 from heddle.client.connection import address
@@ -43,7 +44,9 @@ def scores(work_id: str, as_json: bool, url: str | None) -> None:
             if as_json:
                 click.echo(client.get(f"/v1/runs/{run.id}/scores").content)
             else:
-                console().print(score_table(run.label, run.scores()), advice_list(run.advice()))
+                found = run.scores()
+                table = score_table(run.label, found)
+                console().print(Group(table, *halving_lines(found)), advice_list(run.advice()))
 
 
 COMMANDS = (show, scores)

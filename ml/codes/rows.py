@@ -93,6 +93,8 @@ class Rows:
     population: bool = False
     """Whether the rows are a complete grid: every combination of the factors' values, once each.
     Scores of them have no sampling error."""
+    available: int | None = None
+    """How many images there are to draw rows from, if that is known."""
     factors_left_out: tuple[str, ...] = ()
     """Factors that have a single value in the data set, and so no column here."""
     code_names: tuple[str, ...] | None = None

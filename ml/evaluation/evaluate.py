@@ -154,5 +154,6 @@ def _rows(
         # An encoder without noise has a log variance of minus infinity.
         posteriors if np.isfinite(encoded.log_variance).all() else None,
         data.factor_sizes[:known],
+        available=len(data.labelled()) or len(data),
     )
     return rows.without_single_valued(data.factor_sizes[:known])

@@ -18,6 +18,7 @@ from ml.codes.repeated_rows import blocks, first_rows, trained_on
 from ml.components.registry import find
 from ml.components.spec_errors import Fault, InvalidSpec, describe
 from ml.evaluation.row_facts import row_facts
+from ml.evaluation.rows_to_halve import rows_to_halve
 from ml.metrics.protocol import (
     FactorKind,
     Metric,
@@ -147,6 +148,7 @@ def scores_of(
     error = None
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
+    of_draws: Mapping[str, float] = {}
     without_interval = None
     try:
         if metric.needs_factors and not rows.factors.shape[1]:
@@ -163,7 +165,7 @@ def scores_of(
             raise
         error = f"{type(problem).__name__}: {problem}"
     if uncertainty and error is None:
-        nulls, widths, without_interval = _uncertainty(metric, rows, values, stopped)
+        nulls, widths, of_draws, without_interval = _uncertainty(metric, rows, values, stopped)
     facts = row_facts(rows, metric)
     perfect = {} if error else _on_perfect_codes(metric, rows, stopped)
     seconds = time.perf_counter() - began
@@ -175,6 +177,7 @@ def scores_of(
             error=error,
             null=nulls.get(number.name),
             half_width=widths.get(number.name),
+            of_draws=of_draws.get(number.name, 0.0),
             without_interval=without_interval,
             facts=facts,
             perfect=perfect.get(number.name),
@@ -193,14 +196,15 @@ def _check_sums(metric: Metric) -> None:
 
 def _uncertainty(
     metric: Metric, rows: Rows, values: Mapping[str, Value], stopped: Sequence[Exception]
-) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], str | None]:
-    """Null and half width of the interval of each number, and why some are missing.
+) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], Mapping[str, float], str | None]:
+    """Null and half width of each number's interval, the draws' part of it, and what is missing.
 
     Errors here (a part of the rows may be too small, or lack a class) do not affect the value. An
     error that is in `stopped` passes through.
     """
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
+    of_draws: Mapping[str, float] = {}
     problems = []
     if metric.needs_factors:
         try:
@@ -217,12 +221,13 @@ def _uncertainty(
                 raise
             problems.append(f"null: {_reason(problem)}")
     try:
-        widths = metric.half_widths_of_draws(rows) if rows.population else metric.half_widths(rows)
+        of_draws = metric.half_widths_of_draws(rows)
+        widths = of_draws if rows.population else metric.half_widths(rows)
     except Exception as problem:
         if stopped:
             raise
         problems.append(f"interval: {_reason(problem)}")
-    return nulls, widths, "; ".join(problems) or None
+    return nulls, widths, of_draws, "; ".join(problems) or None
 
 
 def _reason(problem: Exception) -> str:
@@ -252,6 +257,7 @@ def _score(
     error: str | None,
     null: NullDistribution | None,
     half_width: float | None,
+    of_draws: float,
     without_interval: str | None,
     facts: Mapping[str, Any],
     perfect: Value | None,
@@ -274,6 +280,13 @@ def _score(
         }
     if without_interval:
         details["without_uncertainty"] = without_interval
+    halving = rows_to_halve(
+        len(rows),
+        half_width if value else None,
+        of_draws=of_draws,
+        available=rows.available,
+        population=rows.population,
+    )
     return Score(
         metric=metric.name,
         name=number.name,
@@ -289,6 +302,8 @@ def _score(
         definition=f"{metric.name}@{metric.version}",
         rows=len(rows),
         population=rows.population,
+        rows_to_halve=halving.rows,
+        rows_to_halve_missing=halving.missing,
         train_rows=rows.train if metric.fits_training_rows() else None,
         factors=list(rows.factor_names) if metric.needs_factors else None,
         groups=rows.groups,

@@ -78,6 +78,11 @@ class Score(BaseModel):
     population: bool = False
     """Whether the rows are every combination of the factors' values, once each, so that the score
     has no sampling error."""
+    rows_to_halve: int | None = None
+    """The number of rows at which the interval would have half its width, training and test rows in
+    proportion. It is None if no number of rows would do, and in scores from before it was kept."""
+    rows_to_halve_missing: str | None = None
+    """Why no number of rows would halve the interval."""
     train_rows: int | None = None
     """How many of them predictors were fitted on, or None if all rows are one sample."""
     factors: list[str] | None = None
@@ -210,10 +215,11 @@ class Metric(Component):
         return jackknife_errors(self.values, rows)
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:  # noqa: ARG002
-        """Half the width of each number's 95 % interval on a population.
+        """Half the width of each number's 95 % interval, as far as it is due to its own draws.
 
-        A population has no sampling error. What is left is the error of the metric's own draws, as
-        of the batches of an interventional metric. By default there is none.
+        That is the error of the batches of an interventional metric, for instance. It is all that
+        is left on a population, which has no sampling error, and the part of an interval that more
+        rows do not lessen. By default there is none.
         """
         return {number.name: 0.0 for number in self.reported()}
 

@@ -93,6 +93,8 @@ class StudyRun:
     """Numbers by the name of their column; absent or None where the run has no number."""
     nulls: Mapping[str, NullDistribution]
     """Nulls of the scores that have one, by the name of their column."""
+    half_widths: Mapping[str, float] = field(default_factory=dict)
+    """Half the 95 % interval of the scores that have one, by the name of their column."""
     error: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why a score has no value, by the name of its column."""
@@ -182,6 +184,7 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     for result, one, place, numbers, ends in zip(results, ask, swept, scores, curves, strict=True):
         values: dict[str, float | None] = {}
         nulls: dict[str, NullDistribution] = {}
+        half_widths: dict[str, float] = {}
         missing: dict[str, str] = {}
         for score, of in zip(result.scores, numbers, strict=True):
             column = names[of.metric, of.number, of.key]
@@ -190,6 +193,10 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
             values[column] = score.value
             if score.null is not None:
                 nulls[column] = score.null
+            if score.value is not None and score.ci95 is not None:
+                # An end that is cut to the number's range is nearer than the other.
+                low, high = score.ci95
+                half_widths[column] = max(score.value - low, high - score.value)
             if score.value is None:
                 missing[column] = score.error or "no reason was recorded"
         for tag, end in ends.items():
@@ -205,6 +212,7 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 seed=int(result.spec["seed"]),
                 values=values,
                 nulls=nulls,
+                half_widths=half_widths,
                 error=result.error,
                 missing=missing,
                 beta=result.beta,

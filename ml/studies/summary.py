@@ -9,6 +9,7 @@ from typing import Any
 
 from ml.metrics.significance import is_clear
 from ml.studies.not_counted import not_counted
+from ml.studies.seeds_or_rows import SeedsOrRows, seeds_or_rows
 from ml.studies.statistics import Correlations, Description, Document, correlations, describe
 from ml.studies.study import SEED, Column, Setting, Study, StudyRun
 from ml.studies.udr import RunUdr
@@ -37,6 +38,9 @@ class SettingSummary(Document):
     runs: int
     """How many runs the setting has, in whatever state."""
     columns: dict[str, Description]
+    uncertainty: dict[str, SeedsOrRows]
+    """Whether more seeds or more rows would make a score's mean more certain, by the scores that
+    two runs or more have."""
 
 
 class ValueSummary(Document):
@@ -170,6 +174,7 @@ def summarise(
                 objective=runs[0].objective,
                 runs=len(runs),
                 columns=_described(study, runs),
+                uncertainty=_uncertainty(study, runs),
             )
             for setting, runs in study.settings.items()
         ],
@@ -186,6 +191,17 @@ def summarise(
 
 def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]:
     return {name: describe(counted_values(runs, name)) for name in study.columns}
+
+
+def _uncertainty(study: Study, runs: Sequence[StudyRun]) -> dict[str, SeedsOrRows]:
+    found = {}
+    for name in study.score_columns:
+        those = [run for run in runs if counted(run, name) is not None]
+        widths = [run.half_widths.get(name) for run in those]
+        one = seeds_or_rows(counted_values(those, name), widths)
+        if one is not None:
+            found[name] = one
+    return found
 
 
 def _by_value(study: Study, path: str) -> Iterable[tuple[Any, list[StudyRun]]]:

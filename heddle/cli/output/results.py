@@ -72,16 +72,28 @@ def leaderboard_tables(tables: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 
 def _best(summary: Mapping[str, Any]) -> Table:
-    columns = ["by", "setting", "median", "seeds"]
+    columns = ["by", "setting", "median", "seeds", "more of"]
     table = titled_table("best setting, by the median over seeds", columns)
     unlabelled = summary["best_by_udr"]
     for one in [*summary["best"], *([unlabelled] if unlabelled else [])]:
         column = one.get("column") or f"udr, of {one['active_latents']:g} active latents"
         seeds = f"{one['seeds']}{'' if one['enough_seeds'] else ' (fewer than five)'}"
-        add_row(table, [column, _setting(one["setting"]), shown(one["median"]), seeds])
+        more = _more(summary, one)
+        add_row(table, [column, _setting(one["setting"]), shown(one["median"]), seeds, more])
     if not unlabelled:
         table.caption = Text(f"No UDR: {summary['udr_missing']}")
     return table
+
+
+def _more(summary: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """What would make the setting's mean more certain: `seeds, 13 to halve`, or `rows`."""
+    for setting in summary["by_setting"]:
+        found = (setting.get("uncertainty") or {}).get(best.get("column"))
+        if found and setting["setting"] == best["setting"]:
+            if found["more"] == "seeds":
+                return f"seeds, {found['seeds_to_halve']} to halve"
+            return found["more"] or ""
+    return ""
 
 
 def _udr(settings: Sequence[Mapping[str, Any]]) -> list[Table]:

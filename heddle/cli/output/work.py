@@ -182,8 +182,26 @@ def file_score_table(
         Text(title, style="bold"),
         *below,
         table,
+        *halving_lines(scores),
         *(Text(error, style="red") for error in sorted(errors)),
     )
+
+
+def halving_lines(scores: Iterable[Mapping[str, Any]]) -> list[Text]:
+    """At which number of rows the intervals would halve, with a line for each number of rows."""
+    names: dict[int, list[str]] = {}
+    for score in scores:
+        if (rows := score.get("rows_to_halve")) is not None:
+            names.setdefault(rows, []).append(score["name"])
+    several = len(names) > 1
+    return [
+        Text(
+            f"intervals{' of ' + ', '.join(dict.fromkeys(of)) if several else ''} would halve at"
+            f" {rows:,} rows",
+            style="dim",
+        )
+        for rows, of in sorted(names.items())
+    ]
 
 
 def _numbers(score: Mapping[str, Any]) -> list[str]:

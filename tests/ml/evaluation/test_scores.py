@@ -160,7 +160,8 @@ def test_a_score_says_what_is_needed_to_cite_it() -> None:
     assert {"numpy", "scikit-learn", "torch", "heddle"} <= set(document["versions"])
     assert {
         "metric", "name", "value", "error", "higher_is_better", "range", "perfect", "null", "ci95",
-        "codes", "images", "params", "definition", "rows", "population", "train_rows", "factors",
+        "codes", "images", "params", "definition", "rows", "population",
+        "rows_to_halve", "rows_to_halve_missing", "train_rows", "factors",
         "groups", "seed", "seconds", "versions", "details",
     } == set(document)  # fmt: skip
 
