@@ -1,0 +1,1 @@
+"""What every metric gives in known worlds, and which properties of a good metric it fails."""
