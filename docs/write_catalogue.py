@@ -1,11 +1,15 @@
 """Writes the pages that the catalogue's docstrings make: metrics, objectives, plots, datasets.
 
 python docs/write_catalogue.py
+
+What the pages say of the validity of metrics comes from `ml/evaluation/validity/certificates.json`,
+which `python docs/write_validity.py` writes.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +18,9 @@ from pydantic import ValidationError
 from ml.components.component import Component
 from ml.components.registry import components
 from ml.datasets.protocol import DatasetComponent
+from ml.evaluation.validity.certificate import Certificate, certificates
+from ml.evaluation.validity.properties import PROPERTIES, REQUIRED, SEEN, Property, Verdict
+from ml.evaluation.validity.worlds import WORLDS
 from ml.metrics.protocol import Metric
 from ml.objectives.protocol import Objective
 from ml.plots.protocol import Plot
@@ -34,6 +41,34 @@ name, or `{"name": …}` with params; on the command line `dci:predictor=lasso`.
 
 A factor that a run's data set has with a single value is left out, and `details.factors_left_out`
 names it; one that is constant on the rows by accident is an error.
+
+## Validity
+
+Every metric was driven once through codes of which it is known what they hold of the factors. The
+table says which properties of a good score each number has (✓) and which it fails (✗); `·` stands
+for a property that does not apply. The last column names the changes of a perfect code that the
+number penalises, which is what it measures and no fault. What the properties and the worlds are:
+[validity](validity.md).
+
+![Which number has which property](images/validity_properties.png)
+
+From perfect codes to noise, with the share of the codes' variance that is noise across:
+
+![Scores on the path from perfect codes to noise](images/validity_paths.png)
+"""
+VALIDITY = """# Validity
+
+Which properties of a good score each metric has, and which it fails, stands in
+[metrics](metrics.md#validity). Here is what the properties and the known worlds are. Advice beside
+scores names those that mislead on data like the rows at hand; it follows from the same values.
+
+`python docs/write_validity.py` drives every metric through the worlds, writes what they gave to
+`ml/evaluation/validity/certificates.json`, and draws the pictures. A metric is driven by being in
+the registry. `GET /v1/catalog` has the verdicts.
+
+A world has 2160 rows, or 720 for settings that an audit calls slow, and factors of 3, 4, 5 and 6
+values. A setting is scored with its default params and with those of an audit. Numbers whose name
+begins with `error` are left out, as they are 1 - informativeness.
 """
 OBJECTIVES = """# Objectives
 
@@ -90,7 +125,60 @@ PLACES = {
 
 def metrics_page() -> str:
     """Every metric: what it means, its numbers, its params."""
-    return "\n".join([METRICS, *(_metric(found) for found in components("metric").values())])
+    metrics = (_metric(found) for found in components("metric").values())
+    return "\n".join([METRICS, *_table_of_validity(), *metrics])
+
+
+def validity_page() -> str:
+    """What the known worlds and the properties of a good score are, and who fails them."""
+    lines = [VALIDITY, "## Properties that every score should have", ""]
+    lines += [*_properties(REQUIRED), "## What a score measures", "", *_properties(SEEN)]
+    lines += ["## Known worlds", "", "| world | what its codes are |", "|---|---|"]
+    lines += [f"| `{name}` | {one.meaning} |" for name, one in WORLDS.items()]
+    errors = [(one, world, said) for one in certificates() for world, said in one.errors.items()]
+    lines += ["", "## Worlds without a value", ""]
+    lines += [f"- `{one.label}` in '{world}': {said}" for one, world, said in errors]
+    return "\n".join([*lines, ""])
+
+
+def _properties(found: Mapping[str, Property]) -> list[str]:
+    lines = ["| property | in tables | meaning |", "|---|---|---|"]
+    return [*lines, *(f"| `{name}` | {p.short} | {p.meaning} |" for name, p in found.items()), ""]
+
+
+def _table_of_validity() -> list[str]:
+    shorts = [one.short for one in REQUIRED.values()]
+    lines = [f"| number | {' | '.join(shorts)} | penalises |", "|---" * (len(shorts) + 2) + "|"]
+    for one in certificates():
+        for number, verdicts in one.verdicts.items():
+            marks = [{True: "✓", False: "✗", None: "·"}[verdicts[name].holds] for name in REQUIRED]
+            seen = ", ".join(PROPERTIES[name].short for name in one.sees(number))
+            lines.append(f"| {_number(one, number)} | {' | '.join(marks)} | {seen} |")
+    return [*lines, ""]
+
+
+def _validity(name: str) -> list[str]:
+    """What a metric fails, for each of its numbers."""
+    lines = []
+    for one in certificates():
+        if one.metric != name:
+            continue
+        if one.declined:
+            lines.append(f"- `{one.label}` has no certificate ({one.declined})")
+        for number in one.numbers:
+            fails = [f"`{name}` {_gave(verdict)}" for name, verdict in one.failed(number).items()]
+            if any(verdict.holds is not None for verdict in one.verdicts[number].values()):
+                lines.append(f"- {_number(one, number)} fails: {', '.join(fails) or 'none'}")
+    return ["**Validity.**", "", *lines, ""] if lines else []
+
+
+def _number(one: Certificate, number: str) -> str:
+    return f"`{number}`" if one.label == number else f"`{number}` of `{one.label}`"
+
+
+def _gave(verdict: Verdict) -> str:
+    check = verdict.worst
+    return f"({check.value:.3g} in place of {check.expected:.3g} in '{check.world}')"
 
 
 def objectives_page() -> str:
@@ -139,7 +227,7 @@ def _metric(component: type[Component]) -> str:
         better = {True: "higher", False: "lower", None: "neither"}[number.higher_is_better]
         perfect = "" if number.perfect is None else f"{number.perfect:g}"
         lines.append(f"| `{number.name}` | {low or '-∞'} to {high or '∞'} | {better} | {perfect} |")
-    return "\n".join([*lines, "", *_params(metric)])
+    return "\n".join([*lines, "", *_validity(metric.component_name()), *_params(metric)])
 
 
 def _params(component: type[Component]) -> list[str]:
@@ -177,6 +265,7 @@ def _markdown(docstring: str) -> str:
 
 if __name__ == "__main__":
     (FOLDER / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+    (FOLDER / "validity.md").write_text(validity_page(), encoding="utf-8")
     (FOLDER / "objectives.md").write_text(objectives_page(), encoding="utf-8")
     (FOLDER / "plots.md").write_text(plots_page(), encoding="utf-8")
     (FOLDER / "datasets.md").write_text(datasets_page(), encoding="utf-8")

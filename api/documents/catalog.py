@@ -7,6 +7,20 @@ from typing import Any, Literal
 from api.documents.base import Document
 
 
+class Validity(Document):
+    """What one number of a metric gave in known worlds, as the names of properties."""
+
+    setting: str
+    """The metric with the params that were chosen, as in `dci:predictor=lasso`."""
+    number: str
+    fails: list[str]
+    """Properties of a good score that it fails."""
+    has: list[str]
+    """Properties of a good score that it has. Some apply to no number of a kind."""
+    penalises: list[str]
+    """The changes of a perfect code that it penalises, which say what it measures."""
+
+
 class CatalogEntry(Document):
     """A component, or a preset."""
 
@@ -23,3 +37,6 @@ class CatalogEntry(Document):
     """The module that defines a component, or the work that a preset is from."""
     of: Literal["run", "study", "dataset"] | None
     """What a plot is a picture of. It is null for all other components."""
+    validity: list[Validity]
+    """For each number of a metric that was driven through known worlds. It is empty for all other
+    components."""

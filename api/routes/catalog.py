@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.documents.catalog import CatalogEntry
+from api.documents.catalog import CatalogEntry, Validity
 from ml.components.registry import components, kinds
+from ml.evaluation.validity.certificate import certificates
 from ml.experiments.presets.preset import Choices, Preset, presets
 from ml.plots.protocol import Plot
 
@@ -29,8 +30,24 @@ def _entries(kind: str) -> list[CatalogEntry]:
             params_schema=component.model_json_schema(),
             source=component.__module__,
             of=component.of if issubclass(component, Plot) else None,
+            validity=_validity(name) if kind == "metric" else [],
         )
         for name, component in components(kind).items()
+    ]
+
+
+def _validity(metric: str) -> list[Validity]:
+    return [
+        Validity(
+            setting=one.label,
+            number=number,
+            fails=list(one.failed(number)),
+            has=one.passed(number),
+            penalises=one.sees(number),
+        )
+        for one in certificates()
+        if one.metric == metric
+        for number in one.numbers
     ]
 
 
@@ -43,4 +60,5 @@ def _preset(found: Preset) -> CatalogEntry:
         params_schema=Choices.model_json_schema(),
         source=found.source,
         of=None,
+        validity=[],
     )

@@ -40,6 +40,7 @@ TO_BE_WRITTEN = re.compile(r"[A-Z]{4,}")
     ("page", "writer"),
     [
         ("metrics.md", "metrics_page"),
+        ("validity.md", "validity_page"),
         ("objectives.md", "objectives_page"),
         ("plots.md", "plots_page"),
         ("datasets.md", "datasets_page"),

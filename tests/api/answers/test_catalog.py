@@ -37,6 +37,21 @@ def test_an_entry_says_what_a_component_means_and_takes(shared: Service) -> None
             assert entry["params_schema"]["properties"]["name"]["const"] == entry["name"]
 
 
+def test_a_metric_says_what_it_fails_and_what_it_measures(shared: Service) -> None:
+    catalog = shared.json("/v1/catalog")
+    for plural in [*KINDS, "presets"]:
+        for entry in catalog[plural]:
+            assert plural == "metrics" or entry["validity"] == []
+    [mig] = [entry for entry in catalog["metrics"] if entry["name"] == "mig"]
+    [found] = mig["validity"]
+    assert (found["setting"], found["number"]) == ("mig", "mig")
+    assert "fair_under_correlation" in found["fails"]
+    assert "best_for_perfect" in found["has"] and not set(found["has"]) & set(found["fails"])
+    assert "penalises_duplicates" in found["penalises"]
+    [dci] = [entry for entry in catalog["metrics"] if entry["name"] == "dci"]
+    assert "dci:predictor=lasso" in {one["setting"] for one in dci["validity"]}
+
+
 def test_an_entry_of_a_preset_says_where_it_is_from_and_what_may_be_chosen(shared: Service) -> None:
     entries = shared.json("/v1/catalog")["presets"]
     assert [entry["name"] for entry in entries] == list(presets())

@@ -1,0 +1,108 @@
+"""Drives every metric through known worlds, and writes and draws what they gave.
+
+python docs/write_validity.py
+
+takes a few minutes on one core. It writes `ml/evaluation/validity/certificates.json`, the pictures
+and then the pages of `write_catalogue.py`.
+"""
+
+from __future__ import annotations
+
+import runpy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from ml.evaluation.validity import certificate
+from ml.evaluation.validity.certificate import Certificate, certificates
+from ml.evaluation.validity.drive import certify, settings
+from ml.evaluation.validity.properties import REQUIRED, SEEN
+from ml.evaluation.validity.worlds import PATH, noisy
+
+FOLDER = Path(__file__).parent
+IMAGES = FOLDER / "images"
+ACROSS = 6
+"""Panels in a row."""
+COLOURS = ListedColormap(["#d1553b", "#eeeeee", "#3b7a57"])
+SEEN_COLOURS = ListedColormap(["#eeeeee", "#eeeeee", "#3b6ea5"])
+
+
+def drive() -> list[Certificate]:
+    """The certificate of every setting, which is also told as it comes."""
+    found = []
+    for name, setting in settings():
+        began = time.process_time()
+        found.append(certify(name, setting))
+        took = time.process_time() - began
+        errors = "".join(f"\n    {world}: {said}" for world, said in found[-1].errors.items())
+        print(f"{found[-1].label}: {took:.1f} CPU seconds{errors}", flush=True)
+    return found
+
+
+def draw_properties(found: Sequence[Certificate]) -> Figure:
+    """A matrix of numbers and properties: red where one fails, blue where a change is penalised."""
+    numbers = [(one, name) for one in found for name in one.numbers]
+    figure = Figure(figsize=(7.2, 1.6 + 0.16 * len(numbers)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[len(REQUIRED), len(SEEN)], sharey=True)
+    for axes, properties, colours, title in (
+        (left, REQUIRED, COLOURS, "has (green), fails (red)"),
+        (right, SEEN, SEEN_COLOURS, "penalises (blue)"),
+    ):
+        marks = {False: 0, None: 1, True: 2}
+        cells = [[marks[one.verdicts[name][p].holds] for p in properties] for one, name in numbers]
+        axes.pcolormesh(cells, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=0.8)
+        axes.set_xticks(
+            [k + 0.5 for k in range(len(properties))],
+            [one.short for one in properties.values()],
+            rotation=60,
+            ha="left",
+            fontsize=6.5,
+        )
+        axes.xaxis.tick_top()
+        axes.set_xlabel(title, fontsize=7)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    labels = [name if name == one.label else f"{one.label} {name}" for one, name in numbers]
+    left.set_yticks([k + 0.5 for k in range(len(numbers))], labels, fontsize=6)
+    left.invert_yaxis()
+    return figure
+
+
+def draw_paths(found: Sequence[Certificate]) -> Figure:
+    """A panel for each metric: its numbers on the path from perfect codes to noise."""
+    several = [one for one in found if one.numbers]
+    down = -(-len(several) // ACROSS)
+    figure = Figure(figsize=(7.2, 1.25 * down), layout="constrained")
+    panels = figure.subplots(down, ACROSS, sharex=True, squeeze=False).ravel()
+    for axes, one in zip(panels, several, strict=False):
+        for name, driven in one.numbers.items():
+            known = [(share, driven.values.get(noisy(share))) for share in PATH]
+            places = [(share, value) for share, value in known if value is not None]
+            axes.plot(*zip(*places, strict=True), linewidth=1, label=name)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.set_title(one.label.replace(":", "\n"), fontsize=5)
+        axes.tick_params(labelsize=5, length=2)
+        if len(one.numbers) > 1:
+            axes.legend(fontsize=3.5, frameon=False, handlelength=1)
+    for axes in panels[len(several) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def main() -> None:
+    """Drive, write, draw."""
+    certificate.FILE.write_text(certificate.written(drive()), encoding="utf-8")
+    certificates.cache_clear()
+    with mpl.rc_context({"font.family": "DejaVu Sans"}):
+        for name, draw in (("properties", draw_properties), ("paths", draw_paths)):
+            draw(certificates()).savefig(IMAGES / f"validity_{name}.png", dpi=150)
+    runpy.run_path(str(FOLDER / "write_catalogue.py"), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
