@@ -278,8 +278,9 @@ def test_intervals_hold_the_expected_score_nineteen_times_in_twenty(
         widths = {name: value for one in asked for name, value in one.half_widths(rows).items()}
         held.append({name: abs(values[name] - expected[name]) <= widths[name] for name in expected})
     for name in expected:
-        # 300 draws tell a share to within 1.3 %.
-        assert 0.90 <= np.mean([one[name] for one in held]) <= 0.985, name
+        # 150 draws tell a share to within 1.8 %. Information metrics' widths that are a fifth too
+        # narrow or too wide fall outside, one or another.
+        assert 0.90 <= np.mean([one[name] for one in held]) <= 0.99, name
 
 
 def entangled(draws: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
