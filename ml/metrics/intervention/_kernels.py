@@ -22,7 +22,7 @@ def grouped(labels, sizes):
     - `start`: where each factor begins in `order`, and the end of the last.
     """
     factors, samples = labels.shape
-    order = np.empty(factors * samples, np.int32)
+    order = np.empty(factors * samples, np.int64)
     group = np.empty(factors * samples, np.int32)
     begin = np.empty(factors * samples // 2 + 1, np.int64)
     start = np.empty(factors + 1, np.int64)
@@ -74,7 +74,7 @@ def votes(codes, order, group, begin, start, batch, points, lowest, draws):
     """
     factors = len(start) - 1
     found = np.zeros((codes.shape[1], factors), np.int64)
-    rows = np.empty(batch, np.int32)
+    rows = np.empty(batch, np.int64)
     for _ in range(points):
         k = int(draws.random() * factors)
         one = group[start[k] + int(draws.random() * (start[k + 1] - start[k]))]

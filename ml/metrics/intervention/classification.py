@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import Field
 
-from ml.codes.uncertainty import Numbers
+from ml.codes.uncertainty import Draws, Numbers, permutations
 from ml.metrics.intervention.groups import Groups, factor_labels, group
-from ml.metrics.intervention.intervention_metric import InterventionMetric
+from ml.metrics.intervention.intervention_metric import InterventionMetric, collected
 from ml.metrics.predictors.classes import AUDITED_BINS
 from ml.metrics.protocol import AuditSetting, Number, Rows, Value
+from ml.reproducibility.draws import generator
 
 ONE_FACTOR = "it tells factors apart and needs at least two, got one"
 
@@ -67,13 +68,27 @@ class ClassificationOfFactors(InterventionMetric):
         labels: Int[np.ndarray, "factors samples"],
         draws: np.random.Generator,
     ) -> dict[str, Value]:
+        return self._of_groups(rows, group(labels, rows.factor_names, self.shared), draws)
+
+    def null(self, rows: Rows) -> Draws:
+        groups = group(self.labels(rows), rows.factor_names, self.shared)
+        draws = generator(rows.seed, f"null of {self.name}")
+        # Other rows take the places of the groups' rows, which spares grouping them again.
+        return collected(
+            self._of_groups(rows, groups._replace(order=index.take(groups.order)), draws)
+            for index in permutations(rows, self.replicates(rows))
+        )
+
+    def _of_groups(
+        self, rows: Rows, groups: Groups, draws: np.random.Generator
+    ) -> dict[str, Value]:
         details: dict[str, Any] = {"factors": list(rows.factor_names)}
-        if len(labels) == 1:
+        factors = len(groups.start) - 1
+        if factors == 1:
             return {number.name: Value(math.nan, details, ONE_FACTOR) for number in self.reported()}
-        groups = group(labels, rows.factor_names, self.shared)
         found, more = self.accuracies(rows, groups, draws)
         details |= more
-        chance = 1 / len(labels)
+        chance = 1 / factors
         return {
             name: Value((one - chance) / (1 - chance) if self.rescaled else one, details)
             for name, one in found.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -66,11 +66,9 @@ class InterventionMetric(Metric):
     def null(self, rows: Rows) -> Draws:
         labels = self.labels(rows)
         draws = generator(rows.seed, f"null of {self.name}")
-        return _collected(
-            [
-                _plain(self.judged(rows, labels.take(index, axis=1), draws))
-                for index in permutations(rows, self._replicates(rows))
-            ]
+        return collected(
+            self.judged(rows, labels.take(index, axis=1), draws)
+            for index in permutations(rows, self.replicates(rows))
         )
 
     def half_widths(self, rows: Rows) -> Numbers:
@@ -78,11 +76,9 @@ class InterventionMetric(Metric):
         draws = generator(rows.seed, f"subsamples of {self.name}")
         affordable = int(SUBSAMPLE_SECONDS / self.seconds(rows))
         number = min(MOST_SUBSAMPLES, max(FEWEST_REPLICATES, affordable))
-        drawn = _collected(
-            [
-                _plain(self.judged(rows.take(index, len(index)), labels.take(index, axis=1), draws))
-                for index in subsamples(rows, number)
-            ]
+        drawn = collected(
+            self.judged(rows.take(index, len(index)), labels.take(index, axis=1), draws)
+            for index in subsamples(rows, number)
         )
         found = {}
         for name, values in drawn.items():
@@ -100,7 +96,8 @@ class InterventionMetric(Metric):
         variances = self.draw_variances(self.values(rows), rows.factors.shape[1])
         return {name: Z * math.sqrt(variance) for name, variance in variances.items()}
 
-    def _replicates(self, rows: Rows) -> int:
+    def replicates(self, rows: Rows) -> int:
+        """How many permutations the null has."""
         seconds = NULL_SECONDS_OF_POPULATION if rows.population else NULL_SECONDS
         return min(MOST_REPLICATES, max(FEWEST_REPLICATES, int(seconds / self.seconds(rows))))
 
@@ -113,9 +110,8 @@ def once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:
     return found
 
 
-def _plain(values: Mapping[str, Value]) -> Numbers:
-    return {name: value.value for name, value in values.items()}
-
-
-def _collected(several: list[Numbers]) -> Draws:
-    return {name: np.array([one[name] for one in several]) for name in several[0]}
+def collected(several: Iterable[Mapping[str, Value]]) -> Draws:
+    """The values of each number over replicates."""
+    # Details of each replicate would fill the memory.
+    values = [{name: one.value for name, one in found.items()} for found in several]
+    return {name: np.array([one[name] for one in values]) for name in values[0]}

@@ -43,11 +43,10 @@ class MajorityVote(ClassificationOfFactors):
 
     def seconds(self, rows: Rows) -> float:
         factors, latents = len(rows.factor_names), int(rows.codes.shape[1])
-        work = 4e-8 * len(rows) * (factors + latents)
+        of_rows = 2e-3 + 1e-8 * len(rows) * (factors + latents)
         if self.batch is None:
-            return 1e-3 + work + 4e-9 * len(rows) * latents * factors
-        drawn = (self.train_points + self.test_points) * self.batch
-        return 1e-3 + work + drawn * (2e-8 + 3e-9 * latents)
+            return of_rows + 4e-9 * len(rows) * latents * factors
+        return of_rows + (self.train_points + self.test_points) * self.batch * 6e-8
 
     def accuracies(
         self, rows: Rows, groups: Groups, draws: np.random.Generator
