@@ -203,7 +203,8 @@ def audit(
         quick=quick,
     )
     print_document(document, as_json, lambda: audit_table(document))
-    if all(item["score"]["error"] for item in document["items"]):
+    # Scores of the codes alone stand even if no factor can be judged.
+    if all(one["score"]["error"] for one in document["items"] if one["score"]["factors"]):
         sys.exit(1)
 
 

@@ -32,6 +32,8 @@ class Ours:
     dtype: type | None = None
     #: It needs the posteriors.
     posterior: bool = False
+    #: It compares codes with factors.
+    needs_factors: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ class Case:
 
     @property
     def constant_factor(self) -> bool:
-        """Whether a factor takes a single value and was not dropped."""
-        return 1 in PROBLEMS[self.problem]["factor_sizes"] and WITHOUT_CONSTANT not in self.key
+        """Whether the metric needs factors, and is given one that takes a single value."""
+        constant = 1 in PROBLEMS[self.problem]["factor_sizes"] and WITHOUT_CONSTANT not in self.key
+        return constant and self.ours.needs_factors
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         codes, factors = arrays(self.problem)
@@ -206,6 +209,17 @@ def _of_posterior() -> dict[str, Ours]:
             },
             1e-3,
             posterior=True,
+            needs_factors=False,
+        ),
+        "dlib.unsupervised": Ours(
+            {"name": "unsupervised"},
+            {
+                "gaussian_total_correlation": "gaussian_total_correlation",
+                "gaussian_wasserstein_correlation": "wasserstein_correlation",
+                "gaussian_wasserstein_correlation_norm": "wasserstein_correlation_normalised",
+                "mutual_info_score": "code_mutual_information",
+            },
+            needs_factors=False,
         ),
     }
 

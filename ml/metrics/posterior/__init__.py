@@ -1,1 +1,1 @@
-"""Metrics of the posterior q(z|x) itself, which only a model gives."""
+"""Metrics of the posteriors q(z|x), and of how codes are distributed, beside any factor."""
