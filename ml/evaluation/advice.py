@@ -12,6 +12,7 @@ from scipy.special import gammainc
 
 from ml.codes.latents import KL_TAG, USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
+from ml.metrics.information.mutual_information import BINS
 from ml.metrics.protocol import Metric, Score
 from ml.metrics.significance import is_clear
 from ml.spec.run_spec import RunSpec
@@ -419,7 +420,9 @@ def _shared_factor(
     if not _leads(score) or "mutual_information" not in score.details:
         return
     shares = np.array(score.details["mutual_information"]) / score.details["factor_entropies"]
-    above_chance = shares - _chance(score, np.full(len(shares), score.params["bins"]))
+    # Posteriors are not cut, but rarely tell more than so many places apart.
+    bins = score.params.get("bins", BINS)
+    above_chance = shares - _chance(score, np.full(len(shares), bins))
     kl = dict(enumerate(score.details.get("kl_per_latent", ()))) or at_last
     used = [latent for latent in range(len(shares)) if is_used(kl.get(latent, math.inf))]
     for factor, column, known in zip(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
-from ml.codes.uncertainty import GROUPS, Numbers, half_width, jackknife_errors
+from ml.codes.uncertainty import Numbers
 from ml.components.component import refuse_unused
 from ml.components.registry import register
 from ml.metrics.posterior._aggregate import (
     LOG_2_PI,
     aggregate,
+    groups_of,
+    half_width_without,
     joint_log_density,
     posteriors_of,
     with_samples,
@@ -40,6 +42,10 @@ USERS = {"samples": ("exact",), "batch": ("minibatch_weighted", "stratified")}
 class _Densities:
     """log q at samples of the posterior."""
 
+    chosen: Int[np.ndarray, "points"]
+    """The rows whose samples these are."""
+    group: Int[np.ndarray, "samples"]
+    """The group of each row that is left out for the interval."""
     joint: Float[np.ndarray, "points"]
     """log q(z) of all latents together."""
     each: Float[np.ndarray, "points latents"]
@@ -116,16 +122,12 @@ class ElboDecomposition(Metric):
         return self
 
     def compute(self, rows: Rows) -> dict[str, Value]:
+        posteriors_of(rows, self.name)
         if len(rows) < 2:
             raise UnusableRows("elbo_decomposition needs at least two rows, got one")
-        posteriors = posteriors_of(rows, self.name)
         found = self._densities(rows)
         joint, latents = -float(found.joint.mean()), -found.each.mean(0)
-        # The entropies of q(z_d|x), and the cross entropies of it with the prior.
-        log_variance = posteriors.log_variance.astype(np.float64)
-        conditional = (0.5 * (LOG_2_PI + 1 + log_variance)).mean(0)
-        second_moments = posteriors.mean.astype(np.float64) ** 2 + np.exp(log_variance)
-        cross = (0.5 * (LOG_2_PI + second_moments)).mean(0)
+        conditional, cross = (of.mean(0) for of in _closed_forms(rows))
         numbers = {
             "mutual_information": joint - conditional.sum(),
             "total_correlation": latents.sum() - joint,
@@ -149,28 +151,33 @@ class ElboDecomposition(Metric):
         return {name: Value(float(value), details[name]) for name, value in numbers.items()}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        rows, part = with_samples(rows, self.name), self
-        if self.estimator == "exact":
-            # Three quarters of the samples for three quarters of the rows, which are the same.
-            share = math.ceil((1 - 1 / GROUPS) * min(self.samples, len(rows)))
-            part = self.model_copy(update={"samples": max(2, share)})
-        return jackknife_errors(part.values, rows)
+        return self._half_widths(rows, *_closed_forms(rows))
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:
-        """Those of a mean over as many samples as were drawn.
+        """Those of the means over samples.
 
-        If there is a sample of every row, the error is less than this, as only the samples' noise
-        is drawn and not the rows.
+        If there is a sample of every row, they are too wide, as only the samples' noise is drawn
+        and not the rows.
         """
+        return self._half_widths(rows, *(0 * of for of in _closed_forms(rows)))
+
+    def _half_widths(self, rows: Rows, conditional: np.ndarray, cross: np.ndarray) -> Numbers:
         found = self._densities(rows)
-        each = found.each.sum(1)
-        terms = {
-            "mutual_information": found.joint,
-            "total_correlation": found.joint - each,
-            "dimension_wise_kl": each,
+        groups = int(found.group.max()) + 1
+        of_samples = found.group[found.chosen]
+        joint, latents = (
+            _without_each(of_samples, of, groups) for of in (found.joint, found.each.sum(1))
+        )
+        of_rows, of_prior = (
+            _without_each(found.group, of.sum(1), groups) for of in (conditional, cross)
+        )
+        numbers = {
+            "mutual_information": -joint - of_rows,
+            "total_correlation": joint - latents,
+            "dimension_wise_kl": of_prior + latents,
+            "analytic_kl": of_prior - of_rows,
         }
-        widths = {name: half_width(of) / math.sqrt(len(of)) for name, of in terms.items()}
-        return {**widths, "analytic_kl": 0.0}
+        return {name: half_width_without(scores) for name, scores in numbers.items()}
 
     def _densities(self, rows: Rows) -> _Densities:
         key = ("densities of the aggregate posterior", self.model_dump_json())
@@ -182,21 +189,21 @@ class ElboDecomposition(Metric):
     def _computed(self, rows: Rows) -> _Densities:
         if self.estimator == "exact":
             known = aggregate(rows, self.samples, self.name)
-            return _Densities(joint_log_density(known, rows), known.log_densities, known.merged)
-        rows = with_samples(rows, self.name)
-        several = list(_of_batches(rows, WEIGHTS[self.estimator], self.batch))
-        joint, each = (np.concatenate(parts) for parts in zip(*several, strict=True))
-        return _Densities(joint, each)
+            joint = joint_log_density(known, rows)
+            return _Densities(
+                known.chosen, groups_of(rows), joint, known.log_densities, known.merged
+            )
+        return _of_batches(with_samples(rows, self.name), WEIGHTS[self.estimator], self.batch)
 
 
-def _of_batches(
-    rows: Rows, estimator: Estimator, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """log q(z) and log q(z_d) of each batch's samples."""
-    assert rows.posteriors is not None and rows.posteriors.sample is not None
+def _of_batches(rows: Rows, estimator: Estimator, size: int) -> _Densities:
+    """log q of each row's sample, from its batch."""
+    assert rows.posteriors is not None
     order = generator(rows.seed, "batches of the aggregate posterior").permutation(len(rows))
+    group = np.empty(len(rows), dtype=np.int64)
+    joint, each = np.empty(len(rows)), np.empty(rows.posteriors.mean.shape)
     # Batches differ in size by one row at most.
-    for index in np.array_split(order, max(1, round(len(rows) / size))):
+    for batch, index in enumerate(np.array_split(order, max(1, round(len(rows) / size)))):
         rows.continue_or_stop()
         of = rows.posteriors.take(index)
         sample, mean, log_variance = (
@@ -206,5 +213,27 @@ def _of_batches(
         )
         densities = gaussian_log_density(sample[:, None], mean[None], log_variance[None])
         weights = log_weights(estimator, len(index), len(rows)).to(densities)
-        joint, each = log_mixtures(densities, weights)
-        yield joint.numpy(), each.numpy()
+        of_all, of_each = log_mixtures(densities, weights)
+        group[index], joint[index], each[index] = batch, of_all.numpy(), of_each.numpy()
+    return _Densities(np.arange(len(rows)), group, joint, each)
+
+
+def _closed_forms(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Entropies of each q(z_d|x), and its cross entropies with the prior: (samples, latents)."""
+    assert rows.posteriors is not None
+    mean = rows.posteriors.mean.astype(np.float64)
+    log_variance = rows.posteriors.log_variance.astype(np.float64)
+    conditional = 0.5 * (LOG_2_PI + 1 + log_variance)
+    return conditional, 0.5 * (LOG_2_PI + mean**2 + np.exp(log_variance))
+
+
+def _without_each(
+    group: Int[np.ndarray, "terms"], terms: Float[np.ndarray, "terms"], groups: int
+) -> Float[np.ndarray, "groups"]:
+    """The mean of the terms without those of each group."""
+    sums = np.bincount(group, terms, minlength=groups)
+    sizes = np.bincount(group, minlength=groups)
+    if sizes.max() == len(terms):
+        raise UnusableRows("there is one group of rows, and none remains without it")
+    means: np.ndarray = (terms.sum() - sums) / (len(terms) - sizes)
+    return means

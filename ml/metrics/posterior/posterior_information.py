@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,31 +10,20 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
-from scipy.special import stdtrit
 
-from ml.codes.rows import Posteriors
-from ml.codes.uncertainty import (
-    CONFIDENCE,
-    GROUPS,
-    Draws,
-    Numbers,
-    affordable,
-    jackknife_errors,
-    permutations,
-)
+from ml.codes.uncertainty import Draws, Numbers, affordable, permutations
 from ml.metrics.information.mutual_information import BINS, factor_classes
 from ml.metrics.posterior._aggregate import (
     Aggregate,
     aggregate,
+    groups_of,
+    half_width_without,
     log_densities_of_classes,
-    with_samples,
 )
 from ml.metrics.protocol import AuditSetting, ConstantFactor, Metric, Rows, Value
 
 SAMPLES = 10_000
 """Default number of samples at which densities are taken, that of the authors' code."""
-REDRAWS = 4
-"""How often samples are drawn again for their error."""
 PAIR_SECONDS = 1.2e-9
 """Seconds for the density of one component at one point."""
 
@@ -48,6 +36,8 @@ class PosteriorKnowledge:
     latents: Float[np.ndarray, "latents"]
     """Differential entropies of q(z_d)."""
     factors: Float[np.ndarray, "factors"]
+    without: Sequence[PosteriorKnowledge] = ()
+    """Information and factors' entropies without the samples of each group."""
 
 
 class PosteriorInformation(Metric):
@@ -96,23 +86,21 @@ class PosteriorInformation(Metric):
             # The density of each latent is the same with any factors.
             number = affordable(self._seconds_of_classes(rows))
             rows.shared[key] = [
-                information(known, classes[index], rows) for index in permutations(rows, number)
+                information(known, classes[index], rows, groups=False)
+                for index in permutations(rows, number)
             ]
         return {self.name: np.array([self.aggregate(one)[0] for one in rows.shared[key]])}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        # Three quarters of the samples for three quarters of the rows, so that they are the same.
-        share = math.ceil((1 - 1 / GROUPS) * min(self.samples, len(rows)))
-        part = self.model_copy(update={"samples": max(2, share)})
-        return jackknife_errors(part.values, with_samples(rows, self.name))
+        scores = np.array([self.aggregate(one)[0] for one in self._known(rows).without])
+        return {self.name: half_width_without(scores)}
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:
-        scores = []
-        for redraw in range(REDRAWS):
-            rows.continue_or_stop()
-            scores.append(self.values(_redrawn(rows, redraw))[self.name])
-        t = stdtrit(REDRAWS - 1, (1 + CONFIDENCE) / 2)
-        return {self.name: float(t * np.std(scores, ddof=1))}
+        """As for a sample of rows, which is too wide if there are samples of all rows.
+
+        Then only their noise is drawn and not the rows.
+        """
+        return self.half_widths(rows)
 
     def _aggregate(self, rows: Rows) -> Aggregate:
         return aggregate(rows, self.samples, self.name)
@@ -129,7 +117,7 @@ class PosteriorInformation(Metric):
             for column in np.flatnonzero(classes.max(0) == 0):
                 name = rows.factor_names[column]
                 raise ConstantFactor(name, int(column), rows.factors[0, column].item())
-            rows.shared[key] = information(self._aggregate(rows), classes, rows)
+            rows.shared[key] = information(self._aggregate(rows), classes, rows, groups=True)
         found: PosteriorKnowledge = rows.shared[key]
         return found
 
@@ -148,37 +136,52 @@ class PosteriorInformation(Metric):
 
 
 def information(
-    known: Aggregate, classes: Int[np.ndarray, "samples factors"], rows: Rows
+    known: Aggregate, classes: Int[np.ndarray, "samples factors"], rows: Rows, *, groups: bool
 ) -> PosteriorKnowledge:
     r"""Information of each latent about each factor, whose classes are indices from 0.
 
     .. math:: I(z_d; v_k) = \frac{1}{S} \sum_s \log q(z_{sd} | v_k = c_s) - \log q(z_{sd})
 
     where c_s is the value of the sample's own row. It is cut to [0, H(v_k)], which only the error
-    of samples can leave.
+    of samples can leave. With `groups` it is found without each group of samples, too.
     """
-    entropies, mutual = [], []
+    points = len(known.points)
+    group = groups_of(rows)[known.chosen] if groups else np.zeros(points, dtype=np.int64)
+    sizes = np.bincount(group)
+    entropies, surprises, terms = [], [], []
     for column in classes.T:
         shares = np.bincount(column) / len(column)
-        shares = shares[shares > 0]
-        entropies.append(-(shares * np.log(shares)).sum())
+        surprise = -np.log(shares[column[known.chosen]])
+        entropies.append(float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum()))
+        surprises.append(np.bincount(group, surprise))
         by_latent = log_densities_of_classes(known, column, rows)
-        found = [
-            float((conditional - marginal).mean())
-            for conditional, marginal in zip(by_latent, known.log_densities.T, strict=True)
-        ]
-        mutual.append(np.clip(found, 0.0, entropies[-1]))
-    return PosteriorKnowledge(
-        np.stack(mutual, axis=1), -known.log_densities.mean(0), np.array(entropies)
+        terms.append(
+            [
+                np.bincount(group, conditional - marginal)
+                for conditional, marginal in zip(by_latent, known.log_densities.T, strict=True)
+            ]
+        )
+    # (groups, latents, factors) and (groups, factors)
+    sums, entropy_sums = np.array(terms).transpose(2, 1, 0), np.array(surprises).T
+    whole = PosteriorKnowledge(
+        _within(sums.sum(0) / points, np.array(entropies)),
+        -known.log_densities.mean(0),
+        np.array(entropies),
     )
+    if not groups or sizes.max() == points:
+        return whole
+    without = []
+    for of_group, size, surprise in zip(sums, sizes, entropy_sums, strict=True):
+        left = points - size
+        # The factors of a population are as they are.
+        factors = whole.factors if rows.population else (entropy_sums.sum(0) - surprise) / left
+        mutual = _within((sums.sum(0) - of_group) / left, factors)
+        without.append(PosteriorKnowledge(mutual, whole.latents, factors))
+    return replace(whole, without=without)
 
 
-def _redrawn(rows: Rows, redraw: int) -> Rows:
-    """The rows with other samples of the posteriors, which also choose other rows."""
-    posteriors = rows.posteriors
-    assert posteriors is not None
-    without = Posteriors(posteriors.mean, posteriors.log_variance)
-    # Another seed than any of the numbers from 0 that people choose.
-    return replace(
-        rows, posteriors=without, seed=(rows.seed + (redraw + 1) * 2**62) % 2**63, shared={}
-    )
+def _within(
+    mutual: Float[np.ndarray, "latents factors"], factors: Float[np.ndarray, "factors"]
+) -> Float[np.ndarray, "latents factors"]:
+    found: np.ndarray = np.clip(mutual, 0.0, factors)
+    return found

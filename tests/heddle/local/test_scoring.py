@@ -161,6 +161,33 @@ def test_a_metric_that_fails_is_told_and_the_others_stand(
     assert json.loads(as_json.stdout)["items"][0]["error"].startswith("ConstantFactor")
 
 
+def test_the_codes_of_a_run_have_posteriors_to_score(
+    npz: Path, columns: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    means = np.stack([columns["z0"], columns["z1"]], axis=1)
+    factors = np.stack([columns["size"], columns["x"]], axis=1)
+    spread = np.full_like(means, 2 * np.log(0.1))
+    sample = means + 0.1 * np.random.default_rng(1).standard_normal(means.shape, dtype=np.float32)
+    others = dict.fromkeys(("index", "kl", "reconstruction", "train_rows"), np.zeros(1))
+    path = tmp_path / "of_a_run.npz"
+    np.savez(path, mean=means, log_variance=spread, sample=sample, factors=factors, **others)
+    asked = ("--quick", "--metrics", "mig_posterior,elbo_decomposition,aam,active_units")
+    found = printed(heddle("score", path, *asked, "--json"))
+    expected = score(
+        means,
+        factors,
+        ["mig_posterior", "elbo_decomposition", "aam", "active_units"],
+        posterior_logvar=spread,
+        posterior_sample=sample,
+        uncertainty=False,
+    )
+    assert [one["value"] for one in found] == [one.value for one in expected]
+    assert found[0]["value"] > 0.9
+    told = heddle("score", npz, *asked)
+    assert "mig_posterior needs the posterior of each row" in " ".join(told.stdout.split())
+    assert "give posterior_logvar" in " ".join(told.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("metrics", "told"),
     [

@@ -139,7 +139,7 @@ def test_the_null_is_the_score_of_permuted_factors(
     rows, metric = mixed(200), metric_of(name)
     one, _ = metric.null(rows)[name], metric.compute(rows)
     slowly = Metric.null(metric, replace(rows, shared={}))[name]
-    np.testing.assert_array_equal(one, slowly)
+    np.testing.assert_allclose(one, slowly, atol=1e-12)
 
 
 @EVERY
@@ -234,24 +234,13 @@ def test_merging_posteriors_hardly_moves_information(monkeypatch: pytest.MonkeyP
     assert _aggregate.aggregate(replace(rows, shared={}), 500, "").components() < 10_000
 
 
-def test_a_part_of_the_rows_takes_the_samples_of_the_same_rows() -> None:
-    rows = _aggregate.with_samples(mixed(1000), "")
-    kept = np.flatnonzero(np.arange(1000) % 4)
-    whole = _aggregate.aggregate(rows, 400, "")
-    part = _aggregate.aggregate(rows.take(kept, 100), 300, "")
-    from_whole = set(np.intersect1d(whole.chosen, kept).tolist())
-    from_part = set(kept[part.chosen].tolist())
-    # About 300 of the 400 are kept. The two sets differ only by where they end.
-    assert from_whole <= from_part or from_part <= from_whole
-
-
 def test_few_samples_widen_the_interval_of_a_population() -> None:
-    rows = replace(grid(noise=0.4, times=1), population=True)
-    few, all_ = (
+    rows = replace(grid(noise=0.4, times=50), population=True)
+    few, many = (
         metric_of({"name": "mig_posterior", "samples": samples}).half_widths_of_draws(rows)
-        for samples in (10, 60)
+        for samples in (100, 1600)
     )
-    assert few["mig_posterior"] > 2 * all_["mig_posterior"] > 0
+    assert few["mig_posterior"] == pytest.approx(4 * many["mig_posterior"], rel=0.4)
 
 
 @EVERY
