@@ -37,6 +37,7 @@ METRICS: dict[str, dict[str, str]] = {
     "explicitness one_vs_rest": {"name": "explicitness", "variant": "one_vs_rest"},
     **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
     **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
+    "info_mec": {"name": "info_mec"},
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
 }
 

@@ -81,4 +81,6 @@ def squared_distances(
     found = -2 * some @ others.T
     found += (some**2).sum(1)[:, None]
     found += (others**2).sum(1)
-    return found.clip(min=0.0)
+    # Rounding may make them negative.
+    distances: np.ndarray = found.clip(min=0.0)
+    return distances

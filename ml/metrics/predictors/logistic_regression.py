@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,17 @@ def fit_logistic_regression(
 
     weight = "balanced" if balanced else None
     model = LogisticRegression(C=c, class_weight=weight, max_iter=MOST_ITERATIONS)
-    # Products with a few latents are so small that threads take longer to meet than to multiply.
-    with _linear_algebra().limit(limits=1, user_api="blas"):
+    with single_threaded():
         return model.fit(codes, classes)
+
+
+def single_threaded() -> AbstractContextManager[object]:
+    """Linear algebra in one thread.
+
+    Products with a few latents are so small that threads take longer to meet than to multiply.
+    """
+    limit: AbstractContextManager[object] = _linear_algebra().limit(limits=1, user_api="blas")
+    return limit
 
 
 @cache

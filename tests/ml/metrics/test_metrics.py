@@ -94,6 +94,8 @@ def _moved_by_draws(metric: Mapping[str, Any]) -> float:
     if metric["name"] == "beta_vae_score":  # A few of 5,000 points lie on the border of classes.
         return 2e-3
     predictor = getattr(metric_of(metric), "predictor", "")
+    if metric["name"] == "info_mec":  # Descents without a minimum, and jitter.
+        return 1e-2
     return {"gradient_boosting": 0.02, "random_forest": 0.15, "lasso": 1e-3}.get(predictor, 1e-6)
 
 
@@ -244,7 +246,7 @@ def test_awkward_rows_give_a_number_or_a_named_error(
         if one.value is None:
             # Of a single factor, or a single code, some numbers say nothing.
             assert "needs at least two" in str(one.error)
-            assert 1 in (arrays[0].shape[1], arrays[1].shape[1])
+            assert 1 in (arrays[0].shape[1], arrays[1].shape[1]) or "active" in str(one.error)
             continue
         assert one.error is None, one
         low, high = one.range
