@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ml import score
+from ml.metrics.information.mig import MIG
 from ml.metrics.information.mutual_information import equal_width_bins, information
 from ml.metrics.protocol import ConstantFactor
 from tests.ml.golden import CASES, FOLDER, Case, arrays
 
+BY_CODE = json.loads((FOLDER / "information_over_code_entropy.json").read_text())["problems"]
 MATRICES = json.loads((FOLDER / "mutual_information.json").read_text())["problems"]
 
 
@@ -61,3 +63,21 @@ def test_matrices_are_disentanglement_libs(problem: str) -> None:
     published = MATRICES[problem]
     np.testing.assert_allclose(known.mutual, published["mi_nats_codes_x_factors"], atol=1e-8)
     np.testing.assert_allclose(known.factors, published["factor_entropy_nats"], atol=1e-8)
+
+
+@pytest.mark.parametrize("cut", ["disc20", "cont10"])
+@pytest.mark.parametrize("problem", sorted(BY_CODE))
+def test_matrices_over_entropies_of_codes_are_carbonneau_and_zaidis(problem: str, cut: str) -> None:
+    # Their MIG divides by the entropy of the code and is not ours. Their matrix is.
+    codes, factors = arrays(problem)
+    metric = MIG() if cut == "disc20" else MIG(bins=10, factor_bins=10, scaled=True)
+    factors = factors.astype(np.int64)
+    bins = metric.factor_bins
+    known = information(
+        equal_width_bins(codes, metric.bins, scaled=metric.scaled),
+        factors if bins is None else equal_width_bins(factors, bins, scaled=metric.scaled),
+    )
+    entropies = np.where(known.codes > 0, known.codes, 1.0)
+    np.testing.assert_allclose(
+        known.mutual / entropies[:, None], np.transpose(BY_CODE[problem][cut]), atol=1e-8
+    )
