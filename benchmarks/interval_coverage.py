@@ -34,7 +34,10 @@ METRICS: dict[str, dict[str, str]] = {
     "dci logistic_regression": {"name": "dci", "predictor": "logistic_regression"},
     "sap logistic_regression": {"name": "sap", "predictor": "logistic_regression"},
     "sap decision_tree": {"name": "sap", "predictor": "decision_tree"},
-    "explicitness one_vs_rest": {"name": "explicitness", "variant": "one_vs_rest"},
+    **{
+        f"explicitness {v}": {"name": "explicitness", "variant": v}
+        for v in ("one_vs_rest", "binary")
+    },
     **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
     **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
     "info_mec": {"name": "info_mec"},

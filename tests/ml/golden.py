@@ -141,15 +141,16 @@ def _ours() -> dict[str, Ours]:
         found[f"ubi.mig_sup.{cut}"] = Ours(by_code, {"mig_sup": "mig_sup"})
         for name in ("jemmig", "dcimig", "modularity"):
             found[f"ubi.{name}.{cut}"] = Ours({"name": name, **params}, {name: name})
-        found[f"ubi.explicitness.{cut}.impl1"] = Ours(
-            {
-                "name": "explicitness",
-                "variant": "one_vs_rest",
-                **({"factor_bins": 10} if cut == "cont10" else {}),
-            },
-            {"explicitness": "explicitness"},
-            5e-4,
-        )
+        for number, variant in ((1, "one_vs_rest"), (2, "binary")):
+            found[f"ubi.explicitness.{cut}.impl{number}"] = Ours(
+                {
+                    "name": "explicitness",
+                    "variant": variant,
+                    **({"factor_bins": 10} if cut == "cont10" else {}),
+                },
+                {"explicitness": "explicitness"},
+                5e-4,
+            )
     return found
 
 

@@ -57,11 +57,13 @@ def one_vs_rest_probabilities(
     classes: Int[np.ndarray, "samples"],
     c: float,
     continue_or_stop: Callable[[], None] = lambda: None,
+    *,
+    divided: bool = True,
 ) -> Float[np.ndarray, "samples classes"]:
     """Probability of each class, by one balanced model for each class.
 
-    With more than two classes each row is divided by its sum. The models are fitted on the same
-    rows.
+    With more than two classes each row is divided by its sum, unless `divided` is false. The models
+    are fitted on the same rows.
     """
     number = int(classes.max()) + 1
     found = np.empty((len(codes), number))
@@ -71,6 +73,8 @@ def one_vs_rest_probabilities(
         found[:, k] = model.predict_proba(codes)[:, 1]
     if number == 2:
         found[:, 0] = 1 - found[:, 1]
+    if not divided:
+        return found
     # Far from all classes every probability may be below the smallest number.
     sums = np.maximum(found.sum(1, keepdims=True), np.finfo(np.float64).tiny)
     probabilities: np.ndarray = found / sums

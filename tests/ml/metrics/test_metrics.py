@@ -36,7 +36,7 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
     ],
     "dci": [{"predictor": predictor} for predictor in ("logistic_regression", "lasso", "linear")]
     + [{"predictor": "random_forest", "cv": 2}],
-    "explicitness": [{"variant": "one_vs_rest"}],
+    "explicitness": [{"variant": variant} for variant in ("one_vs_rest", "binary")],
     "r2": [{"predictor": "kernel_ridge"}],
     "mcc": [{"correlation": "spearman"}],
     "irs": [{"quantile": 1.0, "bins": None}],
