@@ -40,7 +40,7 @@ METRICS: dict[str, dict[str, str]] = {
     },
     **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
     **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
-    "info_mec": {"name": "info_mec"},
+    **{name: {"name": name} for name in ("info_mec", "drvi")},
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
 }
 

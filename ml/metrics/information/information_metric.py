@@ -81,6 +81,12 @@ class InformationMetric(Metric):
     def aggregate(self, known: Information) -> tuple[float, Mapping[str, np.ndarray]]:
         """The score, and the parts that it is made of, for each factor or each code."""
 
+    def aggregates(
+        self, known: Information
+    ) -> Mapping[str, tuple[float, Mapping[str, np.ndarray]]]:
+        """The score and parts of each number, by name, for a metric that gives several."""
+        return {self.name: self.aggregate(known)}
+
     def check(self, rows: Rows) -> None:
         """Raise an error if rows of this shape cannot be scored."""
 
@@ -90,16 +96,23 @@ class InformationMetric(Metric):
         for column in np.flatnonzero(known.factors == 0):
             name = rows.factor_names[column]
             raise ConstantFactor(name, int(column), rows.factors[0, column].item())
-        value, parts = self.aggregate(known)
-        details = {
-            "factors": list(rows.factor_names),
-            **{name: part.tolist() for name, part in parts.items()},
+        matrices = {
             "factor_entropies": known.factors.tolist(),
             "code_entropies": known.codes.tolist(),
             "mutual_information": known.mutual.tolist(),
             "bulk_shares": _once(rows, "bulk shares", lambda: bulk_shares(rows.codes)).tolist(),
         }
-        return {self.name: Value(value, details)}
+        return {
+            number: Value(
+                value,
+                {
+                    "factors": list(rows.factor_names),
+                    **{name: part.tolist() for name, part in parts.items()},
+                    **matrices,
+                },
+            )
+            for number, (value, parts) in self.aggregates(known).items()
+        }
 
     def on_perfect_codes(self, rows: Rows) -> Mapping[str, Value]:
         if rows.factors.shape[1] > MOST_PERFECT:
@@ -107,20 +120,26 @@ class InformationMetric(Metric):
         return self.compute(_once(rows, "perfect codes", rows.with_perfect_codes))
 
     def null(self, rows: Rows) -> Draws:
-        return {self.name: self._over(_null(rows, self._binning))}
+        return self._over(_null(rows, self._binning))
 
     def half_widths(self, rows: Rows) -> Numbers:
-        subsampled = subsample_half_width(self._over(_subsampled(rows, self._binning)), rows)
+        subsampled = self._over(_subsampled(rows, self._binning))
         # If tails are heavy, the bins move further than subsamples show. Otherwise they move less.
-        moved = half_width(self._over(_between_redrawn_ends(rows, self._binning)))
-        return {self.name: max(subsampled, moved)}
+        moved = self._over(_between_redrawn_ends(rows, self._binning))
+        return {
+            name: max(subsample_half_width(values, rows), half_width(moved[name]))
+            for name, values in subsampled.items()
+        }
 
     @property
     def _binning(self) -> Binning:
         return Binning(self.bins, self.factor_bins, self.scaled)
 
-    def _over(self, several: Iterable[Information]) -> np.ndarray:
-        return np.array([self.aggregate(known)[0] for known in several])
+    def _over(self, several: Iterable[Information]) -> Draws:
+        found = [self.aggregates(known) for known in several]
+        return {
+            number.name: np.array([one[number.name][0] for one in found]) for number in self.numbers
+        }
 
 
 def _known(rows: Rows, binning: Binning) -> Information:
