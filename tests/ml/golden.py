@@ -233,6 +233,11 @@ def _of_identifiability() -> dict[str, Ours]:
 
 
 OURS = _ours() | _of_intervention() | _of_posterior() | _of_identifiability()
+#: Keys that ours do not have, and why.
+DECLINED = {
+    f"ubi.mig.{cut}": "divides by the entropy of the code, so that two levels of a factor score 1"
+    for cut in ("disc20", "cont10")
+}
 KEYS = sorted({key for problem in PROBLEMS.values() for key in problem["keys"]})
 COVERED = [key for key in KEYS if key.removesuffix(WITHOUT_CONSTANT) in OURS]
 CASES = [
