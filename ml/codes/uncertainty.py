@@ -157,10 +157,15 @@ def half_width(values: Float[np.ndarray, "replicates"]) -> float:
 def jackknife_errors(compute: Callable[[Rows], Numbers], rows: Rows) -> Numbers:
     """Half the width of each number's interval, from a delete-a-group jackknife."""
     drawn = _collected(compute(kept) for kept in without_groups(rows))
+    return {name: jackknife_half_width(values) for name, values in drawn.items()}
+
+
+def jackknife_half_width(values: Float[np.ndarray, "groups"]) -> float:
+    """Half the width of an interval, from the scores without each of the `GROUPS` groups."""
     t = stdtrit(GROUPS - 1, (1 + CONFIDENCE) / 2)
     # The sum of squares is (GROUPS - 1) times the variance over n - 1.
     scale = (GROUPS - 1) / np.sqrt(GROUPS)
-    return {name: float(t * scale * values.std(ddof=1)) for name, values in drawn.items()}
+    return float(t * scale * values.std(ddof=1))
 
 
 def _collected(found: Iterator[Numbers]) -> Draws:

@@ -39,7 +39,7 @@ def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> P
     # The import is slow, and a process that only trains does not need it.
     from ml.metrics.predictors._gradient_boosting import fit as fit_boosting
 
-    codes = _within_float32(rows.codes)
+    codes = within_float32(rows.codes)
 
     def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
         model = fit_boosting(
@@ -154,7 +154,7 @@ def _regressed(
     return Prediction(np.stack(importance, axis=1), {"informativeness": np.array(informativeness)})
 
 
-def _within_float32(codes: np.ndarray) -> np.ndarray:
+def within_float32(codes: np.ndarray) -> np.ndarray:
     """Codes whose columns are scaled down if they are beyond what float32 holds."""
     largest = np.abs(codes.astype(np.float64)).max(0)
     if (largest <= LARGEST).all():
