@@ -98,8 +98,10 @@ class Unsupervised(Metric):
 
     def seconds(self, rows: Rows) -> float:
         latents = len(rows.codes[0])
-        # Counting takes a few ns for each pair, and cutting codes 100 ns a value.
-        return 1e-3 + len(rows) * latents * (1e-7 + 5e-9 * min(latents, MOST_LATENTS))
+        # Cutting a code takes 100 ns a value, and counting a few ns for each pair. The eigenvalues
+        # of two matrices are cubic in the number of codes.
+        counted = len(rows) * latents * (1e-7 + 5e-9 * min(latents, MOST_LATENTS))
+        return 1e-3 + counted + 1e-9 * latents**3
 
     def half_widths(self, rows: Rows) -> Numbers:
         several = int(INTERVAL_SECONDS / self.seconds(rows))
