@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml.codes.checked_rows import rows_of
+from ml.codes.rows import Rows
 from ml.evaluation.score import metric_of
 from ml.metrics.information import information_metric as _information_metric
 from ml.metrics.significance import is_clear, null_of
@@ -42,7 +43,12 @@ METRICS: dict[str, dict[str, str]] = {
     **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
     **{name: {"name": name} for name in ("info_mec", "drvi")},
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
+    **{name: {"name": name} for name in ("mig_posterior", "aam", "elbo_decomposition")},
+    **{name: {"name": name} for name in ("active_units", "unsupervised")},
+    "elbo_decomposition stratified": {"name": "elbo_decomposition", "estimator": "stratified"},
 }
+DEVIATIONS = (0.4, 0.5, 0.3, 1.0, 1.0)
+"""Deviations of the codes' noise, which are those of their posteriors, too."""
 
 
 def draw(
@@ -56,14 +62,14 @@ def draw(
     shape = (samples, 5)
     noise = draws.normal(size=shape) if tails is None else draws.standard_t(tails, size=shape)
     first, second, third = factors.T
-    codes = [
-        first + 0.4 * noise[:, 0],
-        second + 0.7 * third + 0.5 * noise[:, 1],
-        np.sin(third) + 0.3 * noise[:, 2],
-        noise[:, 3],
-        0.2 * first + 0.5 * third + noise[:, 4],
-    ]
-    return np.stack(codes, axis=1), factors
+    codes = [first, second + 0.7 * third, np.sin(third), 0.0 * first, 0.2 * first + 0.5 * third]
+    return np.stack(codes, axis=1) + noise * DEVIATIONS, factors
+
+
+def scored_rows(codes: np.ndarray, factors: np.ndarray, seed: int) -> Rows:
+    """The rows, with posteriors of the noise's deviation around the codes."""
+    log_variance = np.broadcast_to(2 * np.log(DEVIATIONS), codes.shape)
+    return rows_of(codes, factors, seed=seed, posterior_logvar=log_variance)
 
 
 def coverage(
@@ -73,8 +79,9 @@ def coverage(
     metrics = {label: metric_of(METRICS[label]) for label in labels}
     draws = np.random.default_rng(seed)
     fresh: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for _ in range(number):
-        rows = rows_of(*draw(draws, samples, tails))
+    for k in range(number):
+        # Seeds of their own, as they draw the posteriors' samples.
+        rows = scored_rows(*draw(draws, samples, tails), number + k)
         for label, metric in metrics.items():
             for name, value in metric.values(rows).items():
                 fresh[label, name].append(value)
@@ -82,7 +89,7 @@ def coverage(
     widths: dict[tuple[str, str], list[float]] = defaultdict(list)
     for k in range(number):
         # The metrics on the matrix share it and its replicates.
-        rows = rows_of(*draw(draws, samples, tails), seed=k)
+        rows = scored_rows(*draw(draws, samples, tails), k)
         for label, metric in metrics.items():
             values, half_widths = metric.values(rows), metric.half_widths(rows)
             for name, value in values.items():
@@ -109,7 +116,7 @@ def false_alarms(
     found: dict[str, list[tuple[int, bool, bool]]] = defaultdict(list)
     for k in range(number):
         factors = np.stack([draws.integers(0, size, samples) for size in (3, 4, 5)], axis=1)
-        rows = rows_of(draws.normal(size=(samples, 5)), factors, seed=k)
+        rows = scored_rows(draws.normal(size=(samples, 5)), factors, k)
         nulls = metric.null(rows)
         for name, value in metric.values(rows).items():
             lead = (value - nulls[name][:3].mean()) * (1 if better[name] else -1)
@@ -146,6 +153,8 @@ def main() -> None:
                 print(f"| {label} | {name} | {held:.1%} | {width:.2f} |", flush=True)
         return
     for label in labels:
+        if not metric_of(METRICS[label]).needs_factors:
+            continue
         alarms = false_alarms(METRICS[label], given.rows, given.draws)
         for name, (several, of_three, clear) in alarms.items():
             if not name.startswith("error"):
