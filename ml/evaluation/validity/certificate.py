@@ -52,7 +52,7 @@ class Certificate(BaseModel):
     @property
     def declined(self) -> str | None:
         """Why there are no values, if there are none."""
-        return self.errors.get(PERFECT)
+        return None if self.numbers else self.errors.get(PERFECT)
 
     @property
     def label(self) -> str:

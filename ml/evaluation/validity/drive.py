@@ -54,17 +54,20 @@ def certify(name: str, setting: AuditSetting) -> Certificate:
         try:
             found = here.compute(rows)
             for name in values:
+                if math.isfinite(found[name].value):
+                    values[name][world] = _rounded(found[name].value)
+            for name in values:
+                # Other numbers of the metric may have a value all the same.
                 if not math.isfinite(found[name].value):
                     raise ValueError(found[name].missing or f"the value is {found[name].value}")
-                values[name][world] = _rounded(found[name].value)
         except Exception as problem:
             # A metric may raise anything, and its other worlds are still worth knowing.
             errors[world] = _said(problem)
-        if world == PERFECT and world in errors:
+        if world == PERFECT and not any(values.values()):
             # Without perfect codes there is nothing to compare with.
             break
     driven = {name: Driven(values=found) for name, found in values.items() if found}
-    if PERFECT not in errors:
+    if driven:
         _add_spread(metric, size, driven, errors)
         _add_null(metric, size, driven, errors)
     return Certificate(

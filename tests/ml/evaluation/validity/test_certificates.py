@@ -18,6 +18,7 @@ from ml.evaluation.validity.certificate import (
 )
 from ml.evaluation.validity.drive import certify, settings
 from ml.metrics.information.mig import MIG
+from ml.metrics.prediction.dci import DCI
 from ml.metrics.protocol import AuditSetting, Rows, Value
 
 SETTINGS = [
@@ -152,3 +153,18 @@ def test_an_error_in_a_world_is_kept_and_stops_no_other(monkeypatch: pytest.Monk
 
 def test_the_file_is_written_as_it_is_read() -> None:
     assert FILE.read_text(encoding="utf-8") == written(certificates())
+
+
+def test_a_number_without_value_leaves_the_others_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = DCI.compute
+
+    def without_completeness(self: DCI, rows: Rows) -> dict[str, Value]:
+        return compute(self, rows) | {"completeness": Value(math.nan, missing="needs more rows")}
+
+    monkeypatch.setattr(DCI, "compute", without_completeness)
+    found = certify("dci", AuditSetting({"predictor": "linear"}, "cheap"))
+    assert found.declined is None and "completeness" not in found.numbers
+    assert found.errors["perfect"] == "ValueError: needs more rows"
+    known = of("dci", predictor="linear").numbers["informativeness"]
+    assert found.numbers["informativeness"].values["noise 50%"] == known.values["noise 50%"]
+    assert found.numbers["informativeness"].null_mean == pytest.approx(known.null_mean, abs=1e-3)
