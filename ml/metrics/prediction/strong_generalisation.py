@@ -44,7 +44,9 @@ class StrongGeneralisation(Metric):
     and over `repeats` values a pair, in [0, 1], and higher is better.
     `gap` is the share of accuracy that the shift costs, at most 1, and 0 if it costs nothing. It is
     about 0 for codes that know nothing, too. So neither direction is better, and it is read beside
-    the accuracies. It has no value if `accuracy_iid` is 0, and nothing has one for a single factor.
+    the accuracies. It is below 0 if the frozen rows are the easier ones to learn from, as codes of
+    the frozen factor hold still there. It has no value if `accuracy_iid` is 0, and no number has
+    one for a single factor.
 
     Values are drawn among those that some training row has, and that not all test rows have. A
     factor of many values leaves few rows to fit on: with N training rows and m values about N / m.

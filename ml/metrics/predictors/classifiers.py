@@ -81,7 +81,10 @@ def predicted_classes(
     codes = standardised(rows.codes[np.concatenate([fit, test])], len(fit))
     train, rest = codes[: len(fit)], codes[len(fit) :]
     chosen = best_penalty(train, known, rows) if c is None else c
-    found: np.ndarray = fit_logistic_regression(train, known, chosen).predict(rest)
+    with warnings.catch_warnings():
+        # That few rows have many classes is what the caller asks about.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        found: np.ndarray = fit_logistic_regression(train, known, chosen).predict(rest)
     return found
 
 
@@ -111,6 +114,7 @@ def best_penalty(
         model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             for k, penalty in enumerate(PENALTIES):
                 model.set_params(C=penalty).fit(codes[fit], labels[fit])
                 accuracies[k] += (model.predict(codes[held]) == labels[held]).mean()

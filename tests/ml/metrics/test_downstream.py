@@ -107,6 +107,16 @@ def test_cross_validation_takes_folds_that_lack_classes() -> None:
     assert found["accuracy_10"].value is not None
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_few_rows_of_many_classes_print_no_warning() -> None:
+    factor = np.arange(10).repeat(2)[:, None]
+    for c in (1.0, None):
+        found = downstream_of(
+            factor + 0.0, factor, 12, sizes=[10], predictor="logistic_regression", C=c
+        )
+        assert found["accuracy_10"].value is not None
+
+
 def test_intervals_leave_out_a_part_of_each_size() -> None:
     rows = rows_of(*drawn(400), train_rows=150)
     metric = metric_of(
