@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ml.metrics.information import information_metric as _information_metric
 from ml.metrics.significance import is_clear, null_of
 
 REPLICATES = 200
-METRICS: dict[str, dict[str, str]] = {
+METRICS: dict[str, dict[str, Any]] = {
     **{name: {"name": name} for name in ("mig", "mig_sup", "rmig", "jemmig", "dcimig")},
     **{name: {"name": name} for name in ("modularity", "med", "sap", "explicitness", "dci")},
     **{f"sap {p}": {"name": "sap", "predictor": p} for p in ("correlation", "linear_regression")},
@@ -42,6 +43,17 @@ METRICS: dict[str, dict[str, str]] = {
     **{f"mcc {c}": {"name": "mcc", "correlation": c} for c in ("pearson", "spearman")},
     **{f"r2 {p}": {"name": "r2", "predictor": p} for p in ("linear", "kernel_ridge")},
     **{name: {"name": name} for name in ("info_mec", "drvi")},
+    "downstream": {"name": "downstream", "sizes": [10, 100]},
+    **{name: {"name": name} for name in ("fairness", "strong_generalisation")},
+    **{
+        f"{name} logistic_regression": {"name": name, "predictor": "logistic_regression"}
+        for name in ("fairness", "strong_generalisation")
+    },
+    "downstream logistic_regression": {
+        "name": "downstream",
+        "predictor": "logistic_regression",
+        "sizes": [10, 100],
+    },
     "dci random_forest": {"name": "dci", "predictor": "random_forest"},
     **{name: {"name": name} for name in ("mig_posterior", "aam", "elbo_decomposition")},
     **{name: {"name": name} for name in ("active_units", "unsupervised")},
@@ -104,7 +116,7 @@ def coverage(
 
 
 def false_alarms(
-    params: dict[str, str], samples: int, number: int, seed: int = 0
+    params: dict[str, Any], samples: int, number: int, seed: int = 0
 ) -> dict[str, tuple[int, float, float]]:
     """For each number of a metric on noise: how many permutations, and two shares of draws.
 
