@@ -12,6 +12,7 @@ from scipy.special import gammainc
 
 from ml.codes.latents import KL_TAG, USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
+from ml.evaluation.validity.caution import cautions, instead
 from ml.metrics.information.mutual_information import BINS
 from ml.metrics.protocol import Metric, Score
 from ml.metrics.significance import is_clear
@@ -93,6 +94,7 @@ def advise(
             *_shared_factor(score, kl, latent_names or {}),
             *_without_uncertainty(score),
         ]
+    found += _misleading(scores)
     # Several numbers or evaluations may give the same reason.
     return list({(one.about, one.reason): one for one in found}.values())
 
@@ -356,12 +358,17 @@ def _on_perfect_codes(score: Score) -> Iterator[Advice]:
     perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
     if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
         return
-    why = [*_too_few_bins(score), *_dependent_factors(score)]
+    capped, dependent = list(_too_few_bins(score)), list(_dependent_factors(score))
+    why = [*capped, *dependent]
+    others = (instead(score, "many_values") if capped else "") or (
+        instead(score, "dependent_factors") if dependent else ""
+    )
     yield Advice(
         about=score.name,
         reason=f"codes that are the factors themselves get {score.name} {perfect['value']:.3g} on"
         f" these rows{': ' if why else ''}{'; '.join(why)}",
-        suggestion=f"hold {score.name} against {perfect['value']:.3g} and not against {best:g}",
+        suggestion=f"hold {score.name} against {perfect['value']:.3g} and not against {best:g}"
+        f"{f', or {others}' if others else ''}",
     )
 
 
@@ -487,3 +494,9 @@ def _without_uncertainty(score: Score) -> Iterator[Advice]:
             if in_order
             else "its value stands; more rows of what is rare would give the rest",
         )
+
+
+def _misleading(scores: Sequence[Score]) -> Iterator[Advice]:
+    """Advice on data that lie where some of the scores mislead, by their certificates."""
+    for one in cautions(scores):
+        yield Advice(about=one.about, reason=one.reason, suggestion=one.suggestion)

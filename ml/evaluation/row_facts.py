@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ml.codes.rows import FactorKind, Rows
+from ml.evaluation.conditions import conditions
 from ml.metrics.protocol import Metric
 
 
@@ -19,6 +20,7 @@ def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
     - `kl_per_latent`: the mean KL in nats, if a posterior is known. That of a group is the sum.
     - `equal_factors`: lists of factors that are equal.
     - `untrained_classes`: see `Metric.untrained_classes`.
+    - `conditions`: those under which some scores mislead (`ml.evaluation.conditions`), if any hold.
     """
     facts: dict[str, Any] = {}
     if rows.code_names is not None or rows.groups is not None:
@@ -31,6 +33,8 @@ def row_facts(rows: Rows, metric: Metric) -> dict[str, Any]:
         facts["equal_factors"] = equal
     if untrained := metric.untrained_classes(rows):
         facts["untrained_classes"] = untrained
+    if found := conditions(rows):
+        facts["conditions"] = found
     return facts
 
 

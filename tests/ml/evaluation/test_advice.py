@@ -429,6 +429,150 @@ CASES: dict[str, list[Case]] = {
 }
 
 
+LOGISTIC = {"name": "dci", "predictor": "logistic_regression"}
+LASSO = {"name": "dci", "predictor": "lasso"}
+
+
+def misled(
+    factors: np.ndarray, metrics: Any, codes: np.ndarray | None = None, **options: Any
+) -> list[Advice]:
+    """Advice on scores of the factors themselves, with some noise, or of such codes."""
+    draws = np.random.default_rng(5)
+    if codes is None:
+        codes = factors + 0.1 * draws.normal(size=factors.shape)
+    return of_file(codes, factors, metrics, uncertainty=False, **options)
+
+
+def random_factors(*sizes: int, rows: int = 4000) -> np.ndarray:
+    return np.random.default_rng(6).integers(0, sizes, (rows, len(sizes)))
+
+
+def frequent(share: float) -> np.ndarray:
+    """Three factors of four values, one of which has so large a share of the rows."""
+    rest = (1 - share) / 3
+    return np.random.default_rng(7).choice(4, (4000, 3), p=[share, rest, rest, rest])
+
+
+def among(latents: int, metrics: Any, *, constant: bool) -> tuple[np.ndarray, Any, np.ndarray]:
+    """Codes of two factors beside others, which are noise or constant, as `misled` takes them."""
+    draws, factors = np.random.default_rng(8), random_factors(4, 5)
+    others = draws.normal(size=(4000, latents - 2)) * (not constant)
+    codes = np.c_[factors + 0.1 * draws.normal(size=factors.shape), others]
+    return factors, metrics, codes
+
+
+CASES["_misleading"] = [
+    Case(
+        lambda: misled(dependent(0.77), LOGISTIC, factor_names=["shape", "x"]),
+        [
+            "factors depend on each other, ",
+            "tells 53% of ",
+            "in the known world 'correlated 80%' perfect codes get disentanglement of"
+            " dci:predictor=logistic_regression 0.7 in place of 0.98",
+            "not misled there",
+        ],
+        lambda: misled(dependent(0.1), LOGISTIC),
+        ["depend on each other"],
+    ),
+    Case(
+        # What is measured on these very rows is said once.
+        lambda: misled(dependent(0.77), "mig"),
+        ["mig 0.468 on these rows", "hold mig against 0.468", "or see ", "not misled there"],
+        lambda: misled(dependent(0.77), "mig"),
+        ["known world"],
+    ),
+    Case(
+        lambda: misled(dependent(0.77), [LOGISTIC]),
+        ["known world"],
+        # Its certificate holds there.
+        lambda: misled(dependent(0.77), [LASSO]),
+        ["known world"],
+    ),
+    Case(
+        lambda: misled(frequent(0.85), LOGISTIC),
+        [
+            "are unbalanced, one has 8",
+            "in the known worlds 'unbalanced noise', 'unbalanced'",
+            "codes that know nothing get disentanglement of dci:predictor=logistic_regression 0.27"
+            " in place of 0.046, informativeness_train",
+            "read them beside their nulls",
+        ],
+        lambda: misled(frequent(0.3), LOGISTIC),
+        ["unbalanced"],
+    ),
+    Case(
+        lambda: misled(random_factors(40, 4), LOGISTIC),
+        [
+            "factor_0 has 40 values",
+            "'40 values' perfect codes get informativeness_train of",
+            "informativeness_test of dci:predictor=logistic_regression 0.79 in place of 1",
+        ],
+        lambda: misled(random_factors(20, 4), LOGISTIC),
+        ["values'", "misled"],
+    ),
+    Case(
+        lambda: misled(random_factors(200, 4, rows=8000), "explicitness"),
+        ["factor_0 has 200 values", "'200 values' perfect codes get explicitness_test"],
+        # It bears 40 values.
+        lambda: misled(random_factors(40, 4), "explicitness"),
+        ["known world"],
+    ),
+    Case(
+        lambda: misled(random_factors(4, 3, rows=150), LASSO),
+        [
+            "rows are few, 37.5 for each of the 4 values of factor_0",
+            "codes that know nothing get disentanglement of dci:predictor=lasso 1 in place of 0",
+            "give more rows",
+        ],
+        lambda: misled(random_factors(4, 3, rows=1500), LASSO),
+        ["rows are few"],
+    ),
+    Case(
+        lambda: misled(random_factors(50, 3, rows=2400), LASSO),
+        ["rows are few, 48 for each of the 50 values"],
+        # Ten times the rows of the world in which it misleads.
+        lambda: misled(random_factors(80, 3, rows=3600), LASSO),
+        ["rows are few"],
+    ),
+    Case(
+        lambda: misled(*among(8, "mig_sup", constant=False)),
+        [
+            "there are 8 codes for 2 factors",
+            "perfect codes beside noise get mig_sup 0.2 in place of 1",
+            "leave out codes that the model does not use",
+        ],
+        lambda: misled(*among(5, "mig_sup", constant=False)),
+        ["codes for 2 factors"],
+    ),
+    Case(
+        lambda: misled(*among(8, ["mig_sup", "mig"], constant=False)),
+        ["mig_sup 0.2 in place of 1"],
+        # A gap between the best two codes of a factor bears any number of others.
+        lambda: misled(*among(8, "mig", constant=False)),
+        ["known world"],
+    ),
+    Case(
+        lambda: misled(*among(4, "modularity", constant=True)),
+        [
+            "2 of 4 codes are constant",
+            "codes beside constant ones get modularity 0.5 in place of 1",
+            "leave constant codes out",
+        ],
+        lambda: misled(*among(4, "modularity", constant=False)),
+        ["constant"],
+    ),
+    Case(
+        lambda: misled(np.random.default_rng(4).random((2000, 3)), LOGISTIC | {"factor_bins": 10}),
+        [
+            "3 factors of these rows are continuous",
+            "'continuous' perfect codes get disentanglement of dci:predictor=logistic_regression",
+        ],
+        lambda: misled(np.random.default_rng(4).random((2000, 3)), LASSO),
+        ["continuous"],
+    ),
+]
+
+
 def said(found: list[Advice]) -> str:
     return "\n".join(f"{one.about}: {one.reason}. {one.suggestion}" for one in found)
 
@@ -456,6 +600,17 @@ def test_every_piece_of_advice_has_a_case() -> None:
         and function.__annotations__.get("return") == "Iterator[Advice]"
     }
     assert set(CASES) == pieces
+
+
+QUICK = [
+    *("mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med", "explicitness"),
+    *({"name": "dci", "predictor": name} for name in ("lasso", "linear", "logistic_regression")),
+]
+
+
+@pytest.mark.parametrize("sizes", [(10, 10, 10, 8, 4, 15), (4, 6, 8), (3, 18, 5, 10, 2)])
+def test_no_score_misleads_on_balanced_and_independent_factors(sizes: tuple[int, ...]) -> None:
+    assert misled(random_factors(*sizes, rows=8000), QUICK) == []
 
 
 def test_nothing_is_said_of_a_good_score() -> None:

@@ -1,0 +1,260 @@
+"""Cautions: scores that mislead on data like those at hand, according to their certificates.
+
+The rows' conditions are in the details of their scores (`ml.evaluation.conditions`). Each condition
+has a property that a score fails where the condition misleads it. A caution names the condition,
+the scores that fail the property with what they gave in the known world that is nearest, and scores
+that measure the same and hold there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from ml.evaluation.conditions import conditions
+from ml.evaluation.validity.certificate import Certificate, certificate_of, certificates
+from ml.evaluation.validity.properties import Check
+from ml.evaluation.validity.worlds import SIZES, WORLDS
+from ml.metrics.protocol import Score
+
+NEAR = 0.5
+"""A failure counts for data at which a condition has this share of its level in the world."""
+MORE_ROWS = 10
+"""With so many times the rows of a world of few rows, rows are not few as they are there."""
+MOST_LISTED = 5
+MOST_ALTERNATIVES = 3
+ROWS_OF_LEVELS = 2160
+
+MEASURED_ALIKE = ("penalises_rotation", "penalises_merged", "penalises_duplicates")
+"""What two numbers must both see, or both not see, to measure about the same: whether codes keep
+factors apart, whether a code has one factor, and whether a factor has one code."""
+
+
+class Caution(NamedTuple):
+    """A condition of the rows, and the scores that it misleads."""
+
+    about: str
+    """`rows` or `codes`."""
+    reason: str
+    suggestion: str
+
+
+class _Misled(NamedTuple):
+    """A score and the check that it fails in the world that is nearest to its rows."""
+
+    score: Score
+    certificate: Certificate
+    check: Check
+
+
+Facts = Mapping[str, Any]
+"""The numbers of a condition."""
+
+
+class _Condition(NamedTuple):
+    """How a condition is told of, and how far its worlds are from the rows."""
+
+    about: str
+    property: str
+    said: Callable[[Facts], str]
+    near: Callable[[Facts, str], bool]
+    """Whether the condition is strong enough for what happens in a world to happen here."""
+    remedy: str
+    codes: str = "perfect codes"
+    """The codes that are compared, unless they are noise."""
+
+
+def _number(world: str) -> float:
+    """The number that the world's name begins with."""
+    return float(world.split()[0])
+
+
+@cache
+def _dependence(world: str) -> float:
+    found = conditions(WORLDS[world].make(0, ROWS_OF_LEVELS)).get("dependent_factors")
+    return 0.0 if found is None else float(found["share"])
+
+
+def _always(found: Facts, world: str) -> bool:  # noqa: ARG001
+    return True
+
+
+def _rows_as_few(found: Facts, world: str) -> bool:
+    rows = _number(world)
+    each = found["rows_per_value"]
+    return bool(NEAR * each <= rows / max(SIZES) and found["rows"] <= MORE_ROWS * rows)
+
+
+def _as_many_latents(found: Facts, world: str) -> bool:
+    there = (len(SIZES) + _number(world)) / len(SIZES)
+    return bool(found["latents"] / found["factors"] >= NEAR * there)
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+HOLD_AGAINST = "hold them against what perfect codes get on rows like these"
+
+CONDITIONS: dict[str, _Condition] = {
+    "dependent_factors": _Condition(
+        "rows",
+        "fair_under_correlation",
+        lambda found: (
+            f"factors depend on each other, {found['one']} tells {found['share']:.0%} of"
+            f" {found['other']}"
+        ),
+        lambda found, world: found["share"] >= NEAR * _dependence(world),
+        HOLD_AGAINST,
+    ),
+    "unbalanced_factors": _Condition(
+        "rows",
+        "fair_under_imbalance",
+        lambda found: (
+            f"the values of {found['factor']} are unbalanced, one has"
+            f" {found['share']:.0%} of the rows"
+        ),
+        _always,
+        "read them beside their nulls",
+    ),
+    "many_values": _Condition(
+        "rows",
+        "holds_with_many_values",
+        lambda found: f"{found['factor']} has {found['values']} values",
+        lambda found, world: found["values"] >= NEAR * _number(world),
+        HOLD_AGAINST,
+    ),
+    "few_rows": _Condition(
+        "rows",
+        "holds_with_few_rows",
+        lambda found: (
+            f"rows are few, {found['rows_per_value']:g} for each of the"
+            f" {found['values']} values of {found['factor']}"
+        ),
+        _rows_as_few,
+        "give more rows, and read them beside their nulls",
+    ),
+    "more_latents": _Condition(
+        "codes",
+        "bears_more_latents",
+        lambda found: (
+            f"there are {_several(found['latents'], 'code')} for"
+            f" {_several(found['factors'], 'factor')}"
+        ),
+        _as_many_latents,
+        "leave out codes that the model does not use",
+        "perfect codes beside noise",
+    ),
+    "dead_codes": _Condition(
+        "codes",
+        "ignores_dead_codes",
+        lambda found: f"{found['codes']} of {found['latents']} codes are constant",
+        _always,
+        "leave constant codes out",
+        "codes beside constant ones",
+    ),
+    "continuous_factors": _Condition(
+        "rows",
+        "holds_for_continuous",
+        lambda found: (
+            f"{_several(found['factors'], 'factor')} of these rows"
+            f" {'is' if found['factors'] == 1 else 'are'} continuous"
+        ),
+        _always,
+        HOLD_AGAINST,
+    ),
+}
+
+
+def cautions(scores: Sequence[Score]) -> Iterator[Caution]:
+    """A caution for each condition of the rows that misleads some of the scores."""
+    for name, condition in CONDITIONS.items():
+        misled = [one for score in scores for one in _misled(score, name, condition)]
+        if misled:
+            found = misled[0].score.details["conditions"][name]
+            others = next(filter(None, (instead(one.score, name) for one in misled)), "")
+            yield Caution(
+                condition.about,
+                f"{condition.said(found)}; {_what_happens(misled, condition)}",
+                f"{others}, or {condition.remedy}" if others else condition.remedy,
+            )
+
+
+def instead(score: Score, condition: str) -> str:
+    """What to read in place of a score under a condition, or an empty text.
+
+    These are numbers that measure about the same and hold there by their certificates, as they do
+    under all conditions of the rows, if there are any.
+    """
+    than = certificate_of(score.metric, score.params, score.definition)
+    if than is None or score.name not in than.verdicts:
+        return ""
+    needed = CONDITIONS[condition].property
+    others = {CONDITIONS[name].property for name in score.details.get("conditions", {})} - {needed}
+    measured = _measured(than, score.name)
+    holding = [
+        (all(verdicts[name].holds is not False for name in others), _named(one, number))
+        for one in certificates()
+        for number, verdicts in one.verdicts.items()
+        if verdicts[needed].holds
+        and verdicts["reaches_best"].holds
+        and _measured(one, number) == measured
+    ]
+    names = [name for everywhere, name in holding if everywhere] or [name for _, name in holding]
+    if not names:
+        return ""
+    names = names[:MOST_ALTERNATIVES]
+    return f"see {', '.join(names)}, which {'is' if len(names) == 1 else 'are'} not misled there"
+
+
+def _measured(certificate: Certificate, number: str) -> list[bool]:
+    sees = certificate.sees(number)
+    return [name in sees for name in MEASURED_ALIKE]
+
+
+def _misled(score: Score, name: str, condition: _Condition) -> Iterator[_Misled]:
+    found = score.details.get("conditions", {}).get(name)
+    if found is None or score.value is None:
+        return
+    certificate = certificate_of(score.metric, score.params, score.definition)
+    verdict = certificate and certificate.verdicts.get(score.name, {}).get(condition.property)
+    if not certificate or not verdict:
+        return
+    # What perfect codes get on these very rows is told beside the score, and is nearer.
+    told = condition.about == "rows" and "on_perfect_codes" in score.details
+    checks = [
+        check
+        for check in verdict.checks
+        if not check.holds
+        and condition.near(found, check.world)
+        and (_is_of_noise(check) or not told)
+    ]
+    if checks:
+        worst = max(checks, key=lambda one: abs(one.value - one.expected))
+        yield _Misled(score, certificate, worst)
+
+
+def _is_of_noise(check: Check) -> bool:
+    return check.world.endswith("noise")
+
+
+def _what_happens(misled: Sequence[_Misled], condition: _Condition) -> str:
+    parts = []
+    for whose, of_noise in ((condition.codes, False), ("codes that know nothing", True)):
+        several = [_given(one) for one in misled if _is_of_noise(one.check) is of_noise]
+        if several:
+            more = f" and {len(several) - MOST_LISTED} more" if len(several) > MOST_LISTED else ""
+            parts.append(f"{whose} get {', '.join(several[:MOST_LISTED])}{more}")
+    worlds = list(dict.fromkeys(f"'{one.check.world}'" for one in misled))
+    known = f"in the known world{'s' if len(worlds) > 1 else ''} {', '.join(worlds)}"
+    return f"{known} {'; '.join(parts)}"
+
+
+def _given(one: _Misled) -> str:
+    name, check = _named(one.certificate, one.score.name), one.check
+    return f"{name} {check.value:.2g} in place of {check.expected:.2g}"
+
+
+def _named(certificate: Certificate, number: str) -> str:
+    return number if number == certificate.label else f"{number} of {certificate.label}"
