@@ -8,7 +8,10 @@ from typing import NamedTuple
 NO_INTERVAL = "the score has no interval"
 NO_WIDTH = "the interval has no width"
 POPULATION = "the rows are every image there is, so that there is no sampling error"
-OF_DRAWS = "half of the interval or more is due to the metric's own draws, which rows do not lessen"
+LASTING = (
+    "half of the interval or more is due to what rows hardly lessen: the extremes that decide how"
+    " codes are cut, or the metric's own draws"
+)
 
 
 class RowsToHalve(NamedTuple):
@@ -22,18 +25,19 @@ def rows_to_halve(
     rows: int,
     half_width: float | None,
     *,
-    of_draws: float = 0.0,
+    lasting: float = 0.0,
     available: int | None = None,
     population: bool = False,
 ) -> RowsToHalve:
     r"""The number of rows at which the interval would have half its width.
 
-    With a half width h on n rows, of which d is the error of the metric's own draws, n' rows give
+    With a half width h on n rows, of which d is what rows hardly lessen
+    (`Metric.lasting_half_widths`), n' rows give
 
     .. math:: h'^2 = (h^2 - d^2) \frac{n}{n'} + d^2
 
-    so that n' is 4 n for a metric without draws of its own. Of a metric that fits predictors,
-    training and test rows both grow in proportion. `available` is the number of rows that there
+    so that n' is 4 n if there is no such part. Of a metric that fits predictors, training and test
+    rows both grow in proportion. `available` is the number of rows that there
     are in all, if it is known.
     """
     if population:
@@ -42,9 +46,9 @@ def rows_to_halve(
         return RowsToHalve(None, NO_INTERVAL)
     if half_width == 0:
         return RowsToHalve(None, NO_WIDTH)
-    share = min(1.0, of_draws / half_width)
+    share = min(1.0, lasting / half_width)
     if share >= 0.5:
-        return RowsToHalve(None, OF_DRAWS)
+        return RowsToHalve(None, LASTING)
     # Rounding must not make 4 n into 4 n + 1.
     needed = math.ceil(round(rows * (1 - share**2) / (0.25 - share**2), 6))
     if available is not None and needed > available:

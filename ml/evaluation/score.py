@@ -148,7 +148,7 @@ def scores_of(
     error = None
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
-    of_draws: Mapping[str, float] = {}
+    lasting: Mapping[str, float] = {}
     without_interval = None
     try:
         if metric.needs_factors and not rows.factors.shape[1]:
@@ -165,7 +165,7 @@ def scores_of(
             raise
         error = f"{type(problem).__name__}: {problem}"
     if uncertainty and error is None:
-        nulls, widths, of_draws, without_interval = _uncertainty(metric, rows, values, stopped)
+        nulls, widths, lasting, without_interval = _uncertainty(metric, rows, values, stopped)
     facts = row_facts(rows, metric)
     perfect = {} if error else _on_perfect_codes(metric, rows, stopped)
     seconds = time.perf_counter() - began
@@ -177,7 +177,7 @@ def scores_of(
             error=error,
             null=nulls.get(number.name),
             half_width=widths.get(number.name),
-            of_draws=of_draws.get(number.name, 0.0),
+            lasting=lasting.get(number.name, 0.0),
             without_interval=without_interval,
             facts=facts,
             perfect=perfect.get(number.name),
@@ -197,14 +197,14 @@ def _check_sums(metric: Metric) -> None:
 def _uncertainty(
     metric: Metric, rows: Rows, values: Mapping[str, Value], stopped: Sequence[Exception]
 ) -> tuple[Mapping[str, NullDistribution], Mapping[str, float], Mapping[str, float], str | None]:
-    """Null and half width of each number's interval, the draws' part of it, and what is missing.
+    """Null and half width of each number's interval, the part that lasts, and what is missing.
 
     Errors here (a part of the rows may be too small, or lack a class) do not affect the value. An
     error that is in `stopped` passes through.
     """
     nulls: Mapping[str, NullDistribution] = {}
     widths: Mapping[str, float] = {}
-    of_draws: Mapping[str, float] = {}
+    lasting: Mapping[str, float] = {}
     problems = []
     if metric.needs_factors:
         try:
@@ -221,13 +221,15 @@ def _uncertainty(
                 raise
             problems.append(f"null: {_reason(problem)}")
     try:
-        of_draws = metric.half_widths_of_draws(rows)
-        widths = of_draws if rows.population else metric.half_widths(rows)
+        if rows.population:
+            widths = metric.half_widths_of_draws(rows)
+        else:
+            widths, lasting = metric.half_widths(rows), metric.lasting_half_widths(rows)
     except Exception as problem:
         if stopped:
             raise
         problems.append(f"interval: {_reason(problem)}")
-    return nulls, widths, of_draws, "; ".join(problems) or None
+    return nulls, widths, lasting, "; ".join(problems) or None
 
 
 def _reason(problem: Exception) -> str:
@@ -257,7 +259,7 @@ def _score(
     error: str | None,
     null: NullDistribution | None,
     half_width: float | None,
-    of_draws: float,
+    lasting: float,
     without_interval: str | None,
     facts: Mapping[str, Any],
     perfect: Value | None,
@@ -283,7 +285,7 @@ def _score(
     halving = rows_to_halve(
         len(rows),
         half_width if value else None,
-        of_draws=of_draws,
+        lasting=lasting,
         available=rows.available,
         population=rows.population,
     )

@@ -215,13 +215,19 @@ class Metric(Component):
         return jackknife_errors(self.values, rows)
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:  # noqa: ARG002
-        """Half the width of each number's 95 % interval, as far as it is due to its own draws.
+        """Half the width of each number's 95 % interval on a population.
 
-        That is the error of the batches of an interventional metric, for instance. It is all that
-        is left on a population, which has no sampling error, and the part of an interval that more
-        rows do not lessen. By default there is none.
+        A population has no sampling error. What is left is the error of the metric's own draws, as
+        of the batches of an interventional metric. By default there is none.
         """
         return {number.name: 0.0 for number in self.reported()}
+
+    def lasting_half_widths(self, rows: Rows) -> Numbers:
+        """The part of `half_widths` that more rows do not lessen, or hardly.
+
+        By default it is the error of the metric's own draws.
+        """
+        return self.half_widths_of_draws(rows)
 
     def values(self, rows: Rows) -> Numbers:
         """The values of `compute`, without details."""

@@ -13,16 +13,16 @@ from ml.metrics.prediction.sap import SAP
 from ml.spec.parts import Evaluation
 
 FACTORS = np.random.default_rng(0).integers(0, 4, (300, 2))
-CODES = FACTORS + np.random.default_rng(1).normal(size=FACTORS.shape)
+CODES = FACTORS + np.random.default_rng(1).uniform(size=FACTORS.shape)
 
 
-def test_an_interval_halves_at_four_times_the_rows_unless_draws_are_part_of_it() -> None:
+def test_an_interval_halves_at_four_times_the_rows_unless_a_part_lasts() -> None:
     assert rows_to_halve(250, 0.1).rows == 1000
     # 0.1² = 0.08² + 0.06² and 0.05² < 0.06²: no number of rows will do.
-    found = rows_to_halve(250, 0.1, of_draws=0.06)
+    found = rows_to_halve(250, 0.1, lasting=0.06)
     assert found.rows is None and found.missing is not None and "draws" in found.missing
     # 0.1² - 0.03² is 0.0091, and 0.05² - 0.03² is 0.0016: 5.6875 times the rows.
-    assert rows_to_halve(1600, 0.1, of_draws=0.03).rows == 9100
+    assert rows_to_halve(1600, 0.1, lasting=0.03).rows == 9100
 
 
 def test_a_data_set_bounds_the_rows() -> None:
@@ -39,16 +39,29 @@ def test_a_data_set_bounds_the_rows() -> None:
 
 
 def test_a_score_says_it() -> None:
-    (found,) = score(CODES, FACTORS, "mig")
+    metric = {"name": "sap", "predictor": "correlation"}
+    (found,) = score(CODES, FACTORS, [metric])
     assert (found.rows_to_halve, found.rows_to_halve_missing) == (1200, None)
-    (bare,) = score(CODES, FACTORS, "mig", uncertainty=False)
+    (bare,) = score(CODES, FACTORS, [metric], uncertainty=False)
     assert (bare.rows_to_halve, bare.rows_to_halve_missing) == (None, "the score has no interval")
+
+
+def test_extremes_that_decide_the_bins_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.metrics.information.information_metric.MOST_REPLICATES", 50)
+    monkeypatch.setattr("ml.metrics.information.information_metric.REDRAWN_ENDS", 50)
+    heavy = FACTORS + 0.3 * np.random.default_rng(1).standard_t(1.5, size=FACTORS.shape)
+    for codes, lasts in ((CODES, False), (heavy, True)):
+        rows = rows_of(codes, FACTORS)
+        lasting = MIG().lasting_half_widths(rows)["mig"]
+        found = rows_to_halve(300, MIG().half_widths(rows)["mig"], lasting=lasting)
+        assert found.rows == (None if lasts else 1200)
+        assert ("extremes" in (found.missing or "")) is lasts
 
 
 def test_the_images_of_a_data_set_are_its_rows() -> None:
     data = dataset("digits")
     index = np.arange(1500)
-    z = np.random.default_rng(0).normal(size=(1500, 2)).astype(np.float32)
+    z = np.random.default_rng(0).uniform(size=(1500, 2)).astype(np.float32)
     flat = np.zeros_like(z)
     encoded = EncodedRows(
         index,
@@ -60,9 +73,9 @@ def test_the_images_of_a_data_set_are_its_rows() -> None:
         z[:, 0],
         np.array(1000),  # type: ignore[arg-type]
     )
-    (found,) = score_encoded(encoded, Evaluation(metrics=[MIG()]), data)
+    (found,) = score_encoded(encoded, Evaluation(metrics=[SAP(predictor="correlation")]), data)
     assert found.rows_to_halve is None
-    told = f"it would take 4,000 rows, and the data set has {len(data):,} images"
+    told = f"it would take 6,000 rows, and the data set has {len(data):,} images"
     assert found.rows_to_halve_missing == told
 
 
