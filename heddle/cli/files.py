@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Group
 
+from heddle.cli.option_types import FileOfKind
 from heddle.cli.options import all_of, json_option_that, url_option
 from heddle.cli.output.account import account_lines, account_title, group_lines
 from heddle.cli.output.terminal import print_document, side_console
@@ -112,6 +114,17 @@ _file_options = all_of(
     help="Metrics, with params as in dci:predictor=lasso:cv=5.",
 )
 @click.option("--quick", is_flag=True, help="Compute values only: no nulls, no intervals.")
+@click.option(
+    "--rows-curve",
+    is_flag=True,
+    help="Draw scores against rows, by ever larger subsamples: do they still climb?",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=FileOfKind("png", "svg"),
+    help="The picture of --rows-curve, .png or .svg; FILE_rows.png in this folder if absent.",
+)
 @click.option("--server", is_flag=True, help="Have the server compute them; so does --url.")
 @url_option
 def score(
@@ -120,6 +133,8 @@ def score(
     seed: int,
     metrics: str,
     quick: bool,
+    rows_curve: bool,
+    out: tuple[Path, str] | None,
     server: bool,
     as_json: bool,
     url: str | None,
@@ -136,12 +151,19 @@ def score(
 
     Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
     """
+    if out is not None and not rows_curve:
+        raise click.UsageError("--out is the picture of --rows-curve")
     # Only this command waits for torch.
     from heddle.cli import scoring
     from heddle.local.scoring import score_here
 
     asked = scoring.parse_metrics(metrics)
     spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
+    if rows_curve:
+        if server or url:
+            raise click.UsageError("--rows-curve is computed here; leave out --server and --url")
+        _draw_rows_curve(file, spec, _choice(**choice), out, as_json)
+        return
     if file.name.startswith("run_") and not file.exists():
         if choice["groups"] is not None:
             raise click.UsageError("Groups of codes are scored of a FILE, not of a run")
@@ -166,6 +188,23 @@ def score(
 
     print_document(document, as_json, shown)
     if any(one["error"] for one in found.scores):
+        sys.exit(1)
+
+
+def _draw_rows_curve(
+    file: Path,
+    spec: Mapping[str, Any],
+    choice: Choice,
+    out: tuple[Path, str] | None,
+    as_json: bool,
+) -> None:
+    from heddle.cli.output.rows_curve import curve_tables
+    from heddle.local.rows_curve import draw_curve
+
+    picture = (Path(f"{file.stem}_rows.png"), "png") if out is None else out
+    document = draw_curve(file, spec, choice, side_console(), picture)
+    print_document(document, as_json, lambda: curve_tables(document))
+    if any(curve["points"][-1]["error"] for curve in document["curves"]):
         sys.exit(1)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from heddle.client.uses import Kind
-
 
 class Numbers(click.ParamType[Any]):
     """Numbers with commas between them."""
@@ -36,12 +34,12 @@ class FileOfKind(click.ParamType[Any]):
 
     name = "file"
 
-    def __init__(self, *kinds: Kind) -> None:
+    def __init__(self, *kinds: str) -> None:
         self._kinds = kinds
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Path, Kind]:
+    ) -> tuple[Path, str]:
         suffix = Path(value).suffix.lower()
         kind = next((kind for kind in self._kinds if suffix == f".{kind}"), None)
         if kind is None:
@@ -50,5 +48,5 @@ class FileOfKind(click.ParamType[Any]):
         return Path(value), kind
 
 
-def suffixes(kinds: tuple[Kind, ...]) -> str:
+def suffixes(kinds: tuple[str, ...]) -> str:
     return " or ".join(f".{kind}" for kind in kinds)

@@ -544,7 +544,6 @@ def test_perfect_codes_of_dependent_factors_are_told_their_ceiling(tmp_path: Pat
 
 def test_groups_are_given_by_sizes_or_by_names(npz: Path) -> None:
     for text, columns in (
-        ("2,1", [[0, 1], [2]]),
         ("z0+z2,z1", [[0, 2], [1]]),
         ("z[01],z2", [[0, 1], [2]]),
     ):
@@ -569,3 +568,21 @@ def test_groups_go_to_a_server_as_columns(evaluating: Evaluating, npz: Path) -> 
     assert heddle("score", npz, *QUICK, "--server", "--groups", "z0+z2,z1").exit_code == 0
     assert b'"groups": [[0, 2], [1]]' in evaluating.requests[0].content
     assert heddle("score", "run_1", *QUICK, "--groups", "2,1").exit_code == 2
+
+
+def test_scores_against_rows_are_a_table_and_a_picture(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = heddle("score", npz, "--metrics", "mig", "--rows-curve")
+    assert shown.exit_code == 0 and "codes_rows.png" in shown.stdout
+    assert [line.split()[0] for line in shown.stdout.splitlines() if "±" in line][:1] == ["100"]
+    assert (tmp_path / "codes_rows.png").read_bytes().startswith(b"\x89PNG")
+    result = heddle(*("score", npz, "--metrics", "mig", "--rows-curve", "--out", "a.svg", "--json"))
+    document = json.loads(result.stdout)
+    assert document["picture"] == "a.svg" and b"<svg" in (tmp_path / "a.svg").read_bytes()
+    (curve,) = document["curves"]
+    assert [point["rows"] for point in curve["points"]] == [100, 200]
+    for wrong in (("--out", "a.gif"), ("--server",), ("--url", "http://heddle.test")):
+        assert heddle("score", npz, "--rows-curve", *wrong).exit_code == 2
+    assert heddle("score", npz, *QUICK, "--out", "a.png").exit_code == 2
