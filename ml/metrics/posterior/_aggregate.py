@@ -182,7 +182,8 @@ def joint_log_density(known: Aggregate, rows: Rows) -> Float[np.ndarray, "points
     assert rows.posteriors is not None
     mean = np.ascontiguousarray(rows.posteriors.mean.T, dtype=np.float64)
     log_variance = np.ascontiguousarray(rows.posteriors.log_variance.T, dtype=np.float64)
-    scales = np.exp(-0.5 * log_variance) * math.sqrt(0.5)
+    with np.errstate(over="ignore"):
+        scales = np.exp(-0.5 * log_variance) * math.sqrt(0.5)
     offsets = -0.5 * log_variance.sum(0)
 
     def of_part(start: int) -> np.ndarray:
@@ -265,7 +266,7 @@ def _log_density(
         variance = np.add.reduceat(variance + away * away, begins) / sizes - shift * shift
         mean = mean[begins] + shift
     found = np.empty(len(points))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         scales, offsets = np.sqrt(0.5 / variance), np.log(sizes) - 0.5 * np.log(variance)
     log_mixture(points[:, None], mean[None], scales[None], offsets, found)
     found -= 0.5 * LOG_2_PI + math.log(len(cell))

@@ -127,7 +127,13 @@ class ElboDecomposition(Metric):
             raise UnusableRows("elbo_decomposition needs at least two rows, got one")
         found = self._densities(rows)
         joint, latents = -float(found.joint.mean()), -found.each.mean(0)
-        conditional, cross = (of.mean(0) for of in _closed_forms(rows))
+        with np.errstate(over="ignore"):
+            conditional, cross = (of.mean(0) for of in _closed_forms(rows))
+        if not np.isfinite([joint, latents.sum(), cross.sum()]).all():
+            raise UnusableRows(
+                "a density or second moment of the posteriors is beyond what float64 holds; is"
+                " posterior_logvar the logarithm of variances?"
+            )
         numbers = {
             "mutual_information": joint - conditional.sum(),
             "total_correlation": latents.sum() - joint,
@@ -224,7 +230,9 @@ def _closed_forms(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     mean = rows.posteriors.mean.astype(np.float64)
     log_variance = rows.posteriors.log_variance.astype(np.float64)
     conditional = 0.5 * (LOG_2_PI + 1 + log_variance)
-    return conditional, 0.5 * (LOG_2_PI + mean**2 + np.exp(log_variance))
+    with np.errstate(over="ignore"):
+        cross = 0.5 * (LOG_2_PI + mean**2 + np.exp(log_variance))
+    return conditional, cross
 
 
 def _without_each(

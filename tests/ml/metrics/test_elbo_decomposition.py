@@ -132,3 +132,14 @@ def test_what_cannot_be_decomposed_is_told() -> None:
         score(np.eye(3), np.zeros((3, 1), int), NAME)
     with pytest.raises(InvalidSpec, match="does not use batch"):
         metric_of({"name": NAME, "batch": 32})
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_variances_beyond_float64_are_told_and_tiny_ones_are_not(estimator: str) -> None:
+    mean = np.random.default_rng(0).normal(size=(20, 2))
+    rows = rows_of(mean, np.zeros((20, 1), int), posterior_logvar=0 * mean + 1500)
+    with pytest.raises(UnusableRows, match="beyond what float64 holds"):
+        values(rows, estimator=estimator)
+    tiny = rows_of(mean, np.zeros((20, 1), int), posterior_logvar=0 * mean - 60)
+    assert values(tiny, estimator=estimator)["mutual_information"] >= math.log(20) - 2

@@ -99,7 +99,7 @@ def test_narrow_posteriors_of_a_perfect_code_score_nearly_1(name: str) -> None:
 
 def test_wide_posteriors_know_little_whatever_their_means() -> None:
     rows = grid(noise=5.0, times=20)
-    assert score(rows.codes, rows.factors, "mig")[0].value == pytest.approx(1.0)
+    assert score(rows.codes, rows.factors, "mig", uncertainty=False)[0].value == pytest.approx(1.0)
     assert value("mig_posterior", rows) < 0.05
 
 
@@ -123,7 +123,8 @@ def test_neither_the_order_of_latents_nor_their_scale_matters(name: str) -> None
 
 
 @EVERY
-def test_noise_lies_inside_its_null(name: str) -> None:
+def test_noise_lies_inside_its_null(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.codes.uncertainty.MOST_PERMUTATIONS", 12)
     rows = mixed(400)
     noise = rows.with_factors_of(np.random.default_rng(1).permutation(400))
     null = metric_of(name).null(noise)[name]
