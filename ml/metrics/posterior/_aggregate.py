@@ -29,7 +29,6 @@ from scipy.special import stdtrit
 from ml.codes.repeated_rows import blocks
 from ml.codes.rows import Posteriors, Rows, UnusableRows
 from ml.codes.uncertainty import CONFIDENCE
-from ml.metrics.posterior._log_mixture import log_mixture
 from ml.reproducibility.draws import generator
 
 EXACT_ROWS = 20_000
@@ -179,6 +178,8 @@ def log_densities_of_classes(
 
 def joint_log_density(known: Aggregate, rows: Rows) -> Float[np.ndarray, "points"]:
     """log q(z) of all latents together at each point."""
+    from ml.metrics.posterior._log_mixture import log_mixture  # Only who computes waits for numba.
+
     assert rows.posteriors is not None
     mean = np.ascontiguousarray(rows.posteriors.mean.T, dtype=np.float64)
     log_variance = np.ascontiguousarray(rows.posteriors.log_variance.T, dtype=np.float64)
@@ -257,6 +258,8 @@ def _log_density(
     cell: Int[np.ndarray, "samples"],
 ) -> Float[np.ndarray, "points"]:
     """log of the mean density of these posteriors, of which those of one cell are merged."""
+    from ml.metrics.posterior._log_mixture import log_mixture  # Only who computes waits for numba.
+
     begins = np.r_[0, np.flatnonzero(np.diff(cell)) + 1]
     sizes = np.diff(np.r_[begins, len(cell)])
     if len(begins) < len(cell):
