@@ -58,6 +58,11 @@ METRICS: dict[str, dict[str, Any]] = {
     **{name: {"name": name} for name in ("mig_posterior", "aam", "elbo_decomposition")},
     **{name: {"name": name} for name in ("active_units", "unsupervised")},
     "elbo_decomposition stratified": {"name": "elbo_decomposition", "estimator": "stratified"},
+    **{name: {"name": name} for name in ("irs", "factor_vae_score", "z_max_variance")},
+    "beta_vae_score": {"name": "beta_vae_score"},
+    "irs quantile 1": {"name": "irs", "quantile": 1.0},
+    "factor_vae_score whole groups": {"name": "factor_vae_score", "batch": None},
+    "z_max_variance whole groups": {"name": "z_max_variance", "batch": None},
 }
 DEVIATIONS = (0.4, 0.5, 0.3, 1.0, 1.0)
 """Deviations of the codes' noise, which are those of their posteriors, too."""

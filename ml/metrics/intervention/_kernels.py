@@ -94,7 +94,8 @@ def shares_of_groups(codes, order, group, begin, start, lowest):
         for one in range(group[start[k]], group[start[k + 1] - 1] + 1):
             rows = order[begin[one] : begin[one + 1]]
             found[_extreme(rows, codes, lowest), k] += len(rows)
-        found[:, k] /= start[k + 1] - start[k]
+        for d in range(len(found)):
+            found[d, k] /= start[k + 1] - start[k]
     return found
 
 

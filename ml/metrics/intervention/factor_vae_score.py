@@ -32,10 +32,9 @@ class FactorVAEScore(MajorityVote):
     Rows stand for the simulator: a factor's values come as often as in the rows, and a batch is
     drawn with replacement from the rows that have one. Values of a single row are left out. The
     defaults are the protocol's. Carbonneau et al. take a `batch` of 200, 800 and 800 votes, and
-    `rescaled`. With `batch` null each value of a factor votes once, by
-    all of its rows. That is the limit of large batches, without draws. Codes that
-    know nothing score more than 1 / K then, as the few values of a factor may happen to agree; the
-    null shows how much.
+    `rescaled`. With `batch` null each value of a factor votes once, by all of its rows. That is the
+    limit of large batches, without draws. Codes that know nothing score more than 1 / K then, as
+    the few values of a factor may happen to agree; the null shows how much.
 
     Raises:
         ConstantFactor: a factor takes a single value.

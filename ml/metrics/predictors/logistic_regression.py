@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -24,16 +24,18 @@ def fit_logistic_regression(
     c: float,
     *,
     balanced: bool = False,
+    solver: Literal["lbfgs", "newton-cholesky"] = "lbfgs",
 ) -> LogisticRegression:
     """A multinomial model with scikit-learn's defaults: L2 penalty of weight 1/c, L-BFGS.
 
-    Codes must be on a common scale. `balanced` weighs each row by 1 / size of its class.
+    Codes must be on a common scale, or few and solved by Newton's method. `balanced` weighs each
+    row by 1 / size of its class.
     """
     # The import is slow, and a process that only trains does not need it.
     from sklearn.linear_model import LogisticRegression
 
     weight = "balanced" if balanced else None
-    model = LogisticRegression(C=c, class_weight=weight, max_iter=MOST_ITERATIONS)
+    model = LogisticRegression(C=c, class_weight=weight, max_iter=MOST_ITERATIONS, solver=solver)
     with single_threaded():
         return model.fit(codes, classes)
 

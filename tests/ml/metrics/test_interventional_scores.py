@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from ml import score
 from ml.codes.checked_rows import rows_of
 from ml.codes.rows import Rows, UnfitFactor, UnusableRows
 from ml.evaluation.score import metric_of
 from ml.metrics.intervention import _kernels
+from ml.metrics.intervention.beta_vae_score import BetaVAEScore
 from ml.metrics.intervention.groups import group, labels_of_the_others
 from ml.metrics.protocol import Score
 
@@ -159,6 +161,23 @@ def test_the_classifier_may_be_the_one_of_2019() -> None:
     assert old != new and old == pytest.approx(new, abs=0.1)
     (alone, _) = score(rows.codes, rows.factors, [{**asked, "train_points": 1}], uncertainty=False)
     assert alone.value == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-170, 0.1, 1.0, 1e3, 1e8, 1e140])
+def test_the_penalty_is_on_the_scale_of_codes_and_any_scale_converges(scale: float) -> None:
+    rows = mixture(None)
+    groups = group(BetaVAEScore().labels(rows), rows.factor_names, "{}")
+    points, of = _kernels.differences(rows.codes, *groups, 64, 2000, np.random.default_rng(0))
+    metric = metric_of("beta_vae_score")
+    assert isinstance(metric, BetaVAEScore)
+    found = metric._predicted(points * scale, of, points * scale)
+    told = float((found == of).mean())
+    if scale in (0.1, 1.0):
+        model = LogisticRegression(tol=1e-8, max_iter=10_000).fit(points * scale, of)
+        assert told == pytest.approx(model.score(points * scale, of), abs=2e-3)
+    else:
+        # The penalty is all, or nothing.
+        assert told < 0.3 if scale < 1 else told > 0.78
 
 
 def test_others_are_numbered_alike_exactly_if_they_agree() -> None:
