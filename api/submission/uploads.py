@@ -96,13 +96,13 @@ def _checked(form: FormData, here: Context) -> Upload:
     try:
         most_bytes = here.settings.upload_array_bytes
         arrays = read_arrays(file.file, most_bytes=most_bytes, **parsed.reading())
-        account = parsed.account(arrays)
+        account, fitting = parsed.account(arrays), parsed.fitting(parsed.rows(arrays))
     except InvalidSpec as error:
         raise InvalidSpec(below("spec", error.faults)) from None
     except UnusableArrays as error:
         raise InvalidSpec(below("file", error.faults)) from None
     file.file.seek(0)
-    return Upload(file.file, plain_name(file.filename or ""), parsed, account)
+    return Upload(file.file, plain_name(file.filename or ""), fitting, account)
 
 
 def _parts(form: FormData) -> tuple[UploadFile, bytes]:

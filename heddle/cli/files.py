@@ -108,10 +108,9 @@ _file_options = all_of(
 @_file_options
 @click.option(
     "--metrics",
-    default="mig,sap,dci",
-    show_default=True,
     metavar="NAMES",
-    help="Metrics, with params as in dci:predictor=lasso:cv=5.",
+    help="Metrics, with params as in dci:predictor=lasso:cv=5. By default mig,sap,dci, or, if a"
+    " factor is continuous, mig,sap:predictor=correlation,dci:predictor=lasso.",
 )
 @click.option("--quick", is_flag=True, help="Compute values only: no nulls, no intervals.")
 @click.option(
@@ -131,7 +130,7 @@ def score(
     file: Path,
     train_rows: int | None,
     seed: int,
-    metrics: str,
+    metrics: str | None,
     quick: bool,
     rows_curve: bool,
     out: tuple[Path, str] | None,
@@ -155,10 +154,11 @@ def score(
         raise click.UsageError("--out is the picture of --rows-curve")
     # Only this command waits for torch.
     from heddle.cli import scoring
-    from heddle.local.scoring import score_here
+    from heddle.local.scoring import FOR_NUMBERS, score_here
 
-    asked = scoring.parse_metrics(metrics)
-    spec = {"metrics": asked, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
+    asked = FOR_NUMBERS if metrics is None else scoring.parse_metrics(metrics)
+    said = {} if metrics is None else {"metrics": asked}
+    spec = {**said, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
     if rows_curve:
         if server or url:
             raise click.UsageError("--rows-curve is computed here; leave out --server and --url")
@@ -167,7 +167,7 @@ def score(
     if file.name.startswith("run_") and not file.exists():
         if choice["groups"] is not None:
             raise click.UsageError("Groups of codes are scored of a FILE, not of a run")
-        of_run = {"metrics": asked, "seed": seed, "uncertainty": not quick}
+        of_run = {**said, "seed": seed, "uncertainty": not quick}
         with connect(url) as client:
             found = scoring.score_run(client, file.name, of_run, side_console())
     elif server or url:

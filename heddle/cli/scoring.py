@@ -58,7 +58,7 @@ def score_there(
         if choice or path.suffix.lower() != ".npz":
             sent = Path(folder) / f"{path.stem}.npz"
             arrays = read_codes(path, choice)
-            understood = understood_of(rows_to_score(arrays, spec, choice)[1], arrays)
+            understood = understood_of(arrays, rows_to_score(arrays, spec, choice)[1])
             spec = with_groups(spec, choice, arrays)
             write_npz(sent, arrays)
         named = {**spec, "name": name_of(path)}

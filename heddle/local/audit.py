@@ -24,5 +24,5 @@ def audit_file(
     names = [" ".join(map(str, asked.values())) for asked in metrics_of(rows, quick=quick)]
     with Bar(console, names) as bar:
         found = audit(rows, quick=quick, recorder=bar)
-    understood = understood_of(evaluation, arrays)
+    understood = understood_of(arrays, evaluation)
     return {"file": path.name, "understood": understood, **found.model_dump(mode="json")}

@@ -31,8 +31,9 @@ def draw_curve(
         SpecError: the file cannot be scored, or not even all of its rows have a score.
     """
     rows, evaluation = rows_to_score(read_codes(path, choice), spec, choice)
-    with Bar(console, labels(rows, evaluation.metrics)) as bar:
-        found = rows_curve(rows, evaluation.metrics, recorder=bar)
+    metrics = evaluation.fitting(rows).metrics
+    with Bar(console, labels(rows, metrics)) as bar:
+        found = rows_curve(rows, metrics, recorder=bar)
     title = f"{path.name}: scores of subsamples of {len(rows):,} rows"
     picture, kind = out
     try:

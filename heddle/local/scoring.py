@@ -19,6 +19,7 @@ from ml.codes.rows import Rows
 from ml.components.spec_errors import InvalidSpec
 from ml.evaluation.advice import advise
 from ml.evaluation.evaluate import score_rows
+from ml.spec.evaluation_spec import FOR_NUMBERS as FOR_NUMBERS
 from ml.spec.evaluation_spec import FileEvaluation
 
 
@@ -47,17 +48,16 @@ def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Con
     """Score a file in this process. A metric that fails gives scores with `error`."""
     arrays = read_codes(path, choice)
     rows, evaluation = rows_to_score(arrays, spec, choice)
-    with Bar(console, [metric.name for metric in evaluation.metrics]) as bar:
-        scores = score_rows(
-            rows, evaluation.metrics, uncertainty=evaluation.uncertainty, recorder=bar
-        )
+    metrics = evaluation.fitting(rows).metrics
+    with Bar(console, [metric.name for metric in metrics]) as bar:
+        scores = score_rows(rows, metrics, uncertainty=evaluation.uncertainty, recorder=bar)
     return Judged(
         [score.model_dump(mode="json") for score in scores],
         [one.model_dump() for one in advise(scores)],
-        understood_of(evaluation, arrays),
+        understood_of(arrays, evaluation),
     )
 
 
-def understood_of(evaluation: FileEvaluation, arrays: CodesAndFactors) -> dict[str, Any]:
+def understood_of(arrays: CodesAndFactors, evaluation: FileEvaluation) -> dict[str, Any]:
     """What was understood of a file, in the form in which the server reports it."""
     return evaluation.account(arrays).model_dump(mode="json")

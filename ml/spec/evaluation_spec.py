@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationInfo, field_validator
 
 from ml.codes.checked_rows import rows_of
 from ml.codes.codes_and_factors import CodesAndFactors
@@ -31,6 +31,14 @@ _GROUPS = (
         Field(min_length=1),
     ]
 )
+FOR_NUMBERS: tuple[dict[str, Any], ...] = (
+    {"name": "mig"},
+    {"name": "sap", "predictor": "correlation"},
+    {"name": "dci", "predictor": "lasso"},
+)
+"""The metrics of a file with a continuous factor, if none are asked for. The usual predictors of
+sap and dci predict classes, and would refuse the factor."""
+
 FactorName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
@@ -42,6 +50,8 @@ class FileEvaluation(Part):
     metrics: Annotated[list[AnyMetric], Field(max_length=64)] = Field(
         default_factory=lambda: Evaluation().metrics
     )
+    """By default mig, sap and dci. If a factor of the file is continuous, sap's predictor is then
+    correlation and dci's lasso, as their usual predictors predict classes."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of permutations, subsamples and predictors."""
     train_rows: Annotated[int, Field(ge=1)] | None = None
@@ -117,7 +127,28 @@ class FileEvaluation(Part):
         """How a file is understood, before its codes are grouped. Raises the errors of `rows`."""
         rows = self._rows(arrays)
         self._check_groups(rows)
-        return account_of(rows, left_aside=arrays.left_aside, assumed=arrays.assumptions())
+        return account_of(
+            rows,
+            left_aside=arrays.left_aside,
+            assumed=(*arrays.assumptions(), *self.assumptions(rows)),
+        )
+
+    def fitting(self, rows: Rows) -> Self:
+        """The same evaluation. If no metrics were asked for, they are those for these factors."""
+        if not self.assumptions(rows):
+            return self
+        metrics = TypeAdapter(list[AnyMetric]).validate_python(FOR_NUMBERS)
+        return self.model_copy(update={"metrics": metrics})
+
+    def assumptions(self, rows: Rows) -> tuple[str, ...]:
+        """What the spec leaves open and the kinds of the factors decide."""
+        if "metrics" in self.model_fields_set or "continuous" not in rows.factor_kinds:
+            return ()
+        name = rows.factor_names[rows.factor_kinds.index("continuous")]
+        return (
+            f"factor {name!r} is continuous and no metrics were asked for: sap is by correlation"
+            " and dci by lasso, as their usual predictors predict classes",
+        )
 
     def rows(self, arrays: CodesAndFactors) -> Rows:
         """The file's rows, ready to be scored.

@@ -68,7 +68,13 @@ def test_an_evaluation_says_what_was_understood_of_its_file(service: Service) ->
     said = {"codes_array": "mu", "factor_kinds": ["continuous"] * 2, "factor_names": ["a", "b"]}
     other = service.accepted(service.upload(sent, said))
     assert other["id"] != document["id"]
-    assert other["understood"]["assumed"] == ["the array 'labels' has the factors"]
+    assert other["understood"]["assumed"] == [
+        "the array 'labels' has the factors",
+        "factor 'a' is continuous and no metrics were asked for: sap is by correlation and dci by"
+        " lasso, as their usual predictors predict classes",
+    ]
+    metrics = {one["name"]: one.get("predictor") for one in other["spec"]["metrics"]}
+    assert metrics == {"mig": None, "sap": "correlation", "dci": "lasso"}
     assert [one["name"] for one in other["understood"]["factors"]] == ["a", "b"]
     again = service.accepted(service.upload(sent, {"codes_array": "mu"}))
     assert (again["id"], again["understood"]) == (document["id"], understood)

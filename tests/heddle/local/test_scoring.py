@@ -75,6 +75,27 @@ def table_of(columns: dict[str, Any], path: Path) -> Path:
     return path
 
 
+def test_metrics_that_nobody_asked_for_fit_continuous_factors(npz: Path) -> None:
+    found = json.loads(heddle("score", npz, "--quick", "--json").stdout)
+    assert {one["metric"] for one in found["items"]} == {"mig", "sap", "dci"}
+    sap, dci = (next(one for one in found["items"] if one["metric"] == n) for n in ("sap", "dci"))
+    assert (sap["params"]["predictor"], dci["params"]["predictor"]) == (
+        "linear_svm",
+        "gradient_boosting",
+    )
+    result = heddle("score", npz, "--quick", "--factor-kinds", "size=continuous", "--json")
+    items = printed(result)
+    assert [one["error"] for one in items] == [None] * len(items)
+    sap, dci = (next(one for one in items if one["metric"] == name) for name in ("sap", "dci"))
+    assert (sap["params"]["predictor"], dci["params"]["predictor"]) == ("correlation", "lasso")
+    (assumed,) = json.loads(result.stdout)["understood"]["assumed"]
+    assert assumed.startswith("factor 'size' is continuous and no metrics were asked for")
+    shown = heddle("score", npz, "--quick", "--factor-kinds", "continuous").output
+    assert "predictor=correlation" in shown and "predictor=lasso" in shown
+    asked = heddle("score", npz, "--quick", "--factor-kinds", "continuous", "--metrics", "sap")
+    assert asked.exit_code == 1 and "set factor_bins" in asked.output
+
+
 def test_an_npz_gives_the_scores_of_its_arrays(npz: Path, columns: dict[str, np.ndarray]) -> None:
     codes = np.stack([columns[name] for name in ("z0", "z1", "z2")], axis=1)
     factors = np.stack([columns["size"], columns["x"]], axis=1)
@@ -98,11 +119,6 @@ def test_a_table_gives_the_scores_of_the_same_npz(
     arrays = read_codes(path, Choice())
     assert arrays.codes.dtype == (np.float32 if suffix == ".parquet" else np.float64)
     assert arrays.factor_kinds == ("discrete", "discrete")
-
-
-def test_the_default_metrics_are_mig_sap_and_dci() -> None:
-    command = cli.main.commands["score"]
-    assert next(p.default for p in command.params if p.name == "metrics") == "mig,sap,dci"
 
 
 def test_the_table_shows_values_intervals_nulls_and_definitions(npz: Path) -> None:
