@@ -11,7 +11,7 @@ from ml import score
 from ml.metrics.information.mig import MIG
 from ml.metrics.information.mutual_information import equal_width_bins, information
 from ml.metrics.protocol import ConstantFactor
-from tests.ml.golden import CASES, FOLDER, Case, arrays
+from tests.ml.golden import CASES, COVERED, DECLINED, FOLDER, KEYS, Case, arrays
 
 BY_CODE = json.loads((FOLDER / "information_over_code_entropy.json").read_text())["problems"]
 MATRICES = json.loads((FOLDER / "mutual_information.json").read_text())["problems"]
@@ -81,3 +81,8 @@ def test_matrices_over_entropies_of_codes_are_carbonneau_and_zaidis(problem: str
     np.testing.assert_allclose(
         known.mutual / entropies[:, None], np.transpose(BY_CODE[problem][cut]), atol=1e-8
     )
+
+
+def test_a_key_is_covered_or_declined_with_a_reason() -> None:
+    assert set(KEYS) - set(COVERED) - set(DECLINED) == set()
+    assert set(COVERED) & set(DECLINED) == set()
