@@ -125,10 +125,12 @@ class StrongGeneralisation(Metric):
             details = {"factors": list(rows.factor_names)}
             return {one.name: Value(math.nan, details, ONE_FACTOR) for one in self.numbers}
         shifted, iid = np.zeros((number, number)), np.zeros((number, number))
-        draws = generator(rows.seed, "strong generalisation")
+        # The values have draws of their own, so that replicates with fewer rows freeze the same.
+        of_values = generator(rows.seed, "frozen values")
+        of_rows = generator(rows.seed, "rows in place of frozen ones")
         for target, frozen in permutations(range(number), 2):
             for _ in range(self.repeats):
-                fit, drawn, test = _parts(known, frozen, draws)
+                fit, drawn, test = _parts(known, frozen, of_values, of_rows)
                 labels = known.factors[:, target]
                 for found, of_fit in ((shifted, fit), (iid, drawn)):
                     right = labels[test] == predicted_classes(
@@ -155,7 +157,7 @@ class StrongGeneralisation(Metric):
 
 
 def _parts(
-    rows: Rows, frozen: int, draws: np.random.Generator
+    rows: Rows, frozen: int, of_values: np.random.Generator, of_rows: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Training rows with a drawn value of a factor, as many of any value, and test rows without it.
 
@@ -171,7 +173,7 @@ def _parts(
             f"all rows have one value of factor {rows.factor_names[frozen]!r}; shuffle the rows if"
             " they are in an order"
         )
-    value = draws.choice(values)
+    value = of_values.choice(values)
     fit = np.flatnonzero(of_train == value)
-    drawn = draws.choice(rows.train, len(fit), replace=False)
+    drawn = of_rows.choice(rows.train, len(fit), replace=False)
     return fit, drawn, rows.train + np.flatnonzero(of_test != value)[:MOST_TESTED]

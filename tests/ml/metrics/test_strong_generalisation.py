@@ -57,4 +57,4 @@ def test_a_factor_that_no_test_row_varies_cannot_be_frozen() -> None:
         from ml.metrics.prediction.strong_generalisation import _parts
 
         rows = rows_of(factors[[0, 2, 3, 6, 7]] + 0.0, factors[[0, 2, 3, 6, 7]])
-        _parts(rows, 1, np.random.default_rng(0))
+        _parts(rows, 1, np.random.default_rng(0), np.random.default_rng(1))
