@@ -130,13 +130,15 @@ def _few_rows(rows: Rows, classes: np.ndarray) -> dict[str, Any] | None:
 
 
 def _more_latents(rows: Rows) -> dict[str, Any] | None:
-    latents, factors = rows.codes.shape[1], rows.factors.shape[1]
+    latents, factors = len(rows.latent_names()), rows.factors.shape[1]
     return {"latents": latents, "factors": factors} if latents >= MORE_LATENTS * factors else None
 
 
 def _dead_codes(rows: Rows) -> dict[str, Any] | None:
-    dead = int((rows.codes == rows.codes[:1]).all(0).sum())
-    return {"codes": dead, "latents": rows.codes.shape[1]} if dead else None
+    varies = (rows.codes != rows.codes[:1]).any(0).astype(np.float64)
+    latents = rows.summed_over_groups(varies)
+    dead = int((latents == 0).sum())
+    return {"codes": dead, "latents": len(latents)} if dead else None
 
 
 def _continuous(rows: Rows) -> dict[str, Any] | None:

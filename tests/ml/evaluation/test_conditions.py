@@ -10,6 +10,7 @@ import pytest
 
 from ml import score
 from ml.codes.checked_rows import rows_of
+from ml.codes.grouped_rows import grouped
 from ml.codes.rows import Rows
 from ml.evaluation.conditions import conditions
 
@@ -153,6 +154,15 @@ def test_a_dead_code_is_constant() -> None:
     assert of(factors, codes) == {}
     codes[:, 1] = 0.1
     assert of(factors, codes) == {"dead_codes": {"codes": 1, "latents": 4}}
+
+
+def test_groups_of_codes_count_as_one_latent() -> None:
+    draws = np.random.default_rng(0)
+    factors, codes = draws.integers(0, 4, (1000, 2)), draws.normal(size=(1000, 6))
+    codes[:, 1] = 0
+    rows = grouped(rows_of(codes, factors), [[0, 1], [2, 3], [4, 5]], "importance")
+    assert set(conditions(rows_of(codes, factors))) == {"more_latents", "dead_codes"}
+    assert conditions(rows) == {}
 
 
 def test_continuous_factors_are_counted() -> None:
