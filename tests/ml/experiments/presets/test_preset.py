@@ -220,3 +220,22 @@ def test_a_file_has_the_name_of_its_preset_and_the_numbers_of_yaml_1_2(tmp_path:
     assert read_preset(file).spec == {"rate": 1e-4}
     with pytest.raises(ValueError, match="named after it"):
         read_preset(file.rename(tmp_path / "other.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics"),
+    [
+        ("higgins2017", {"beta_vae_score"}),
+        ("kim2018", {"factor_vae_score"}),
+        ("factorvae_dci", {"factor_vae_score", "dci"}),
+        ("chen2018", {"mig_posterior", "elbo"}),
+        (
+            "locatello2019",
+            {"beta_vae_score", "factor_vae_score", "mig", "sap", "dci", "modularity", "irs"},
+        ),
+    ],
+)
+def test_a_preset_has_the_scores_that_its_work_reports(name: str, metrics: set[str]) -> None:
+    run = parse_experiment(preset(name).spec, remote=True).runs[0]
+    assert metrics <= {one.name for one in run.spec.evaluation.metrics}  # type: ignore[attr-defined]
+    assert not any("lacks" in one and "score" in one for one in preset(name).differs)
