@@ -37,8 +37,8 @@ class BetaVAEScore(ClassificationOfFactors):
     It is near 1 for many entangled codes, too, as Kim and Mnih show. A mean over a large batch
     hardly varies, so that a linear classifier tells factors apart as soon as their means differ:
     a random linear mixture of five factors reaches 0.88 with 64 pairs and 0.98 with 200. For the
-    same reason there is no limit of large batches to give in its place. Codes are not scaled, and the
-    classifier's penalty is on their own scale: codes of tiny deviation score like noise.
+    same reason there is no limit of large batches to give in its place. Codes are not scaled, and
+    the classifier's penalty is on their own scale: codes of tiny deviation score like noise.
 
     The first row of a pair is any, and the second is another row with its value, so that values of
     a single row are left out. disentanglement_lib draws both from a simulator, which may give one
