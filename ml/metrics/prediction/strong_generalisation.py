@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from ml.codes.scaling import standardised
 from ml.components.component import refuse_unused
 from ml.components.registry import register
 from ml.metrics.predictors.classes import AUDITED_BINS, training_part, untrained_classes
@@ -54,7 +56,7 @@ class StrongGeneralisation(Metric):
     class, that class is predicted. With `predictor`
 
     - `gradient_boosting` (the protocol): 100 boosted trees of depth 3.
-    - `logistic_regression`: on codes standardised by the rows of the fit.
+    - `logistic_regression`: on codes standardised by all training rows.
 
     disentanglement_lib encodes new images with the frozen value, so that it fits as many rows
     for any factor. It draws one other factor for each of 10 repeats a target, where we take all.
@@ -120,6 +122,9 @@ class StrongGeneralisation(Metric):
     def compute(self, rows: Rows) -> dict[str, Value]:
         train = training_part(rows)
         known = with_classes(rows, train, self.factor_bins)
+        if self.predictor == "logistic_regression":
+            # By the frozen rows, a code of the frozen factor would be divided by its noise alone.
+            known = replace(known, codes=standardised(rows.codes, train), shared={})
         number = len(rows.factor_names)
         if number == 1:
             details = {"factors": list(rows.factor_names)}
@@ -134,7 +139,7 @@ class StrongGeneralisation(Metric):
                 labels = known.factors[:, target]
                 for found, of_fit in ((shifted, fit), (iid, drawn)):
                     right = labels[test] == predicted_classes(
-                        known, labels, of_fit, test, self.predictor, self.C
+                        known, labels, of_fit, test, self.predictor, self.C, scaled=False
                     )
                     found[target, frozen] += right.mean() / self.repeats
         pairs = ~np.eye(number, dtype=bool)

@@ -48,13 +48,15 @@ def predicted_classes(
     test: Int[np.ndarray, "test"],
     classifier: Classifier,
     c: float | None,
+    *,
+    scaled: bool = True,
 ) -> Int[np.ndarray, "test"]:
     """The labels of the rows `test` that a classifier predicts, fitted on the rows `fit`.
 
     If all rows of the fit have one label, that label is predicted. A label that none of them has is
     never predicted. `gradient_boosting` is 100 boosted trees of depth 3. `logistic_regression` is
     fitted on codes that are standardised by the rows of the fit, with the inverse penalty `c`, or
-    with the one that `best_penalty` finds if it is None.
+    with the one that `best_penalty` finds if it is None. Without `scaled` codes are taken as given.
 
     Raises:
         UnusableRows: there is no row to fit on.
@@ -78,8 +80,10 @@ def predicted_classes(
             continue_or_stop=rows.continue_or_stop,
         )
         return model.predict(codes[test], continue_or_stop=rows.continue_or_stop)
-    codes = standardised(rows.codes[np.concatenate([fit, test])], len(fit))
-    train, rest = codes[: len(fit)], codes[len(fit) :]
+    codes = (
+        standardised(rows.codes[np.concatenate([fit, test])], len(fit)) if scaled else rows.codes
+    )
+    train, rest = (codes[: len(fit)], codes[len(fit) :]) if scaled else (codes[fit], codes[test])
     chosen = best_penalty(train, known, rows) if c is None else c
     with warnings.catch_warnings():
         # That few rows have many classes is what the caller asks about.

@@ -29,6 +29,14 @@ def test_disentangled_codes_lose_nothing_and_sums_lose_much(predictor: str) -> N
     assert summed["gap"].value == pytest.approx(1 - shifted / iid)
 
 
+def test_the_scale_of_a_code_is_not_that_of_its_noise_where_its_factor_is_frozen() -> None:
+    draws = np.random.default_rng(0)
+    factors = np.stack([draws.integers(0, size, 600) for size in (4, 5)], axis=1)
+    codes = factors + 0.05 * draws.normal(size=factors.shape)
+    found = strong_of(codes, factors, predictor="logistic_regression")
+    assert found["accuracy_shifted"].value == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_case_worked_by_hand() -> None:
     # The code is the first factor where the second is 0, and its opposite where that is 1.
     factors = np.tile(np.indices((2, 2)).reshape(2, -1).T, (40, 1))
