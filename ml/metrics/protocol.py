@@ -46,7 +46,7 @@ class NullDistribution(BaseModel):
 class Score(BaseModel):
     """One number of a metric, with what is needed to cite it."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
     metric: str
     """The component that computed it."""

@@ -1,10 +1,17 @@
 """What the uncertainty of a setting's mean comes from."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy.stats import t
 
+from heddle.cli.output.results import summary_tables
 from ml.studies.seeds_or_rows import seeds_or_rows, seeds_to_halve
+from ml.studies.study import RunResult, study
+from ml.studies.summary import summarise
+from tests.ml.many_runs import a_run, a_score
 
 
 def test_seeds_that_halve_an_interval_worked_by_hand() -> None:
@@ -41,3 +48,28 @@ def test_what_is_unknown_is_null() -> None:
     # Of a population there is no error through rows, and equal runs have none through seeds.
     equal = seeds_or_rows([0.5, 0.5], [0.0, 0.0])
     assert equal is not None and (equal.more, equal.seeds_to_halve) == (None, None)
+
+
+def test_a_summary_says_it_of_each_setting_by_the_runs_intervals() -> None:
+    def runs(beta: float, values: list[float], half: float) -> list[RunResult]:
+        return [
+            a_run(
+                {"objective.beta": beta, "seed": seed},
+                # The upper end is cut to the range.
+                scores=[a_score("mig", value, ci95=(value - half, min(1.0, value + half)))],
+            )
+            for seed, value in enumerate(values)
+        ]
+
+    results = [*runs(1.0, [0.2, 0.4, 0.6], 0.01), *runs(4.0, [0.98, 0.981, 0.98], 0.1)]
+    summary = summarise(study("", results))
+    found = [one.uncertainty["mig"] for one in summary.by_setting]
+    assert [one.more for one in found] == ["seeds", "rows"]
+    assert found[1].of_rows == pytest.approx(0.1)
+    few = summarise(study("", runs(1.0, [0.2], 0.01)))
+    assert few.by_setting[0].uncertainty == {}
+    printed = io.StringIO()
+    tables = summary_tables(summary.model_dump(mode="json"))
+    Console(file=printed, width=120).print(tables)
+    # The best setting is the second.
+    assert "more of" in printed.getvalue() and "rows" in printed.getvalue()
