@@ -145,6 +145,27 @@ def unfit(choices: Choices, factors: Mapping[str, Known]) -> list[Fault]:
     return faults
 
 
+def why_incomplete(choices: Choices, factors: Mapping[str, Known], part: Part) -> str | None:
+    """Why the choices certainly leave no complete grid of a complete grid; None if they may.
+
+    Held-out combinations of several factors may fit together, so only a single one is judged.
+    """
+    if part == "chosen" and len(choices.without) == 1 and not choices.only:
+        held_out = [
+            name
+            for name, values in choices.without[0].items()
+            if name in factors and len(set(values)) < factors[name].size
+        ]
+        if len(held_out) > 1:
+            return f"dataset.without holds out combinations of {' and '.join(held_out)}"
+    kept = choices.keep_factors
+    for name, factor in factors.items():
+        values = set(choices.only.get(name, ())) if part == "chosen" else ()
+        if kept is not None and name not in kept and factor.size > 1 and len(values) != 1:
+            return f"dataset.keep_factors leaves out {name}, so that combinations occur repeatedly"
+    return None
+
+
 def choose(data: Dataset, choices: Choices, part: Part = "chosen") -> Dataset:
     """The images of a part, numbered anew, with the factors and weights that are chosen.
 

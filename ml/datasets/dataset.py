@@ -26,6 +26,21 @@ class NotAGrid(LookupError):
         super().__init__(f"{name} is not a full grid of its factors: choose its images by index")
 
 
+class NoPopulation(ValueError):
+    """Every image was to be scored, but the images are no complete grid of their factors."""
+
+    advice = (
+        "set evaluation.rows to a number; or choose images that are a complete grid by dataset.only"
+        " alone, without dataset.without, images and keep_factors"
+    )
+
+    def __init__(self, name: str, found: str) -> None:
+        super().__init__(
+            "evaluation.rows is all, which needs every combination of the factors' values once,"
+            f" but in the data set {name}, {found}"
+        )
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
     """Images in memory or on disk, ready to be gathered by index."""
@@ -102,6 +117,39 @@ class Dataset:
     def is_grid(self) -> bool:
         """Whether every combination of the factors occurs exactly once."""
         return isinstance(self.labels, str)
+
+    def check_population(self) -> None:
+        """Make sure that every combination of the factors' values has one image, in any order.
+
+        Raises:
+            NoPopulation: some have none or several, or factors are unknown or continuous.
+        """
+        if found := self._incomplete():
+            raise NoPopulation(self.name, found)
+
+    def is_population(self) -> bool:
+        """Whether every combination of the factors' values has one image, in any order."""
+        return self._incomplete() is None
+
+    def _incomplete(self) -> str | None:
+        """Why the images are no complete grid, or None if they are one."""
+        if self.labels is None or not self.factor_names:
+            return "images have no factors"
+        if not isinstance(self.labels, np.ndarray):
+            return None
+        for name, kind in zip(self.factor_names, self.factor_kinds, strict=True):
+            if kind == "continuous":
+                return f"the factor {name} is continuous"
+        images, known = len(self), len(self.labelled())
+        if known < images:
+            return f"{images - known:,} of {images:,} images have an unknown factor"
+        combinations = math.prod(self.factor_sizes)
+        if combinations != images:
+            return f"there are {images:,} images for {combinations:,} combinations"
+        places = np.ravel_multi_index(tuple(self.labels.T), self.factor_sizes)
+        if (different := len(np.unique(places))) < images:
+            return f"{images:,} images have only {different:,} of {combinations:,} combinations"
+        return None
 
     def labelled(self) -> Int64[np.ndarray, "samples"]:
         """Indices of the images whose factors are all known. Without factors there are none."""

@@ -32,6 +32,7 @@ class Digits(DatasetComponent):
     """
 
     version: ClassVar[int] = 1
+    grid: ClassVar[bool | None] = False
     name: Literal["digits"] = "digits"
     size: Literal[32, 64] = 64
     """Width and height in pixels."""

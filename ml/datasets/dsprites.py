@@ -62,6 +62,7 @@ class DSprites(DatasetComponent):
     """
 
     version: ClassVar[int] = 1
+    grid: ClassVar[bool | None] = True
     not_recoverable: ClassVar[Mapping[str, str]] = {
         "orientation": "squares look the same after a quarter of a turn and ellipses after half a"
         " turn, and the first and the last of the 40 values are one angle"

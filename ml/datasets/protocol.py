@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from ml.components.component import Component
 from ml.components.registry import find
 from ml.components.spec_errors import Fault
-from ml.datasets.choices import Choices, Known, Part, choose, unfit
+from ml.datasets.choices import Choices, Known, Part, choose, unfit, why_incomplete
 from ml.datasets.dataset import Dataset
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -64,6 +64,8 @@ class DatasetComponent(Choices, Component):
     """Factors that no encoder can fully recover from an image, each with the reason."""
     splits: ClassVar[Mapping[str, Sequence[Mapping[str, Sequence[int]]]]] = {}
     """Published splits by name: the combinations of factor values that `without` holds out."""
+    grid: ClassVar[bool | None] = None
+    """What `complete_grid` says by default."""
 
     input_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Adds Gaussian noise to what the encoder sees in training, with this standard deviation in
@@ -123,6 +125,22 @@ class DatasetComponent(Choices, Component):
         """The choices that cannot fit, as far as the factors are known before opening."""
         factors = self.known_factors()
         return [] if factors is None else unfit(self, factors)
+
+    def complete_grid(self) -> bool | None:
+        """Whether all images together are every combination of the factors' values, once each.
+
+        None means that this is known only when the data are opened.
+        """
+        return self.grid
+
+    def no_population(self, part: Part) -> str | None:
+        """Why the images of a part are no complete grid, as far as that is known before opening."""
+        whole = self.complete_grid()
+        if whole is False:
+            return f"{self.known_as} is no complete grid of its factors"
+        if part == "chosen" and self.images is not None:
+            return "dataset.images draws some of the images"
+        return why_incomplete(self, self.known_factors() or {}, part) if whole else None
 
     def open(self, progress: Progress | None = None, part: Part = "chosen") -> Dataset:
         """The images that the parameters choose, or those that they leave out, or all.

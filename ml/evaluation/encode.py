@@ -133,7 +133,10 @@ def evaluation_rows(
     # Without factors, or where no image has all of them, there are still codes to score.
     known = labelled if len(labelled) else np.arange(len(data))
     drawn, train = draw_rows(
-        len(known), rows=evaluation.rows, test_rows=evaluation.test_rows, seed=evaluation.seed
+        len(known),
+        rows=evaluation.sample_rows,
+        test_rows=evaluation.test_rows,
+        seed=evaluation.seed,
     )
     index = known[drawn]
     pictures: dict[bytes, int] = {}

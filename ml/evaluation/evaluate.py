@@ -12,6 +12,7 @@ import torch
 from ml.codes.rows import Posteriors
 from ml.datasets.dataset import Dataset
 from ml.evaluation.encode import EncodedRows, encode_rows
+from ml.evaluation.population import GridCodes, encode_grid, population_rows
 from ml.evaluation.score import metric_of, scores_of
 from ml.metrics.protocol import Metric, Rows, Score
 from ml.networks.model import Model
@@ -25,7 +26,7 @@ def evaluate(
     metrics: Sequence[str | Mapping[str, Any] | Metric],
     *,
     codes: Sequence[Literal["mean", "sample"]] = ("mean",),
-    rows: int = 10_000,
+    rows: int | Literal["all"] = 10_000,
     test_rows: int = 5_000,
     seed: int = 0,
     uncertainty: bool = True,
@@ -38,6 +39,7 @@ def evaluate(
 
     Raises:
         UnknownComponent, InvalidSpec: a metric's name or params are wrong.
+        NoPopulation: `rows` are "all", but the data set is no complete grid.
     """
     given = [metric_of(metric).model_dump() for metric in metrics]
     evaluation = Evaluation.model_validate(
@@ -50,8 +52,13 @@ def evaluate(
             "uncertainty": uncertainty,
         }
     )
+    if evaluation.rows == "all":
+        dataset.check_population()
+    grid = None
+    if evaluation.scores_population():
+        grid = encode_grid(model, dataset, recorder=recorder)
     encoded = encode_rows(model, dataset, evaluation, recorder)
-    return score_encoded(encoded, evaluation, dataset, recorder)
+    return score_encoded(encoded, evaluation, dataset, recorder, grid=grid)
 
 
 def score_encoded(
@@ -59,8 +66,13 @@ def score_encoded(
     evaluation: Evaluation,
     data: Dataset,
     recorder: Recorder | None = None,
+    *,
+    grid: GridCodes | None = None,
 ) -> list[Score]:
     """Score encoded rows of a data set.
+
+    With codes of its whole `grid`, metrics that can score a population score the means of those
+    instead. Posterior samples are random whichever images are scored, so only rows are scored.
 
     Factors that have a single value in the data set are left out, and the scores say so. A factor
     has one if images were chosen by its value.
@@ -82,6 +94,8 @@ def score_encoded(
             "split": rows,
             "test": rows.only(slice(rows.train, len(rows))),
         }
+        if grid is not None and kind == "mean":
+            parts["population"] = population_rows(grid, data, evaluation.seed)
         scores += _score_parts(
             parts, metrics, kind, uncertainty=evaluation.uncertainty, recorder=recorder
         )
@@ -127,7 +141,9 @@ def _score_parts(
     }
     for done, metric in enumerate(metrics):  # noqa: B007 (read by `report`)
         report()
-        scores += scores_of(metric, parts[metric.uses], codes=codes, uncertainty=uncertainty)
+        of_all = metric.scores_populations() and "population" in parts
+        part = parts["population" if of_all else metric.uses]
+        scores += scores_of(metric, part, codes=codes, uncertainty=uncertainty)
     continue_or_stop(recorder.progress(Progress("scoring", len(metrics), len(metrics))))
     return scores
 

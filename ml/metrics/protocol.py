@@ -170,6 +170,10 @@ class Metric(Component):
         """Whether only the training rows are fitted, so that their number matters."""
         return self.uses == "split"
 
+    def scores_populations(self) -> bool:
+        """Whether the metric scores every image if an evaluation's `rows` are `all`."""
+        return self.takes_populations and self.uses == "all"
+
     @abstractmethod
     def compute(self, rows: Rows) -> dict[str, Value]:
         """The value of each number of `reported()`, by name.

@@ -12,7 +12,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
 )
 
@@ -32,6 +35,7 @@ from ml.spec.uploaded import meant
 MAX_STEPS = 10_000_000
 MAX_BATCH = 8192
 MAX_ROWS = 1_000_000
+SAMPLE_ROWS = 10_000
 MAX_SNAPSHOTS = 100
 MAX_COEFFICIENTS = 64
 
@@ -130,6 +134,13 @@ class Training(Part):
         return value
 
 
+def _in_one_message(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError(f"a whole number from 2 to {MAX_ROWS}, or all") from None
+
+
 class Evaluation(Part):
     """How the model is scored."""
 
@@ -138,8 +149,13 @@ class Evaluation(Part):
     )
     codes: Annotated[list[Literal["mean", "sample"]], Field(min_length=1, max_length=2)] = ["mean"]
     """Which codes are scored: posterior means, posterior samples, or both."""
-    rows: Annotated[int, Field(ge=2, le=MAX_ROWS)] = 10_000
-    """Number of rows on which predictors are fitted, and which metrics without a split score."""
+    rows: Annotated[
+        Annotated[int, Field(ge=2, le=MAX_ROWS)] | Literal["all"], WrapValidator(_in_one_message)
+    ] = SAMPLE_ROWS
+    """Number of rows on which predictors are fitted, and which metrics without a split score.
+    With `all`, the metrics that can score a population score every image, without sampling error,
+    and all others score 10,000 rows. The images must be a complete grid: every combination of the
+    factors' values, once each. Posterior samples are always scored on the 10,000 rows."""
     test_rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 5_000
     """Number of further rows on which predictors are tested."""
     images: Images = "chosen"
@@ -150,6 +166,19 @@ class Evaluation(Part):
     uncertainty: bool = True
     """Whether to compute each score's null and interval, too. Without them an evaluation takes a
     seventh of the time or less."""
+
+    @property
+    def sample_rows(self) -> int:
+        """Rows of the sample for all that does not score every image."""
+        return SAMPLE_ROWS if self.rows == "all" else self.rows
+
+    def scores_population(self) -> bool:
+        """Whether a metric scores every image, so that all of them must be encoded."""
+        return (
+            self.rows == "all"
+            and "mean" in self.codes
+            and any(metric.scores_populations() for metric in self.metrics)
+        )
 
 
 class Traversal(Part):

@@ -36,9 +36,10 @@ class Comparing:
         """What a score depends on.
 
         Two scores of one metric and number compare where all of this is equal: the metric's params
-        and definition, which codes were scored, the number of rows and of those for fitting, the
-        factors, the data set, and what else the number depends on (a reconstruction depends on the
-        likelihood). The evaluation's seed is left out: different draws of as many rows compare.
+        and definition, which codes were scored, the number of rows and of those for fitting,
+        whether they are the whole population, the factors, the data set, and what else the number
+        depends on (a reconstruction depends on the likelihood). The evaluation's seed is left out:
+        different draws of as many rows compare.
         """
         common = {
             "codes": score.codes,
@@ -47,6 +48,8 @@ class Comparing:
             "rows": score.rows,
             "train_rows": score.train_rows,
             **({} if score.groups is None else {"groups": score.groups.model_dump(mode="json")}),
+            # A sample may have as many rows as a small population.
+            **({"population": True} if score.population else {}),
             **self.data,
             **depends_on(score, self._spec),
         }

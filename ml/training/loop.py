@@ -88,6 +88,7 @@ def train(
         NonFiniteLoss: a loss or gradient is NaN or infinite.
         UnmetNeeds: the data set cannot give the batches that the objective needs.
         UnfitChoice: the data set's choices do not fit it, or leave out too little to evaluate on.
+        NoPopulation: every image is to be scored, but the images are no complete grid.
         WeightedEpochs: images are to be drawn by weights, but in epochs.
         Stopped: the recorder wished to pause or cancel. It was given a checkpoint before.
     """
@@ -356,9 +357,13 @@ def _open_together(runs: Sequence[_Run]) -> Dataset | None:
         return None
     # What an evaluation cannot be made on ends a run now, and not when it is trained.
     for run in runs:
-        if run.moves and run.spec.evaluation.images == "left_out":
+        asked = run.spec.evaluation
+        if run.moves and (asked.images == "left_out" or asked.rows == "all"):
             with _alone(run):
-                run.spec.dataset.open(part="left_out")
+                part = asked.images
+                scored = data if part == "chosen" else run.spec.dataset.open(part=part)
+                if asked.rows == "all":
+                    scored.check_population()
     return data
 
 

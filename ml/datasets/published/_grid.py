@@ -22,6 +22,7 @@ IMAGES_AT_ONCE = 4096
 class GridFile(PublishedFile):
     """A data set of one file with images in the order of `factors`, the last changing fastest."""
 
+    grid: ClassVar[bool | None] = True
     shape: ClassVar[tuple[int, int, int]] = (64, 64, 3)
 
     @abstractmethod

@@ -24,6 +24,7 @@ _UNSIGNED_BYTE = 8
 class IdxImages(PublishedFiles):
     """Images of 28 x 28 in ten classes: 60,000 to train and 10,000 to test, in this order."""
 
+    grid: ClassVar[bool | None] = False
     counts: ClassVar[Mapping[str, int]] = {"train": 60_000, "t10k": 10_000}
     factor: ClassVar[str]
     """What the class is called."""

@@ -31,6 +31,7 @@ class PublishedFolder(PublishedData):
     images. `Dataset.source` is the SHA-256 of the prepared images, which are the contents.
     """
 
+    grid: ClassVar[bool | None] = True
     wanted: ClassVar[re.Pattern[str]]
     """Matches the paths of the data set's files within the folder."""
 

@@ -61,6 +61,7 @@ class CelebA(PublishedData):
     """
 
     version: ClassVar[int] = 1
+    grid: ClassVar[bool | None] = False
     published: ClassVar[str] = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
     published_size: ClassVar[str] = "1,443,490,838 bytes"
     photographs: ClassVar[int] = 202_599

@@ -79,6 +79,9 @@ class SmallNorb(PublishedFiles):
         known = super().known_factors() or {}
         return {name: one for name, one in known.items() if self.instance or name != "instance"}
 
+    def complete_grid(self) -> bool:
+        return self.instance
+
     def image_shape(self) -> tuple[int, int, int]:
         return 64, 64, 1
 

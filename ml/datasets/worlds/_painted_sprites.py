@@ -41,6 +41,7 @@ class PaintedSprites(DatasetComponent):
 
     not_recoverable: ClassVar[Mapping[str, str]] = DSprites.not_recoverable
     splits = DSprites.splits
+    grid: ClassVar[bool | None] = True
 
     def image_shape(self) -> tuple[int, int, int]:
         return SIDE, SIDE, CHANNELS

@@ -37,6 +37,7 @@ class Avatars(DatasetComponent):
     """
 
     version: ClassVar[int] = 1
+    grid: ClassVar[bool | None] = True
     name: Literal["avatars"] = "avatars"
     size: Literal[32, 64] = 64
     """Width and height in pixels."""

@@ -41,6 +41,7 @@ class Rooms3D(DatasetComponent):
     """
 
     version: ClassVar[int] = 1
+    grid: ClassVar[bool | None] = True
     splits = SPLITS
     name: Literal["rooms3d"] = "rooms3d"
 
