@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     collect_seconds: float = Field(default=600.0, gt=0)
     #: A file that nothing refers to is kept for so long, as it may be about to be recorded.
     collect_grace_seconds: float = Field(default=600.0, gt=0)
+    #: The codes of every image of a data set, which scores of a population need, are kept for so
+    #: many days (60 MB a run of dSprites). None keeps them for as long as their run.
+    keep_grid_codes_days: float | None = Field(default=7.0, ge=0)
 
     #: A training job may be preempted at a checkpoint after so long, if it is somebody else's turn.
     slice_seconds: float = Field(default=1200.0, gt=0)

@@ -10,6 +10,7 @@ from store.files.dataset_folder import DatasetFolder
 from store.files.upload_folder import UPLOADS, UploadFolder
 from store.retention.collect import collect
 from store.retention.collect_datasets import collect_datasets
+from store.retention.grid_codes import drop_grid_codes
 from worker.process.stores import Stores, stores
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ def collect_when_due() -> threading.Thread | None:
 
 def _collect(here: Stores) -> None:
     try:
+        if (days := here.settings.keep_grid_codes_days) is not None:
+            dropped = drop_grid_codes(here.database, days=days)
+            if dropped:
+                logger.info("dropped the codes of all images of %d runs", dropped)
         found = collect(
             here.database,
             here.objects,

@@ -21,13 +21,14 @@ from ml.evaluation.encode import (
     open_data,
 )
 from ml.evaluation.evaluate import score_encoded, score_rows
+from ml.evaluation.population import GridCodes, encode_grid
 from ml.networks.model import Model
 from ml.plots.pictures import draw_pictures
 from ml.spec.evaluation_spec import FileEvaluation
 from ml.spec.parts import Evaluation
 from ml.spec.run_spec import RunSpec
 from store.errors import DamagedObject, NotFound, ObjectGone
-from store.files.artifact_names import CODES, TRAVERSAL, WEIGHTS, picture
+from store.files.artifact_names import CODES, GRID_CODES, TRAVERSAL, WEIGHTS, picture
 from store.files.curves import Curves, curves
 from store.files.objects import open_recorded
 from store.jobs.claim import Claim
@@ -86,6 +87,8 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
         images = spec.evaluation.images
         data = open_data(spec, lease)
         check_same_data(data, run(here.database, run_id).record)
+        if spec.evaluation.rows == "all":
+            data.check_population()
         files: list[NewFile] = []
         # A run keeps the codes and pictures of its first evaluation, unless others are asked for.
         kept = _kept_codes(here, run_id)
@@ -100,7 +103,10 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             encoded = kept
         else:
             encoded = encode_rows(model, data, spec.evaluation, lease)
-        scores = score_encoded(encoded, spec.evaluation, data, lease)
+        grid = None
+        if spec.evaluation.scores_population():
+            grid = _grid_codes(here, claim, lease, model, data)
+        scores = score_encoded(encoded, spec.evaluation, data, lease, grid=grid)
         if not _is_drawn(here, run_id, asked):
             drawn = _finite(curves(here.database, here.objects, run_id))
             for name, png in draw_pictures(model, data, encoded, drawn, lease).items():
@@ -110,6 +116,23 @@ def _evaluate_run(here: Stores, claim: Claim, run_id: str, asked: Mapping[str, A
             lambda kept: finish_evaluation(here.database, claim, scores=documents, artifacts=kept),
             files,
         )
+
+
+def _grid_codes(here: Stores, claim: Claim, lease: Lease, model: Model, data: Dataset) -> GridCodes:
+    """The codes of every image, which are kept for later evaluations if they have to be made."""
+    run_id, images = str(claim.run_id), model.spec.evaluation.images
+    try:
+        kept = GridCodes.from_npz(read(here, run_id, GRID_CODES))
+        if kept.are_of(data, images):
+            return kept
+    except NotFound:
+        pass  # Nobody has needed them before, or they were dropped.
+    except (ObjectGone, DamagedObject) as lost:
+        logger.warning("the codes of all images of %s are made anew: %s", run_id, lost)
+    made = encode_grid(model, data, images, lease)
+    # They are recorded at once, so that nobody encodes again if the scoring is interrupted.
+    lease.keep(NewFile(GRID_CODES, NPZ, made.to_npz()))
+    return made
 
 
 def _kept_codes(here: Stores, run_id: str) -> EncodedRows | None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from ml.evaluation.encode import EncodedRows, encode_rows, open_data
+from ml.evaluation.population import encode_grid
 from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
 from ml.reproducibility.environment import environment, library_versions
@@ -19,7 +20,7 @@ from ml.spec.identity import cohort_key, course_id, train_id
 from ml.spec.parts import Evaluation
 from ml.spec.run_spec import RunSpec
 from ml.training.packing import is_out_of_memory, ran_out
-from store.files.artifact_names import CODES, CURVES, WEIGHTS
+from store.files.artifact_names import CODES, CURVES, GRID_CODES, WEIGHTS
 from store.files.curves import Curves, to_bytes
 from store.jobs.checkpoints import unbind_width
 from store.jobs.claim import Claim
@@ -151,6 +152,10 @@ class HeldRun:
             encoded = encode_rows(model, data, evaluation, self.lease)
             final |= _evidence(encoded)
             files.append(NewFile(CODES, NPZ, encoded.to_npz()))
+            # If the images are no complete grid, the evaluation fails and says so.
+            if evaluation.scores_population() and data.is_population():
+                grid = encode_grid(model, data, evaluation.images, self.lease)
+                files.append(NewFile(GRID_CODES, NPZ, grid.to_npz()))
         record = self._record(model, source) | {"final": final}
         files.append(NewFile(CURVES, JSON, to_bytes(known)))
         keep: list[str] = []

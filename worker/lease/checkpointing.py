@@ -1,4 +1,4 @@
-"""Checkpoints and snapshots of a job, each written under its fence."""
+"""Checkpoints of a job, and files that it keeps on its way, each written under its fence."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from ml.networks import tensor_file
 from ml.recorder import Checkpoint, NotKept
 from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost, StorageTrouble
-from store.files.artifact_names import snapshot
 from store.files.checkpoint_folder import Checkpoint as RecordedCheckpoint
 from store.files.folders import check_mark
 from store.jobs.checkpoints import checkpoints, record_checkpoint, unnamed_paths
 from store.jobs.claim import Claim
 from store.jobs.finish import keep_artifacts
-from worker.lease.files import TENSORS, NewFile, put
+from worker.lease.files import NewFile, put
 from worker.lease.job_log import Log
 from worker.lease.pending import Pending
 from worker.lease.progress_log import ProgressLog
@@ -108,13 +107,12 @@ class Checkpointing:
             raise
         self._discard(forgotten)
 
-    def keep_snapshot(self, step: int, weights: bytes) -> None:
-        """Keep the weights of this step; if the folder takes none, the snapshot is left out."""
-        file = NewFile(snapshot(step), TENSORS, weights)
+    def keep_file(self, file: NewFile) -> None:
+        """Record a file as the run's artifact now. If the folder takes none, it is left out."""
         try:
             self._renewal.patiently(lambda: self._keep(file))
         except StorageTrouble as trouble:
-            self._log.warning("no snapshot of step %d: %s", step, trouble)
+            self._log.warning("%s is not kept: %s", file.name, trouble)
 
     def _keep(self, file: NewFile) -> None:
         artifacts = put(self._stores, [file])

@@ -10,12 +10,13 @@ from typing import Any
 from ml.recorder import Checkpoint, Progress, Wish
 from store.database.outages import DATABASE_OUTAGE
 from store.errors import LeaseLost
+from store.files.artifact_names import snapshot
 from store.files.curves import Curves, curves
 from store.jobs.claim import Claim
 from store.jobs.finish import NewArtifact
 from worker.lease.checkpointing import Checkpointing
 from worker.lease.conclusion import Conclusion
-from worker.lease.files import NewFile
+from worker.lease.files import TENSORS, NewFile
 from worker.lease.heart import heart
 from worker.lease.job_log import Log
 from worker.lease.pending import Pending
@@ -82,7 +83,17 @@ class Lease:
         self._checkpointing.keep(checkpoint)
 
     def snapshot(self, step: int, weights: bytes) -> None:
-        self._checkpointing.keep_snapshot(step, weights)
+        self.keep(NewFile(snapshot(step), TENSORS, weights))
+
+    def keep(self, file: NewFile) -> None:
+        """Record a file as the run's artifact now, while the work goes on.
+
+        If it cannot be kept, it is left out: the work does without it, or makes it again.
+
+        Raises:
+            LeaseLost: if the job is no longer this worker's.
+        """
+        self._checkpointing.keep_file(file)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         self._pending.add(step, values)
