@@ -29,6 +29,21 @@ def _one_character(
     return given
 
 
+class _NumberOrAll(click.ParamType[int | str]):
+    """A whole number, or `all`. The server knows which numbers it takes."""
+
+    name = "number or all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        if value != "all":
+            self.fail(f"got {value!r}, expected a whole number or all", param, ctx)
+        return "all"
+
+
 #: The options of `score` and `audit` about a file.
 _file_options = all_of(
     click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
@@ -112,6 +127,12 @@ _file_options = all_of(
     help="Metrics, with params as in dci:predictor=lasso:cv=5. By default mig,sap,dci, or, if a"
     " factor is continuous, mig,sap:predictor=correlation,dci:predictor=lasso.",
 )
+@click.option(
+    "--rows",
+    metavar="N",
+    type=_NumberOrAll(),
+    help="Of a run, how many images are scored (10000), or all for scores without sampling error.",
+)
 @click.option("--quick", is_flag=True, help="Compute values only: no nulls, no intervals.")
 @click.option(
     "--rows-curve",
@@ -131,6 +152,7 @@ def score(
     train_rows: int | None,
     seed: int,
     metrics: str | None,
+    rows: int | str | None,
     quick: bool,
     rows_curve: bool,
     out: tuple[Path, str] | None,
@@ -146,7 +168,8 @@ def score(
     another file. What was understood of it is printed above the scores.
 
     With the id of a trained run in place of FILE, the server scores that run once more. (The scores
-    that a run has are shown by `heddle scores`.)
+    that a run has are shown by `heddle scores`.) With --rows all, metrics that can score a
+    population score every image of the data set, which must be a complete grid.
 
     Example: heddle score codes.npz --metrics mig,dci:predictor=lasso
     """
@@ -168,8 +191,12 @@ def score(
         if choice["groups"] is not None:
             raise click.UsageError("Groups of codes are scored of a FILE, not of a run")
         of_run = {**said, "seed": seed, "uncertainty": not quick}
+        if rows is not None:
+            of_run["rows"] = rows
         with connect(url) as client:
             found = scoring.score_run(client, file.name, of_run, side_console())
+    elif rows is not None:
+        raise click.UsageError("--rows is for a run; of a file all rows are scored")
     elif server or url:
         with connect(url) as client:
             found = scoring.score_there(client, file, spec, _choice(**choice), side_console())

@@ -423,6 +423,24 @@ def test_a_server_scores_what_it_is_sent(evaluating: Evaluating, npz: Path) -> N
     assert "0.2500" in shown.stdout
 
 
+@pytest.mark.parametrize(("rows", "sent"), [("all", "all"), ("500", 500), (None, None)])
+def test_a_server_scores_a_run_on_as_many_images_as_asked(
+    rows: str | None, sent: object, evaluating: Evaluating
+) -> None:
+    asked = () if rows is None else ("--rows", rows)
+    assert heddle("score", "run_a", *QUICK, *asked, "--server").exit_code == 0
+    posted = evaluating.requests[0]
+    assert posted.url.path == "/v1/runs/run_a/evaluations"
+    assert json.loads(posted.content).get("rows") == sent
+
+
+def test_rows_are_of_a_run_and_a_number_or_all(evaluating: Evaluating, npz: Path) -> None:
+    for arguments in ((npz, "--rows", "all"), ("run_a", "--rows", "every")):
+        refused = heddle("score", *arguments)
+        assert refused.exit_code == 2 and "rows" in refused.output
+    assert evaluating.requests == []
+
+
 def test_a_server_is_sent_an_npz_of_a_table(
     evaluating: Evaluating, columns: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
