@@ -75,6 +75,14 @@ def test_two_posteriors_worked_by_hand() -> None:
     assert known["latent_entropies"] == pytest.approx([-math.log(peak * (1 + math.exp(-2)) / 2)])
 
 
+@EVERY
+def test_a_collapsed_model_knows_nothing_whatever_rounding_leaves(name: str) -> None:
+    draws = np.random.default_rng(0)
+    factors = draws.integers(0, [3, 4, 5], size=(300, 3))
+    codes = np.full((300, 3), 0.1)
+    assert value(name, rows_of(codes, factors, posterior_logvar=np.full((300, 3), -2.0))) == 0.0
+
+
 def test_alignments_worked_by_hand() -> None:
     # One latent leads two others by half; two that are equal; none that knows anything.
     mutual = np.array([[2.0, 1.0, 0.0], [0.5, 1.0, 0.0], [0.5, 0.5, 0.0]])
