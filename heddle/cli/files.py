@@ -190,7 +190,7 @@ def score(
     if file.name.startswith("run_") and not file.exists():
         if choice["groups"] is not None:
             raise click.UsageError("Groups of codes are scored of a FILE, not of a run")
-        of_run = {**said, "seed": seed, "uncertainty": not quick}
+        of_run: dict[str, Any] = {**said, "seed": seed, "uncertainty": not quick}
         if rows is not None:
             of_run["rows"] = rows
         with connect(url) as client:
