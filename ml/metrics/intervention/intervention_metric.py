@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -30,6 +30,9 @@ NULL_SECONDS = 5.0
 NULL_SECONDS_OF_POPULATION = 20.0
 MOST_SUBSAMPLES = 100
 SUBSAMPLE_SECONDS = 2.0
+MOST_VALUES = 200_000_000
+"""Most values of codes that batches draw between two calls of `continue_or_stop`, which takes
+less than a second."""
 Z = half_width(np.array([-1.0, 1.0])) / math.sqrt(2)
 """1.96: half the width of a 95 % interval in standard errors."""
 
@@ -108,6 +111,14 @@ def once(rows: Rows, key: Hashable, compute: Callable[[], _T]) -> _T:
         rows.shared[key] = compute()
     found: _T = rows.shared[key]
     return found
+
+
+def parts(points: int, values: int, rows: Rows) -> Iterator[int]:
+    """How many points to draw at a time, of which each draws so many values of codes."""
+    at_once = max(1, MOST_VALUES // values)
+    for begin in range(0, points, at_once):
+        rows.continue_or_stop()
+        yield min(at_once, points - begin)
 
 
 def collected(several: Iterable[Mapping[str, Value]]) -> Draws:

@@ -12,7 +12,7 @@ from ml.codes.uncertainty import Numbers
 from ml.metrics.intervention import _kernels
 from ml.metrics.intervention.classification import ClassificationOfFactors
 from ml.metrics.intervention.groups import Groups, unit_deviation
-from ml.metrics.intervention.intervention_metric import once
+from ml.metrics.intervention.intervention_metric import once, parts
 from ml.metrics.protocol import Number, Rows
 
 ALL_PRUNED = "no code has a deviation of at least {}, so there is nothing to vote for"
@@ -46,7 +46,8 @@ class MajorityVote(ClassificationOfFactors):
         of_rows = 2e-3 + 1e-8 * len(rows) * (factors + latents)
         if self.batch is None:
             return of_rows + 4e-9 * len(rows) * latents * factors
-        return of_rows + (self.train_points + self.test_points) * self.batch * 6e-8
+        drawn = (self.train_points + self.test_points) * self.batch
+        return of_rows + drawn * (5e-8 + 1e-9 * latents)
 
     def accuracies(
         self, rows: Rows, groups: Groups, draws: np.random.Generator
@@ -65,7 +66,10 @@ class MajorityVote(ClassificationOfFactors):
             return {self.name: float(shares.max(1).sum())}, details | {"votes": shares.tolist()}
         train, test = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for found, points in ((train, self.train_points), (test, self.test_points)):
-            found[active] = _kernels.votes(codes, *groups, self.batch, points, self.lowest, draws)
+            for some in parts(points, self.batch * len(active), rows):
+                found[active] += _kernels.votes(
+                    codes, *groups, self.batch, some, self.lowest, draws
+                )
         chosen = train.argmax(1)
         right = np.take_along_axis(test, chosen[:, None], axis=1).sum()
         details |= {"votes": train.tolist(), "test_votes": test.tolist(), "batch": self.batch}

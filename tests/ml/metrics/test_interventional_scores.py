@@ -233,3 +233,18 @@ def test_on_a_population_the_interval_is_that_of_the_draws(asked: dict[str, Any]
     assert width / 1.96 == pytest.approx(np.std(values, ddof=1), rel=0.35)
     exact = metric_of({"name": "z_max_variance", "batch": None})
     assert exact.half_widths_of_draws(rows) == {"z_max_variance": 0.0}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_batches_can_be_stopped_between_any_of_them_and_stay_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"name": name, "batch": 8, "train_points": 50, "test_points": 30}
+    rows = mixture(300)
+    at_once = metric_of(asked).values(rows)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_VALUES", 8 * 5 * 7)
+    calls: list[None] = []
+    told = replace(rows, continue_or_stop=lambda: calls.append(None), shared={})
+    assert metric_of(asked).values(told) == at_once
+    # Seven points at a time.
+    assert len(calls) == 8 + 5
