@@ -12,12 +12,11 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import Field
 
-from ml.codes.uncertainty import Draws, Numbers, permutations
+from ml.codes.uncertainty import Draws, Numbers
 from ml.metrics.intervention.groups import Groups, factor_labels, group
-from ml.metrics.intervention.intervention_metric import InterventionMetric, collected
+from ml.metrics.intervention.intervention_metric import InterventionMetric
 from ml.metrics.predictors.classes import AUDITED_BINS
 from ml.metrics.protocol import AuditSetting, Number, Rows, Value
-from ml.reproducibility.draws import generator
 
 ONE_FACTOR = "it tells factors apart and needs at least two, got one"
 
@@ -72,11 +71,12 @@ class ClassificationOfFactors(InterventionMetric):
 
     def null(self, rows: Rows) -> Draws:
         groups = group(self.labels(rows), rows.factor_names, self.shared)
-        draws = generator(rows.seed, f"null of {self.name}")
         # Other rows take the places of the groups' rows, which spares grouping them again.
-        return collected(
-            self._of_groups(rows, groups._replace(order=index.take(groups.order)), draws)
-            for index in permutations(rows, self.replicates(rows))
+        return self.permuted(
+            rows,
+            lambda of, index, draws: self._of_groups(
+                of, groups._replace(order=index.take(groups.order)), draws
+            ),
         )
 
     def _of_groups(

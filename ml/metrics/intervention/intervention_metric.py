@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import ClassVar, TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from itertools import islice
+from threading import Event
+from typing import ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -18,16 +22,20 @@ from ml.codes.uncertainty import (
     subsample_half_width,
     subsamples,
 )
+from ml.metrics.predictors.logistic_regression import single_threaded
 from ml.metrics.protocol import Metric, Rows, Value
 from ml.reproducibility.draws import generator
 
 _T = TypeVar("_T")
+Values: TypeAlias = Mapping[str, Value]
 
 FEWEST_REPLICATES = 30
 MOST_REPLICATES = 1000
 NULL_SECONDS = 5.0
 """Seconds that a null may take on one core."""
-NULL_SECONDS_OF_POPULATION = 20.0
+NULL_SECONDS_OF_POPULATION = 160.0
+ASKED_EACH = 0.5
+"""Seconds between two calls of `continue_or_stop` while threads work."""
 MOST_SUBSAMPLES = 100
 SUBSAMPLE_SECONDS = 2.0
 MOST_VALUES = 200_000_000
@@ -35,6 +43,10 @@ MOST_VALUES = 200_000_000
 less than a second."""
 Z = half_width(np.array([-1.0, 1.0])) / math.sqrt(2)
 """1.96: half the width of a 95 % interval in standard errors."""
+
+
+class _StoppedByAnother(Exception):
+    """Another thread was told to stop."""
 
 
 class InterventionMetric(Metric):
@@ -68,11 +80,47 @@ class InterventionMetric(Metric):
 
     def null(self, rows: Rows) -> Draws:
         labels = self.labels(rows)
-        draws = generator(rows.seed, f"null of {self.name}")
-        return collected(
-            self.judged(rows, labels.take(index, axis=1), draws)
-            for index in permutations(rows, self.replicates(rows))
+        return self.permuted(
+            rows, lambda of, index, draws: self.judged(of, labels.take(index, axis=1), draws)
         )
+
+    def permuted(
+        self,
+        rows: Rows,
+        judged: Callable[[Rows, Int[np.ndarray, "samples"], np.random.Generator], Values],
+    ) -> Draws:
+        """The numbers on permuted rows, by `rows.threads` threads.
+
+        Each permutation has draws of its own, so that threads change no bits.
+        """
+        # What replicates share is computed before there are threads.
+        self.compute(rows)
+        stopped = Event()
+
+        def go_on() -> None:
+            if stopped.is_set():
+                raise _StoppedByAnother
+
+        # Only this thread asks whether to go on, as whoever is asked may not bear others.
+        quiet = replace(rows, continue_or_stop=go_on, shared=rows.shared)
+
+        def of_one(k: int, index: np.ndarray) -> dict[str, float]:
+            found = judged(quiet, index, generator(rows.seed, f"null of {self.name}", k))
+            # Details of each replicate would fill the memory.
+            return {name: one.value for name, one in found.items()}
+
+        several: list[dict[str, float]] = []
+        numbered = enumerate(permutations(rows, self.replicates(rows)))
+        with single_threaded(), ThreadPoolExecutor(rows.threads) as pool:
+            try:
+                while some := list(islice(numbered, rows.threads)):
+                    found = [pool.submit(of_one, *one) for one in some]
+                    while wait(found, timeout=ASKED_EACH).not_done:
+                        rows.continue_or_stop()
+                    several += [one.result() for one in found]
+            finally:
+                stopped.set()
+        return {name: np.array([one[name] for one in several]) for name in several[0]}
 
     def half_widths(self, rows: Rows) -> Numbers:
         labels = self.labels(rows)

@@ -248,3 +248,28 @@ def test_batches_can_be_stopped_between_any_of_them_and_stay_the_same(
     assert metric_of(asked).values(told) == at_once
     # Seven points at a time.
     assert len(calls) == 8 + 5
+
+
+@pytest.mark.parametrize("name", [*ALL, "irs"])
+def test_threads_change_no_bit_of_a_null_and_can_be_stopped(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.FEWEST_REPLICATES", 5)
+    monkeypatch.setattr("ml.metrics.intervention.intervention_metric.MOST_REPLICATES", 5)
+    of_votes = {"train_points": 200, "test_points": 100}
+    metric = metric_of({"name": name} | ({} if name == "irs" else of_votes))
+    rows = mixture(300)
+    alone = metric.null(replace(rows, shared={}))
+    together = metric.null(replace(rows, threads=3, shared={}))
+    assert {number: of.tolist() for number, of in alone.items()} == {
+        number: of.tolist() for number, of in together.items()
+    }
+    asked: list[int] = []
+
+    def stop() -> None:
+        asked.append(1)
+        if len(asked) > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        metric.null(replace(rows, threads=3, continue_or_stop=stop, shared={}))
