@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from pydantic import BaseModel, ConfigDict
 
+from ml.reproducibility.linear_algebra import single_threaded
+
 GroupBy = Literal["principal_component", "importance"]
 Groups = Sequence[int] | Sequence[Sequence[int]]
 """Sizes of consecutive groups, as (3, 2), or the columns of each, as ((0, 1, 2), (3, 4))."""
@@ -102,7 +104,8 @@ def first_component(
         return np.eye(columns.shape[1])[0], 1.0
     columns /= largest
     columns -= columns.mean(0)
-    variances, directions = np.linalg.eigh(columns.T @ columns)
+    with single_threaded():
+        variances, directions = np.linalg.eigh(columns.T @ columns)
     direction = directions[:, -1]
     sizes = np.abs(direction)
     # Equal weights may differ by rounding, and rounding must not decide the sign.

@@ -23,9 +23,9 @@ from ml.metrics.predictors.classes import (
     classes,
     number_of_classes,
 )
-from ml.metrics.predictors.logistic_regression import single_threaded
 from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
 from ml.reproducibility.draws import generator
+from ml.reproducibility.linear_algebra import single_threaded
 
 JITTER = 1e-10
 """Deviation of what is added to a latent to break ties, in the latent's deviations."""

@@ -15,6 +15,7 @@ from ml.components.registry import register
 from ml.metrics.identifiability.assignment import best_assignment
 from ml.metrics.predictors.classes import factor_values
 from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, Value
+from ml.reproducibility.linear_algebra import single_threaded
 
 MOST_PERMUTATIONS = 1000
 FEWEST_PERMUTATIONS = 30
@@ -65,7 +66,8 @@ class MCC(Metric):
     """The correlation of the values themselves, or of their ranks."""
 
     def compute(self, rows: Rows) -> dict[str, Value]:
-        correlations = self._correlations(rows)
+        with single_threaded():
+            correlations = self._correlations(rows)
         latents, matched = best_assignment(np.abs(correlations))
         details = {
             "factors": list(rows.factor_names),
@@ -82,11 +84,15 @@ class MCC(Metric):
             # Repeated rows move together, which changes the ranks of factors and their deviations.
             return null_draws(self.values, rows, number)
         codes, factors = self._columns(rows)
-        found = [_matched(codes.T @ factors.take(index, 0)) for index in permutations(rows, number)]
+        with single_threaded():
+            found = [
+                _matched(codes.T @ factors.take(index, 0)) for index in permutations(rows, number)
+            ]
         return {"mcc": np.array(found)}
 
     def half_widths(self, rows: Rows) -> Numbers:
-        return subsample_errors(self._of_subsample, rows, SUBSAMPLES)
+        with single_threaded():
+            return subsample_errors(self._of_subsample, rows, SUBSAMPLES)
 
     def _of_subsample(self, rows: Rows) -> Numbers:
         codes, factors = self._scaled(rows.codes), self._scaled(rows.factors)

@@ -27,6 +27,7 @@ from ml.metrics.protocol import (
     Value,
 )
 from ml.reproducibility.draws import generator
+from ml.reproducibility.linear_algebra import single_threaded
 
 KERNEL = ("kernel_ridge",)
 USERS = {"kernel_rows": KERNEL, "gamma": KERNEL}
@@ -91,8 +92,9 @@ class R2(Metric):
 
     def compute(self, rows: Rows) -> dict[str, Value]:
         rows.continue_or_stop()
-        predictor = self._predictor(rows)
-        found = _judged(predictor, rows)
+        with single_threaded():
+            predictor = self._predictor(rows)
+            found = _judged(predictor, rows)
         return {
             name: Value(
                 float(per_factor.mean()),
@@ -106,12 +108,13 @@ class R2(Metric):
         }
 
     def null(self, rows: Rows) -> Draws:
-        predictor = self._predictor(rows)
         several = []
-        for index in permutations(rows, PERMUTATIONS):
-            # A rare class may be missing in the training rows or in the test rows.
-            with suppress(ConstantFactor):
-                several.append(_judged(predictor, rows.with_factors_of(index)))
+        with single_threaded():
+            predictor = self._predictor(rows)
+            for index in permutations(rows, PERMUTATIONS):
+                # A rare class may be missing in the training rows or in the test rows.
+                with suppress(ConstantFactor):
+                    several.append(_judged(predictor, rows.with_factors_of(index)))
         if len(several) < FEWEST_PERMUTATIONS:
             raise UnusableRows(
                 f"a factor is constant on a part of the rows in {PERMUTATIONS - len(several)} of"

@@ -22,9 +22,9 @@ from ml.codes.uncertainty import (
     subsample_half_width,
     subsamples,
 )
-from ml.metrics.predictors.logistic_regression import single_threaded
 from ml.metrics.protocol import Metric, Rows, Value
 from ml.reproducibility.draws import generator
+from ml.reproducibility.linear_algebra import single_threaded
 
 _T = TypeVar("_T")
 Values: TypeAlias = Mapping[str, Value]

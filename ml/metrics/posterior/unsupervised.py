@@ -15,6 +15,7 @@ from ml.codes.uncertainty import Numbers, subsample_errors
 from ml.components.registry import register
 from ml.metrics.information.mutual_information import BINS, equal_width_bins, information
 from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
+from ml.reproducibility.linear_algebra import single_threaded
 
 MOST_SUBSAMPLES = 100
 FEWEST_SUBSAMPLES = 10
@@ -73,6 +74,10 @@ class Unsupervised(Metric):
     """Number of bins of equal width that a code is cut into for the mutual information."""
 
     def compute(self, rows: Rows) -> dict[str, Value]:
+        with single_threaded():
+            return self._computed(rows)
+
+    def _computed(self, rows: Rows) -> dict[str, Value]:
         if len(rows) < 2:
             raise UnusableRows("unsupervised needs at least two rows, got one")
         codes = rows.codes.astype(np.float64)

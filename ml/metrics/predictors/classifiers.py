@@ -15,6 +15,7 @@ from ml.metrics.information.mutual_information import factor_classes
 from ml.metrics.predictors.classes import classes, number_of_classes
 from ml.metrics.predictors.importance import SEEDS, within_float32
 from ml.metrics.predictors.logistic_regression import fit_logistic_regression
+from ml.reproducibility.linear_algebra import single_threaded
 
 Classifier = Literal["gradient_boosting", "logistic_regression"]
 USERS = {"C": ("logistic_regression",)}
@@ -116,7 +117,7 @@ def best_penalty(
             continue
         # Each penalty starts where the last one ended.
         model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS)
-        with warnings.catch_warnings():
+        with single_threaded(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             for k, penalty in enumerate(PENALTIES):

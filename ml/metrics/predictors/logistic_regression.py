@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from threadpoolctl import ThreadpoolController
+
+from ml.reproducibility.linear_algebra import single_threaded
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -38,20 +37,6 @@ def fit_logistic_regression(
     model = LogisticRegression(C=c, class_weight=weight, max_iter=MOST_ITERATIONS, solver=solver)
     with single_threaded():
         return model.fit(codes, classes)
-
-
-def single_threaded() -> AbstractContextManager[object]:
-    """Linear algebra in one thread.
-
-    Products with a few latents are so small that threads take longer to meet than to multiply.
-    """
-    limit: AbstractContextManager[object] = _linear_algebra().limit(limits=1, user_api="blas")
-    return limit
-
-
-@cache
-def _linear_algebra() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def one_vs_rest_probabilities(

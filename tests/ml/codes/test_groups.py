@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ml import score
 from ml.codes.checked_rows import rows_of
@@ -80,6 +81,15 @@ def test_first_components_worked_by_hand() -> None:
         assert share == 1.0 and direction.tolist() == np.eye(dead.shape[1])[0].tolist()
     direction, share = first_component(1e150 * cross)
     assert share == pytest.approx(0.8)
+
+
+def test_threads_do_not_change_a_bit_of_a_component() -> None:
+    codes = np.random.default_rng(0).normal(size=(500, 100))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(first_component(codes)[0].tobytes())
+    assert found[0] == found[1]
 
 
 def test_posteriors_of_a_group_are_those_along_its_direction() -> None:

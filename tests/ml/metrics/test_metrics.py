@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from ml import score
 from ml.codes.checked_rows import rows_of
@@ -206,6 +207,28 @@ def test_work_stops_between_its_parts(metric: dict[str, Any]) -> None:
     with pytest.raises(Enough):
         metric_of(metric).null(rows)
     assert asked == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "samples", "latents"),
+    [
+        ({"name": "r2", "predictor": "linear"}, 500, 100),
+        ({"name": "r2", "predictor": "kernel_ridge", "kernel_rows": 300}, 500, 10),
+        ({"name": "mcc"}, 20_000, 20),
+        ({"name": "unsupervised"}, 500, 400),
+    ],
+    ids=str,
+)
+def test_threads_of_linear_algebra_do_not_change_a_bit(
+    metric: dict[str, Any], samples: int, latents: int
+) -> None:
+    draws = np.random.default_rng(0)
+    codes, factors = draws.normal(size=(samples, latents)), draws.integers(0, 9, (samples, 5))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(metric_of(metric).compute(rows_of(codes, factors)))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", ["dci", "sap", "explicitness"])
