@@ -72,7 +72,8 @@ def score_encoded(
     """Score encoded rows of a data set.
 
     With codes of its whole `grid`, metrics that can score a population score the means of those
-    instead. Posterior samples are random whichever images are scored, so only rows are scored.
+    instead, or the posteriors. Posterior samples are random whichever images are scored, so only
+    rows are scored.
 
     Factors that have a single value in the data set are left out, and the scores say so. A factor
     has one if images were chosen by its value.
@@ -94,7 +95,7 @@ def score_encoded(
             "split": rows,
             "test": rows.only(slice(rows.train, len(rows))),
         }
-        if grid is not None and kind == "mean":
+        if grid is not None:
             parts["population"] = population_rows(grid, data, evaluation.seed)
         scores += _score_parts(
             parts, metrics, kind, uncertainty=evaluation.uncertainty, recorder=recorder
@@ -141,7 +142,7 @@ def _score_parts(
     }
     for done, metric in enumerate(metrics):  # noqa: B007 (read by `report`)
         report()
-        of_all = metric.scores_populations() and "population" in parts
+        of_all = "population" in parts and metric.scores_populations(codes)
         part = parts["population" if of_all else metric.uses]
         scores += scores_of(metric, part, codes=codes, uncertainty=uncertainty)
     continue_or_stop(recorder.progress(Progress("scoring", len(metrics), len(metrics))))

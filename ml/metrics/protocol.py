@@ -170,9 +170,13 @@ class Metric(Component):
         """Whether only the training rows are fitted, so that their number matters."""
         return self.uses == "split"
 
-    def scores_populations(self) -> bool:
-        """Whether the metric scores every image if an evaluation's `rows` are `all`."""
-        return self.takes_populations and self.uses == "all"
+    def scores_populations(self, codes: Literal["mean", "sample"]) -> bool:
+        """Whether the metric scores every image if an evaluation's `rows` are `all`.
+
+        Posterior samples are never a population, as they are draws themselves.
+        """
+        of_posterior = self.needs == "posterior"
+        return self.takes_populations and self.uses == "all" and (codes == "mean" or of_posterior)
 
     @abstractmethod
     def compute(self, rows: Rows) -> dict[str, Value]:

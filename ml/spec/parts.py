@@ -174,10 +174,8 @@ class Evaluation(Part):
 
     def scores_population(self) -> bool:
         """Whether a metric scores every image, so that all of them must be encoded."""
-        return (
-            self.rows == "all"
-            and "mean" in self.codes
-            and any(metric.scores_populations() for metric in self.metrics)
+        return self.rows == "all" and any(
+            metric.scores_populations(codes) for metric in self.metrics for codes in self.codes
         )
 
 

@@ -273,3 +273,13 @@ def test_a_population_is_not_compared_with_a_sample_of_as_many_rows() -> None:
     assert whole.rows == sample.rows == 20
     assert comparing.score(whole) != comparing.score(sample)
     assert "population" not in comparing.score(sample)
+
+
+def test_a_grid_is_encoded_only_if_a_metric_scores_all_of_it() -> None:
+    def asks(**asked: Any) -> bool:
+        return RunSpec.parse(spec(**asked)).evaluation.scores_population()
+
+    assert asks(rows="all", metrics=["dci", "mig"])
+    assert not asks(rows="all", metrics=["dci", "mig"], codes=["sample"])
+    assert not asks(rows="all", metrics=["dci", "elbo"])
+    assert not asks(metrics=["mig"])
