@@ -46,9 +46,9 @@ names it; one that is constant on the rows by accident is an error.
 
 Every metric was driven once through codes of which it is known what they hold of the factors. The
 table says which properties of a good score each number has (✓) and which it fails (✗); `·` stands
-for a property that does not apply. The last column names the changes of a perfect code that the
-number penalises, which is what it measures and no fault. What the properties and the worlds are:
-[validity](validity.md).
+for a property that does not apply. A number of which neither direction is better has no row. The
+last column names the changes of a perfect code that the number penalises, which is what it measures
+and no fault. What the properties and the worlds are: [validity](validity.md).
 
 ![Which number has which property](images/validity_properties.png)
 
@@ -135,9 +135,7 @@ def validity_page() -> str:
     lines += [*_properties(REQUIRED), "## What a score measures", "", *_properties(SEEN)]
     lines += ["## Known worlds", "", "| world | what its codes are |", "|---|---|"]
     lines += [f"| `{name}` | {one.meaning} |" for name, one in WORLDS.items()]
-    errors = [(one, world, said) for one in certificates() for world, said in one.errors.items()]
-    lines += ["", "## Worlds without a value", ""]
-    lines += [f"- `{one.label}` in '{world}': {said}" for one, world, said in errors]
+    lines += ["", "## Without a value", "", *_without_value()]
     return "\n".join([*lines, ""])
 
 
@@ -146,11 +144,26 @@ def _properties(found: Mapping[str, Property]) -> list[str]:
     return [*lines, *(f"| `{name}` | {p.short} | {p.meaning} |" for name, p in found.items()), ""]
 
 
+def _without_value() -> list[str]:
+    """Which numbers have no value in which worlds, and why."""
+    worlds: dict[tuple[str, str], list[str]] = {}
+    lines = []
+    for one in certificates():
+        lines += [f"- {_number(one, name)}: {why}" for name, why in one.without_value.items()]
+        found = {f"`{one.label}`": one.errors}
+        found |= {_number(one, name): driven.missing for name, driven in one.numbers.items()}
+        for whose, errors in found.items():
+            for world, why in errors.items():
+                worlds.setdefault((whose, why), []).append(f"'{world}'")
+    return lines + [f"- {whose} in {', '.join(of)}: {why}" for (whose, why), of in worlds.items()]
+
+
 def _table_of_validity() -> list[str]:
     shorts = [one.short for one in REQUIRED.values()]
     lines = [f"| number | {' | '.join(shorts)} | penalises |", "|---" * (len(shorts) + 2) + "|"]
     for one in certificates():
-        for number, verdicts in one.verdicts.items():
+        for number in one.judged():
+            verdicts = one.verdicts[number]
             marks = [{True: "✓", False: "✗", None: "·"}[verdicts[name].holds] for name in REQUIRED]
             seen = ", ".join(PROPERTIES[name].short for name in one.sees(number))
             lines.append(f"| {_number(one, number)} | {' | '.join(marks)} | {seen} |")
@@ -165,10 +178,11 @@ def _validity(name: str) -> list[str]:
             continue
         if one.declined:
             lines.append(f"- `{one.label}` has no certificate ({one.declined})")
-        for number in one.numbers:
+        for number, why in one.without_value.items():
+            lines.append(f"- {_number(one, number)} has no certificate ({why})")
+        for number in one.judged():
             fails = [f"`{name}` {_gave(verdict)}" for name, verdict in one.failed(number).items()]
-            if any(verdict.holds is not None for verdict in one.verdicts[number].values()):
-                lines.append(f"- {_number(one, number)} fails: {', '.join(fails) or 'none'}")
+            lines.append(f"- {_number(one, number)} fails: {', '.join(fails) or 'none'}")
     return ["**Validity.**", "", *lines, ""] if lines else []
 
 

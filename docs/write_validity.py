@@ -1,24 +1,27 @@
 """Drives every metric through known worlds, and writes and draws what they gave.
 
-python docs/write_validity.py
+python docs/write_validity.py [METRIC...]
 
 takes a few minutes on one core. It writes `ml/evaluation/validity/certificates.json`, the pictures
-and then the pages of `write_catalogue.py`.
+and then the pages of `write_catalogue.py`. If metrics are named, the certificates of others are
+kept where their version is still the same.
 """
 
 from __future__ import annotations
 
 import runpy
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from ml.evaluation.score import metric_of
 from ml.evaluation.validity import certificate
-from ml.evaluation.validity.certificate import Certificate, certificates
+from ml.evaluation.validity.certificate import Certificate, certificate_of, certificates
 from ml.evaluation.validity.drive import certify, settings
 from ml.evaluation.validity.properties import REQUIRED, SEEN
 from ml.evaluation.validity.worlds import PATH, noisy
@@ -31,21 +34,30 @@ COLOURS = ListedColormap(["#d1553b", "#eeeeee", "#3b7a57"])
 SEEN_COLOURS = ListedColormap(["#eeeeee", "#eeeeee", "#3b6ea5"])
 
 
-def drive() -> list[Certificate]:
-    """The certificate of every setting, which is also told as it comes."""
+def drive(names: Collection[str]) -> list[Certificate]:
+    """The certificate of every setting, which is also told as it comes.
+
+    Metrics that are not among the names keep theirs. No names stand for all metrics.
+    """
     found = []
     for name, setting in settings():
+        metric = metric_of({"name": name, **setting.params})
+        params = metric.model_dump(mode="json", exclude={"name"})
+        kept = certificate_of(name, params, f"{name}@{metric.version}")
+        if names and name not in names and kept is not None and kept.params == params:
+            found.append(kept)
+            continue
         began = time.process_time()
         found.append(certify(name, setting))
         took = time.process_time() - began
-        errors = "".join(f"\n    {world}: {said}" for world, said in found[-1].errors.items())
+        errors = "".join(f"\n    {world}: {why}" for world, why in found[-1].errors.items())
         print(f"{found[-1].label}: {took:.1f} CPU seconds{errors}", flush=True)
     return found
 
 
 def draw_properties(found: Sequence[Certificate]) -> Figure:
     """A matrix of numbers and properties: red where one fails, blue where a change is penalised."""
-    numbers = [(one, name) for one in found for name in one.numbers]
+    numbers = [(one, name) for one in found for name in one.judged()]
     figure = Figure(figsize=(7.2, 1.6 + 0.16 * len(numbers)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[len(REQUIRED), len(SEEN)], sharey=True)
     for axes, properties, colours, title in (
@@ -94,15 +106,15 @@ def draw_paths(found: Sequence[Certificate]) -> Figure:
     return figure
 
 
-def main() -> None:
+def main(names: Collection[str]) -> None:
     """Drive, write, draw."""
-    certificate.FILE.write_text(certificate.written(drive()), encoding="utf-8")
+    certificate.FILE.write_text(certificate.written(drive(names)), encoding="utf-8")
     certificates.cache_clear()
     with mpl.rc_context({"font.family": "DejaVu Sans"}):
         for name, draw in (("properties", draw_properties), ("paths", draw_paths)):
-            draw(certificates()).savefig(IMAGES / f"validity_{name}.png", dpi=150)
+            draw(certificates()).savefig(IMAGES / f"validity_{name}.png", dpi=120)
     runpy.run_path(str(FOLDER / "write_catalogue.py"), run_name="__main__")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -38,5 +38,5 @@ class CatalogEntry(Document):
     of: Literal["run", "study", "dataset"] | None
     """What a plot is a picture of. It is null for all other components."""
     validity: list[Validity]
-    """For each number of a metric that was driven through known worlds. It is empty for all other
-    components."""
+    """For each number of a metric of which one direction is better, and which was driven through
+    known worlds. It is empty for all other components."""

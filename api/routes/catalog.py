@@ -47,7 +47,7 @@ def _validity(metric: str) -> list[Validity]:
         )
         for one in certificates()
         if one.metric == metric
-        for number in one.numbers
+        for number in one.judged()
     ]
 
 

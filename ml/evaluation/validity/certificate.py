@@ -30,6 +30,8 @@ class Driven(BaseModel):
     null_std: float | None = None
     spread: float = 0.0
     """How far other seeds moved the value of the same codes."""
+    missing: dict[str, str] = {}
+    """Why there is no value in a world in which other numbers of the metric may have one."""
 
 
 class Certificate(BaseModel):
@@ -45,14 +47,16 @@ class Certificate(BaseModel):
     rows: int
     """Rows of a world, unless the world says otherwise."""
     numbers: dict[str, Driven]
-    """By name. It is empty if even perfect codes gave an error."""
+    """By name, those that perfect codes have a value of."""
+    without_value: dict[str, str]
+    """Why perfect codes have no value of the other numbers, by name."""
     errors: dict[str, str]
-    """By world."""
+    """The metric's errors, by world."""
 
     @property
     def declined(self) -> str | None:
-        """Why there are no values, if there are none."""
-        return None if self.numbers else self.errors.get(PERFECT)
+        """Why there are no values, if even perfect codes gave an error."""
+        return self.errors.get(PERFECT)
 
     @property
     def label(self) -> str:
@@ -73,11 +77,25 @@ class Certificate(BaseModel):
         return {
             name: judged(
                 declared[name],
-                Found(one.values, one.null_mean, one.null_std, one.spread, self.errors),
+                Found(
+                    one.values,
+                    one.null_mean,
+                    one.null_std,
+                    one.spread,
+                    {**self.errors, **one.missing},
+                ),
                 needs_factors=metric.needs_factors,
             )
             for name, one in self.numbers.items()
         }
+
+    def judged(self) -> list[str]:
+        """The numbers to which some property applies, as one direction is better."""
+        return [
+            number
+            for number, verdicts in self.verdicts.items()
+            if any(verdict.holds is not None for verdict in verdicts.values())
+        ]
 
     def failed(self, number: str) -> dict[str, Verdict]:
         """The properties of a good score that the number fails."""

@@ -24,7 +24,7 @@ OTHER_SEEDS = (1, 2)
 DIGITS = 4
 """Digits after the point that are kept of a value."""
 LONGEST = 160
-"""Characters kept of an error's message."""
+"""Characters kept of an error's message, or of another reason."""
 
 
 def settings() -> Iterator[tuple[str, AuditSetting]]:
@@ -44,7 +44,7 @@ def certify(name: str, setting: AuditSetting) -> Certificate:
     asked = {"name": name, **setting.params}
     metric = metric_of(asked)
     size = ROWS_OF_SLOW if setting.cost == "slow" else ROWS
-    values: dict[str, dict[str, float]] = {number.name: {} for number in _told(metric)}
+    driven = {number.name: Driven(values={}) for number in _told(metric)}
     errors: dict[str, str] = {}
     for world in WORLDS:
         rows = WORLDS[world].make(SEED, size)
@@ -53,20 +53,22 @@ def certify(name: str, setting: AuditSetting) -> Certificate:
             here = metric_of({**asked, **setting.if_continuous})
         try:
             found = here.compute(rows)
-            for name in values:
-                if math.isfinite(found[name].value):
-                    values[name][world] = _rounded(found[name].value)
-            for name in values:
-                # Other numbers of the metric may have a value all the same.
-                if not math.isfinite(found[name].value):
-                    raise ValueError(found[name].missing or f"the value is {found[name].value}")
+            for name, one in driven.items():
+                value = found[name]
+                if math.isfinite(value.value):
+                    one.values[world] = _rounded(value.value)
+                else:
+                    one.missing[world] = _cut(value.missing or f"the value is {value.value}")
         except Exception as problem:
             # A metric may raise anything, and its other worlds are still worth knowing.
             errors[world] = _said(problem)
-        if world == PERFECT and not any(values.values()):
+        if world == PERFECT and not any(PERFECT in one.values for one in driven.values()):
             # Without perfect codes there is nothing to compare with.
             break
-    driven = {name: Driven(values=found) for name, found in values.items() if found}
+    without_value = {
+        name: one.missing[PERFECT] for name, one in driven.items() if PERFECT in one.missing
+    }
+    driven = {name: one for name, one in driven.items() if PERFECT in one.values}
     if driven:
         _add_spread(metric, size, driven, errors)
         _add_null(metric, size, driven, errors)
@@ -77,6 +79,7 @@ def certify(name: str, setting: AuditSetting) -> Certificate:
         definition=f"{metric.name}@{metric.version}",
         rows=size,
         numbers=driven,
+        without_value=without_value,
         errors=errors,
     )
 
@@ -126,5 +129,8 @@ def _rounded(value: float) -> float:
 
 
 def _said(problem: Exception) -> str:
-    said = f"{type(problem).__name__}: {problem}"
+    return _cut(f"{type(problem).__name__}: {problem}")
+
+
+def _cut(said: str) -> str:
     return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"

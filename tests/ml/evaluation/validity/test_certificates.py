@@ -145,7 +145,8 @@ def test_an_error_in_a_world_is_kept_and_stops_no_other(monkeypatch: pytest.Monk
     monkeypatch.setattr(MIG, "compute", only_discrete)
     found = certify("mig", AuditSetting())
     assert found.errors["continuous"] == "ZeroDivisionError: no bins"
-    assert found.errors["100 rows"] == "ValueError: too few rows"
+    missing = found.numbers["mig"].missing
+    assert missing == dict.fromkeys(["100 rows", "100 rows of noise"], "too few rows")
     assert found.numbers["mig"].values["noise 50%"] == of("mig").numbers["mig"].values["noise 50%"]
     verdict = found.verdicts["mig"]["holds_for_continuous"]
     assert verdict.holds is None and "no bins" in str(verdict.why)
@@ -164,7 +165,7 @@ def test_a_number_without_value_leaves_the_others_theirs(monkeypatch: pytest.Mon
     monkeypatch.setattr(DCI, "compute", without_completeness)
     found = certify("dci", AuditSetting({"predictor": "linear"}, "cheap"))
     assert found.declined is None and "completeness" not in found.numbers
-    assert found.errors["perfect"] == "ValueError: needs more rows"
+    assert found.without_value == {"completeness": "needs more rows"} and found.errors == {}
     known = of("dci", predictor="linear").numbers["informativeness"]
     assert found.numbers["informativeness"].values["noise 50%"] == known.values["noise 50%"]
     assert found.numbers["informativeness"].null_mean == pytest.approx(known.null_mean, abs=1e-3)
