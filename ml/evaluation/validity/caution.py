@@ -199,6 +199,8 @@ def instead(score: Score, condition: str) -> str:
         for number, verdicts in one.verdicts.items()
         if verdicts[needed].holds
         and verdicts["reaches_best"].holds
+        # What a predictor knows of the rows that it was fitted on says little.
+        and not number.endswith("_train")
         and _measured(one, number) == measured
     ]
     names = [name for everywhere, name in holding if everywhere] or [name for _, name in holding]
