@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ml.evaluation.conditions import conditions
 from ml.evaluation.validity.certificate import Certificate, certificate_of, certificates
-from ml.evaluation.validity.properties import Check
+from ml.evaluation.validity.properties import SEEN, Check, Verdict
 from ml.evaluation.validity.worlds import SIZES, WORLDS
 from ml.metrics.protocol import Score
 
@@ -26,9 +26,9 @@ MOST_LISTED = 5
 MOST_ALTERNATIVES = 3
 ROWS_OF_LEVELS = 2160
 
-MEASURED_ALIKE = ("penalises_rotation", "penalises_merged", "penalises_duplicates")
-"""What two numbers must both see, or both not see, to measure about the same: whether codes keep
-factors apart, whether a code has one factor, and whether a factor has one code."""
+LEAST_ALIKE = 5
+"""Of the changes of a perfect code, so many must be seen or not seen by both of two numbers that
+measure about the same. A rotation must be: it tells a structure of codes from what they hold."""
 
 
 class Caution(NamedTuple):
@@ -192,27 +192,32 @@ def instead(score: Score, condition: str) -> str:
         return ""
     needed = CONDITIONS[condition].property
     others = {CONDITIONS[name].property for name in score.details.get("conditions", {})} - {needed}
-    measured = _measured(than, score.name)
-    holding = [
-        (all(verdicts[name].holds is not False for name in others), _named(one, number))
-        for one in certificates()
-        for number, verdicts in one.verdicts.items()
-        if verdicts[needed].holds
-        and verdicts["reaches_best"].holds
-        # What a predictor knows of the rows that it was fitted on says little.
-        and not number.endswith("_train")
-        and _measured(one, number) == measured
-    ]
-    names = [name for everywhere, name in holding if everywhere] or [name for _, name in holding]
+    holding = []
+    for one in certificates():
+        for number, verdicts in one.verdicts.items():
+            # What a predictor knows of the rows that it was fitted on says little.
+            if number.endswith("_train") or not (
+                verdicts[needed].holds and verdicts["reaches_best"].holds
+            ):
+                continue
+            alike = _alike(than.verdicts[score.name], verdicts)
+            everywhere = all(verdicts[name].holds is not False for name in others)
+            if alike >= LEAST_ALIKE:
+                holding.append((not everywhere, -alike, _named(one, number)))
+    # The order of equals stays that of the certificates.
+    holding.sort(key=lambda found: found[:2])
+    names = [name for elsewhere, _, name in holding if elsewhere == holding[0][0]]
     if not names:
         return ""
     names = names[:MOST_ALTERNATIVES]
     return f"see {', '.join(names)}, which {'is' if len(names) == 1 else 'are'} not misled there"
 
 
-def _measured(certificate: Certificate, number: str) -> list[bool]:
-    sees = certificate.sees(number)
-    return [name in sees for name in MEASURED_ALIKE]
+def _alike(one: Mapping[str, Verdict], other: Mapping[str, Verdict]) -> int:
+    """How many changes of a perfect code both numbers see, or both do not see."""
+    if one["penalises_rotation"].holds != other["penalises_rotation"].holds:
+        return 0
+    return sum(one[name].holds == other[name].holds for name in SEEN)
 
 
 def _misled(score: Score, name: str, condition: _Condition) -> Iterator[_Misled]:
