@@ -50,6 +50,8 @@ GROUPS = 4
 SHARE = 2 / 3
 """Share of the rows in a subsample."""
 CONFIDENCE = 0.95
+_OF_GROUPS = float(stdtrit(GROUPS - 1, (1 + CONFIDENCE) / 2))
+"""Student's t for so few groups: half the width of an interval in standard errors."""
 
 Numbers = Mapping[str, float]
 """A metric's numbers by name."""
@@ -162,10 +164,16 @@ def jackknife_errors(compute: Callable[[Rows], Numbers], rows: Rows) -> Numbers:
 
 def jackknife_half_width(values: Float[np.ndarray, "groups"]) -> float:
     """Half the width of an interval, from the scores without each of the `GROUPS` groups."""
-    t = stdtrit(GROUPS - 1, (1 + CONFIDENCE) / 2)
     # The sum of squares is (GROUPS - 1) times the variance over n - 1.
     scale = (GROUPS - 1) / np.sqrt(GROUPS)
-    return float(t * scale * values.std(ddof=1))
+    return float(_OF_GROUPS * scale * values.std(ddof=1))
+
+
+def mean_half_width(terms: Float[np.ndarray, "rows"]) -> float:
+    """What `jackknife_half_width` is of a mean over rows, on average; 0 for a single row."""
+    if len(terms) < 2:
+        return 0.0
+    return float(_OF_GROUPS * terms.std(ddof=1) / math.sqrt(len(terms)))
 
 
 def _collected(found: Iterator[Numbers]) -> Draws:

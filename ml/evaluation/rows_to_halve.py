@@ -9,8 +9,8 @@ NO_INTERVAL = "the score has no interval"
 NO_WIDTH = "the interval has no width"
 POPULATION = "the rows are every image there is, so that there is no sampling error"
 LASTING = (
-    "half of the interval or more is due to what rows hardly lessen: the extremes that decide how"
-    " codes are cut, or the metric's own draws"
+    "half of the interval or more is due to what more rows hardly lessen: the extremes that decide"
+    " how codes are cut, the metric's own draws, or a fixed number of rows that it fits"
 )
 
 

@@ -226,7 +226,8 @@ class Metric(Component):
         """Half the width of each number's 95 % interval on a population.
 
         A population has no sampling error. What is left is the error of the metric's own draws, as
-        of the batches of an interventional metric. By default there is none.
+        of the batches of an interventional metric, or of a fixed number of rows that are fitted. By
+        default there is none.
         """
         return {number.name: 0.0 for number in self.reported()}
 

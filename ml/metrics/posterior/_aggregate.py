@@ -216,6 +216,17 @@ def half_width_without(scores: Float[np.ndarray, "groups"]) -> float:
     return float(stdtrit(groups - 1, (1 + CONFIDENCE) / 2) * error)
 
 
+def share_with_any_rows(rows: Rows, samples: int) -> float:
+    """The share of a half width that any number of rows leaves, as `samples` of them are the most.
+
+    It is 0 if there are samples of all rows, and there would be of four times as many: the width
+    halves then as if nothing were drawn.
+    """
+    if rows.population:
+        return 1.0
+    return math.sqrt(min(1.0, len(rows) / samples)) if 4 * len(rows) > samples else 0.0
+
+
 def in_threads(function: Callable[[_T], _R], over: Sequence[_T], rows: Rows) -> Iterator[_R]:
     """The function's results in order, from as many threads as the rows allow."""
     if rows.threads == 1:

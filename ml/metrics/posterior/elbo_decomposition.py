@@ -22,6 +22,7 @@ from ml.metrics.posterior._aggregate import (
     half_width_without,
     joint_log_density,
     posteriors_of,
+    share_with_any_rows,
     with_samples,
 )
 from ml.metrics.posterior.posterior_information import SAMPLES
@@ -160,12 +161,16 @@ class ElboDecomposition(Metric):
         return self._half_widths(rows, *_closed_forms(rows))
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:
-        """Those of the means over samples.
+        """On a population those of the means over samples, else what any number of rows leaves.
 
-        If there is a sample of every row, they are too wide, as only the samples' noise is drawn
-        and not the rows.
+        The first are too wide if there is a sample of every row, as only the samples' noise is
+        drawn and not the rows. Batches are of all rows, however many there are.
         """
-        return self._half_widths(rows, *(0 * of for of in _closed_forms(rows)))
+        if self.estimator != "exact" and not rows.population:
+            return super().half_widths_of_draws(rows)
+        left = share_with_any_rows(rows, self.samples)
+        widths = self._half_widths(rows, *(0 * of for of in _closed_forms(rows)))
+        return {name: left * width for name, width in widths.items()}
 
     def _half_widths(self, rows: Rows, conditional: np.ndarray, cross: np.ndarray) -> Numbers:
         found = self._densities(rows)

@@ -19,6 +19,7 @@ from ml.metrics.posterior._aggregate import (
     groups_of,
     half_width_without,
     log_densities_of_classes,
+    share_with_any_rows,
 )
 from ml.metrics.protocol import AuditSetting, ConstantFactor, Metric, Rows, Value
 
@@ -98,11 +99,13 @@ class PosteriorInformation(Metric):
         return {self.name: half_width_without(scores)}
 
     def half_widths_of_draws(self, rows: Rows) -> Numbers:
-        """As for a sample of rows, which is too wide if there are samples of all rows.
+        """On a population that of all samples, else what is left of it with any number of rows.
 
-        Then only their noise is drawn and not the rows.
+        The first is too wide if there are samples of all rows, as only their noise is drawn then
+        and not the rows.
         """
-        return self.half_widths(rows)
+        left = share_with_any_rows(rows, self.samples)
+        return {name: left * width for name, width in self.half_widths(rows).items()}
 
     def _aggregate(self, rows: Rows) -> Aggregate:
         return aggregate(rows, self.samples, self.name)

@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Bool
 from pydantic import Field, model_validator
 
-from ml.codes.uncertainty import Numbers, jackknife_half_width, without_groups
+from ml.codes.uncertainty import (
+    Numbers,
+    jackknife_half_width,
+    mean_half_width,
+    without_groups,
+)
 from ml.components.component import refuse_unused
 from ml.components.registry import register
 from ml.metrics.predictors.classes import AUDITED_BINS, training_part, untrained_classes
@@ -138,7 +144,7 @@ class Downstream(Metric):
             if size in missing:
                 value = Value(math.nan, {"factors": factors}, missing[size])
             else:
-                right = self._accuracies(parts[size])
+                right = self._right(parts[size]).mean(0)
                 details = {
                     "factors": factors,
                     "per_factor": right.tolist(),
@@ -154,12 +160,39 @@ class Downstream(Metric):
         return found
 
     def half_widths(self, rows: Rows) -> Numbers:
+        key = ("half widths of downstream", self)
+        if key not in rows.shared:
+            rows.shared[key] = self._half_widths(rows)
+        found: Numbers = rows.shared[key]
+        return found
+
+    def half_widths_of_draws(self, rows: Rows) -> Numbers:
+        """What is due to the rows of the fits, as no more are fitted if there are more.
+
+        The rest is due to the test rows, over which each accuracy is a mean, and the efficiency a
+        quotient of means.
+        """
+        right = {
+            f"accuracy_{size}": self._right(part).mean(1)
+            for size, part in self._parts(rows).items()
+        }
+        means = {name: float(of.mean()) for name, of in right.items()}
+        few, most = (right.get(f"accuracy_{size}") for size in (FEW, self.sizes[-1]))
+        if few is not None and most is not None and most.any():
+            right["efficiency"] = (few - self._efficiency(means) * most) / most.mean()
+        found = {}
+        for name, width in self.half_widths(rows).items():
+            of_test = mean_half_width(right[name]) if name in right else 0.0
+            found[name] = math.sqrt(max(0.0, width**2 - of_test**2))
+        return found
+
+    def _half_widths(self, rows: Rows) -> Numbers:
         # A replicate leaves a quarter out of the rows of each size, and not a quarter of all rows.
         parts = self._parts(rows)
         drawn = []
         for kept in zip(*map(without_groups, parts.values()), strict=True):
             one = {
-                f"accuracy_{size}": float(self._accuracies(part).mean())
+                f"accuracy_{size}": float(self._right(part).mean())
                 for size, part in zip(parts, kept, strict=True)
             }
             drawn.append({**one, "efficiency": self._efficiency(one)})
@@ -179,18 +212,16 @@ class Downstream(Metric):
             if size <= train
         }
 
-    def _accuracies(self, rows: Rows) -> np.ndarray:
-        """The accuracy of each factor, by a predictor fitted on all training rows."""
+    def _right(self, rows: Rows) -> Bool[np.ndarray, "test factors"]:
+        """Whether each factor of each test row is what a fit on all training rows predicts."""
         train = training_part(rows)
         fit, test = np.arange(train), np.arange(train, len(rows))
-        return np.array(
+        return np.stack(
             [
-                (
-                    predicted_classes(rows, labels, fit, test, self.predictor, self.C)
-                    == labels[test]
-                ).mean()
+                predicted_classes(rows, labels, fit, test, self.predictor, self.C) == labels[test]
                 for labels in rows.factors.T
-            ]
+            ],
+            axis=1,
         )
 
     def _efficiency(self, accuracies: Mapping[str, float]) -> float:

@@ -58,6 +58,34 @@ def test_extremes_that_decide_the_bins_last(monkeypatch: pytest.MonkeyPatch) -> 
         assert ("extremes" in (found.missing or "")) is lasts
 
 
+def test_more_rows_lessen_the_error_of_samples_until_these_are_the_most() -> None:
+    log_variance = np.full(CODES.shape, -1.0)
+
+    def halved(metric: str, samples: int) -> set[int | None]:
+        asked = {"name": metric, "samples": samples}
+        found = score(CODES, FACTORS, asked, posterior_logvar=log_variance)
+        return {one.rows_to_halve for one in found if one.name != "analytic_kl"}
+
+    assert halved("mig_posterior", 1200) == halved("elbo_decomposition", 1200) == {1200}
+    assert halved("mig_posterior", 1199) == {None}
+    assert None in halved("elbo_decomposition", 300)
+
+
+def test_more_rows_do_not_lessen_what_ten_rows_of_a_fit_decide() -> None:
+    # A binary code that is wrong in a fifth of the rows. Ten rows may teach it or not, and all fits
+    # of a hundred predict alike, so that the test rows alone decide how many are right.
+    draws = np.random.default_rng(0)
+    factor = draws.permutation(np.arange(300) % 2)[:, None]
+    code = np.where(draws.random((300, 1)) < 0.2, 1 - factor, factor) + 0.0
+    asked = {"name": "downstream", "predictor": "logistic_regression", "sizes": [10, 100]}
+    ten, hundred = score(code, factor, asked)
+    assert ten.rows_to_halve is None
+    assert (
+        ten.rows_to_halve_missing is not None and "rows that it fits" in ten.rows_to_halve_missing
+    )
+    assert hundred.rows_to_halve == 1200
+
+
 def test_the_images_of_a_data_set_are_its_rows() -> None:
     data = dataset("digits")
     index = np.arange(1500)
