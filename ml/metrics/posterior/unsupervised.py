@@ -22,7 +22,8 @@ FEWEST_SUBSAMPLES = 10
 INTERVAL_SECONDS = 3.0
 """Seconds that the subsamples of an interval may take."""
 MOST_LATENTS = 512
-"""Most codes whose information about each other is counted. Every pair takes a table."""
+"""Most codes whose information about each other is counted, as every pair takes a table, and whose
+correlations are in the details."""
 
 
 @register
@@ -87,6 +88,7 @@ class Unsupervised(Metric):
         covariance = np.atleast_2d(np.cov(codes / unit, rowvar=False))
         # A constant column may come out with a variance that is not quite zero.
         covariance[~varies] = covariance[:, ~varies] = 0.0
+        rows.continue_or_stop()
         squared, total = wasserstein_correlation(covariance), float(np.trace(covariance))
         dead = "no code varies, so that there is no variance to divide by"
         return {
@@ -153,7 +155,8 @@ def _total_correlation(
         why = f"{samples} rows are too few for the total correlation of {latents} codes"
         return Value(math.nan, details, why)
     correlation = scaled.T @ scaled / samples
-    details["correlation"] = correlation.tolist()
+    if latents <= MOST_LATENTS:
+        details["correlation"] = correlation.tolist()
     eigenvalues = np.linalg.eigvalsh(correlation)
     # The eigenvalues sum to the number of codes. Rounding leaves about this of those that are zero.
     if eigenvalues[0] <= latents**2 * np.finfo(np.float64).eps:

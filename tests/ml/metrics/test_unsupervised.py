@@ -111,6 +111,17 @@ def test_what_has_no_value_says_why() -> None:
             json.dumps(each.model_dump(mode="json"), allow_nan=False)
 
 
+def test_correlations_of_many_codes_do_not_fill_the_details(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes = np.random.default_rng(0).normal(size=(20, 3))
+    few = scored("unsupervised", codes, uncertainty=False)["gaussian_total_correlation"]
+    np.testing.assert_allclose(few.details["correlation"], np.corrcoef(codes.T))
+    monkeypatch.setattr("ml.metrics.posterior.unsupervised.MOST_LATENTS", 2)
+    many = scored("unsupervised", codes, uncertainty=False)["gaussian_total_correlation"]
+    assert "correlation" not in many.details and many.value == few.value
+
+
 def test_the_distance_of_equal_codes_is_that_of_a_line() -> None:
     # tr S = 3, and S has the single eigenvalue 3.
     assert wasserstein_correlation(np.ones((3, 3))) == pytest.approx(6 - 2 * math.sqrt(3))
