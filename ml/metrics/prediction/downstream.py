@@ -51,12 +51,12 @@ class Downstream(Metric):
     `efficiency` is the statistical efficiency: the accuracy with 100 rows as a share of that with
     the largest of `sizes`. It has a value if both accuracies have one and the second is not 0. It
     is about 1 for codes that know nothing, which are as bad with few rows as with many, and may
-    exceed 1. So neither direction is better, and it is read beside the accuracies. With
-    `predictor`
+    exceed 1. So neither direction is better, and it is read beside the accuracies.
+    Codes are standardised by the rows of the fit, where disentanglement_lib takes them as they are.
+    With `predictor`
 
     - `gradient_boosting`: 100 boosted trees of depth 3.
-    - `logistic_regression`: on codes standardised by the rows of the fit. disentanglement_lib takes
-      them as they are.
+    - `logistic_regression`: multinomial, with an L2 penalty.
 
     A test row whose class is in no row of the fit counts as an error. Where all rows of a fit have
     one class, that class is predicted, and disentanglement_lib fails. It draws fresh rows for each

@@ -81,7 +81,9 @@ class Fairness(Metric):
     it takes the same other factors with each value. With `predictor`
 
     - `gradient_boosting` (the protocol): 100 boosted trees of depth 3.
-    - `logistic_regression`: on codes standardised by the training rows.
+    - `logistic_regression`: multinomial, with an L2 penalty.
+
+    Codes are standardised by the training rows.
 
     There is no value for a single factor.
 

@@ -56,7 +56,9 @@ class StrongGeneralisation(Metric):
     class, that class is predicted. With `predictor`
 
     - `gradient_boosting` (the protocol): 100 boosted trees of depth 3.
-    - `logistic_regression`: on codes standardised by all training rows.
+    - `logistic_regression`: multinomial, with an L2 penalty.
+
+    Codes are standardised by all training rows.
 
     disentanglement_lib encodes new images with the frozen value, so that it fits as many rows
     for any factor. It draws one other factor for each of 10 repeats a target, where we take all.
@@ -122,9 +124,8 @@ class StrongGeneralisation(Metric):
     def compute(self, rows: Rows) -> dict[str, Value]:
         train = training_part(rows)
         known = with_classes(rows, train, self.factor_bins)
-        if self.predictor == "logistic_regression":
-            # By the frozen rows, a code of the frozen factor would be divided by its noise alone.
-            known = replace(known, codes=standardised(rows.codes, train), shared={})
+        # By the frozen rows, a code of the frozen factor would be divided by its noise alone.
+        known = replace(known, codes=standardised(rows.codes, train), shared={})
         number = len(rows.factor_names)
         if number == 1:
             details = {"factors": list(rows.factor_names)}

@@ -55,9 +55,11 @@ def predicted_classes(
     """The labels of the rows `test` that a classifier predicts, fitted on the rows `fit`.
 
     If all rows of the fit have one label, that label is predicted. A label that none of them has is
-    never predicted. `gradient_boosting` is 100 boosted trees of depth 3. `logistic_regression` is
-    fitted on codes that are standardised by the rows of the fit, with the inverse penalty `c`, or
-    with the one that `best_penalty` finds if it is None. Without `scaled` codes are taken as given.
+    never predicted. Codes are standardised by the rows of the fit, or taken as given without
+    `scaled`. `gradient_boosting` is 100 boosted trees of depth 3. Their scale is nothing to trees,
+    but these compare in float32 and take codes for equal that differ by less than 1e-7, as
+    scikit-learn's do. `logistic_regression` is fitted with the inverse penalty `c`, or with the one
+    that `best_penalty` finds if it is None.
 
     Raises:
         UnusableRows: there is no row to fit on.
@@ -68,23 +70,24 @@ def predicted_classes(
     known = labels[fit]
     if not len(test) or (known == known[0]).all():
         return np.full(len(test), known[0])
+    codes = rows.codes[np.concatenate([fit, test])]
+    if scaled:
+        codes = standardised(codes, len(fit))
     if classifier == "gradient_boosting":
         # The import is slow, and a process that only trains does not need it.
         from ml.metrics.predictors._gradient_boosting import fit as fit_boosting
 
-        codes = within_float32(rows.codes)
+        # A code may vary in the test rows alone.
+        codes = within_float32(codes)
         model = fit_boosting(
-            codes[fit],
+            codes[: len(fit)],
             known,
             random_state=rows.seed % SEEDS,
             threads=rows.threads,
             continue_or_stop=rows.continue_or_stop,
         )
-        return model.predict(codes[test], continue_or_stop=rows.continue_or_stop)
-    codes = (
-        standardised(rows.codes[np.concatenate([fit, test])], len(fit)) if scaled else rows.codes
-    )
-    train, rest = (codes[: len(fit)], codes[len(fit) :]) if scaled else (codes[fit], codes[test])
+        return model.predict(codes[len(fit) :], continue_or_stop=rows.continue_or_stop)
+    train, rest = codes[: len(fit)], codes[len(fit) :]
     chosen = best_penalty(train, known, rows) if c is None else c
     with warnings.catch_warnings():
         # That few rows have many classes is what the caller asks about.

@@ -49,6 +49,20 @@ def test_each_size_fits_the_first_rows_as_scikit_learn_does() -> None:
             assert details["min"] == pytest.approx(min(right))
 
 
+@pytest.mark.parametrize("name", ["downstream", "fairness", "strong_generalisation"])
+@pytest.mark.parametrize(("scale", "offset"), [(1e-9, 0.0), (1e30, 0.0), (1.0, 1e8)])
+def test_scale_and_offset_of_codes_are_nothing_to_boosted_trees(
+    name: str, scale: float, offset: float
+) -> None:
+    codes, factors = drawn(200)
+    metric = {"name": name, **({"sizes": [100]} if name == "downstream" else {})}
+    plain, moved = (
+        [one.value for one in score(some, factors, metric, uncertainty=False)]
+        for some in (codes, codes * scale + offset)
+    )
+    assert moved == pytest.approx(plain, abs=0.02)
+
+
 def test_efficiency_is_the_accuracy_of_few_rows_as_a_share_of_that_of_the_most() -> None:
     codes, factors = drawn(1200)
     found = downstream_of(codes, factors, 1000, sizes=[100, 1000], predictor="logistic_regression")
