@@ -14,7 +14,10 @@ from ml.metrics.intervention.classification import ClassificationOfFactors
 from ml.metrics.intervention.groups import Groups
 from ml.metrics.intervention.intervention_metric import once, parts
 from ml.metrics.predictors.logistic_regression import fit_logistic_regression
-from ml.metrics.protocol import Number, Rows
+from ml.metrics.protocol import Number, Rows, UnusableRows
+
+LARGEST = 1e30
+"""LIBLINEAR refuses larger numbers, and L-BFGS cannot square much larger ones."""
 
 MOST_COEFFICIENTS = 400
 """Most coefficients for Newton's method, whose steps take their square."""
@@ -50,7 +53,7 @@ class BetaVAEScore(ClassificationOfFactors):
     Raises:
         ConstantFactor: a factor takes a single value.
         UnfitFactor: a factor is continuous, and `factor_bins` is not set.
-        UnusableRows: no two rows have the same value of a factor.
+        UnusableRows: no two rows have the same value of a factor, or codes differ by 1e30.
 
     References:
         Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl; settings as in
@@ -106,8 +109,13 @@ class BetaVAEScore(ClassificationOfFactors):
             _kernels.differences(codes, *groups, self.batch, some, draws)
             for some in parts(number, self.batch * codes.shape[1], rows)
         ]
-        points, of = zip(*drawn, strict=True)
-        return np.concatenate(points), np.concatenate(of)
+        points, of = (np.concatenate(some) for some in zip(*drawn, strict=True))
+        if len(large := np.flatnonzero(points.max(0) > LARGEST)):
+            raise UnusableRows(
+                f"codes of column {large[0]} differ by more than {LARGEST:g}, which the classifier"
+                " cannot take; rescale them"
+            )
+        return points, of
 
     def _predicted(self, points: np.ndarray, of: np.ndarray, others: np.ndarray) -> np.ndarray:
         """The factors of `others`, by a classifier of `points`."""

@@ -151,6 +151,13 @@ def test_a_null_is_what_guessing_gives(name: str, monkeypatch: pytest.MonkeyPatc
     assert null.mean() == pytest.approx(1 / 3, abs=0.07)
 
 
+@pytest.mark.parametrize("classifier", ["logistic_regression", "one_vs_rest"])
+def test_codes_beyond_what_the_classifier_can_square_are_refused(classifier: str) -> None:
+    asked = {"name": "beta_vae_score", "classifier": classifier, "train_points": 50}
+    with pytest.raises(UnusableRows, match="column 1 differ by more than 1e"):
+        plain(asked, np.c_[PAIR[:, 0], 1e148 * PAIR[:, 1]], PAIR)
+
+
 def test_the_classifier_may_be_the_one_of_2019() -> None:
     rows = mixture(None)
     asked = {"name": "beta_vae_score", "train_points": 3000}
