@@ -149,8 +149,8 @@ class Metric(Component):
     numbers: ClassVar[Sequence[Number]]
     """Every number that the metric may give."""
     leads: ClassVar[bool] = False
-    """Whether the metric is made of the leads of each factor's best latent over its second. It is
-    then small if two latents know one factor."""
+    """Whether the metric is made of the leads of each factor's best latent over its second, or over
+    all others. It is then small if two latents know one factor."""
     sums_groups: ClassVar[bool] = False
     """Whether the metric is made of an importance of each code, which it adds up over groups of
     codes (`Rows.summed_over_groups`)."""

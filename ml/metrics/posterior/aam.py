@@ -53,6 +53,7 @@ class AAM(PosteriorInformation):
 
     name: Literal["aam"] = "aam"
     numbers: ClassVar[Sequence[Number]] = (Number("aam"),)
+    leads: ClassVar[bool] = True
 
     def aggregate(self, known: PosteriorKnowledge) -> tuple[float, Mapping[str, np.ndarray]]:
         found = alignments(known.mutual)

@@ -140,6 +140,7 @@ class Case(NamedTuple):
 ANNEALED = {"name": "annealed_vae", "anneal_steps": 200.0}
 NAMES = ["shape", "scale", "x"]
 SHARED = np.c_[GRID[:, 0], GRID[:, 0] + 0.01, GRID[:, 1], GRID[:, 2]]
+NARROW = np.full(SHARED.shape, -6.0)
 SPLIT = np.c_[GRID[:, 0], np.where(GRID[:, 0] > 1, 1, 0), GRID[:, 1], GRID[:, 2]]
 VALUES = np.random.default_rng(0).integers(0, 40, (4000, 1))
 
@@ -393,6 +394,12 @@ CASES: dict[str, list[Case]] = {
             ["two latents know shape", "the gap that rmig measures"],
             # It asks of latents what they know, not of factors who knows them.
             lambda: of_file(SHARED, GRID, "mig_sup", factor_names=NAMES),
+            ["two latents know"],
+        ),
+        Case(
+            lambda: of_file(SHARED, GRID, "aam", factor_names=NAMES, posterior_logvar=NARROW),
+            ["two latents know shape", "the gap that aam measures"],
+            lambda: of_file(SHARED, GRID, "mig_sup", factor_names=NAMES, posterior_logvar=NARROW),
             ["two latents know"],
         ),
         Case(
