@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml.codes.scaling import standardised
 from ml.codes.uncertainty import Draws, affordable, permutations
+from ml.components.component import refuse_unused
 from ml.components.registry import register
 from ml.metrics.identifiability.nearest_neighbours import information_by_neighbours, sorted_column
 from ml.metrics.information.mutual_information import information
@@ -29,6 +30,7 @@ from ml.reproducibility.linear_algebra import single_threaded
 
 JITTER = 1e-10
 """Deviation of what is added to a latent to break ties, in the latent's deviations."""
+USERS = {"neighbours": ("continuous",), "prune_below": ("continuous",)}
 ITERATIONS = 100
 """Most steps of the logistic regression, as in the published code."""
 ONE_FACTOR = "info_m compares factors and needs at least two, got one"
@@ -95,6 +97,11 @@ class InfoMEC(Metric):
     factor_bins: Annotated[int, Field(ge=2, le=1000)] | None = None
     """Number of classes of equal width that every factor is cut into. With null, the values of
     discrete factors are the classes."""
+
+    @model_validator(mode="after")
+    def _no_param_is_ignored(self) -> InfoMEC:
+        refuse_unused(self, "latents", USERS)
+        return self
 
     def seconds(self, rows: Rows) -> float:
         return 3e-3 * len(rows.factor_names) + 2e-7 * rows.codes.size * number_of_classes(

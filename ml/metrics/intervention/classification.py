@@ -6,11 +6,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml.codes.uncertainty import Draws, Numbers
 from ml.metrics.intervention.groups import Groups, factor_labels, group
@@ -46,6 +46,12 @@ class ClassificationOfFactors(InterventionMetric):
     scaled: bool = False
     """Scale factors to [0, 1] before they are cut, as Carbonneau et al. do. Only values that lie on
     an edge up to rounding can change their bin."""
+
+    @model_validator(mode="after")
+    def _factors_are_cut_if_scaled(self) -> Self:
+        if self.scaled and self.factor_bins is None:
+            raise ValueError("scaled changes only how factors are cut: set factor_bins, too")
+        return self
 
     def reported(self) -> Sequence[Number]:
         if not self.rescaled:

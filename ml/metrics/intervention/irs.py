@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml.components.registry import register
 from ml.metrics.intervention import _kernels
@@ -61,6 +61,12 @@ class IRS(InterventionMetric):
     scaled: bool = False
     """Scale factors to [0, 1] before they are cut, as Carbonneau et al. do. Only values that lie on
     an edge up to rounding can change their bin."""
+
+    @model_validator(mode="after")
+    def _factors_are_cut_if_scaled(self) -> IRS:
+        if self.scaled and self.bins is None:
+            raise ValueError("scaled changes only how factors are cut: set bins, too")
+        return self
 
     def seconds(self, rows: Rows) -> float:
         cells = len(rows) * int(rows.codes.shape[1]) * len(rows.factor_names)

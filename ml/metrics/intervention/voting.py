@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml.codes.uncertainty import Numbers
 from ml.metrics.intervention import _kernels
@@ -33,6 +33,14 @@ class MajorityVote(ClassificationOfFactors):
     be drawn with it, and there is a single accuracy."""
     prune_below: Annotated[float, Field(ge=0)] = 0.05
     """Codes of a smaller deviation over all rows take no part, nor do constant codes."""
+
+    @model_validator(mode="after")
+    def _no_points_without_batches(self) -> Self:
+        fields = type(self).model_fields
+        for param in ("train_points", "test_points"):
+            if self.batch is None and getattr(self, param) != fields[param].default:
+                raise ValueError(f"without a batch there are no points: leave {param} out")
+        return self
 
     def reported(self) -> Sequence[Number]:
         return [

@@ -17,6 +17,7 @@ from ml import score
 from ml.codes.checked_rows import rows_of
 from ml.codes.uncertainty import null_draws
 from ml.components.registry import components
+from ml.components.spec_errors import InvalidSpec
 from ml.evaluation.score import metric_of, scores_of
 from ml.metrics.information.information_metric import InformationMetric
 from ml.metrics.protocol import ConstantFactor, Metric, Rows, Score, UnfitFactor, UnusableRows
@@ -185,6 +186,23 @@ def test_a_constant_factor_is_named(metric: dict[str, Any]) -> None:
     factors[:, 1] = 9
     with pytest.raises(ConstantFactor, match=r"'shape' \(column 1\).*9"):
         score(codes, factors, [metric], factor_names=["size", "shape", "x"])
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        {"name": "info_mec", "latents": "discrete", "neighbours": 5},
+        {"name": "info_mec", "latents": "discrete", "prune_below": 0.3},
+        {"name": "factor_vae_score", "batch": None, "train_points": 5},
+        {"name": "z_max_variance", "batch": None, "test_points": 5},
+        {"name": "beta_vae_score", "scaled": True},
+        {"name": "irs", "scaled": True, "bins": None},
+    ],
+    ids=str,
+)
+def test_a_param_without_effect_is_refused(ignored: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSpec, match=list(ignored)[-1].replace("bins", "scaled")):
+        metric_of(ignored)
 
 
 @EVERY
