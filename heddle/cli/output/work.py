@@ -22,6 +22,9 @@ from heddle.cli.output.table import (
 )
 from heddle.client.resources import Experiment, Run
 
+MOST_NAMED = 5
+"""Most scores that a line names."""
+
 
 def experiment_table(experiment: Experiment, failed: Mapping[str, Run]) -> Table:
     """One row a run: state, swept values, and for the `failed` the error and advice."""
@@ -188,20 +191,36 @@ def file_score_table(
 
 
 def halving_lines(scores: Iterable[Mapping[str, Any]]) -> list[Text]:
-    """At which number of rows the intervals would halve, with a line for each number of rows."""
-    names: dict[int, list[str]] = {}
+    """At which number of rows the intervals would halve, with a line for each number of rows.
+
+    Numbers are rounded up to two digits, as an interval is no better known. The number that most
+    scores share comes first.
+    """
+    names: dict[int, dict[str, None]] = {}
     for score in scores:
         if (rows := score.get("rows_to_halve")) is not None:
-            names.setdefault(rows, []).append(score["name"])
+            names.setdefault(_rounded_up(rows), {})[score["name"]] = None
     several = len(names) > 1
     return [
         Text(
-            f"intervals{' of ' + ', '.join(dict.fromkeys(of)) if several else ''} would halve at"
+            f"intervals{f' of {_few_of(list(of))}' if several else ''} would halve at about"
             f" {rows:,} rows",
             style="dim",
         )
-        for rows, of in sorted(names.items())
+        for rows, of in sorted(names.items(), key=lambda one: (-len(one[1]), one[0]))
     ]
+
+
+def _rounded_up(rows: int) -> int:
+    """The number with two digits that count, and not below."""
+    unit: int = 10 ** max(0, len(str(rows)) - 2)
+    return -(-rows // unit) * unit
+
+
+def _few_of(names: Sequence[str]) -> str:
+    if len(names) <= MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} others"
 
 
 def _numbers(score: Mapping[str, Any]) -> list[str]:

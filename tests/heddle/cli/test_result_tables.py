@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console, RenderableType
 
 from heddle.cli.output.results import leaderboard_tables, summary_tables
-from heddle.cli.output.work import run_table
+from heddle.cli.output.work import halving_lines, run_table
 from heddle.client.client import Client
 from heddle.client.resources import Run
 from ml.spec.run_spec import RunSpec
@@ -67,3 +67,17 @@ def test_a_param_that_is_null_is_said_to_be_null() -> None:
     tables = leaderboard([(run, a_score("mig", 0.5)) for run in specs], specs, most=9)
     text = shown(leaderboard_tables([one.model_dump(mode="json") for one in tables]))
     assert "beta_vae objective.beta=null, objective.beta_norm=0.01" in text
+
+
+def test_rows_to_halve_are_two_digits_and_a_line_names_few_scores() -> None:
+    given = {"a": 17_554, "b": 17_001, "c": 9, "d": 100, "e": None}
+    given |= {f"s{k}": 40_000 for k in range(9)}
+    lines = halving_lines([{"name": name, "rows_to_halve": rows} for name, rows in given.items()])
+    assert [line.plain for line in lines] == [
+        "intervals of s0, s1, s2, s3 and 5 others would halve at about 40,000 rows",
+        "intervals of a, b would halve at about 18,000 rows",
+        "intervals of c would halve at about 9 rows",
+        "intervals of d would halve at about 100 rows",
+    ]
+    (alone,) = halving_lines([{"name": "a", "rows_to_halve": 40_001}])
+    assert alone.plain == "intervals would halve at about 41,000 rows"
