@@ -30,6 +30,9 @@ LEAST_ALIKE = 5
 """Of the changes of a perfect code, so many must be seen or not seen by both of two numbers that
 measure about the same. A rotation must be: it tells a structure of codes from what they hold."""
 
+OF_ALTERNATIVES = ("reaches_best", "low_for_noise", "at_null_for_noise")
+"""Properties of what is named in place of another score, besides that which the other lacks."""
+
 
 class Caution(NamedTuple):
     """A condition of the rows, and the scores that it misleads."""
@@ -185,7 +188,7 @@ def instead(score: Score, condition: str) -> str:
     """What to read in place of a score under a condition, or an empty text.
 
     These are numbers that measure about the same and hold there by their certificates, as they do
-    under all conditions of the rows, if there are any.
+    under all conditions of the rows, if there are any. None is high for codes that know nothing.
     """
     than = certificate_of(score.metric, score.params, score.definition)
     if than is None or score.name not in than.verdicts:
@@ -196,8 +199,8 @@ def instead(score: Score, condition: str) -> str:
     for one in certificates():
         for number, verdicts in one.verdicts.items():
             # What a predictor knows of the rows that it was fitted on says little.
-            if number.endswith("_train") or not (
-                verdicts[needed].holds and verdicts["reaches_best"].holds
+            if number.endswith("_train") or not all(
+                verdicts[name].holds for name in (needed, *OF_ALTERNATIVES)
             ):
                 continue
             alike = _alike(than.verdicts[score.name], verdicts)

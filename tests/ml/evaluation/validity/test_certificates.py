@@ -109,6 +109,9 @@ def test_known_faults_and_aims_are_found() -> None:
     # Shares of importance are those of any single code that a lasso keeps.
     lasso = of("dci", predictor="lasso")
     assert lasso.failed("disentanglement")["holds_with_few_rows"].worst.value == 1
+    # It keeps none of one draw of noise, and one code of most others.
+    assert lasso.numbers["disentanglement"].values["noise"] == 0
+    assert lasso.failed("disentanglement")["low_for_noise"].worst.value > 0.5
     # It asks whether a code has one factor, and not whether a factor has one code.
     assert "penalises_merged" in of("modularity").sees("modularity")
     assert "penalises_duplicates" not in of("modularity").sees("modularity")

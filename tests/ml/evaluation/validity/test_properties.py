@@ -103,6 +103,11 @@ def test_a_null_above_zero_excuses_noise_but_does_not_make_it_low() -> None:
     assert failing(good() | {NOISE: 0.2}, null=0.2) == {"low_for_noise"}
 
 
+def test_noise_that_is_low_by_luck_does_not_make_a_high_null_low() -> None:
+    assert failing(good(), null=0.2) == {"low_for_noise"}
+    assert failing(good(), null=0.09) == set()
+
+
 def test_a_number_without_a_direction_has_no_property() -> None:
     verdicts = judged(Number("kl", higher_is_better=None), Found(good(), 0, 0), needs_factors=True)
     assert {verdict.holds for verdict in verdicts.values()} == {None}
