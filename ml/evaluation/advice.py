@@ -90,10 +90,10 @@ def advise(
             *_rows_twice(score),
             *_decided_by_extremes(score, latent_names or {}),
             *_little_kept(score),
-            *_on_perfect_codes(score),
             *_shared_factor(score, kl, latent_names or {}),
             *_without_uncertainty(score),
         ]
+    found += _on_perfect_codes(scores)
     found += _misleading(scores)
     # Several numbers or evaluations may give the same reason.
     return list({(one.about, one.reason): one for one in found}.values())
@@ -353,23 +353,44 @@ def _as_good_as_factors(score: Score) -> bool:
     )
 
 
-def _on_perfect_codes(score: Score) -> Iterator[Advice]:
-    """Advice if even perfect codes get well below the metric's best value on these rows."""
-    perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
-    if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
-        return
-    capped, dependent = list(_too_few_bins(score)), list(_dependent_factors(score))
-    why = [*capped, *dependent]
-    others = (instead(score, "many_values") if capped else "") or (
-        instead(score, "dependent_factors") if dependent else ""
-    )
-    yield Advice(
-        about=score.name,
-        reason=f"codes that are the factors themselves get {score.name} {perfect['value']:.3g} on"
-        f" these rows{': ' if why else ''}{'; '.join(why)}",
-        suggestion=f"hold {score.name} against {perfect['value']:.3g} and not against {best:g}"
-        f"{f', or {others}' if others else ''}",
-    )
+def _on_perfect_codes(scores: Sequence[Score]) -> Iterator[Advice]:
+    """Advice where even perfect codes get well below a metric's best value on these rows.
+
+    Scores that do so for the same reasons are told together.
+    """
+    alike: dict[tuple[str, float], dict[str, tuple[Score, float, str]]] = {}
+    for score in scores:
+        perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
+        if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
+            continue
+        capped, dependent = list(_too_few_bins(score)), list(_dependent_factors(score))
+        others = (instead(score, "many_values") if capped else "") or (
+            instead(score, "dependent_factors") if dependent else ""
+        )
+        given = f"{score.name} {perfect['value']:.3g}"
+        several = alike.setdefault(("; ".join([*capped, *dependent]), best), {})
+        several.setdefault(given, (score, perfect["value"], others))
+    for (why, best), several in alike.items():
+        yield Advice(
+            about="rows" if len(several) > 1 else next(iter(several.values()))[0].name,
+            reason=f"codes that are the factors themselves get {', '.join(several)} on these"
+            f" rows{': ' if why else ''}{why}",
+            suggestion=_held_against(list(several.values()), best),
+        )
+
+
+def _held_against(several: Sequence[tuple[Score, float, str]], best: float) -> str:
+    """What to hold scores against, of which perfect codes get less, or what to read instead."""
+    if len(several) == 1:
+        ((score, value, others),) = several
+        found = f"hold {score.name} against {value:.3g} and not against {best:g}"
+        return f"{found}, or {others}" if others else found
+    found = f"hold each against that and not against {best:g}"
+    names: dict[str, list[str]] = {}
+    for score, _, others in several:
+        if others:
+            names.setdefault(others, []).append(score.name)
+    return "; ".join([found, *(f"in place of {', '.join(of)} {see}" for see, of in names.items())])
 
 
 def _too_few_bins(score: Score) -> Iterator[str]:

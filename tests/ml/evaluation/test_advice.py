@@ -620,6 +620,18 @@ def test_no_score_misleads_on_balanced_and_independent_factors(sizes: tuple[int,
     assert misled(random_factors(*sizes, rows=8000), QUICK) == []
 
 
+def test_scores_that_perfect_codes_cannot_lead_for_one_reason_are_told_together() -> None:
+    factors = random_factors(40, 4, rows=8000)
+    names = ["mig", "dcimig", "jemmig", "mig_sup"]
+    told = misled(factors, names, factors.astype(float))
+    [found] = [one for one in told if "factors themselves" in one.reason]
+    assert [name for name in names if f"{name} 0." in found.reason] == names, found
+    assert found.reason.count("of factor_0") == 1 and found.about == "rows"
+    # Each kind of score has its own alternatives, and none that noise makes high.
+    assert "in place of dcimig, mig_sup see " in found.suggestion
+    assert "lasso" not in found.suggestion
+
+
 def test_nothing_is_said_of_a_good_score() -> None:
     curves = {"reconstruction": [(step, 50.0 + (step % 3)) for step in range(100)], **last_kl(2.0)}
     assert advise([mig_of(CLEAN, GRID)], curves=curves, spec=spec(steps=100)) == []
