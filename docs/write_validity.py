@@ -30,8 +30,10 @@ FOLDER = Path(__file__).parent
 IMAGES = FOLDER / "images"
 ACROSS = 6
 """Panels in a row."""
-COLOURS = ListedColormap(["#d1553b", "#eeeeee", "#3b7a57"])
-SEEN_COLOURS = ListedColormap(["#eeeeee", "#eeeeee", "#3b6ea5"])
+# Blue and orange differ for readers who cannot tell red from green. A failure has a mark as well.
+HAS, NEITHER, FAILS = "#3b6ea5", "#eeeeee", "#e69f00"
+COLOURS = ListedColormap([FAILS, NEITHER, HAS])
+SEEN_COLOURS = ListedColormap([NEITHER, NEITHER, HAS])
 
 
 def drive(names: Collection[str]) -> list[Certificate]:
@@ -56,17 +58,29 @@ def drive(names: Collection[str]) -> list[Certificate]:
 
 
 def draw_properties(found: Sequence[Certificate]) -> Figure:
-    """A matrix of numbers and properties: red where one fails, blue where a change is penalised."""
+    """A matrix of numbers and properties.
+
+    A cell is blue where a number has a property or penalises a change, and orange with a cross
+    where it fails a property.
+    """
     numbers = [(one, name) for one in found for name in one.judged()]
     figure = Figure(figsize=(7.2, 1.6 + 0.16 * len(numbers)), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[len(REQUIRED), len(SEEN)], sharey=True)
     for axes, properties, colours, title in (
-        (left, REQUIRED, COLOURS, "has (green), fails (red)"),
+        (left, REQUIRED, COLOURS, "has (blue), fails (orange, ×)"),
         (right, SEEN, SEEN_COLOURS, "penalises (blue)"),
     ):
         marks = {False: 0, None: 1, True: 2}
         cells = [[marks[one.verdicts[name][p].holds] for p in properties] for one, name in numbers]
         axes.pcolormesh(cells, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=0.8)
+        if properties is REQUIRED:
+            failed = [
+                (across + 0.5, down + 0.5)
+                for down, row in enumerate(cells)
+                for across, mark in enumerate(row)
+                if mark == marks[False]
+            ]
+            axes.plot(*zip(*failed, strict=True), "x", color="black", markersize=3.5, mew=0.8)
         axes.set_xticks(
             [k + 0.5 for k in range(len(properties))],
             [one.short for one in properties.values()],
