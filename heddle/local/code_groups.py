@@ -29,6 +29,6 @@ def groups_of(text: str, names: Sequence[str]) -> list[int] | list[list[int]]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if all(part.isdecimal() for part in parts):
         return [int(part) for part in parts]
-    return [
-        [names.index(name) for name in chosen(part.split("+"), names, "code")] for part in parts
-    ]
+    # A code may have a plus in its own name.
+    several = [[part] if part in names else part.split("+") for part in parts]
+    return [[names.index(name) for name in chosen(some, names, "code")] for some in several]

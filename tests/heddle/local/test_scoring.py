@@ -24,6 +24,7 @@ from heddle.cli.output.work import file_score_table
 from heddle.cli.scoring import parse_metrics
 from heddle.errors import SpecError
 from heddle.local.choice import Choice
+from heddle.local.code_groups import groups_of
 from heddle.local.codes_file import read_codes, write_npz
 from heddle.local.codes_table import read_table
 from heddle.local.table import UnusableTable
@@ -596,6 +597,11 @@ def test_groups_are_given_by_sizes_or_by_names(npz: Path) -> None:
     ):
         refused = heddle("score", npz, *QUICK, *options)
         assert refused.exit_code == 2 and told in refused.output
+
+
+def test_a_plus_may_be_part_of_the_name_of_a_code() -> None:
+    assert groups_of("a+b,c", ["a+b", "c"]) == [[0], [1]]
+    assert groups_of("a+b,c", ["a", "b", "c"]) == [[0, 1], [2]]
 
 
 def test_groups_go_to_a_server_as_columns(evaluating: Evaluating, npz: Path) -> None:
