@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from ml.codes.uncertainty import CONFIDENCE
 from ml.studies.statistics import Document
@@ -75,6 +76,7 @@ def seeds_or_rows(
     )
 
 
+@cache
 def seeds_to_halve(n: int) -> int:
     """The fewest seeds whose mean has an interval half as wide as that of n, by Student's t.
 
@@ -90,4 +92,4 @@ def seeds_to_halve(n: int) -> int:
 
 def _factor(n: int) -> float:
     """Half of an interval of the mean of n values, in deviations."""
-    return float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) / math.sqrt(n)
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) / math.sqrt(n)
