@@ -135,13 +135,13 @@ class RunSpec(Part):
             # The files are gone, which those who plan a run report. The spec may be that of a run.
             self._check_origin(context, origins=origins)
             return self
+        if unfit:
+            raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in unfit])
         if self.evaluation.rows == "all" and (
             found := self.dataset.no_population(self.evaluation.images)
         ):
             expected = f"a number, as all needs a complete grid of images, but {found}"
             raise InvalidSpec([Fault("evaluation.rows", "all", expected)])
-        if unfit:
-            raise InvalidSpec([replace(one, path=f"dataset.{one.path}") for one in unfit])
         try:
             self.model.check(shape)
         except UnfitImages as error:
