@@ -101,12 +101,15 @@ class ClassificationOfFactors(InterventionMetric):
         }
 
     def draw_variances(self, values: Numbers, factors: int) -> Numbers:
-        """Those of binomial shares. That of the classifier is small beside them."""
+        """Those of binomial shares. That of the classifier is small beside them.
+
+        A share of 0 or 1 of n draws would have none, so a share is (k + 1) / (n + 2).
+        """
         share = 1 - 1 / factors if self.rescaled else 1.0
         found = {}
         for name, value in values.items():
             points = self.train_points if name.endswith("_train") else self.test_points
-            accuracy = 1 - (1 - value) * share
+            accuracy = ((1 - (1 - value) * share) * points + 1) / (points + 2)
             found[name] = max(0.0, accuracy * (1 - accuracy)) / points * share**-2
         return found
 
