@@ -21,7 +21,9 @@ ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0)
 SEEDS = 2**32
 """scikit-learn's seeds are below this number. Larger seeds are reduced to their low 32 bits."""
 LARGEST = 2.0**100
-"""Codes beyond this are scaled down for trees, which compare in float32."""
+"""Codes beyond this are more than float32 holds."""
+SMALLEST_RANGE = 1e-4
+"""A range in which trees still tell a thousand values, as a share of what is near 1."""
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,23 @@ def _regressed(
 
 
 def within_float32(codes: np.ndarray) -> np.ndarray:
-    """Codes whose columns are scaled down if they are beyond what float32 holds."""
-    largest = np.abs(codes.astype(np.float64)).max(0)
-    if (largest <= LARGEST).all():
+    """Codes on a scale on which trees can tell their rows.
+
+    Trees compare in float32, and take codes for equal that differ by less than 1e-7, as
+    scikit-learn's do. Columns that are beyond what float32 holds, or far from 0 beside their range,
+    are moved and stretched onto [0, 1]. If all ranges are small, all columns are scaled alike. A
+    single code of a small range stays as it is, as that of an unused latent does in published code.
+    """
+    columns = codes.astype(np.float64)
+    low, high = columns.min(0), columns.max(0)
+    largest, ranges = np.maximum(np.abs(low), np.abs(high)), high - low
+    far = (largest > 1) & (ranges < SMALLEST_RANGE * largest) | (largest > LARGEST)
+    far &= ranges > 0
+    if far.any():
+        columns = np.where(far, (columns - low) / np.where(far, ranges, 1.0), columns)
+        ranges = np.where(far, 1.0, ranges)
+    if 0 < ranges.max() < SMALLEST_RANGE:
+        columns = columns / ranges.max()
+    elif not far.any():
         return codes
-    scaled: np.ndarray = codes / np.where(largest > LARGEST, largest, 1.0)
-    return scaled
+    return columns

@@ -203,3 +203,15 @@ def test_a_forest_grown_bit_by_bit_is_the_forest_of_one_fit(threads: int) -> Non
     grown = _grow(_forest(16, 0.4, 3, threads), codes, factor, lambda: asked.append(1))
     np.testing.assert_array_equal(grown.predict(codes), expected)
     assert len(asked) == -(-10 // threads)
+
+
+@pytest.mark.parametrize("scale, offset", [(1e-9, 0.0), (1e-3, 1e6), (1e30, 0.0), (1.0, 1e9)])
+def test_neither_scale_nor_offset_hides_codes_from_boosted_trees(
+    scale: float, offset: float
+) -> None:
+    draws = np.random.default_rng(0)
+    factors = draws.integers(0, 3, (200, 2))
+    codes = factors + 0.2 * draws.normal(size=factors.shape)
+    plain, moved = dci_of(codes, factors), dci_of(codes * scale + offset, factors)
+    for name in STRUCTURE:
+        assert moved[name].value == pytest.approx(plain[name].value, abs=1e-3)
