@@ -237,6 +237,26 @@ def test_metrics_score_every_image_if_they_can_and_the_usual_rows_if_not(model: 
     assert mig.value == expected["mig"] and len(mig.details["kl_per_latent"]) == 3
 
 
+@pytest.mark.parametrize("codes", [["sample"], ["sample", "mean"], ["mean", "sample"]])
+def test_what_the_posterior_gives_is_of_the_population_whichever_codes_are_scored(
+    model: Model, codes: Any
+) -> None:
+    asked = RunEvaluation.parse({"metrics": ["elbo_decomposition"], "codes": codes, "rows": "all"})
+    assert asked.scores_population()
+    names = ["elbo_decomposition", "active_units"]
+    found = evaluate(model, grid(), names, codes=codes, rows="all", uncertainty=False)
+    kinds = {(one.metric, one.codes): one.population for one in found}
+    assert kinds.pop(("elbo_decomposition", codes[0])) is True
+    assert kinds == {("active_units", kind): kind == "mean" for kind in codes}
+
+
+def test_a_wrong_choice_is_told_before_it_is_held_against_a_population() -> None:
+    dataset = {"name": "dsprites", "only": {"angle": [0]}, "keep_factors": ["shape"]}
+    with pytest.raises(InvalidSpec) as refused:
+        RunSpec.parse({**spec(rows="all"), "dataset": dataset})
+    assert [fault.path for fault in refused.value.faults] == ["dataset.only.angle"]
+
+
 def test_a_grid_is_encoded_in_chunks_as_rows_are_and_kept_as_it_was(model: Model) -> None:
     data, heard = grid(), []
 
