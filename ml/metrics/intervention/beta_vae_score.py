@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field
 
 from ml.components.registry import register
-from ml.metrics.intervention import _kernels
 from ml.metrics.intervention.classification import ClassificationOfFactors
 from ml.metrics.intervention.groups import Groups
 from ml.metrics.intervention.intervention_metric import once, parts
@@ -105,6 +104,9 @@ class BetaVAEScore(ClassificationOfFactors):
         number: int,
         draws: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
+        # numba is imported by whoever computes, not by whoever lists the metrics.
+        from ml.metrics.intervention import _kernels
+
         drawn = [
             _kernels.differences(codes, *groups, self.batch, some, draws)
             for some in parts(number, self.batch * codes.shape[1], rows)

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ml.metrics.information.mutual_information import factor_classes
-from ml.metrics.intervention import _kernels
 from ml.metrics.protocol import ConstantFactor, Rows, UnfitFactor, UnusableRows
 
 
@@ -77,6 +76,9 @@ def group(
     Raises:
         UnusableRows: no two rows are in one group of a factor.
     """
+    # numba is imported by whoever computes, not by whoever lists the metrics.
+    from ml.metrics.intervention import _kernels
+
     found = Groups(*_kernels.grouped(labels, labels.max(1).astype(np.int64) + 1))
     for k in np.flatnonzero(np.diff(found.start) == 0):
         raise UnusableRows(

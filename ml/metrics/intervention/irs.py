@@ -11,7 +11,6 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 
 from ml.components.registry import register
-from ml.metrics.intervention import _kernels
 from ml.metrics.intervention.groups import factor_labels
 from ml.metrics.intervention.intervention_metric import InterventionMetric, once
 from ml.metrics.protocol import AuditSetting, Number, Rows, Value
@@ -81,6 +80,9 @@ class IRS(InterventionMetric):
         labels: Int[np.ndarray, "factors samples"],
         draws: np.random.Generator,  # noqa: ARG002
     ) -> dict[str, Value]:
+        # numba is imported by whoever computes, not by whoever lists the metrics.
+        from ml.metrics.intervention import _kernels
+
         factors = list(rows.factor_names)
         codes, furthest, active = once(rows, "centred codes", lambda: _centred(rows.codes))
         if not len(active):

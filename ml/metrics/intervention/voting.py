@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ml.codes.uncertainty import Numbers
-from ml.metrics.intervention import _kernels
 from ml.metrics.intervention.classification import ClassificationOfFactors
 from ml.metrics.intervention.groups import Groups, unit_deviation
 from ml.metrics.intervention.intervention_metric import once, parts
@@ -60,6 +59,9 @@ class MajorityVote(ClassificationOfFactors):
     def accuracies(
         self, rows: Rows, groups: Groups, draws: np.random.Generator
     ) -> tuple[dict[str, float], dict[str, Any]]:
+        # numba is imported by whoever computes, not by whoever lists the metrics.
+        from ml.metrics.intervention import _kernels
+
         codes, deviations = once(rows, "unit deviation", lambda: unit_deviation(rows.codes))
         active = np.flatnonzero((deviations > 0) & (deviations >= self.prune_below))
         details: dict[str, Any] = {"active": active.tolist(), "deviations": deviations.tolist()}
