@@ -39,7 +39,8 @@ def conditions(rows: Rows) -> dict[str, dict[str, Any]]:
     - `dependent_factors`: `one` tells a `share` of the entropy of `other`, above chance.
     - `unbalanced_factors`: a `factor` whose largest class has a `share` of the rows.
     - `many_values`: the discrete `factor` with the most `values`.
-    - `few_rows`: the `rows`, and `rows_per_value` of the `factor` with the most `values`.
+    - `few_rows`: the `rows`, and `rows_per_value` of the `factor` with the most `values`. If it is
+      continuous, its values are bins (`binned`).
     - `more_latents`: `latents` and `factors`.
     - `dead_codes`: the number of constant `codes`, of `latents`.
     - `continuous_factors`: their number, `factors`.
@@ -126,6 +127,7 @@ def _few_rows(rows: Rows, classes: np.ndarray) -> dict[str, Any] | None:
         "factor": rows.factor_names[most],
         "values": int(sizes[most]),
         "rows_per_value": round(each, 1),
+        **({"binned": True} if rows.factor_kinds[most] == "continuous" else {}),
     }
 
 

@@ -132,8 +132,8 @@ CONDITIONS: dict[str, _Condition] = {
         "rows",
         "holds_with_few_rows",
         lambda found: (
-            f"rows are few, {found['rows_per_value']:g} for each of the"
-            f" {found['values']} values of {found['factor']}"
+            f"rows are few, {found['rows_per_value']:g} for each of the {found['values']}"
+            f" {'bins' if found.get('binned') else 'values'} of {found['factor']}"
         ),
         _rows_as_few,
         "give more rows, and read them beside their nulls",
@@ -195,6 +195,7 @@ def instead(score: Score, condition: str) -> str:
         return ""
     needed = CONDITIONS[condition].property
     others = {CONDITIONS[name].property for name in score.details.get("conditions", {})} - {needed}
+    continuous = "continuous_factors" in score.details.get("conditions", {})
     holding = []
     for one in certificates():
         for number, verdicts in one.verdicts.items():
@@ -206,7 +207,8 @@ def instead(score: Score, condition: str) -> str:
             alike = _alike(than.verdicts[score.name], verdicts)
             everywhere = all(verdicts[name].holds is not False for name in others)
             if alike >= LEAST_ALIKE:
-                holding.append((not everywhere, -alike, _named(one, number)))
+                called = _asked(one, number, continuous)
+                holding.append((not everywhere, -alike, called))
     # The order of equals stays that of the certificates.
     holding.sort(key=lambda found: found[:2])
     names = [name for elsewhere, _, name in holding if elsewhere == holding[0][0]]
@@ -268,3 +270,9 @@ def _given(one: _Misled) -> str:
 
 def _named(certificate: Certificate, number: str) -> str:
     return number if number == certificate.label else f"{number} of {certificate.label}"
+
+
+def _asked(certificate: Certificate, number: str, continuous: bool) -> str:
+    """The number as it is to be asked for: a classifier takes continuous factors only in bins."""
+    label = certificate.label_with(certificate.if_continuous if continuous else {})
+    return label if number == certificate.label else f"{number} of {label}"

@@ -61,8 +61,22 @@ class Certificate(BaseModel):
     @property
     def label(self) -> str:
         """The metric as on the command line: `dci:predictor=lasso`."""
-        chosen = [f"{name}={value}" for name, value in self.asked.items() if name != "name"]
-        return ":".join([self.metric, ",".join(chosen)]) if chosen else self.metric
+        return self.label_with({})
+
+    def label_with(self, more: Mapping[str, Any]) -> str:
+        """The metric as on the command line, with further params."""
+        params = {name: value for name, value in self.asked.items() if name != "name"}
+        return ":".join([self.metric, *(f"{k}={value}" for k, value in {**params, **more}.items())])
+
+    @property
+    def if_continuous(self) -> Mapping[str, Any]:
+        """The params with which it was driven, besides, where factors are continuous."""
+        metric = components("metric")[self.metric]
+        assert issubclass(metric, Metric)
+        settings = [
+            one for one in metric.audited if {"name": self.metric, **one.params} == self.asked
+        ]
+        return settings[0].if_continuous if settings else {}
 
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Verdict]]:

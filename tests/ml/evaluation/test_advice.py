@@ -542,6 +542,16 @@ CASES["_misleading"] = [
         ["rows are few"],
     ),
     Case(
+        lambda: misled(np.random.default_rng(4).random((800, 3)), LASSO),
+        [
+            "rows are few, 40 for each of the 20 bins of factor_0",
+            # Without bins it would refuse these factors.
+            "disentanglement of dci:predictor=gradient_boosting:factor_bins=",
+        ],
+        lambda: misled(random_factors(20, 3, rows=800), LASSO),
+        [" bins of", "factor_bins"],
+    ),
+    Case(
         lambda: misled(*among(8, "mig_sup", constant=False)),
         [
             "there are 8 codes for 2 factors",
@@ -628,7 +638,7 @@ def test_scores_that_perfect_codes_cannot_lead_for_one_reason_are_told_together(
     assert [name for name in names if f"{name} 0." in found.reason] == names, found
     assert found.reason.count("of factor_0") == 1 and found.about == "rows"
     # Each kind of score has its own alternatives, and none that noise makes high.
-    assert "in place of dcimig, mig_sup see " in found.suggestion
+    assert "; in place of mig_sup see " in found.suggestion
     assert "lasso" not in found.suggestion
 
 

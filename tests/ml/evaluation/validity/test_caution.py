@@ -54,8 +54,9 @@ NAMES = {
 
 
 def suggested(text: str) -> list[str]:
-    """The numbers that a suggestion names."""
-    return text.removeprefix("see ").rpartition(", which ")[0].split(", ") if text else []
+    """The numbers that a suggestion names, without the bins that some need besides."""
+    names = text.removeprefix("see ").rpartition(", which ")[0].split(", ") if text else []
+    return [name.partition(":factor_bins=")[0] for name in names]
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
