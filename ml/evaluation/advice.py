@@ -12,7 +12,7 @@ from scipy.special import gammainc
 
 from ml.codes.latents import KL_TAG, USED_NATS, is_unused, is_used, latent_label
 from ml.components.registry import components
-from ml.evaluation.validity.caution import cautions, instead
+from ml.evaluation.validity.caution import alternatives, cautions, not_misled
 from ml.metrics.information.mutual_information import BINS
 from ml.metrics.protocol import Metric, Score
 from ml.metrics.significance import is_clear
@@ -358,14 +358,14 @@ def _on_perfect_codes(scores: Sequence[Score]) -> Iterator[Advice]:
 
     Scores that do so for the same reasons are told together.
     """
-    alike: dict[tuple[str, float], dict[str, tuple[Score, float, str]]] = {}
+    alike: dict[tuple[str, float], dict[str, tuple[Score, float, list[str]]]] = {}
     for score in scores:
         perfect, best = score.details.get("on_perfect_codes"), score.perfect or score.range[1]
         if perfect is None or best is None or perfect["value"] >= SHORT_OF_PERFECT * best:
             continue
         capped, dependent = list(_too_few_bins(score)), list(_dependent_factors(score))
-        others = (instead(score, "many_values") if capped else "") or (
-            instead(score, "dependent_factors") if dependent else ""
+        others = (alternatives(score, "many_values") if capped else []) or (
+            alternatives(score, "dependent_factors") if dependent else []
         )
         given = f"{score.name} {perfect['value']:.3g}"
         several = alike.setdefault(("; ".join([*capped, *dependent]), best), {})
@@ -379,18 +379,19 @@ def _on_perfect_codes(scores: Sequence[Score]) -> Iterator[Advice]:
         )
 
 
-def _held_against(several: Sequence[tuple[Score, float, str]], best: float) -> str:
+def _held_against(several: Sequence[tuple[Score, float, list[str]]], best: float) -> str:
     """What to hold scores against, of which perfect codes get less, or what to read instead."""
     if len(several) == 1:
         ((score, value, others),) = several
         found = f"hold {score.name} against {value:.3g} and not against {best:g}"
-        return f"{found}, or {others}" if others else found
-    found = f"hold each against that and not against {best:g}"
+        return f"{found}, or {not_misled(others)}" if others else found
     names: dict[str, list[str]] = {}
     for score, _, others in several:
         if others:
-            names.setdefault(others, []).append(score.name)
-    return "; ".join([found, *(f"in place of {', '.join(of)} {see}" for see, of in names.items())])
+            names.setdefault(", ".join(others), []).append(score.name)
+    found = f"hold each against that and not against {best:g}"
+    listed = [f"in place of {', '.join(of)} {see}" for see, of in names.items()]
+    return f"{found}, or see what is not misled there: {'; '.join(listed)}" if listed else found
 
 
 def _too_few_bins(score: Score) -> Iterator[str]:

@@ -176,7 +176,9 @@ def cautions(scores: Sequence[Score]) -> Iterator[Caution]:
         misled = [one for score in scores for one in _misled(score, name, condition)]
         if misled:
             found = misled[0].score.details["conditions"][name]
-            others = next(filter(None, (instead(one.score, name) for one in misled)), "")
+            others = not_misled(
+                next(filter(None, (alternatives(one.score, name) for one in misled)), [])
+            )
             yield Caution(
                 condition.about,
                 f"{condition.said(found)}; {_what_happens(misled, condition)}",
@@ -184,15 +186,22 @@ def cautions(scores: Sequence[Score]) -> Iterator[Caution]:
             )
 
 
-def instead(score: Score, condition: str) -> str:
-    """What to read in place of a score under a condition, or an empty text.
+def not_misled(names: Sequence[str]) -> str:
+    """That these numbers may be read in place of others, or an empty text if there are none."""
+    if not names:
+        return ""
+    return f"see {', '.join(names)}, which {'is' if len(names) == 1 else 'are'} not misled there"
 
-    These are numbers that measure about the same and hold there by their certificates, as they do
+
+def alternatives(score: Score, condition: str) -> list[str]:
+    """The names of some numbers to read in place of a score under a condition.
+
+    They numbers that measure about the same and hold there by their certificates, as they do
     under all conditions of the rows, if there are any. None is high for codes that know nothing.
     """
     than = certificate_of(score.metric, score.params, score.definition)
     if than is None or score.name not in than.verdicts:
-        return ""
+        return []
     needed = CONDITIONS[condition].property
     others = {CONDITIONS[name].property for name in score.details.get("conditions", {})} - {needed}
     continuous = "continuous_factors" in score.details.get("conditions", {})
@@ -207,15 +216,12 @@ def instead(score: Score, condition: str) -> str:
             alike = _alike(than.verdicts[score.name], verdicts)
             everywhere = all(verdicts[name].holds is not False for name in others)
             if alike >= LEAST_ALIKE:
-                called = _asked(one, number, continuous)
+                called = _named(one, number, continuous=continuous)
                 holding.append((not everywhere, -alike, called))
     # The order of equals stays that of the certificates.
     holding.sort(key=lambda found: found[:2])
     names = [name for elsewhere, _, name in holding if elsewhere == holding[0][0]]
-    if not names:
-        return ""
-    names = names[:MOST_ALTERNATIVES]
-    return f"see {', '.join(names)}, which {'is' if len(names) == 1 else 'are'} not misled there"
+    return names[:MOST_ALTERNATIVES]
 
 
 def _alike(one: Mapping[str, Verdict], other: Mapping[str, Verdict]) -> int:
@@ -268,11 +274,7 @@ def _given(one: _Misled) -> str:
     return f"{name} {check.value:.2g} in place of {check.expected:.2g}"
 
 
-def _named(certificate: Certificate, number: str) -> str:
-    return number if number == certificate.label else f"{number} of {certificate.label}"
-
-
-def _asked(certificate: Certificate, number: str, continuous: bool) -> str:
-    """The number as it is to be asked for: a classifier takes continuous factors only in bins."""
+def _named(certificate: Certificate, number: str, *, continuous: bool = False) -> str:
+    """The number and its metric, with the bins that a classifier needs of continuous factors."""
     label = certificate.label_with(certificate.if_continuous if continuous else {})
-    return label if number == certificate.label else f"{number} of {label}"
+    return label if number == certificate.metric else f"{number} of {label}"

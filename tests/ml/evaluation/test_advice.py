@@ -638,7 +638,8 @@ def test_scores_that_perfect_codes_cannot_lead_for_one_reason_are_told_together(
     assert [name for name in names if f"{name} 0." in found.reason] == names, found
     assert found.reason.count("of factor_0") == 1 and found.about == "rows"
     # Each kind of score has its own alternatives, and none that noise makes high.
-    assert "; in place of mig_sup see " in found.suggestion
+    assert "see what is not misled there: in place of mig" in found.suggestion
+    assert "; in place of mig_sup mcc:correlation=" in found.suggestion
     assert "lasso" not in found.suggestion
 
 

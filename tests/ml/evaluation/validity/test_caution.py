@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml.evaluation.validity.caution import CONDITIONS, MOST_ALTERNATIVES, cautions, instead
+from ml.evaluation.validity.caution import CONDITIONS, MOST_ALTERNATIVES, alternatives, cautions
 from ml.evaluation.validity.certificate import certificates
 from ml.evaluation.validity.properties import REQUIRED
 from ml.evaluation.validity.worlds import WORLDS
@@ -46,22 +46,21 @@ def scores(*conditions: str) -> list[Score]:
 
 
 NAMES = {
-    number if number == one.label else f"{number} of {one.label}": verdicts
+    one.label if number == one.metric else f"{number} of {one.label}": verdicts
     for one in certificates()
     for number, verdicts in one.verdicts.items()
 }
 """The verdicts of every number, by its name in advice, in the order of `scores`."""
 
 
-def suggested(text: str) -> list[str]:
-    """The numbers that a suggestion names, without the bins that some need besides."""
-    names = text.removeprefix("see ").rpartition(", which ")[0].split(", ") if text else []
-    return [name.partition(":factor_bins=")[0] for name in names]
+def suggested(score: Score, condition: str) -> list[str]:
+    """The numbers that are suggested, without the bins that some need besides."""
+    return [name.partition(":factor_bins=")[0] for name in alternatives(score, condition)]
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_what_is_suggested_measures_the_same_and_holds_there(name: str) -> None:
-    found = [suggested(instead(one, name)) for one in scores(name)]
+    found = [suggested(one, name) for one in scores(name)]
     assert any(found)
     for label, names in zip(NAMES, found, strict=True):
         assert len(names) <= MOST_ALTERNATIVES
@@ -75,10 +74,10 @@ def test_what_is_suggested_measures_the_same_and_holds_there(name: str) -> None:
 
 def test_what_is_suggested_holds_under_the_other_conditions_too() -> None:
     [mig] = [one for one in scores("many_values") if one.name == "mig"]
-    alone = suggested(instead(mig, "many_values"))
+    alone = suggested(mig, "many_values")
     assert any(not NAMES[name]["bears_more_latents"].holds for name in alone)
     [both] = [one for one in scores("many_values", "more_latents") if one.name == "mig"]
-    for name in suggested(instead(both, "many_values")):
+    for name in suggested(both, "many_values"):
         assert NAMES[name]["holds_with_many_values"].holds
         assert NAMES[name]["bears_more_latents"].holds
 
@@ -106,7 +105,7 @@ def test_every_condition_has_a_property_and_nothing_is_said_without_one() -> Non
 
 def test_a_score_of_another_version_is_not_judged_by_this_certificate() -> None:
     old = [one.model_copy(update={"definition": f"{one.metric}@0"}) for one in scores(*FACTS)]
-    assert list(cautions(old)) == [] and instead(old[0], "few_rows") == ""
+    assert list(cautions(old)) == [] and alternatives(old[0], "few_rows") == []
 
 
 def test_the_worlds_of_a_caution_exist() -> None:
