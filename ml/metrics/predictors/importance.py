@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,15 +72,19 @@ def by_logistic_regression(rows: Rows, factors: Sequence[Classes], c: float) -> 
 def by_lasso(rows: Rows, folds: int) -> Prediction:
     """Absolute coefficients on codes and factors stretched onto [0, 1].
 
-    The penalty is chosen among `ALPHAS` by the mean squared error over unshuffled folds.
+    The penalty is chosen among `ALPHAS` by the mean squared error over unshuffled folds. Where
+    codes are nearly multiples of each other, the search stops short of its tolerance.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Lasso, LassoCV
     from sklearn.model_selection import KFold
 
     def fit(codes: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Each penalty starts where the last one ended, and the default tolerance would stay there.
         search = LassoCV(alphas=ALPHAS, cv=KFold(folds), max_iter=5000, tol=1e-8)
-        model = Lasso(alpha=search.fit(codes, factor).alpha_).fit(codes, factor)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = Lasso(alpha=search.fit(codes, factor).alpha_).fit(codes, factor)
         return np.abs(model.coef_), model.predict(codes)
 
     return _regressed(rows, folds, fit)

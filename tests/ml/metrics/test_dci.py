@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -215,3 +216,12 @@ def test_neither_scale_nor_offset_hides_codes_from_boosted_trees(
     plain, moved = dci_of(codes, factors), dci_of(codes * scale + offset, factors)
     for name in STRUCTURE:
         assert moved[name].value == pytest.approx(plain[name].value, abs=1e-3)
+
+
+def test_a_lasso_of_codes_that_are_nearly_multiples_warns_nobody() -> None:
+    draws, factors = np.random.default_rng(0), np.indices((4, 5)).reshape(2, -1).T.repeat(30, 0)
+    codes = factors[:, [0, 0, 1]] * [1.0, 2.0, 1.0] + 1e-3 * draws.normal(size=(600, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = dci_of(codes, factors, predictor="lasso")
+    assert found["informativeness"].value == pytest.approx(1, abs=1e-3)
