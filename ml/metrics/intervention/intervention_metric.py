@@ -33,7 +33,7 @@ FEWEST_REPLICATES = 30
 MOST_REPLICATES = 1000
 NULL_SECONDS = 5.0
 """Seconds that a null may take on one core."""
-NULL_SECONDS_OF_POPULATION = 160.0
+NULL_SECONDS_OF_POPULATION = 180.0
 ASKED_EACH = 0.5
 """Seconds between two calls of `continue_or_stop` while threads work."""
 MOST_SUBSAMPLES = 100
