@@ -16,6 +16,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from ml.components.component import Component
+from ml.components.described import descriptions
 from ml.components.registry import components
 from ml.datasets.protocol import DatasetComponent
 from ml.evaluation.validity.certificate import Certificate, certificates
@@ -257,10 +258,11 @@ def _params(component: type[Component]) -> list[str]:
         defaults = {
             name: field.get_default(call_default_factory=True) for name, field in params.items()
         }
+    described = descriptions(component)
     lines = ["| param | default | meaning |", "|---|---|---|"]
-    for name, field in params.items():
+    for name in params:
         default = "null" if defaults[name] is None else f"{defaults[name]}"
-        meaning = " ".join((field.description or "").split())
+        meaning = " ".join(described.get(name, "").split())
         lines.append(f"| `{name}` | `{default}` | {meaning} |")
     return [*lines, ""]
 

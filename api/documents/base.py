@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from ml.components.described import Described
 
 T = TypeVar("T")
 
@@ -13,10 +13,8 @@ VERBS = ("cancel", "resume", "retry", "extend", "fork", "clone", "pin", "unpin")
 """The actions on a run or an experiment, each a POST to `<its address>/<verb>`."""
 
 
-class Document(BaseModel):
+class Document(Described):
     """The base of every answer. Docstrings of fields become their descriptions in OpenAPI."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Page(Document, Generic[T]):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from api.documents.base import Document, moment
+from ml.components.described import Described
 from ml.components.spec_errors import parsed
 from ml.datasets.choices import Known, factors_of
 from ml.datasets.dataset import Dataset as OpenedDataset
@@ -99,10 +100,10 @@ class UploadDocument(Document):
     links: dict[str, str]
 
 
-class Body(BaseModel):
+class Body(Described):
     """A client's data. Unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def parse(cls, data: object) -> Self:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ml.codes.rows import FactorKind, Rows
+from ml.components.described import Described
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Part(Described):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FactorRead(_Part):

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from ml.components.described import Described
 from ml.reproducibility.linear_algebra import single_threaded
 
 GroupBy = Literal["principal_component", "importance"]
@@ -24,10 +25,10 @@ NAMED = 4
 EQUALLY_LARGE = 0.999
 
 
-class CodeGroups(BaseModel):
+class CodeGroups(Described):
     """Groups of columns of codes, each of which was scored as one latent."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     by: GroupBy
     """How a group became one latent. `principal_component`: its codes were replaced by their first

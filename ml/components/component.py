@@ -8,10 +8,12 @@ import types
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from ml.components.described import Described
 
 
-class Component(BaseModel):
+class Component(Described):
     """Parameters of one registered component, together with what it does.
 
     A subclass states its `name` as `name: Literal["beta_vae"] = "beta_vae"` and its parameters
@@ -20,9 +22,7 @@ class Component(BaseModel):
     that used it.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1

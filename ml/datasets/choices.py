@@ -9,8 +9,9 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
+from ml.components.described import Described
 from ml.components.registry import nearest
 from ml.components.spec_errors import Fault, shown
 from ml.datasets.dataset import Dataset
@@ -42,7 +43,7 @@ class UnfitChoice(ValueError):
         super().__init__(f"the choices do not fit the data set {name}: {listed}")
 
 
-class Correlation(BaseModel):
+class Correlation(Described):
     """Two factors whose values occur together more often in training.
 
     A pair of values is drawn with probability proportional to exp(-(a - b)^2 / (2 sigma^2)). Here a
@@ -53,9 +54,7 @@ class Correlation(BaseModel):
         Roth et al., 2023, https://arxiv.org/abs/2210.07347
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     factors: tuple[FactorName, FactorName]
     """The names of the two factors."""
@@ -66,10 +65,8 @@ class Correlation(BaseModel):
     """Whether a high value of one factor goes with a low value of the other: b is 1 - b above."""
 
 
-class Choices(BaseModel):
+class Choices(Described):
     """Params that every data set has."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     only: Mapping[FactorName, Values] = Field(default_factory=dict, max_length=MOST_FACTORS)
     """Keeps only the images with these values of a factor, as `{shape: [0, 1]}`. A value is its

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from ml.codes.repeated_rows import blocks, first_rows
 from ml.codes.rows import Rows
 from ml.codes.uncertainty import permutations
+from ml.components.described import Described
 from ml.metrics.protocol import Metric, Number
 from ml.recorder import Progress, Recorder, Silent, Stopped, continue_or_stop
 from ml.reproducibility.draws import generator
@@ -32,11 +32,7 @@ SMALL = 0.002
 Trend = Literal["climbs", "falls", "level"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class CurvePoint(_Part):
+class CurvePoint(Described):
     """The scores of several subsamples of one size."""
 
     rows: int
@@ -54,7 +50,7 @@ class CurvePoint(_Part):
     """Why draws are missing."""
 
 
-class Curve(_Part):
+class Curve(Described):
     """One number of a metric against rows."""
 
     metric: str
@@ -72,7 +68,7 @@ class Curve(_Part):
     """The rows of those subsamples."""
 
 
-class RowsCurve(_Part):
+class RowsCurve(Described):
     """Scores against rows."""
 
     rows: int

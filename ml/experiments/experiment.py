@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
+from ml.components.described import Described
 from ml.components.dotted_paths import with_values
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, parsed, shown
@@ -23,13 +24,13 @@ MAX_RUNS = 10_000
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Label(BaseModel):
+class Label(Described):
     """The name, tags and notes of an experiment.
 
     They are part of no identity, so that renaming an experiment retrains nothing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """The experiment's name; "objective on dataset" by default."""

@@ -14,6 +14,7 @@ from ml.codes.groups import CodeGroups
 from ml.codes.rows import ConstantFactor, FactorKind, Rows, UnfitFactor, UnusableRows
 from ml.codes.uncertainty import Draws, Numbers, affordable, jackknife_errors, null_draws
 from ml.components.component import Component
+from ml.components.described import Described
 
 __all__ = [
     "AuditSetting",
@@ -43,10 +44,10 @@ class NullDistribution(BaseModel):
     scores are clear of a null."""
 
 
-class Score(BaseModel):
+class Score(Described):
     """One number of a metric, with what is needed to cite it."""
 
-    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     metric: str
     """The component that computed it."""

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from ml.components.described import Described
 from ml.components.registry import components
 from ml.datasets.choices import Part as Images
 from ml.datasets.protocol import DatasetComponent
@@ -86,12 +86,10 @@ def with_defaults(kind: str, name: str) -> Any:
     return components(kind)[name].model_validate({"name": name})
 
 
-class Part(BaseModel):
+class Part(Described):
     """A part of a spec. It refuses unknown fields, NaN and infinities."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Training(Part):

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from ml.components.described import Described
 from ml.metrics.protocol import Score
 from ml.reproducibility.canonical_json import canonical_json
 from ml.studies.chosen import chosen, deciding
@@ -17,10 +16,8 @@ from ml.studies.comparable import Comparing, alike, depends_on
 from ml.studies.values import ENOUGH_SEEDS
 
 
-class LeaderboardEntry(BaseModel):
+class LeaderboardEntry(Described):
     """One setting, with its runs: they differ only in the seed."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     rank: int
     """1 is best; settings with equal medians share a rank."""
@@ -41,10 +38,8 @@ class LeaderboardEntry(BaseModel):
     """The setting's runs, the best first."""
 
 
-class Table(BaseModel):
+class Table(Described):
     """Settings that have the same number of a metric, computed in the same way on the same data."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     metric: str
     name: str

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata, t
 
+from ml.components.described import Described
 from ml.studies.study import Study
 from ml.studies.values import counted, median
 
@@ -17,10 +17,8 @@ FEWEST_PAIRS = 3
 """Fewest runs over which a correlation is computed."""
 
 
-class Document(BaseModel):
+class Document(Described):
     """An answer. The docstrings of its attributes are its descriptions in schemas."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Description(Document):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from ml.components.described import Described
 
 
-class VarianceShares(BaseModel):
+class VarianceShares(Described):
     """Shares of a number's variance across runs. They add up to 1."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     objective: float
     """Share between objectives; 0 if there is only one."""

@@ -53,7 +53,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy's own name for a class attribute)
+    type_annotation_map = {
         str: Text(),
         float: Double(),
         dict[str, Any]: _JSON,

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from ml.components.described import Described
 from ml.components.spec_errors import MOST_FAULTS, Fault, shown
 from ml.datasets.dataset import FactorKind
 
@@ -46,10 +47,10 @@ def damage_as_fault(path: str, expected: str) -> Iterator[None]:
         raise unusable(path, shown(str(damage) or type(damage).__name__), expected) from None
 
 
-class Sizing(BaseModel):
+class Sizing(Described):
     """How images are brought to one size. The size is part of the identity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     crop: Annotated[int, Field(ge=SMALLEST_SIDE, le=4096)] | None = None
     """Cuts the square of this side from the middle of each image, before any resizing."""

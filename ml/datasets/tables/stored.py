@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from ml.components.described import Described
 from ml.datasets.choices import Known
 from ml.datasets.dataset import Dataset, FactorKind
 from ml.datasets.protocol import UnusableFile
@@ -24,10 +25,10 @@ MOST_LISTED = 1000
 """The most values of a factor that `About` names."""
 
 
-class AboutFactor(BaseModel):
+class AboutFactor(Described):
     """What was understood of one factor."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     name: str
     kind: FactorKind
@@ -39,10 +40,10 @@ class AboutFactor(BaseModel):
     """For how many images it is not known."""
 
 
-class About(BaseModel):
+class About(Described):
     """What was understood of images and their table."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     digest: str
     """The SHA-256 of all that was understood: pixels, factors, labels and names."""

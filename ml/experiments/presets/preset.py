@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from ruamel.yaml import YAML
 
+from ml.components.described import Described
 from ml.components.registry import UnknownComponent
 from ml.experiments.experiment import MAX_RUNS
 
@@ -21,8 +22,8 @@ Sentence = Annotated[str, Field(min_length=1)]
 Seeds = Annotated[int, Field(ge=1, le=MAX_RUNS)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class _Model(Described):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Look(_Model):

@@ -191,7 +191,7 @@ def test_who_connects_and_says_nothing_is_let_go(
 
 def test_no_file_for_a_connection_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     class Loop:
-        passed_on: list[dict[str, Any]] = []  # noqa: RUF012
+        passed_on: list[dict[str, Any]] = []
 
         def default_exception_handler(self, told: dict[str, Any]) -> None:
             self.passed_on.append(told)
