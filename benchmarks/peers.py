@@ -1,0 +1,188 @@
+"""Training of one network by Heddle and by its peers, and what matrix products alone would reach.
+
+All train the `burgess` beta-VAE with 10 latents on the same images of dSprites, with the same
+batch, threads and precision. Each is a process of its own, and they take turns. Before anything is
+timed each trains the first steps from the same weights, batches and noise; unless their losses and
+gradients agree, the script ends with an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contenders.contender import Losses, Task, as_argument
+from benchmarks.contenders.matrix_products import flops_an_image
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
+from heddle.service.service import KEEP_FREED
+from ml import dataset
+
+ROOT = Path(__file__).parents[1]
+TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
+
+
+class Unequal(ArithmeticError):
+    """A contender computes something else, so its speed says nothing."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    title: str
+    #: The module in `benchmarks/contenders`, and the name in it.
+    module: str
+    name: str
+    environment: dict[str, str] = field(default_factory=dict, hash=False)
+    python: str = sys.executable
+
+
+HEDDLE = Contender("Heddle, as its workers train", "heddle_training", "heddle", KEEP_FREED)
+CONTENDERS = (
+    HEDDLE,
+    Contender("plain loop, DataLoader", "plain_loops", "loaded"),
+    Contender("plain loop, resident tensor", "plain_loops", "resident"),
+    Contender("the same, freed buffers kept", "plain_loops", "resident", KEEP_FREED),
+    Contender("matrix products in the layers' shapes", "matrix_products", "of_layers"),
+    Contender("limit: square matrix products", "matrix_products", "square"),
+)
+
+
+class Process:
+    """A contender's process, which is asked for rounds."""
+
+    def __init__(self, process: subprocess.Popen[str], title: str) -> None:
+        self._process, self._title = process, title
+        self.cpu: list[float] = []
+
+    def ask(self, what: str) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(what, file=self._process.stdin, flush=True)
+        if not (line := self._process.stdout.readline()):
+            raise SystemExit(f"{self._title} ended by itself: see its errors above")
+        return json.loads(line)
+
+    def wall_of_round(self) -> float:
+        """Seconds of a round. Its CPU seconds are added to `cpu`."""
+        wall, cpu = self.ask("round")
+        self.cpu.append(cpu)
+        return float(wall)
+
+
+@contextmanager
+def started(contender: Contender, task: Task) -> Iterator[Process]:
+    module = f"benchmarks.contenders.{contender.module}"
+    with subprocess.Popen(
+        [contender.python, "-m", module, contender.name, as_argument(task)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": str(task.threads),
+            **contender.environment,
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Process(process, contender.title)
+        finally:
+            process.kill()
+
+
+def write_images(task: Task) -> None:
+    """Draw the images, and write them for every process to read."""
+    data = dataset("dsprites")
+    index = np.random.default_rng(0).choice(len(data), task.images, replace=False)
+    np.save(Path(task.folder, "index.npy"), index)
+    np.save(Path(task.folder, "images.npy"), data.images(index))
+
+
+def check_equal(title: str, ours: Losses, theirs: Losses, tolerance: float) -> None:
+    """Raise `Unequal` unless the losses of all steps and the first gradient agree."""
+    own = np.array([*ours.losses, ours.gradient_norm])
+    other = np.array([*theirs.losses, theirs.gradient_norm])
+    if not np.allclose(own, other, rtol=tolerance, atol=0):
+        raise Unequal(f"{title}: {other.tolist()}, but Heddle: {own.tolist()}")
+
+
+def measure(
+    task: Task, number: int, contenders: tuple[Contender, ...]
+) -> dict[Contender, tuple[Figure, Figure]]:
+    """Images a second of CPU time and of wall time of each contender."""
+    write_images(task)
+    with ExitStack() as stack:
+        processes = {one: stack.enter_context(started(one, task)) for one in contenders}
+        # Heddle is first: it writes what the others replay.
+        ours = Losses(*processes[HEDDLE].ask("replay"))
+        for one, process in processes.items():
+            if one is not HEDDLE and (answer := process.ask("replay")) is not None:
+                check_equal(one.title, ours, Losses(*answer), TOLERANCE[task.precision])
+        walls = rounds(
+            number, {one.title: process.wall_of_round for one, process in processes.items()}
+        )
+    images = task.steps * task.batch
+
+    def figure(seconds: list[float]) -> Figure:
+        return Figure([images / one for one in seconds], "images/s", "more", places=0)
+
+    return {
+        one: (figure(process.cpu), figure(walls[one.title])) for one, process in processes.items()
+    }
+
+
+def table(found: dict[Contender, tuple[Figure, Figure]], command: str, name: str) -> Table:
+    ours, ours_wall = found[HEDDLE]
+    rows = []
+    for one, (cpu, wall) in found.items():
+        rate = Figure([v * flops_an_image() / 1e9 for v in cpu.values], "GFLOP/s", "more")
+        figures: dict[str, Figure | str | None] = {
+            "of a CPU second": cpu,
+            "of a second": wall,
+            "arithmetic": rate,
+            "Heddle over it": "" if one is HEDDLE else ours.per(cpu),
+            "the same, by the clock": "" if one is HEDDLE else ours_wall.per(wall),
+        }
+        rows.append(Row([one.title], figures))
+    return Table(name, command, ["trained by"], rows)
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--batch", type=int, default=64)
+    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--precision", choices=list(TOLERANCE), default="float32")
+    made.add_argument("--images", type=int, help="timed images of a round (default 6400)")
+    made.add_argument("--rounds", type=int, help="(default 5)")
+    arguments: argparse.Namespace = made.parse_args()
+    number = arguments.rounds or (2 if arguments.quick else 5)
+    images = arguments.images or (1280 if arguments.quick else 6400)
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(
+            folder=folder,
+            batch=arguments.batch,
+            threads=arguments.threads,
+            precision=arguments.precision,
+            warm=4 if arguments.quick else 10,
+            steps=max(1, images // arguments.batch),
+        )
+        found = measure(task, number, CONTENDERS)
+    command = (
+        f"python -m benchmarks.peers --batch {task.batch} --threads {task.threads}"
+        f" --precision {task.precision} --images {images} --rounds {number}"
+    )
+    publish([table(found, command, f"peers {task.precision}")], arguments)
+
+
+if __name__ == "__main__":
+    main()
