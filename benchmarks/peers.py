@@ -4,6 +4,9 @@ All train the `burgess` beta-VAE with 10 latents on the same images of dSprites,
 batch, threads and precision. Each is a process of its own, and they take turns. Before anything is
 timed each trains the first steps from the same weights, batches and noise; unless their losses and
 gradients agree, the script ends with an error.
+
+pythae is installed from the package index into an environment of its own, the first time. Where it
+cannot be installed, its row says so. On a CPU it has no bfloat16.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ import numpy as np
 
 from benchmarks.contenders.contender import Losses, Task, as_argument
 from benchmarks.contenders.matrix_products import flops_an_image
+from benchmarks.contenders.pythae_trainer import VERSION, NotInstalled, cache, environment
 from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from heddle.service.service import KEEP_FREED
 from ml import dataset
@@ -47,28 +51,30 @@ class Contender:
 
 
 HEDDLE = Contender("Heddle, as its workers train", "heddle_training", "heddle", KEEP_FREED)
-CONTENDERS = (
-    HEDDLE,
+LOOPS = (
     Contender("plain loop, DataLoader", "plain_loops", "loaded"),
     Contender("plain loop, resident tensor", "plain_loops", "resident"),
     Contender("the same, freed buffers kept", "plain_loops", "resident", KEEP_FREED),
+)
+LIMITS = (
     Contender("matrix products in the layers' shapes", "matrix_products", "of_layers"),
     Contender("limit: square matrix products", "matrix_products", "square"),
 )
+PYTHAE = Contender(f"pythae {VERSION}, its trainer", "pythae_trainer", "pythae")
 
 
 class Process:
     """A contender's process, which is asked for rounds."""
 
-    def __init__(self, process: subprocess.Popen[str], title: str) -> None:
-        self._process, self._title = process, title
+    def __init__(self, process: subprocess.Popen[str], title: str, said: Path) -> None:
+        self._process, self._title, self._said = process, title, said
         self.cpu: list[float] = []
 
     def ask(self, what: str) -> Any:
         assert self._process.stdin is not None and self._process.stdout is not None
         print(what, file=self._process.stdin, flush=True)
         if not (line := self._process.stdout.readline()):
-            raise SystemExit(f"{self._title} ended by itself: see its errors above")
+            raise SystemExit(f"{self._title} ended by itself:\n{self._said.read_text()[-2000:]}")
         return json.loads(line)
 
     def wall_of_round(self) -> float:
@@ -81,21 +87,26 @@ class Process:
 @contextmanager
 def started(contender: Contender, task: Task) -> Iterator[Process]:
     module = f"benchmarks.contenders.{contender.module}"
-    with subprocess.Popen(
-        [contender.python, "-m", module, contender.name, as_argument(task)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": str(task.threads),
-            **contender.environment,
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    said = Path(task.folder, f"{contender.title}.log")
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(
+            [contender.python, "-m", module, contender.name, as_argument(task)],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "OMP_NUM_THREADS": str(task.threads),
+                **contender.environment,
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
         try:
-            yield Process(process, contender.title)
+            yield Process(process, contender.title, said)
         finally:
             process.kill()
 
@@ -117,7 +128,7 @@ def check_equal(title: str, ours: Losses, theirs: Losses, tolerance: float) -> N
 
 
 def measure(
-    task: Task, number: int, contenders: tuple[Contender, ...]
+    task: Task, number: int, contenders: Sequence[Contender]
 ) -> dict[Contender, tuple[Figure, Figure]]:
     """Images a second of CPU time and of wall time of each contender."""
     write_images(task)
@@ -141,7 +152,25 @@ def measure(
     }
 
 
-def table(found: dict[Contender, tuple[Figure, Figure]], command: str, name: str) -> Table:
+def with_pythae(precision: str) -> tuple[list[Contender], str | None]:
+    """Whoever can be measured, and why pythae cannot be."""
+    if precision != "float32":
+        return [HEDDLE, *LOOPS, *LIMITS], "has none on a CPU"
+    try:
+        python = environment(cache())
+    except NotInstalled as reason:
+        print(reason, file=sys.stderr)
+        return [HEDDLE, *LOOPS, *LIMITS], "could not be installed"
+    return [HEDDLE, replace(PYTHAE, python=python), *LOOPS, *LIMITS], None
+
+
+def table(
+    found: dict[Contender, tuple[Figure, Figure]],
+    command: str,
+    name: str,
+    missing: str | None = None,
+) -> Table:
+    """`missing` says why there is no pythae."""
     ours, ours_wall = found[HEDDLE]
     rows = []
     for one, (cpu, wall) in found.items():
@@ -154,6 +183,8 @@ def table(found: dict[Contender, tuple[Figure, Figure]], command: str, name: str
             "the same, by the clock": "" if one is HEDDLE else ours_wall.per(wall),
         }
         rows.append(Row([one.title], figures))
+    if missing:
+        rows.append(Row([PYTHAE.title], {"of a CPU second": missing}))
     return Table(name, command, ["trained by"], rows)
 
 
@@ -176,12 +207,13 @@ def main() -> None:
             warm=4 if arguments.quick else 10,
             steps=max(1, images // arguments.batch),
         )
-        found = measure(task, number, CONTENDERS)
+        contenders, missing = with_pythae(task.precision)
+        found = measure(task, number, contenders)
     command = (
         f"python -m benchmarks.peers --batch {task.batch} --threads {task.threads}"
         f" --precision {task.precision} --images {images} --rounds {number}"
     )
-    publish([table(found, command, f"peers {task.precision}")], arguments)
+    publish([table(found, command, f"peers {task.precision}", missing)], arguments)
 
 
 if __name__ == "__main__":
