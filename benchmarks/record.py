@@ -3,6 +3,10 @@
 A script in this folder measures what it is named after. It makes its parser by `parser`, and ends
 with `publish`, which prints its tables and, where `--json FILE` is given, writes them to the file.
 `python -m benchmarks` runs the scripts and gathers their tables in one record.
+
+A figure that was measured in turns with an alternative is given it by `Figure.beside`. Two records
+are then compared by the ratios of the rounds, which say what changed even where the machine was
+busier one day than the other.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +32,8 @@ class Figure:
     better: Literal["more", "less"] | None = None
     #: Digits after the point when it is read.
     places: int = 1
+    #: The alternative's values in the same rounds, if there is an alternative: see `beside`.
+    alternative: Sequence[float] | None = None
 
     @property
     def median(self) -> float:
@@ -45,6 +51,10 @@ class Figure:
         """This over an alternative that was measured in the same rounds, round by round."""
         ratios = [own / its for own, its in zip(self.values, other.values, strict=True)]
         return Figure(ratios, "times", self.better, places=2)
+
+    def beside(self, other: Figure) -> Figure:
+        """This figure, with the alternative that was measured in the same rounds."""
+        return replace(self, alternative=list(other.values))
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,15 @@ class Table:
         }
 
 
+def table_from_json(document: Mapping[str, Any]) -> Table:
+    """The table that `Table.json` made the document of."""
+    rows = [
+        Row(row["labels"], {column: _figure(one) for column, one in row["figures"].items()})
+        for row in document["rows"]
+    ]
+    return Table(document["name"], document["command"], document["labels"], rows)
+
+
 def _cell(figure: Figure | str | None) -> str:
     return "not measured" if figure is None else str(figure)
 
@@ -112,7 +131,15 @@ def _json(figure: Figure | str | None) -> dict[str, Any] | str | None:
         "unit": figure.unit,
         "better": figure.better,
         "places": figure.places,
+        **({} if figure.alternative is None else {"alternative": list(figure.alternative)}),
     }
+
+
+def _figure(document: Mapping[str, Any] | str | None) -> Figure | str | None:
+    if document is None or isinstance(document, str):
+        return document
+    of_values = {"median", "spread"}
+    return Figure(**{name: value for name, value in document.items() if name not in of_values})
 
 
 def rounds(number: int, measured: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:

@@ -42,7 +42,7 @@ def environment(folder: Path) -> str:
     (packages / "beside.pth").write_text(f"{ours}\n")
     # pip sees our torch there. The pin keeps it from another one.
     pinned = f"torch=={torch.__version__}"
-    command = [python, "-m", "pip", "install", "--quiet", f"pythae=={VERSION}", pinned]
+    command = [str(python), "-m", "pip", "install", "--quiet", f"pythae=={VERSION}", pinned]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         raise NotInstalled(f"pythae {VERSION}: {answer.stderr.strip()[-500:]}")
