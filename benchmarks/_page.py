@@ -1,14 +1,14 @@
 """`docs/benchmarks.md`: tables between markers are those of the record, and the rest is prose.
 
-A block is what lies between `<!-- bench: NAME -->` and `<!-- end -->`. NAME is that of a script,
-for all of its tables, or that of one table. The record replaces a block's text. A block whose NAME
-the record does not have keeps the text that somebody wrote.
+A block is what lies between `<!-- bench: NAME -->` and `<!-- end -->`. NAME is that of a table, or
+that of a script, for all of its tables that have no block of their own. The record replaces a
+block's text. A block whose NAME the record does not have keeps the text that somebody wrote.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks._machine import ROOT
@@ -21,12 +21,13 @@ SHOWN = ("torch", "numpy", "scikit-learn")
 
 
 def written(page: str, record: Mapping[str, Any]) -> str:
-    """The page with every block that the record has a name for."""
-    texts = blocks(record)
+    """The page with every block that the record has tables for."""
+    texts = _texts(record, names(page))
 
     def replaced(block: re.Match[str]) -> str:
         text = texts.get(block["name"], block["text"].strip("\n"))
-        return f"{block[1]}\n{text}\n\n{block[4]}"
+        between = f"\n{text}\n\n" if text else ""
+        return f"{block[1]}{between}{block[4]}"
 
     return BLOCK.sub(replaced, page)
 
@@ -36,13 +37,14 @@ def names(page: str) -> list[str]:
     return [block["name"] for block in BLOCK.finditer(page)]
 
 
-def blocks(record: Mapping[str, Any]) -> dict[str, str]:
-    """The text of each block that may stand in the page, by its name."""
-    found: dict[str, str] = {}
+def _texts(record: Mapping[str, Any], blocks: Sequence[str]) -> dict[str, str]:
+    """The text of each block, by its name."""
+    found: dict[str, list[str]] = {}
     for name, entry in record["benchmarks"].items():
-        tables = {table["name"]: _table(table, entry) for table in entry["tables"]}
-        found |= {name: "\n\n".join(tables.values())} | tables
-    return found
+        for table in entry["tables"]:
+            place = table["name"] if table["name"] in blocks else name
+            found.setdefault(place, []).append(_table(table, entry))
+    return {name: "\n\n".join(tables) for name, tables in found.items()}
 
 
 def _table(document: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
