@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -16,8 +15,9 @@ from ml.metrics.predictors.classes import Classes, factor_values
 from ml.metrics.predictors.logistic_regression import fit_logistic_regression
 from ml.metrics.predictors.random_forest import fit_random_forest
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""Codes to classes."""
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""From training codes, their classes and test codes to the importance of each code, and the classes
+that are predicted of the training and of the test codes."""
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.4, 0.8, 1.0)
 SEEDS = 2**32
 """scikit-learn's seeds are below this number. Larger seeds are reduced to their low 32 bits."""
@@ -44,7 +44,9 @@ def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> P
 
     codes = within_float32(rows.codes)
 
-    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
+    def fit(
+        train: np.ndarray, classes: np.ndarray, test: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         model = fit_boosting(
             train,
             classes,
@@ -52,8 +54,8 @@ def by_gradient_boosting(rows: Rows, factors: Sequence[Classes], seed: int) -> P
             threads=rows.threads,
             continue_or_stop=rows.continue_or_stop,
         )
-        predict = partial(model.predict, continue_or_stop=rows.continue_or_stop)
-        return predict, model.feature_importances_
+        of_test = model.predict(test, continue_or_stop=rows.continue_or_stop)
+        return model.feature_importances_, model.predict_fitted(), of_test
 
     return _classified(rows, codes, factors, fit)
 
@@ -62,9 +64,11 @@ def by_logistic_regression(rows: Rows, factors: Sequence[Classes], c: float) -> 
     """Absolute coefficients on standardised codes, averaged over the classes."""
     codes = standardised(rows.codes, rows.train)
 
-    def fit(train: np.ndarray, classes: np.ndarray) -> tuple[Predict, np.ndarray]:
+    def fit(
+        train: np.ndarray, classes: np.ndarray, test: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         model = fit_logistic_regression(train, classes, c)
-        return model.predict, np.abs(model.coef_).mean(0)
+        return np.abs(model.coef_).mean(0), model.predict(train), model.predict(test)
 
     return _classified(rows, codes, factors, fit)
 
@@ -125,16 +129,16 @@ def _classified(
     rows: Rows,
     codes: np.ndarray,
     factors: Sequence[Classes],
-    fit: Callable[[np.ndarray, np.ndarray], tuple[Predict, np.ndarray]],
+    fit: Fit,
 ) -> Prediction:
     train, test = codes[: rows.train], codes[rows.train :]
     importance, of_train, of_test = [], [], []
     for factor in factors:
         rows.continue_or_stop()
-        predict, important = fit(train, factor.fit)
+        important, told_train, told_test = fit(train, factor.fit, test)
         importance.append(important)
-        of_train.append((predict(train) == factor.fit).mean())
-        of_test.append((predict(test) == factor.test).mean())
+        of_train.append((told_train == factor.fit).mean())
+        of_test.append((told_test == factor.test).mean())
     return Prediction(
         np.stack(importance, axis=1),
         {

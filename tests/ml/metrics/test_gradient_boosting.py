@@ -228,6 +228,43 @@ def test_two_rows_worked_by_hand() -> None:
     np.testing.assert_array_equal(model.feature_importances_, [1.0])
 
 
+def walked(model: GradientBoosting, x: np.ndarray) -> np.ndarray:
+    """Raw predictions (trees, samples) by taking each row down each tree."""
+    raw = np.repeat(model.prior[:, None], len(x), axis=1)
+    for trees, k in product(model.trees, range(len(raw))):
+        nodes = trees[k]
+        for row, values in enumerate(x.astype(np.float32)):
+            node = nodes[0]
+            while node["left"] != LEAF:
+                goes_left = values[node["feature"]] <= node["threshold"]
+                node = nodes[node["left"] if goes_left else node["right"]]
+            raw[k, row] += model.learning_rate * node["value"]
+    return raw
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_rows_go_down_the_trees_as_one_by_one(classes: int, depth: int) -> None:
+    # The rows do not fill their last block, and many lie on a threshold or share their values.
+    x, y = problem(1100, 3, classes)
+    x = np.concatenate([x.round(1)[:, :2], np.full((1100, 1), 5.0)], axis=1)
+    model = fit(x[:40], y[:40], random_state=0, n_estimators=2, max_depth=depth)
+    places = model.trees["threshold"][model.trees["left"] != LEAF]
+    x[-len(places) :, 0] = places
+    raw = model.decision_function(x)
+    np.testing.assert_array_equal(raw if raw.ndim == 1 else raw.T, walked(model, x).squeeze())
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_rows_of_the_fit_are_predicted_at_no_cost(classes: int) -> None:
+    x, y = problem(1100, 3, classes)
+    for rows in (x, x.round(1), x * [1e-30, 1e30, 0]):
+        model = fit(rows, 10 * y, random_state=0, n_estimators=5)
+        raw = model.decision_function(rows)
+        np.testing.assert_array_equal(raw if raw.ndim == 1 else raw.T, model.fitted.squeeze())
+        np.testing.assert_array_equal(model.predict_fitted(), model.predict(rows))
+
+
 @pytest.mark.parametrize("classes", [2, 7])
 def test_threads_do_not_change_a_bit(classes: int) -> None:
     x, y = problem(800, 5, classes)
