@@ -15,15 +15,22 @@ def areas_under_curves(
 
     for a row of the class and one of the others (Mann and Whitney). `classes` are columns of
     `scores`, or -1 for rows of no class. Areas are in [0, 1], and chance gives 0.5. A class that
-    has no rows, or all of them, has NaN.
+    has no rows, or all of them, or a score that is NaN, has NaN.
     """
-    # The import takes a second, and a process that only trains does not need it.
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores, axis=0)
-    own = classes[:, None] == np.arange(scores.shape[1])
-    positive = own.sum(0).astype(np.float64)
-    pairs = positive * (len(scores) - positive)
-    above = (ranks * own).sum(0) - positive * (positive + 1) / 2
-    areas: np.ndarray = np.divide(above, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    rows, number = scores.shape
+    order = np.argsort(classes, kind="stable")
+    begin = np.searchsorted(classes[order], np.arange(number + 1))
+    columns = np.sort(scores.T, axis=1)
+    areas = np.full(number, np.nan)
+    for k, column in enumerate(columns):
+        own = np.sort(scores[order[begin[k] : begin[k + 1]], k])
+        pairs = float(len(own) * (rows - len(own)))
+        # NaN sorts last.
+        if not pairs or np.isnan(column[-1]):
+            continue
+        # Equal scores share the mean of their ranks. Only the ranks of the class itself are looked
+        # up. Their sum is a multiple of a half, and so exact.
+        below, up_to = (np.searchsorted(column, own, side) for side in ("left", "right"))
+        ranks = (below + up_to + 1).sum() / 2
+        areas[k] = (ranks - len(own) * (len(own) + 1) / 2) / pairs
     return areas

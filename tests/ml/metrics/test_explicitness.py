@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -34,6 +35,20 @@ def test_areas_are_scikit_learns(seed: int, classes: int) -> None:
     scores = np.round(draws.normal(size=(len(labels), classes)), 1)
     expected = [roc_auc_score(labels == k, scores[:, k]) for k in range(classes)]
     np.testing.assert_allclose(areas_under_curves(scores, labels), expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_areas_are_those_by_the_ranks_of_all_rows_to_the_last_bit(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    scores = draws.dirichlet(np.ones(7), 500).round(1 + seed)
+    scores[::7, 2], scores[::5, 3], scores[3, 4] = -0.0, np.inf, np.nan
+    labels = draws.integers(-1, 6, 500)  # The last class has no rows, and some rows have no class.
+    ranks, own = rankdata(scores, axis=0), labels[:, None] == np.arange(7)
+    number = own.sum(0)
+    with np.errstate(invalid="ignore"):
+        expected = ((ranks * own).sum(0) - number * (number + 1) / 2) / (number * (500 - number))
+    assert np.isnan(expected[[4, 6]]).all()
+    np.testing.assert_array_equal(areas_under_curves(scores, labels), expected)
 
 
 def test_a_class_without_rows_or_with_all_of_them_has_no_area() -> None:
