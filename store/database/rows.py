@@ -7,9 +7,11 @@ has no condition. So every statement with a list of rows is in this module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from functools import cache
+from itertools import groupby
+from typing import Any, cast
 
-from sqlalchemy import insert, update
+from sqlalchemy import Insert, Table, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -27,9 +29,19 @@ def insert_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str,
     the connection is silent and other writers wait: for ten thousand specs that takes more than a
     second.
     """
-    found = list(rows)
-    for start in range(0, len(found), _AT_ONCE):
-        session.execute(insert(table), found[start : start + _AT_ONCE])
+    connection = session.connection()
+    # One statement has one set of columns: it would leave out what only a later row has.
+    for _, alike in groupby(rows, key=lambda row: row.keys()):
+        found = list(alike)
+        for start in range(0, len(found), _AT_ONCE):
+            some = found[start : start + _AT_ONCE]
+            connection.execute(_insert(table), some if len(some) > 1 else some[0])
+
+
+@cache
+def _insert(table: type[Base]) -> Insert:
+    # Past the session, which would work out anew for each call how rows become objects.
+    return insert(cast(Table, table.__table__))
 
 
 def update_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:

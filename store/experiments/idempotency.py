@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from store.database.tables import Experiment
@@ -20,17 +20,18 @@ class IdempotentRequest:
     sha256: str
 
 
+_MADE = select(Experiment.id, Experiment.request_sha256).where(
+    Experiment.owner == bindparam("owner"), Experiment.idempotency_key == bindparam("key")
+)
+
+
 def look_up(session: Session, owner: str | None, request: IdempotentRequest) -> str | None:
     """The id of the experiment that this owner's request has made; None for a new request.
 
     Raises:
         KeyOfAnother: if the owner has sent another request under this key.
     """
-    found = session.execute(
-        select(Experiment.id, Experiment.request_sha256).where(
-            Experiment.owner == owner, Experiment.idempotency_key == request.key
-        )
-    ).one_or_none()
+    found = session.connection().execute(_MADE, {"owner": owner, "key": request.key}).one_or_none()
     if found is None:
         return None
     if found.request_sha256 != request.sha256:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from store.database.connection import Database
@@ -68,6 +68,19 @@ def starting_states(
     return found
 
 
+def _ended() -> Select[Any]:
+    newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
+    return (
+        select(Run.train_id, newest, Run.error)
+        .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+        .where(Run.id.in_(bindparam("ids", expanding=True)), Job.state.in_(JOB_RESUMABLE))
+    )
+
+
+# Made once: making a statement takes longer than sending it, and each submission sends these.
+_ENDED = _ended()
+
+
 def states_ahead(
     session: Session, runs: Iterable[NewRun], current: Mapping[str, str]
 ) -> dict[str, KeptState]:
@@ -82,13 +95,9 @@ def states_ahead(
         current: their ids, by `train_id`.
     """
     ended: dict[str, int | None] = {}
-    newest = select(func.max(Checkpoint.step)).where(Checkpoint.run_id == Run.id).scalar_subquery()
+    connection = session.connection()
     for part in parts(current.values()):
-        for train_id, step, error in session.execute(
-            select(Run.train_id, newest, Run.error)
-            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
-            .where(Run.id.in_(part), Job.state.in_(JOB_RESUMABLE))
-        ):
+        for train_id, step, error in connection.execute(_ENDED, {"ids": part}):
             useless = error is not None and error["type"] == NO_ORIGIN
             ended[train_id] = None if useless else step
     found = _starts(session, [run for run in runs if run.train_id in ended])
@@ -121,7 +130,7 @@ def kept_states(database: Database, run_ids: Sequence[str]) -> dict[str, KeptSta
                 states[run_id] = state
                 if job is JobState.DONE:
                     trained.add(run_id)
-        for one in _longest_first(session, Run.id, run_ids).values():
+        for one in _longest_first(session, _OF_RUNS, run_ids).values():
             found[one[0].run_id] = one[0]
     for run_id in run_ids:
         if run_id not in states:
@@ -139,6 +148,8 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
     A run shares the state's file and its curves up to there. The file stays for as long as a row
     names it.
     """
+    if not states:
+        return
     jobs = {
         job.run_id: job
         for part in parts(states)
@@ -199,8 +210,8 @@ def add_states(session: Session, states: Mapping[str, KeptState], now: float | N
 def _starts(
     session: Session, runs: Sequence[NewRun], prefer: Collection[str] = ()
 ) -> dict[str, KeptState]:
-    on_course = _longest_first(session, Run.course_id, (run.course_id for run in runs), prefer)
-    origins = _longest_first(session, Run.train_id, (run.origin_id for run in runs), prefer)
+    on_course = _longest_first(session, _OF_COURSES, (run.course_id for run in runs), prefer)
+    origins = _longest_first(session, _OF_TRAIN_IDS, (run.origin_id for run in runs), prefer)
     found: dict[str, KeptState] = {}
     for run in runs:
         shorter = [one for one in on_course.get(run.course_id, ()) if one.step < run.steps]
@@ -212,36 +223,45 @@ def _starts(
     return found
 
 
+def _kept_by(column: Any) -> Select[Any]:
+    """The kept states of trained runs, by this column of the runs, the newest first."""
+    return (
+        select(
+            column,
+            Run.id,
+            Run.train_id,
+            Run.course_id,
+            Checkpoint.step,
+            Checkpoint.path,
+            Checkpoint.sha256,
+            Checkpoint.bytes,
+            Job.cohort_width,
+            Job.cohort_device,
+        )
+        .join(Checkpoint, (Checkpoint.run_id == Run.id) & (Checkpoint.step == Run.steps))
+        .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
+        .where(column.in_(bindparam("keys", expanding=True)), Job.state == JobState.DONE)
+        .order_by(Run.id.desc(), Checkpoint.fence.desc())
+    )
+
+
+_OF_COURSES, _OF_TRAIN_IDS, _OF_RUNS = map(_kept_by, (Run.course_id, Run.train_id, Run.id))
+
+
 def _longest_first(
     session: Session,
-    column: Any,
+    kept: Select[Any],
     keys: Iterable[str | None],
     prefer: Collection[str] = (),
 ) -> dict[str | None, list[KeptState]]:
-    """The kept states by this column of their runs.
+    """The kept states that a statement of `_kept_by` finds for these keys.
 
     The longest comes first. Among equally long ones, those to `prefer` come first, then the newest.
     """
     found: dict[str | None, list[KeptState]] = {}
+    connection = session.connection()
     for part in parts({key for key in keys if key is not None}):
-        for key, *state in session.execute(
-            select(
-                column,
-                Run.id,
-                Run.train_id,
-                Run.course_id,
-                Checkpoint.step,
-                Checkpoint.path,
-                Checkpoint.sha256,
-                Checkpoint.bytes,
-                Job.cohort_width,
-                Job.cohort_device,
-            )
-            .join(Checkpoint, (Checkpoint.run_id == Run.id) & (Checkpoint.step == Run.steps))
-            .join(Job, (Job.run_id == Run.id) & (Job.kind == JobKind.TRAIN))
-            .where(column.in_(part), Job.state == JobState.DONE)
-            .order_by(Run.id.desc(), Checkpoint.fence.desc())
-        ):
+        for key, *state in connection.execute(kept, {"keys": part}):
             found.setdefault(key, []).append(KeptState(*state))
     for states in found.values():
         states.sort(key=lambda state: (-state.step, state.run_id not in prefer))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
@@ -19,7 +20,8 @@ from store.errors import TooManyQueued
 from store.experiments.idempotency import IdempotentRequest, look_up
 from store.experiments.new_run import NewRun
 from store.experiments.origins import KeptState, add_states, starting_states, states_ahead
-from store.jobs.announce import announcing
+from store.experiments.written import Written, evaluations_of, untouched, written
+from store.jobs.announce import announcing, lock_runs
 from store.jobs.demand import LOCAL, demand, new_job
 from store.scheduling.fair_share import Rules
 from store.scheduling.pace import Pace, is_short, paces
@@ -33,6 +35,8 @@ class Submitted:
     id: str
     #: Whether an earlier request with the same key had made it. Nothing was written then.
     replayed: bool
+    #: What was written. None where more must be read: a run has been begun, or has files.
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,7 @@ def submit(
         made = None if request is None else look_up(session, owner, request)
         if made is not None:
             return Submitted(made, replayed=True)
-        _write(session, submission)
-        return Submitted(str(experiment["id"]), replayed=False)
+        return Submitted(str(experiment["id"]), replayed=False, written=_write(session, submission))
 
     # Somebody else may submit the same work, or send the same request, at this moment.
     return until_written(database, "the same runs", write)
@@ -160,33 +163,55 @@ def submitted_before(
     return None if made is None else Submitted(made, replayed=True)
 
 
-def _write(session: Session, submission: _Submission) -> None:
+_NOW = select(db_now())
+_CURRENT = select(Run.train_id, Run.id).where(
+    Run.train_id.in_(bindparam("train_ids", expanding=True)), Run.current
+)
+
+
+def _write(session: Session, submission: _Submission) -> Written | None:
     runs = submission.runs
     train_ids = {run.train_id for run in runs}
     current = current_runs(session, train_ids)
     starts = _starts(session, submission, current)
     # Held before any run is locked, as renaming a data set locks its runs afterwards.
     hold_datasets(session, (pair for run in runs for pair in run.uploaded))
-    with announcing(session, [*current.values(), *(start.run_id for start in starts.values())]):
+    concerned = {*current.values(), *(start.run_id for start in starts.values())}
+    lock_runs(session, concerned)
+    known = {} if submission.force else evaluations_of(session, current.values())
+    shared = (_key(run, current) for run in runs if run.train_id in current)
+    waiting = all(known[key][1] is EvaluationState.QUEUED for key in shared if key in known)
+    priority = submission.experiment["priority"]
+    # Joining runs that all wait changes nothing about them.
+    changes = (
+        submission.force or bool(starts) or not (waiting and untouched(session, current, priority))
+    )
+    with announcing(session, concerned) if changes else nullcontext():
         # The runs were looked up before they were locked, so they are looked up again.
-        if current and current_runs(session, train_ids) != current:
+        if changes and current and current_runs(session, train_ids) != current:
             raise Outrun
         if starts and _starts(session, submission, current) != starts:
             raise Outrun
-        now = session.scalar(select(db_now()))
+        now = session.connection().execute(_NOW).scalar_one()
         if submission.force:
             _retire(session, current.values())
             current = {}
-        insert_rows(session, Experiment, [submission.experiment | {"created_at": now}])
+        experiment = submission.experiment | {"created_at": now}
+        insert_rows(session, Experiment, [experiment])
         run_of = _add_runs(session, submission, current, starts, now)
         add_states(session, {run_of[id]: start for id, start in starts.items()}, now)
-        evaluation_of = _add_evaluations(session, runs, run_of, current.values(), now)
-        _add_links(session, submission, run_of, evaluation_of, set(current))
-        joined = [run for run in runs if run.train_id in current]
-        evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
-        demand(session, current.values(), evaluation_ids)
+        evaluation_of = {key: id for key, (id, _) in known.items()}
+        _add_evaluations(session, runs, run_of, evaluation_of, now)
+        links = _add_links(session, submission, run_of, evaluation_of, set(current))
+        if changes:
+            joined = [run for run in runs if run.train_id in current]
+            evaluation_ids = [evaluation_of[_key(run, run_of)] for run in joined]
+            demand(session, current.values(), evaluation_ids)
+            _raise_priority(session, current.values(), priority)
         check_queued(session, submission.experiment["owner"], submission.limits)
-        _raise_priority(session, current.values(), submission.experiment["priority"])
+    if starts or (changes and current):
+        return None
+    return written(session, experiment, links)
 
 
 def check_queued(session: Session, owner: str | None, limits: Limits, new: int = 0) -> None:
@@ -208,12 +233,11 @@ def check_queued(session: Session, owner: str | None, limits: Limits, new: int =
 
 def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
     """The runs to join: {train_id: run id}."""
+    connection = session.connection()
     return {
         train_id: run_id
         for part in parts(train_ids)
-        for train_id, run_id in session.execute(
-            select(Run.train_id, Run.id).where(Run.train_id.in_(part), Run.current)
-        )
+        for train_id, run_id in connection.execute(_CURRENT, {"train_ids": part})
     }
 
 
@@ -246,7 +270,7 @@ def _add_runs(
     submission: _Submission,
     current: Mapping[str, str],
     starts: Mapping[str, KeptState],
-    now: float | None,
+    now: float,
 ) -> dict[str, str]:
     """Write the runs that do not exist yet, each with its training job.
 
@@ -304,25 +328,11 @@ def _add_runs(
 def _add_evaluations(
     session: Session,
     runs: Sequence[NewRun],
-    run_of: dict[str, str],
-    joined: Iterable[str],
-    now: float | None,
-) -> dict[tuple[str, str], str]:
-    """Write the evaluations that do not exist yet.
-
-    Returns:
-        {(run id, evaluation key): evaluation id}, with all of the submission's evaluations.
-    """
-    evaluation_of = {
-        (run_id, key): evaluation_id
-        for part in parts(joined)
-        for run_id, key, evaluation_id in session.execute(
-            select(Evaluation.run_id, Evaluation.evaluation_key, Evaluation.id).where(
-                Evaluation.run_id.in_(part)
-            )
-        )
-        if run_id is not None
-    }
+    run_of: Mapping[str, str],
+    evaluation_of: dict[tuple[str, str], str],
+    now: float,
+) -> None:
+    """Write the evaluations that do not exist yet, and add them to `evaluation_of`."""
     rows: list[dict[str, Any]] = []
     for run in runs:
         key = _key(run, run_of)
@@ -340,16 +350,16 @@ def _add_evaluations(
             }
         )
     insert_rows(session, Evaluation, rows)
-    return evaluation_of
 
 
 def _add_links(
     session: Session,
     submission: _Submission,
-    run_of: dict[str, str],
-    evaluation_of: dict[tuple[str, str], str],
+    run_of: Mapping[str, str],
+    evaluation_of: Mapping[tuple[str, str], str],
     known: set[str],
-) -> None:
+) -> list[dict[str, Any]]:
+    """Write the places of the sweep. Returns them, each with its run's `train_id`."""
     rows: list[dict[str, Any]] = []
     for position, run in enumerate(submission.runs):
         rows.append(
@@ -365,6 +375,8 @@ def _add_links(
         )
         known.add(run.train_id)
     insert_rows(session, ExperimentRun, rows)
+    places = zip(rows, submission.runs, strict=True)
+    return [row | {"train_id": run.train_id} for row, run in places]
 
 
 def _raise_priority(session: Session, run_ids: Iterable[str], priority: int) -> None:
@@ -376,5 +388,5 @@ def _raise_priority(session: Session, run_ids: Iterable[str], priority: int) -> 
         )
 
 
-def _key(run: NewRun, run_of: dict[str, str]) -> tuple[str, str]:
+def _key(run: NewRun, run_of: Mapping[str, str]) -> tuple[str, str]:
     return run_of[run.train_id], run.evaluation_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from store.database.rows import parts
@@ -48,16 +48,19 @@ def announcing(session: Session, run_ids: Iterable[str | None]) -> Iterator[None
     )
 
 
+_LOCK = (
+    select(Run.id)
+    .where(Run.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Run.id)
+    # A full lock would make beats wait, as they insert rows that refer to the run.
+    .with_for_update(key_share=True)
+)
+
+
 def lock_runs(session: Session, run_ids: Iterable[str]) -> None:
     """Keep others from changing these runs until the transaction ends."""
     for part in parts(run_ids):
-        session.execute(
-            select(Run.id)
-            .where(Run.id.in_(part))
-            .order_by(Run.id)
-            # A full lock would make beats wait, as they insert rows that refer to the run.
-            .with_for_update(key_share=True)
-        )
+        session.connection().execute(_LOCK, {"ids": part})
 
 
 def _linked_states(session: Session, run_ids: list[str]) -> dict[tuple[str, int, str], RunState]:

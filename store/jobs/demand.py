@@ -67,7 +67,7 @@ def queue_evaluations(session: Session, run_ids: Iterable[str]) -> None:
     """
     new: list[dict[str, Any]] = []
     again: list[str] = []
-    now = session.scalar(select(db_now()))
+    now = session.scalar(select(db_now())) if (run_ids := list(run_ids)) else None
     for part in parts(run_ids):
         waiting = session.execute(
             select(
