@@ -11,6 +11,8 @@ from api.documents.record import full_record
 from api.documents.runs import Run, run_document
 from api.state.context import Context
 from store import queries
+from store.experiments.written import Written
+from store.queries.whole import whole
 from store.states import RunState
 from store.workers.troubles import troubles
 
@@ -21,10 +23,13 @@ def whole_experiment(here: Context, id: str) -> Experiment:
     Raises:
         NotFound: there is none with this id.
     """
-    found = queries.experiment(here.database, id)
-    runs = queries.experiment_runs(here.database, id)
-    usage = queries.usage(here.database, [id])[id]
+    found, runs, usage = whole(here.database, id)
     return experiment_document(found, runs, _eta(here, found), usage)
+
+
+def written_experiment(found: Written) -> Experiment:
+    """The same, of what was just written."""
+    return experiment_document(found.experiment, found.runs, None, queries.Usage())
 
 
 def listed_experiments(here: Context, found: Sequence[queries.Experiment]) -> list[Experiment]:

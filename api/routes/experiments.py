@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
-from fastapi.responses import JSONResponse
 
 from api.answers.long_poll import until_experiment_ended
 from api.answers.work import listed_experiments, whole_experiment
 from api.documents.base import Page
 from api.documents.experiments import Experiment
+from api.http.answer import json_answer
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
     openapi_extra={"requestBody": EXPERIMENT_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def create(spec: JsonBody, posting: MaybeForced) -> Experiment | JSONResponse:
+def create(spec: JsonBody, posting: MaybeForced) -> Response:
     """Post a spec. Its runs are recorded, and start when a worker is free.
 
     A run that exists already is not trained twice. The experiment shares it, and marks it `reused`.
@@ -74,10 +74,15 @@ def index(
     return Page(items=listed_experiments(here, page.items), next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", operation_id="get_experiment", dependencies=[until_experiment_ended])
-def show(id: str, here: Here) -> Experiment:
+@router.get(
+    "/{id}",
+    operation_id="get_experiment",
+    response_model=Experiment,
+    dependencies=[until_experiment_ended],
+)
+def show(id: str, here: Here) -> Response:
     """Show an experiment with the state of each of its runs."""
-    return whole_experiment(here, id)
+    return json_answer(whole_experiment(here, id))
 
 
 @router.post("/{id}/cancel", operation_id="cancel_experiment", status_code=HTTPStatus.ACCEPTED)
@@ -112,7 +117,7 @@ def retry(id: str, here: Here, afterwards: BackgroundTasks) -> Experiment:
     openapi_extra={"requestBody": CLONE_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
+def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Response:
     """Post this experiment's spec again with changes, given as dotted path to value.
 
     The request does the same as a POST of the whole changed spec.
@@ -129,7 +134,7 @@ def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experime
     openapi_extra={"requestBody": EXTEND_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Response:
     """Train all runs further, in a new experiment whose runs go on from the ends of these.
 
     The new runs end with the same bits as runs that had all these steps from the beginning. The
@@ -147,7 +152,7 @@ def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment 
     openapi_extra={"requestBody": FORK_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Response:
     """Go on from the ends of its runs with changes to the spec, in a new experiment.
 
     The answer is 409 while a run is not trained, or if one has not kept its state.

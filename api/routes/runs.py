@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from api.answers.advice import advised_run
 from api.answers.files import NPZ, file_route, serve_file
@@ -16,10 +15,10 @@ from api.answers.long_poll import until_run_ended
 from api.answers.work import listed_runs, whole_evaluation, whole_run
 from api.documents.base import Page
 from api.documents.evaluations import AdvisedScores, EvaluationDocument, evaluation_document
-from api.documents.experiments import Experiment
 from api.documents.latent_names import asked_names
 from api.documents.logs import LogLine
 from api.documents.runs import Artifact, Run, artifact_document
+from api.http.answer import json_answer
 from api.http.body import JsonBody
 from api.http.filters import Asked, asked
 from api.http.query import link_next
@@ -64,10 +63,10 @@ def index(
     return Page(items=listed_runs(here, page.items), next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", operation_id="get_run", dependencies=[until_run_ended])
-def show(id: str, here: Here) -> Run:
+@router.get("/{id}", operation_id="get_run", response_model=Run, dependencies=[until_run_ended])
+def show(id: str, here: Here) -> Response:
     """Show a run: state, progress, why it waits or failed, and what its numbers depend on."""
-    return whole_run(here, id)
+    return json_answer(whole_run(here, id))
 
 
 @router.patch(
@@ -107,7 +106,7 @@ def resume(id: str, here: Here, afterwards: BackgroundTasks) -> Run:
     openapi_extra={"requestBody": CLONE_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experiment | JSONResponse:
+def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Response:
     """Post this run's spec as an experiment with changes, given as dotted path to value."""
     return posting.answer(
         {"clone": id, "body": body}, lambda: run_work(here.database, id).cloned(here.database, body)
@@ -120,7 +119,7 @@ def clone(id: str, body: JsonBody, here: Here, posting: MaybeForced) -> Experime
     openapi_extra={"requestBody": EXTEND_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Response:
     """Train the run further, in a new experiment with a run that goes on from the end of this one.
 
     The new run ends with the same bits as a run that had all these steps from the beginning. The
@@ -138,7 +137,7 @@ def extend(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment 
     openapi_extra={"requestBody": FORK_BODY},
     **ANSWERS_AN_EXPERIMENT,
 )
-def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Experiment | JSONResponse:
+def fork(id: str, body: JsonBody, here: Here, posting: Joining) -> Response:
     """Go on from the run's end with changes to its spec, in a new experiment.
 
     The answer is 409 while the run is not trained, or if it has not kept its state.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, Depends, Query, Response
+from fastapi import Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from api.answers.work import whole_experiment
-from api.documents.experiments import Experiment, Plan
+from api.answers.work import whole_experiment, written_experiment
+from api.documents.experiments import Plan
+from api.http.answer import json_answer
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document
 from api.submission.headers import REPLAYED, IdempotencyKey, Owner, idempotent_request
@@ -27,18 +29,16 @@ DryRun = Annotated[bool, Query(description="Only show what would be done; nothin
 
 @dataclass(frozen=True)
 class Posting:
-    """What a request says beside its body, and what its answer needs."""
+    """What a request says beside its body."""
 
     here: Context
     owner: str
-    response: Response
-    afterwards: BackgroundTasks
     priority: int
     dry_run: bool
     key: str | None
     force: bool = False
 
-    def answer(self, asked: Any, planned: Callable[[], Planned]) -> Experiment | JSONResponse:
+    def answer(self, asked: Any, planned: Callable[[], Planned]) -> Response:
         """Submit the request's work, or only answer with its plan in a dry run.
 
         Args:
@@ -56,11 +56,16 @@ class Posting:
         if self.dry_run:
             return JSONResponse(self._plan(planned(), before).model_dump(mode="json"))
         posted = before or self._submit(planned(), request)
-        self.afterwards.add_task(self.here.hints.send)
-        self.response.headers["Location"] = f"/v1/experiments/{posted.id}"
+        self.here.hints.send()
+        headers = {"Location": f"/v1/experiments/{posted.id}"}
         if posted.replayed:
-            self.response.headers[REPLAYED] = "true"
-        return whole_experiment(self.here, posted.id)
+            headers[REPLAYED] = "true"
+        document = (
+            whole_experiment(self.here, posted.id)
+            if posted.written is None
+            else written_experiment(posted.written)
+        )
+        return json_answer(document, HTTPStatus.ACCEPTED, headers)
 
     def _submit(self, planned: Planned, request: IdempotentRequest | None) -> Submitted:
         experiment, runs, before = planned
@@ -102,14 +107,12 @@ class Posting:
 async def _posting(
     here: Here,
     owner: Owner,
-    response: Response,
-    afterwards: BackgroundTasks,
     priority: Priority = 0,
     dry_run: DryRun = False,
     key: IdempotencyKey = None,
 ) -> AsyncIterator[Posting]:
     async with here.lanes.posting.place():
-        yield Posting(here, owner, response, afterwards, priority, dry_run, key)
+        yield Posting(here, owner, priority, dry_run, key)
 
 
 #: For work that joins a run that exists. It takes a place in a lane, so it comes after the body
