@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -34,8 +34,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
 
 from store.database.mounts import is_network, mount_of, mounts
+from store.database.together import Together
 from store.database.url import parsed_url
 from store.errors import DatabaseNewer, DatabaseOnNetwork
+
+T = TypeVar("T")
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
@@ -93,12 +96,14 @@ class Database:
         engine = _engine(parsed_url(url))
         self._engine = engine
         self._turn: AbstractContextManager[object] = nullcontext()
+        self._together: Together | None = None
         if engine.dialect.name == "sqlite":
             # A waiting SQLite writer tries again, ever more rarely, and some try in vain for
             # seconds. So the writers of one process take turns.
             self._turn = threading.Lock()
             self._reader: Engine = engine
             self._writer: Engine = engine.execution_options(heddle_writes=True)
+            self._together = Together(self._writer, self._turn)
         else:
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -125,6 +130,18 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    def write_together(self, work: Callable[[Session], T]) -> T:
+        """Do this work in a transaction for writing, and give what it returns.
+
+        On SQLite, the work that threads bring while another one writes shares a transaction, and
+        so a sync of the disk. Each is a savepoint of it: work that raises changes nothing, and the
+        rest is committed all the same.
+        """
+        if self._together is not None:
+            return self._together.do(work)
+        with self.write() as session:
+            return work(session)
 
     def dispose(self) -> None:
         """Close the pool's idle connections."""

@@ -40,15 +40,18 @@ def until_written(database: Database, what: str, write: Callable[[Session], T]) 
     Raises:
         Contended: if others were faster at every try.
     """
+
+    def in_line(session: Session) -> T:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(select(func.pg_advisory_xact_lock(_IN_LINE)))
+        return write(session)
+
     for number in range(TRIES):
         if number:
             longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**number)
             time.sleep(random.uniform(0, longest))  # noqa: S311 (nobody is to guess nothing)
         try:
-            with database.write() as session:
-                if number and session.get_bind().dialect.name == "postgresql":
-                    session.execute(select(func.pg_advisory_xact_lock(_IN_LINE)))
-                return write(session)
+            return database.write_together(in_line if number else write)
         except (IntegrityError, Outrun):
             # The next try finds what the other transaction wrote.
             continue
