@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from ml.components.registry import UnknownComponent, components
 from ml.components.spec_errors import Fault, InvalidSpec, parsed
@@ -10,18 +11,38 @@ from ml.datasets.protocol import DatasetComponent
 from ml.spec.run_spec import RunSpec
 from ml.spec.uploaded import TABLE, Meaning, Uploaded
 from store.database.connection import Database
-from store.datasets import known_names
+from store.datasets import KnownName, known_names
 
 MOST_LISTED = 100
 """The most names in a message about an unknown one."""
 
 
+class _Stored(Uploaded):
+    """All uploaded data sets, which are read when the first is asked for.
+
+    Most specs name a data set that comes with Heddle.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @cached_property
+    def _known(self) -> list[KnownName]:
+        return known_names(self._database)
+
+    @cached_property
+    def names(self) -> Mapping[str, Meaning]:
+        return {one.name: Meaning(one.digest, one.current) for one in self._known}
+
+    @cached_property
+    def listed(self) -> tuple[str, ...]:
+        found = (one.name for one in self._known if one.name == one.current and not one.private)
+        return tuple(sorted(found)[:MOST_LISTED])
+
+
 def uploaded(database: Database) -> Uploaded:
     """All uploaded data sets. Messages name those that are not private."""
-    known = known_names(database)
-    listed = (one.name for one in known if one.name == one.current and not one.private)
-    names = {one.name: Meaning(one.digest, one.current) for one in known}
-    return Uploaded(names, tuple(sorted(listed)[:MOST_LISTED]))
+    return _Stored(database)
 
 
 def dataset_named(database: Database, name: str) -> DatasetComponent:

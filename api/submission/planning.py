@@ -10,7 +10,7 @@ from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.experiments.experiment import Experiment, PlannedRun, parse_experiment
 from ml.spec.evaluation_spec import RunEvaluation
-from ml.spec.identity import cohort_key, course_id, evaluation_key, pace_key, train_id
+from ml.spec.identity import Identities, evaluation_key
 from store.database.connection import Database
 from store.experiments.new_run import NewRun
 
@@ -32,7 +32,8 @@ def plan(database: Database, data: Any) -> Planned:
         InvalidSpec: with its faults. A data set's missing or unusable file is one.
     """
     experiment = parse_experiment(data, remote=True, uploaded=uploaded(database))
-    return Planned(experiment, [_new_run(run) for run in experiment.runs])
+    identities = Identities()
+    return Planned(experiment, [_new_run(run, identities) for run in experiment.runs])
 
 
 def changes_of(body: Any) -> Any:
@@ -70,23 +71,23 @@ def _evaluation_part(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in ("evaluation", "traversal")}
 
 
-def _new_run(run: PlannedRun) -> NewRun:
+def _new_run(run: PlannedRun, of: Identities) -> NewRun:
     spec = run.spec
     document, origin = spec.document(), spec.origin_spec()
     return NewRun(
         spec=document,
-        train_id=train_id(spec),
+        train_id=of.train_id(spec),
         evaluation=_evaluation_part(document),
-        evaluation_key=evaluation_key(spec),
+        evaluation_key=of.evaluation_key(spec),
         swept=run.swept,
         dataset=spec.dataset.known_as,
         objective=spec.objective.name,
         seed=spec.seed,
         steps=spec.training.steps,
-        cohort_key=cohort_key(spec),
-        pace_key=pace_key(spec),
+        cohort_key=of.cohort_key(spec),
+        pace_key=of.pace_key(spec),
         images=spec.training.steps * spec.training.batch_size,
-        course_id=course_id(spec),
-        origin_id=None if origin is None else train_id(origin),
+        course_id=of.course_id(spec),
+        origin_id=None if origin is None else of.train_id(origin),
         uploaded=used_by(spec),
     )

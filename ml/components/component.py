@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
@@ -55,8 +56,7 @@ class Component(Described):
     @classmethod
     def real_params(cls) -> frozenset[str]:
         """Names of the parameters that are one or several floats or null, without `structural`."""
-        found = {name for name, field in cls.model_fields.items() if _is_real(field.annotation)}
-        return frozenset(found - cls.structural)
+        return _real_params(cls)
 
     def structure(self) -> dict[str, Any]:
         """The identity without its real numbers: equal where one program computes both components.
@@ -81,6 +81,13 @@ class Component(Described):
             for name in type(self).model_fields
         }
         return cast(Self, type(self).model_construct(**fields))
+
+
+@functools.cache
+def _real_params(component: type[Component]) -> frozenset[str]:
+    fields = component.model_fields.items()
+    found = {name for name, field in fields if _is_real(field.annotation)}
+    return frozenset(found - component.structural)
 
 
 def _is_real(annotation: Any) -> bool:

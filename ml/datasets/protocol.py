@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -110,10 +111,8 @@ class DatasetComponent(Choices, Component):
         So a run from before such a parameter existed keeps its identity.
         """
         identity = super().identity()
-        for name, field in DatasetComponent.model_fields.items():
-            if name != "name" and getattr(self, name) == field.get_default(
-                call_default_factory=True
-            ):
+        for name, default in _defaults().items():
+            if getattr(self, name) == default:
                 del identity[name]
         return identity
 
@@ -194,3 +193,13 @@ OperatorPath = Annotated[str, AfterValidator(_stays_in_data_folder)]
 Python callers may also give an absolute path, or one that leads out of the folder. Values from HTTP
 clients are validated with the context `{"remote": True}`, which keeps them inside the folder.
 """
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """The defaults of the parameters that every data set has."""
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in DatasetComponent.model_fields.items()
+        if name != "name"
+    }

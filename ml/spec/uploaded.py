@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic import ValidationInfo
@@ -25,14 +25,18 @@ class Meaning(NamedTuple):
     """The name that the data set has now. It had others if it was renamed."""
 
 
-@dataclass(frozen=True)
-class Uploaded:
+class Uploaded(ABC):
     """The uploaded data sets that a spec may name. Whoever parses a client's spec knows them."""
 
-    names: Mapping[str, Meaning] = field(default_factory=dict)
-    """All names, also private and former ones."""
-    listed: tuple[str, ...] = ()
-    """The names that are given to somebody who asks for an unknown one."""
+    @property
+    @abstractmethod
+    def names(self) -> Mapping[str, Meaning]:
+        """All names, also private and former ones."""
+
+    @property
+    @abstractmethod
+    def listed(self) -> tuple[str, ...]:
+        """The names that are given to somebody who asks for an unknown one."""
 
     def called(self, digest: str, given: object) -> str | None:
         """The name of what is stored: the given one if it is right, or the first. None if none."""
