@@ -8,6 +8,7 @@ are run by their names or with --all.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from benchmarks._machine import ROOT
 
 RECORD = ROOT / "docs" / "benchmarks.json"
 QUICK_RECORD = ROOT / ".heddle" / "benchmarks-quick.json"
-CONSOLE = Console(soft_wrap=True, highlight=False)
+# A file has no width of its own.
+CONSOLE = Console(width=None if sys.stdout.isatty() else 150, soft_wrap=True, highlight=False)
 
 
 def parsed(given: Sequence[str] | None) -> argparse.Namespace:
@@ -78,7 +80,7 @@ def measure(names: Sequence[str], *, quick: bool, out: Path) -> tuple[list[str],
                 CONSOLE.print(str(error), markup=False)
                 continue
             except KeyboardInterrupt:
-                CONSOLE.print(f"stopped in {name}; what came before it is in {out}")
+                CONSOLE.print(f"stopped in {name}; what was measured before is kept")
                 return failed, True
         _runs.keep(out, entry)
         CONSOLE.print(f"{entry.markdown()}\n\n{entry.document['seconds']:.0f} s\n", markup=False)
@@ -135,7 +137,8 @@ def main(given: Sequence[str] | None = None) -> int:
     if arguments.out.resolve() == RECORD:
         page = _page.PAGE.read_text(encoding="utf-8")
         _page.PAGE.write_text(_page.written(page, record), encoding="utf-8")
-    CONSOLE.print(f"the record is {arguments.out}")
+    if arguments.out.exists():
+        CONSOLE.print(f"the record is {arguments.out}")
     worse = False
     if old is not None:
         if arguments.no_run and not arguments.names:

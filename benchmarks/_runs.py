@@ -19,6 +19,7 @@ from benchmarks.record import table_from_json
 
 FOLDER = Path(__file__).parent
 FORMAT = 1
+GUARD = 'if __name__ == "__main__":'
 
 BY_NAME = {
     "broker_restarts": "ten minutes of waiting for brokers",
@@ -54,11 +55,11 @@ class Entry:
 
 
 def scripts() -> list[str]:
-    """The names of all scripts. What begins with an underscore is shared by them."""
+    """The names of all scripts: what can be run. Other files are shared by them."""
     return sorted(
         path.stem
         for path in FOLDER.glob("*.py")
-        if not path.stem.startswith("_") and path.stem != "record"
+        if not path.stem.startswith("_") and GUARD in path.read_text(encoding="utf-8")
     )
 
 

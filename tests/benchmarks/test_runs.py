@@ -13,12 +13,16 @@ from benchmarks import _machine, _runs
 
 GOOD = """
 from benchmarks.record import Figure, Row, Table, parser, publish
-given = parser(None).parse_args()
-values = [1.0] if given.quick else [1.0, 2.0]
-row = Row([], {"took": Figure(values, "s", "less")})
-publish([Table("NAME", "python -m benchmarks.NAME", [], [row])], given)
+if __name__ == "__main__":
+    given = parser(None).parse_args()
+    values = [1.0] if given.quick else [1.0, 2.0]
+    row = Row([], {"took": Figure(values, "s", "less")})
+    publish([Table("NAME", "python -m benchmarks.NAME", [], [row])], given)
 """
-BAD = "raise SystemExit('no broker was found')"
+BAD = """
+if __name__ == "__main__":
+    raise SystemExit('no broker was found')
+"""
 
 
 @pytest.fixture
