@@ -25,7 +25,9 @@ from ml.metrics.information.mutual_information import (
     BINS,
     Information,
     Pairs,
+    Recut,
     bins_between,
+    counted,
     equal_width_bins,
     factor_classes,
     information,
@@ -184,11 +186,8 @@ def _null(rows: Rows, binning: Binning) -> list[Information]:
 def _subsampled(rows: Rows, binning: Binning) -> list[Information]:
     def compute() -> list[Information]:
         replicates = _number(*_classes(rows, binning))
-        # Each subsample is cut between its own minimum and maximum, as a fresh sample would be.
-        found = [
-            information(*_classes(rows.take(index, len(index)), binning))
-            for index in subsamples(rows, replicates)
-        ]
+        parts = _Parts(rows, binning)
+        found = [counted(*parts.classes(index)) for index in subsamples(rows, replicates)]
         varying = [known for known in found if (known.factors > 0).all()]
         if len(varying) < (1 - MOST_CONSTANT) * replicates:
             raise UnusableRows(
@@ -224,7 +223,7 @@ def _between_redrawn_ends(rows: Rows, binning: Binning) -> list[Information]:
                 factors[:, cut] = bins_between(
                     rows.factors[:, cut], bins, of_factors[0][k], of_factors[1][k]
                 )
-            found.append(information(codes, factors))
+            found.append(counted(codes, factors))
         return [known for known in found if (known.factors > 0).all()]
 
     return _once(rows, ("information between redrawn ends", binning), compute)
@@ -245,6 +244,39 @@ def _classes(rows: Rows, binning: Binning) -> tuple[np.ndarray, np.ndarray]:
             rows, factor_bins or bins, all_factors=factor_bins is not None, scaled=scaled
         ),
     )
+
+
+class _Parts:
+    """The classes of one part of the rows after another.
+
+    Each part is cut between its own minimum and maximum, as a fresh sample would be. The classes
+    are those that `_classes` gives of the part.
+    """
+
+    def __init__(self, rows: Rows, binning: Binning) -> None:
+        bins, factor_bins, scaled = binning
+        self._codes = Recut(rows.codes, bins, scaled=scaled)
+        self._cut = [
+            column
+            for column, kind in enumerate(rows.factor_kinds)
+            if kind == "continuous" or factor_bins is not None
+        ]
+        values = rows.factors[:, self._cut]
+        self._factors = Recut(values, factor_bins or bins, scaled=scaled)
+        self._known = np.zeros(rows.factors.shape, dtype=np.int64)
+        for column in set(range(rows.factors.shape[1])) - set(self._cut):
+            values = rows.factors[:, column]
+            self._known[:, column] = np.unique(values, return_inverse=True)[1]
+
+    def classes(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        factors = self._known[index]
+        factors[:, self._cut] = self._factors.bins(index)
+        for column in range(factors.shape[1]):
+            present = np.bincount(factors[:, column]) > 0
+            if column not in self._cut and not present.all():
+                # Classes that the part lacks are not counted.
+                factors[:, column] = (np.cumsum(present) - 1)[factors[:, column]]
+        return self._codes.bins(index), factors
 
 
 def _number(codes: np.ndarray, factors: np.ndarray, most: int = MOST_COUNTS) -> int:
