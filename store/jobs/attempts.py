@@ -32,6 +32,8 @@ class Taken(NamedTuple):
     owner: str
     priority: int
     short: bool
+    #: When it was claimed.
+    at: float | None
 
 
 def begin_attempts(
@@ -41,7 +43,6 @@ def begin_attempts(
 
     There may be none, if other workers were faster at all of them.
     """
-    now = session.scalar(select(db_now()))
     insert_rows(
         session,
         Attempt,
@@ -50,19 +51,29 @@ def begin_attempts(
                 **{name: getattr(one, name) for name in _OF_ATTEMPT},
                 "worker": worker,
                 "device_model": device_model,
-                "began_at": now,
+                "began_at": one.at,
             }
             for one in taken
         ),
     )
+
+
+def note_turns(session: Session, taken: list[Taken]) -> None:
+    """Record for each group that jobs of it were taken now.
+
+    Call it late in the claim's transaction: the claims and ends of all workers wait for the rows
+    of the groups until the transaction ends.
+    """
+    groups: dict[tuple[str, JobKind, int, bool], float | None] = {
+        (one.owner, one.kind, one.priority, one.short): one.at for one in taken
+    }
     # All claims write the groups in this order, so that none wait in a circle.
-    groups = {(one.owner, one.kind, one.priority, one.short) for one in taken}
-    for group in sorted(groups):
+    for group, at in sorted(groups.items()):
         first = dict(zip(_GROUP, group, strict=True))
         session.execute(
             insert_into(session, Served)
-            .values(**first, seconds=0.0, at=now, claimed_at=now)
-            .on_conflict_do_update(index_elements=_GROUP, set_={"claimed_at": now})
+            .values(**first, seconds=0.0, at=at, claimed_at=at)
+            .on_conflict_do_update(index_elements=_GROUP, set_={"claimed_at": at})
         )
 
 
@@ -72,7 +83,10 @@ def end_attempt(
     end: AttemptEnd,
     cause: dict[str, Any] | None = None,
 ) -> None:
-    """Record how an attempt has ended. Call it before the job itself is changed."""
+    """Record how an attempt has ended. Call it while the job has its fence, progress and times.
+
+    Call it late in a transaction that does much else, for the same reason as `note_turns`.
+    """
     job = session.execute(
         select(
             Job.fence,

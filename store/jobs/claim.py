@@ -12,9 +12,10 @@ from store.database.connection import Database, db_now
 from store.database.tables import Job, Run
 from store.errors import LeaseLost
 from store.jobs.announce import announcing
-from store.jobs.attempts import Taken, begin_attempts
+from store.jobs.attempts import Taken, begin_attempts, note_turns
 from store.jobs.transitions import transition_evaluations, transition_jobs, transition_runs
 from store.scheduling.fair_share import Rules, Waiting
+from store.scheduling.groups import QUEUED, groups_beside
 from store.scheduling.queue import fair_share
 from store.states import EvaluationState, JobKind, JobState, RunState
 
@@ -23,6 +24,18 @@ ALONE_AFTER_LOSSES = 2
 
 
 DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """Which waiting jobs may be claimed."""
+
+    condition: ColumnElement[bool]
+    #: The key that all of them have; None if they may have any.
+    cohort_key: str | None = None
+
+
+_ANY = _Which(true())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +99,14 @@ def claim(
             device model that made it.
         rules: what the fair share depends on.
     """
-    return _claim(database, kind, true(), width, worker, lease_seconds, device_model, rules)
+    return _claim(database, kind, _ANY, width, worker, lease_seconds, device_model, rules)
 
 
 def count_beside(database: Database, held: Claim, *, device_model: str, most: int) -> int:
     """How many waiting jobs could be trained beside a held one, counted up to `most`."""
     if _goes_alone(held):
         return 0
-    which = (Job.state == JobState.QUEUED, _beside(held, device_model))
+    which = (Job.state == QUEUED, _beside(held, device_model))
     with database.read() as session:
         waiting = select(Job.id).where(*which).limit(most)
         return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
@@ -112,14 +125,14 @@ def claim_beside(
     """Claim up to `width` more jobs that can be trained beside a held one, in their order."""
     if width < 1 or _goes_alone(held):
         return []
-    which = _beside(held, device_model)
+    which = _Which(_beside(held, device_model), held.cohort_key)
     return _claim(database, JobKind.TRAIN, which, width, worker, lease_seconds, device_model, rules)
 
 
 def _claim(
     database: Database,
     kind: JobKind,
-    which: ColumnElement[bool],
+    which: _Which,
     width: int,
     worker: str,
     lease_seconds: float,
@@ -156,13 +169,14 @@ def _claim(
                     Job.owner,
                     Job.priority,
                     Job.short,
+                    Job.claimed_at,
                 )
             ).all()
-            claims = [Claim(*row) for *row, _, _, _ in rows]
+            claims = [Claim(*row) for *row, _, _, _, _ in rows]
             taken = [
                 Taken(one.job_id, one.fence, kind, one.run_id, one.evaluation_id, *group)
-                for one, (*_, owner, priority, short) in zip(claims, rows, strict=True)
-                for group in [(owner, priority, short)]
+                for one, (*_, owner, priority, short, at) in zip(claims, rows, strict=True)
+                for group in [(owner, priority, short, at)]
             ]
             begin_attempts(session, taken, worker=worker, device_model=device_model)
             _count_together(session, worker, len(claims))
@@ -176,6 +190,7 @@ def _claim(
                 (taken.evaluation_id for taken in claims if taken.evaluation_id is not None),
                 EvaluationState.RUNNING,
             )
+            note_turns(session, taken)
     return sorted(claims, key=lambda taken: order.index(taken.job_id))
 
 
@@ -218,15 +233,21 @@ def lock_jobs(session: Session, *which: ColumnElement[bool]) -> None:
 
 
 def _lock_next(
-    session: Session, kind: JobKind, which: ColumnElement[bool], width: int, rules: Rules
+    session: Session, kind: JobKind, which: _Which, width: int, rules: Rules
 ) -> list[Any]:
     """The waiting jobs whose turn it is, in order: `id` and `run_id` of each."""
-    now = fair_share(session, kind, rules)
+    now = fair_share(session, kind, rules, most=1)
+    key = which.cohort_key
+    having = None if key is None else groups_beside(session, key)
     found: list[Any] = []
     for group in now.order():
+        if len(found) == width:
+            break
+        if having is not None and (group.owner, group.priority, group.short) not in having:
+            continue
         room = min(width - len(found), now.room(group.owner))
         if room >= 1:
-            found += _lock_oldest(session, kind, group, which, int(room))
+            found += _lock_oldest(session, kind, group, which.condition, int(room))
     return found
 
 
@@ -242,7 +263,7 @@ def _lock_oldest(
         select(Job.id, Job.run_id, Job.created_at)
         .where(
             Job.kind == kind,
-            Job.state == JobState.QUEUED,
+            Job.state == QUEUED,
             Job.priority == group.priority,
             Job.owner == group.owner,
             Job.short == group.short,

@@ -79,7 +79,9 @@ def finish_training(
         _forget_checkpoints(session, run_id, keep_end=keep_state)
         if any(artifact.name == CURVES for artifact in artifacts):
             session.execute(delete(Scalars).where(Scalars.run_id == run_id))
-        return paths_below(session, run_id)
+        paths = paths_below(session, run_id)
+        end_attempt(session, claim.job_id, AttemptEnd.DONE)
+        return paths
 
 
 def finish_evaluation(
@@ -113,6 +115,7 @@ def finish_evaluation(
         _add_artifacts(session, claim, artifacts)
         transition_evaluations(session, [evaluation_id], EvaluationState.SUCCEEDED)
         settle(session, [claim.run_id])
+        end_attempt(session, claim.job_id, AttemptEnd.DONE)
 
 
 def keep_artifacts(database: Database, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
@@ -204,7 +207,6 @@ def _let_go(session: Session, claim: Claim) -> AttemptEnd:
 
 
 def _done(session: Session, claim: Claim) -> None:
-    end_attempt(session, claim.job_id, AttemptEnd.DONE)
     session.execute(
         transition_jobs(JobState.DONE, Job.id == claim.job_id).values(
             lease_until=None, cancel_requested=False
@@ -228,6 +230,8 @@ def _forget_checkpoints(session: Session, run_id: str, *, keep_end: bool) -> Non
 
 
 def _add_artifacts(session: Session, claim: Claim, artifacts: Sequence[NewArtifact]) -> None:
+    if not artifacts:
+        return
     now = session.scalar(select(db_now()))
     insert_rows(
         session,

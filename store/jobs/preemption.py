@@ -11,7 +11,7 @@ from store.jobs.claim import lock_jobs
 from store.scheduling.fair_share import Rules
 from store.scheduling.queue import fair_share
 from store.states import JobKind, JobState
-from store.workers.presence import idle_workers
+from store.workers.presence import able_workers, idle_workers
 
 _HELD = (Job.kind == JobKind.TRAIN, Job.state == JobState.RUNNING)
 
@@ -39,7 +39,9 @@ def preempt(database: Database, rules: Rules) -> set[str]:
 
 
 def _going(session: Session, rules: Rules) -> set[str]:
-    now = fair_share(session, JobKind.TRAIN, rules)
+    # Not more jobs than this can be taken at once, so a longer count would change nothing.
+    most = len(able_workers(session, JobKind.TRAIN))
+    now = fair_share(session, JobKind.TRAIN, rules, most=max(1, most))
     if not now.waiting or not now.held:
         return set()
     return now.preempted(idle_workers(session, JobKind.TRAIN))

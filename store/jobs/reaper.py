@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
 from store.database.tables import Job
 from store.jobs.announce import announcing
 from store.jobs.transitions import Ending, end_job, put_back
 from store.states import AttemptEnd, JobKind, JobState
+
+COUNTED = 1_000
+"""Waiting jobs are counted up to so many: nobody needs more hints than there are workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Reaped:
     failed: int
     #: How many of the jobs were to be cancelled anyway.
     cancelled: int
-    #: How many jobs of each kind wait. If any do, a hint is worth sending.
+    #: How many jobs of each kind wait, counted up to `COUNTED`. If any do, a hint is worth sending.
     waiting: dict[JobKind, int]
 
 
@@ -36,18 +40,18 @@ def reap(database: Database, *, max_losses: int, spare: bool = False) -> Reaped:
     expired = [] if spare else _expired(database)
     outcomes = [_take_back(database, job, max_losses) for job in expired]
     with database.read() as session:
-        rows = session.execute(
-            select(Job.kind, func.count()).where(Job.state == JobState.QUEUED).group_by(Job.kind)
-        )
-        waiting = dict.fromkeys(JobKind, 0)
-        for kind, count in rows:
-            waiting[kind] = count
+        waiting = {kind: _waiting(session, kind) for kind in JobKind}
     return Reaped(
         requeued=outcomes.count("queued"),
         failed=outcomes.count("failed"),
         cancelled=outcomes.count("cancelled"),
         waiting=waiting,
     )
+
+
+def _waiting(session: Session, kind: JobKind) -> int:
+    some = select(Job.id).where(Job.state == JobState.QUEUED, Job.kind == kind).limit(COUNTED)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
 class _Expired(NamedTuple):

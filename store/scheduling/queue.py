@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from store.database.connection import Database, db_now
 from store.database.tables import Checkpoint, Job, Run, Served
-from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting
+from store.scheduling.fair_share import FairShare, Held, Rules, Share
 from store.scheduling.forecast import Ahead, Start, forecast
+from store.scheduling.groups import counted_groups, waiting_groups
 from store.scheduling.pace import Pace, paces
 from store.states import JobKind, JobState
 from store.workers.presence import able_workers
@@ -69,15 +70,20 @@ class Queue:
     of_run: Mapping[str, Place]
 
 
-def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
-    """The fair share among the jobs of a kind at this moment."""
+def fair_share(
+    session: Session, kind: JobKind, rules: Rules, *, most: int | None = None
+) -> FairShare:
+    """The fair share among the jobs of a kind at this moment.
+
+    With `most`, the waiting jobs of a group are counted no further, so that it costs the same
+    however many wait.
+    """
     now = session.scalar(select(db_now()))
     assert now is not None
-    waiting = session.execute(
-        select(Job.owner, Job.priority, Job.short, func.min(Job.created_at), func.count())
-        .where(Job.state == JobState.QUEUED, Job.kind == kind)
-        .group_by(Job.owner, Job.priority, Job.short)
-    )
+    if most is None:
+        waiting = counted_groups(session, kind)
+    else:
+        waiting = waiting_groups(session, kind, most=most)
     held = session.execute(
         select(Job.worker, Job.owner, Job.priority, Job.short, Job.claimed_at, Job.together).where(
             Job.state == JobState.RUNNING, Job.kind == kind
@@ -90,7 +96,7 @@ def fair_share(session: Session, kind: JobKind, rules: Rules) -> FairShare:
     return FairShare(
         now,
         rules,
-        [Waiting(*row) for row in waiting],
+        waiting,
         [
             # A running job has a worker and a time; the defaults are for the type checker alone.
             Held(worker or "", owner, priority, short, since or now, together)
