@@ -9,13 +9,15 @@ from store.database.outages import DATABASE_OUTAGE
 from store.jobs.preemption import preempt
 from store.jobs.reaper import reap
 from store.states import JobKind
+from store.workers.presence import idle_workers
 from worker.collecting import collect_when_due
 from worker.process.stores import stores
 
 logger = logging.getLogger(__name__)
 
 MOST_HINTS = 16
-"""The most hints of a kind in one pass of the reaper. They wake all workers of a large server."""
+"""The most hints of a kind in one pass of the reaper, unless more workers are idle. A worker may
+be idle that has not reported its presence yet."""
 
 
 _spared_until = 0.0
@@ -35,6 +37,8 @@ def reap_now() -> dict[JobKind, int]:
     try:
         reaped = reap(here.database, max_losses=here.settings.max_losses, spare=spare)
         going = preempt(here.database, here.settings.rules)
+        with here.database.read() as session:
+            idle = {kind: idle_workers(session, kind) for kind in JobKind}
     except DATABASE_OUTAGE as error:
         _spared_until = time.monotonic() + here.settings.lease_seconds
         logger.warning("nothing is reaped, as the database is away: %s", error)
@@ -48,4 +52,6 @@ def reap_now() -> dict[JobKind, int]:
             reaped.failed,
             reaped.cancelled,
         )
-    return {kind: min(waiting, MOST_HINTS) for kind, waiting in reaped.waiting.items()}
+    return {
+        kind: min(waiting, max(MOST_HINTS, idle[kind])) for kind, waiting in reaped.waiting.items()
+    }
