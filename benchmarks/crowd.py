@@ -7,7 +7,6 @@ table has how long that took, how the crowd was answered, and by how much the AP
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import multiprocessing
 import socket
@@ -22,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.record import Figure, Row, Table, parser, publish
 from heddle.client.client import connect
 from heddle.service.children import Command, end, start
 from heddle.service.serving import serving
 
+COMMAND = "python -m benchmarks.crowd"
 HOST = "127.0.0.1"
 SPEC: dict[str, Any] = {
     "dataset": "digits",
@@ -136,13 +134,12 @@ def beside(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20, help="beside each crowd")
-    parser.add_argument("--files", type=int, default=512, help="that the API may open")
-    given = parser.parse_args()
-    table = Table(box=MARKDOWN)
-    for column in ("crowd", "/healthz p50", "p99", "most", "failed", "answers", "log grew by"):
-        table.add_column(column, justify="left" if column in ("crowd", "answers") else "right")
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, help="beside each crowd; 20 by default")
+    options.add_argument("--files", type=int, default=512, help="that the API may open")
+    given = options.parse_args()
+    seconds = given.seconds or (3.0 if given.quick else 20.0)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with serving(home) as url, connect(url) as client:
@@ -159,16 +156,22 @@ def main() -> None:
         with api(home, given.files) as port:
             for name, crowd, path, clients in crowds:
                 size = log.stat().st_size
-                took, failed, statuses = beside(crowd, port, path, clients, given.seconds)
-                milliseconds = [np.quantile(took, 0.5), np.quantile(took, 0.99), took.max()]
-                table.add_row(
-                    name,
-                    *(f"{1000 * value:.1f} ms" for value in milliseconds),
-                    str(failed),
-                    ", ".join(f"{count} x {code}" for code, count in sorted(statuses.items())),
-                    f"{(log.stat().st_size - size) / 1000:.1f} kB",
+                took, failed, statuses = beside(crowd, port, path, clients, seconds)
+                figures: dict[str, Figure | str | None] = {
+                    f"/healthz {what}": Figure([1000 * value], "ms", "less")
+                    for what, value in (
+                        ("p50", np.quantile(took, 0.5)),
+                        ("p99", np.quantile(took, 0.99)),
+                        ("most", took.max()),
+                    )
+                }
+                figures["failed"] = Figure([failed], "", "less", places=0)
+                figures["answers"] = ", ".join(
+                    f"{count} x {code}" for code, count in sorted(statuses.items())
                 )
-    Console(width=140).print(table)
+                figures["log grew by"] = Figure([(log.stat().st_size - size) / 1000], "kB", "less")
+                rows.append(Row([name], figures))
+    publish([Table("crowd", COMMAND, ["crowd"], rows)], given)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.record import Figure, Row, Table, parser, publish
 from store.database.connection import migrate
 from tests.store.simulation import server
 
+COMMAND = "python -m benchmarks.fair_share"
 HOURS = 8
 WORK = {
     "ada": (8 * 3600, 4),
@@ -27,6 +25,8 @@ WORK = {
 
 
 def main() -> None:
+    arguments = parser(__doc__).parse_args()
+    hours = 2 if arguments.quick else HOURS
     with tempfile.TemporaryDirectory() as folder:
         schema = Path(folder, "schema.db")
         migrate(f"sqlite:///{schema}")
@@ -35,26 +35,43 @@ def main() -> None:
         for owner, (seconds, runs) in WORK.items():
             simulated.post(owner, seconds, runs)
         shorts: list[str] = []
-        while simulated.now < began + HOURS * 3600:
+        while simulated.now < began + hours * 3600:
             shorts += simulated.post("eve", 120)
             simulated.pass_time(simulated.now + 600)
-        equal = (2 * HOURS * 3600 - simulated.spent["eve"]) / len(WORK)
+        equal = (2 * hours * 3600 - simulated.spent["eve"]) / len(WORK)
         waits = [simulated.wait(run) for run in shorts]
-    table = Table(box=MARKDOWN)
-    for name in ("owner", "posted", "hours of workers", "of an equal share"):
-        table.add_column(name)
+    rows = []
     for owner, (seconds, runs) in WORK.items():
         spent = simulated.spent[owner]
-        posted = f"{runs} runs of {seconds / 3600:.1f} h"
-        table.add_row(owner, posted, f"{spent / 3600:.2f}", f"{spent / equal:.1%}")
-    table.add_row(
-        "eve", f"{len(shorts)} runs of 2 min", f"{simulated.spent['eve'] / 3600:.2f}", "(less work)"
+        figures = {
+            "hours of workers": Figure([spent / 3600], "", places=2),
+            "of an equal share": Figure([100 * spent / equal], "%"),
+        }
+        rows.append(Row([owner, f"{runs} runs of {seconds / 3600:.1f} h"], figures))
+    spent = simulated.spent["eve"]
+    rows.append(
+        Row(
+            ["eve", f"{len(shorts)} runs of 2 min"],
+            {
+                "hours of workers": Figure([spent / 3600], "", places=2),
+                "of an equal share": "(less work)",
+            },
+        )
     )
-    console = Console(width=100)
-    console.print(table)
-    console.print(
-        f"The short runs waited {statistics.median(waits):.0f} s (median), {max(waits):.0f} s at"
-        f" most; training was preempted {simulated.preemptions} times."
+    short = Row(
+        ["eve's short runs"],
+        {
+            "waited, median": Figure([statistics.median(waits)], "s", "less", places=0),
+            "waited at most": Figure([max(waits)], "s", "less", places=0),
+            "preemptions": Figure([simulated.preemptions], "", places=0),
+        },
+    )
+    publish(
+        [
+            Table("fair_share", COMMAND, ["owner", "posted"], rows),
+            Table("fair_share: short runs", COMMAND, [""], [short]),
+        ],
+        arguments,
     )
 
 
