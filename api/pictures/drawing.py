@@ -8,7 +8,7 @@ from typing import Literal
 
 from api.state.context import Context
 from api.state.uploaded import dataset_named
-from api.studies.studies import study_digest, study_of
+from api.studies.studies import study_of
 from ml.plots.animation import Film
 from ml.plots.protocol import DatasetPlot, Material, Plot, RunPlot, StudyPlot, to_file
 from ml.reproducibility.canonical_json import canonical_json
@@ -62,7 +62,7 @@ def of_study(here: Context, id: str, plot: StudyPlot, format: Print) -> Drawing:
         NotFound: there is no such experiment.
         NothingToDraw, InvalidSpec: by the plot.
     """
-    source = study_digest(here, id)
+    source = queries.study_digest(here.database, id).digest
     return _drawing(source, plot, format, lambda: to_file(plot.draw(study_of(here, id)), format))
 
 

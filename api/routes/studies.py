@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from api.documents.base import Page
 from api.http.negotiation import best_match
 from api.openapi import USES_A_MODEL
 from api.state.context import Here, in_studies_lane
-from api.studies.result_files import MEDIA_TYPES, Format, file_name, results_file
-from api.studies.studies import study_of
-from api.studies.summaries import summary_of, tables_of
+from api.studies.result_files import MEDIA_TYPES, Format, file_name, results_bytes
+from api.studies.studies import study_without_betas
+from api.studies.summaries import leaderboard_bytes, summary_bytes
+from api.studies.without_collecting import without_collecting
 from ml.studies.leaderboard import Table
 from ml.studies.summary import StudySummary
+from store import queries
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -53,13 +54,18 @@ def results(
     differ in.
     """
     wanted = format or best_match(request, MEDIA_TYPES)
-    study = study_of(here, id)
+
+    def make() -> tuple[str, bytes]:
+        with without_collecting():
+            digest, study = study_without_betas(here, id)
+            return digest, results_bytes(study, wanted)
+
+    name, digest = queries.study_digest(here.database, id)
+    content = here.answers.get(("results", id, wanted), digest, make)
     headers = {"Vary": "Accept"}
-    if wanted == "json":
-        return JSONResponse({"items": study.rows(), "next_cursor": None}, headers=headers)
-    name = file_name(study, wanted, default=id)
-    headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    content = results_file(study, wanted)
+    if wanted != "json":
+        file = file_name(name or "", wanted, default=id)
+        headers["Content-Disposition"] = f'attachment; filename="{file}"'
     return Response(content, media_type=MEDIA_TYPES[wanted], headers=headers)
 
 
@@ -67,6 +73,7 @@ def results(
     "/experiments/{id}/summary",
     operation_id="get_summary",
     dependencies=[in_studies_lane],
+    response_model=StudySummary,
 )
 def summary(
     id: str,
@@ -74,28 +81,36 @@ def summary(
     udr: Annotated[
         bool, Query(description="Compare the models of each setting, which reads their codes.")
     ] = True,
-) -> StudySummary:
+) -> Response:
     """Summarise the sweep: by setting and by value, with correlations and the best settings.
 
     The best setting by a score is the one with the best median over seeds. The best setting without
     labels is the one whose models are most alike (UDR).
     """
-    return summary_of(here, study_of(here, id), udr=udr)
+    return _json(summary_bytes(here, id, udr=udr))
 
 
-@router.get("/leaderboard", operation_id="get_leaderboard", dependencies=[in_studies_lane])
+@router.get(
+    "/leaderboard",
+    operation_id="get_leaderboard",
+    dependencies=[in_studies_lane],
+    response_model=Page[Table],
+)
 def board(
     here: Here,
     dataset: Annotated[str, Query(description="Its name.")],
     metric: Annotated[str | None, Query(description="Only this metric's numbers.")] = None,
     objective: Annotated[str | None, Query(description="Only runs with this objective.")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Settings a table.")] = 20,
-) -> Page[Table]:
+) -> Response:
     """Rank all settings on a data set by the median over seeds, in one table for each number.
 
     Numbers with different definitions, params, rows, training rows, factors or kinds of codes have
     tables of their own. So have ELBO and reconstruction of different likelihoods. A KL is not
     ranked, since neither a lower nor a higher one is better.
     """
-    tables = tables_of(here, dataset, metric=metric, objective=objective, most=limit)
-    return Page(items=tables)
+    return _json(leaderboard_bytes(here, dataset, metric=metric, objective=objective, most=limit))
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")

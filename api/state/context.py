@@ -9,6 +9,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Depends, Request
 
+from api.state.answers import Answers
 from api.state.event_hub import EventHub
 from api.state.held_open import Held
 from api.state.hints import Hints
@@ -49,6 +50,8 @@ class Context:
     """The places for heavy work."""
     pictures: LruCache[str, bytes] = field(default_factory=lambda: LruCache(PICTURE_BYTES, len))
     """Pictures that were drawn on demand, by the keys of their `Drawing`."""
+    answers: Answers = field(default_factory=Answers)
+    """Tables of many runs."""
 
     @property
     def limits(self) -> Limits:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from fastapi.responses import JSONResponse
 
 from ml.studies.study import Study
 
@@ -25,15 +26,17 @@ LARGEST_EXACT = 2**53
 """Integers up to this one are exact as floats."""
 
 
-def results_file(study: Study, format: Format) -> bytes:
-    """The results of a study as a file."""
+def results_bytes(study: Study, format: Format) -> bytes:
+    """The results of a study as JSON or as a file."""
+    if format == "json":
+        return bytes(JSONResponse({"items": study.rows(), "next_cursor": None}).body)
     columns = ["run_id", "state", "train_id", *study.paths, *study.columns, "error"]
     return to_file(study.rows(), columns, format)
 
 
-def file_name(study: Study, format: Format, *, default: str) -> str:
+def file_name(study: str, format: Format, *, default: str) -> str:
     """A file name made of the study's name, or of the default where nothing of the name is left."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", study.name).strip("-") or default
+    name = re.sub(r"[^A-Za-z0-9]+", "-", study).strip("-") or default
     return f"{name}.{format}"
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from api.state.context import Context
-from ml.metrics.protocol import Score
+from api.studies.reading import Reading
 from ml.reproducibility.canonical_json import canonical_json
 from ml.spec.run_spec import RunSpec
 from ml.studies.study import SEED, RunResult, Study, study
@@ -25,21 +24,25 @@ def study_of(here: Context, experiment_id: str) -> Study:
     Raises:
         NotFound: there is no such experiment.
     """
-    experiment = queries.experiment(here.database, experiment_id)
-    results = [_result(place) for place in queries.place_results(here.database, experiment_id)]
-    return study(experiment.name or "", results)
+    return _study(queries.study_results(here.database, experiment_id), with_betas=True)
 
 
-def study_digest(here: Context, experiment_id: str) -> str:
-    """A digest that changes whenever the study does.
+def study_without_betas(here: Context, experiment_id: str) -> tuple[str, Study]:
+    """The study of an experiment's results so far, and the digest of what it was made from.
+
+    Betas take long for thousands of settings, and only plots need them.
 
     Raises:
         NotFound: there is no such experiment.
     """
-    found = queries.experiment(here.database, experiment_id)
-    # Every change of a run's state is an event, but a new name is not.
-    parts = (experiment_id, found.name, found.events, sorted(found.counts.items()))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    found = queries.study_results(here.database, experiment_id)
+    return found.digest, _study(found, with_betas=False)
+
+
+def _study(found: queries.StudyResults, *, with_betas: bool) -> Study:
+    read = Reading()
+    results = [_result(place, read, with_betas=with_betas) for place in found.places]
+    return study(found.name or "", results)
 
 
 def runs_of(here: Context, experiment_id: str) -> Iterator[queries.Run]:
@@ -53,19 +56,21 @@ def runs_of(here: Context, experiment_id: str) -> Iterator[queries.Run]:
             return
 
 
-def _result(place: queries.PlaceResult) -> RunResult:
-    beta, beta_norm = betas(place.spec)
+def _result(place: queries.PlaceResult, read: Reading, *, with_betas: bool) -> RunResult:
+    spec = read.spec(place.spec)
+    beta, beta_norm = betas(spec) if with_betas else (None, None)
     return RunResult(
         run_id=place.run_id,
         state=place.state.value,
         train_id=place.train_id,
-        spec=place.spec,
+        spec=spec,
         swept=_ordered(place.swept),
-        scores=[Score.model_validate(one) for one in place.scores],
-        final=(place.record or {}).get("final") or {},
+        scores=[read.score(one) for one in place.scores],
+        final=place.final,
         error=str(place.error["message"]) if place.error else None,
         beta=beta,
         beta_norm=beta_norm,
+        seed=place.seed,
     )
 
 

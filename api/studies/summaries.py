@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pydantic import TypeAdapter
+
+from api.documents.base import Page
 from api.state.context import Context
 from api.state.uploaded import uploaded
-from api.studies.udr import udr_of
+from api.studies.reading import Reading
+from api.studies.studies import study_without_betas
+from api.studies.udr import few_enough, udr_of
+from api.studies.without_collecting import without_collecting
 from ml.components.registry import components, nearest
 from ml.components.spec_errors import Fault, InvalidSpec, shown
-from ml.metrics.protocol import Score
 from ml.studies.leaderboard import Table, leaderboard
 from ml.studies.study import Study
 from ml.studies.summary import StudySummary, summarise
@@ -27,14 +32,62 @@ def summary_of(here: Context, study: Study, *, udr: bool = True) -> StudySummary
     return summarise(study, udr=found, udr_missing=missing)
 
 
-def tables_of(
+def summary_bytes(here: Context, experiment_id: str, *, udr: bool) -> bytes:
+    """The summary of an experiment's results so far, as JSON.
+
+    Raises:
+        NotFound: there is no such experiment. Also the errors of `summary_of`.
+    """
+    if udr and few_enough(queries.experiment(here.database, experiment_id)):
+        # UDR depends on files of codes, too, and is quick for so few runs.
+        return _SUMMARY.dump_json(summary_of(here, study_without_betas(here, experiment_id)[1]))
+
+    def make() -> tuple[str, bytes]:
+        with without_collecting():
+            digest, study = study_without_betas(here, experiment_id)
+            return digest, _SUMMARY.dump_json(summary_of(here, study, udr=udr))
+
+    digest = queries.study_digest(here.database, experiment_id).digest
+    return here.answers.get(("summary", experiment_id, udr), digest, make)
+
+
+def leaderboard_bytes(
     here: Context, dataset: str, *, metric: str | None, objective: str | None, most: int
-) -> list[Table]:
-    """The leaderboard of a data set: a table for each number, with at most `most` settings each.
+) -> bytes:
+    """The leaderboard of a data set as JSON: a table for each number, of at most `most` settings.
 
     Raises:
         InvalidSpec: there is no data set, metric or objective of this name.
     """
+    dataset = _known(here, dataset, metric, objective)
+
+    def make() -> tuple[str, bytes]:
+        with without_collecting():
+            found = queries.scores_on(here.database, dataset, objective=objective)
+            items = _tables(found, metric, most)
+            return found.digest, _LEADERBOARD.dump_json(Page(items=items))
+
+    digest = queries.scores_digest(here.database, dataset, objective=objective)
+    return here.answers.get(("leaderboard", dataset, metric, objective, most), digest, make)
+
+
+_SUMMARY = TypeAdapter(StudySummary)
+_LEADERBOARD = TypeAdapter(Page[Table])
+
+
+def _tables(found: queries.DatasetScores, metric: str | None, most: int) -> list[Table]:
+    read = Reading()
+    scores = [(one.run_id, read.score(one.score)) for one in found.scores]
+    return leaderboard(
+        (one for one in scores if metric is None or one[1].like.metric == metric),
+        {id: read.spec(run.spec) for id, run in found.runs.items()},
+        most=most,
+        seeds={id: run.seed for id, run in found.runs.items()},
+    )
+
+
+def _known(here: Context, dataset: str, metric: str | None, objective: str | None) -> str:
+    """The current name of a data set, after a check of all names."""
     own = uploaded(here.database)
     if dataset in own.names:
         dataset = own.names[dataset].called
@@ -50,6 +103,4 @@ def tables_of(
     ]
     if faults:
         raise InvalidSpec(faults)
-    found, specs = queries.scores_on(here.database, dataset, objective=objective, metric=metric)
-    scores = ((one.run_id, Score.model_validate(one.document)) for one in found)
-    return leaderboard(scores, specs, most=most)
+    return dataset

@@ -29,6 +29,11 @@ _known: LruCache[tuple[str, ...], Values] = LruCache(MOST_KNOWN)
 """Values of settings by their codes' digests, which determine them."""
 
 
+def few_enough(experiment: queries.Experiment) -> bool:
+    """Whether UDR is worked out for an experiment of so many runs."""
+    return sum(experiment.counts.values()) <= MOST_RUNS
+
+
 def udr_of(here: Context, study: Study) -> tuple[dict[str, RunUdr] | None, str | None]:
     """UDR and active latents by run id, within each setting, or the reason why there are none.
 

@@ -31,6 +31,12 @@ class Comparing:
         self._spec = spec
         self.data: Basis = _of_data(canonical_json(spec["dataset"]))
         """Name of the data set, and its params that differ from their defaults."""
+        self.as_text = alike(self.data)
+        """The same as text: equal for equal data."""
+
+    def told(self, score: Score) -> str:
+        """All that `score` takes from the spec, as text."""
+        return self.as_text + alike(depends_on(score, self._spec))
 
     def score(self, score: Score) -> dict[str, Any]:
         """What a score depends on.

@@ -36,7 +36,7 @@ def not_counted(study: Study) -> list[str]:
         without = [run for run in done if _lacks(study, run, name)]
         if without:
             reasons = _reasons(
-                run.missing.get(name, "it was not asked for, or is not finite") for run in without
+                run.missing(name) or "it was not asked for, or is not finite" for run in without
             )
             sentences.append(
                 f"{name} is missing from {len(without)} of the {len(done)} runs that succeeded:"

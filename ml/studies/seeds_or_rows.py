@@ -8,6 +8,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import stdtrit
 
 from ml.codes.uncertainty import CONFIDENCE
@@ -49,10 +50,30 @@ def seeds_or_rows(
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         of_seeds = _factor(n) * float(np.std(values, ddof=1))
-    if not math.isfinite(of_seeds):
-        return None
     known = [width for width in half_widths if width is not None]
     of_rows = math.sqrt(np.mean(np.square(known))) if len(known) == n else None
+    return _verdict(n, of_seeds, of_rows)
+
+
+def seeds_or_rows_of_many(
+    values: Float[np.ndarray, "settings runs"], half_widths: Float[np.ndarray, "settings runs"]
+) -> list[SeedsOrRows | None]:
+    """`seeds_or_rows` of settings with as many runs each. NaN stands for an unknown width."""
+    n = values.shape[1]
+    if n < 2:
+        return [None] * len(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        of_seeds = _factor(n) * values.std(axis=1, ddof=1)
+        of_rows = np.sqrt(np.square(half_widths).mean(axis=1))
+    return [
+        _verdict(n, seeds, None if math.isnan(rows) else rows)
+        for seeds, rows in zip(of_seeds.tolist(), of_rows.tolist(), strict=True)
+    ]
+
+
+def _verdict(n: int, of_seeds: float, of_rows: float | None) -> SeedsOrRows | None:
+    if not math.isfinite(of_seeds):
+        return None
     needed = seeds_to_halve(n) if of_seeds > 0 else None
     more: Literal["seeds", "rows"] | None = None
     if of_rows is not None and max(of_seeds, of_rows) > 0:
@@ -90,6 +111,7 @@ def seeds_to_halve(n: int) -> int:
     return needed
 
 
+@cache
 def _factor(n: int) -> float:
     """Half of an interval of the mean of n values, in deviations."""
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) / math.sqrt(n)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import rankdata, t
 
 from ml.components.described import Described
 from ml.studies.study import Study
-from ml.studies.values import counted, median
+from ml.studies.values import median
 
 FEWEST_PAIRS = 3
 """Fewest runs over which a correlation is computed."""
@@ -58,7 +59,7 @@ def describe(values: Sequence[float]) -> Description:
     with np.errstate(over="ignore", invalid="ignore"):
         found = np.asarray(values, dtype=np.float64)
         mean, std = float(found.mean()), float(found.std(ddof=1)) if n > 1 else math.nan
-        half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan
+        half = t_quantile(n) * std / math.sqrt(n) if n > 1 else math.nan
     ends = (mean - half, mean + half)
     return Description(
         n=n,
@@ -71,38 +72,62 @@ def describe(values: Sequence[float]) -> Description:
     )
 
 
-def correlations(study: Study) -> Correlations:
-    """Rank correlations between all columns, each over the runs that have both numbers."""
+@cache
+def t_quantile(n: int) -> float:
+    """The 97.5 % quantile of Student's t for the mean of n values."""
+    return float(t.ppf(0.975, n - 1))
+
+
+def correlations(study: Study, numbers: Mapping[str, Float[np.ndarray, "runs"]]) -> Correlations:
+    """Rank correlations between all columns, each over the runs that have both numbers.
+
+    `numbers` has the numbers that count by column, NaN where a run has none.
+    """
     names = list(study.columns)
-    table = np.array(
-        [[_or_nan(counted(run, name)) for name in names] for run in study.runs], dtype=np.float64
-    ).reshape(len(study.runs), len(names))
-    there = ~np.isnan(table)
-    pairs = there.T.astype(int) @ there.astype(int)
+    there = {name: ~np.isnan(numbers[name]) for name in names}
+    ranks: dict[tuple[str, bytes], np.ndarray | None] = {}
+
+    def ranked(name: str, both: Bool[np.ndarray, "runs"]) -> np.ndarray | None:
+        # Most runs have all numbers, so that a column is ranked once for all others.
+        key = name, both.tobytes()
+        if key not in ranks:
+            ranks[key] = _ranks(numbers[name][both])
+        return ranks[key]
+
+    pairs = [[0] * len(names) for _ in names]
     matrix: list[list[float | None]] = [[None] * len(names) for _ in names]
-    for i in range(len(names)):
-        for j in range(i, len(names)):
-            both = there[:, i] & there[:, j]
-            matrix[i][j] = matrix[j][i] = spearman(table[both, i], table[both, j])
+    for i, one in enumerate(names):
+        for j, other in enumerate(names[i:], start=i):
+            both = there[one] & there[other]
+            pairs[i][j] = pairs[j][i] = int(both.sum())
+            matrix[i][j] = matrix[j][i] = _of_ranks(ranked(one, both), ranked(other, both))
     return Correlations(
         columns=names,
         matrix=matrix,
-        pairs=pairs.tolist(),
+        pairs=pairs,
         higher_is_better=[study.columns[name].higher_is_better for name in names],
     )
 
 
 def spearman(x: Float[np.ndarray, "runs"], y: Float[np.ndarray, "runs"]) -> float | None:
     """Spearman's rank correlation; None for fewer than three pairs, or if one is constant."""
-    if len(x) < FEWEST_PAIRS or np.ptp(x) == 0 or np.ptp(y) == 0:
+    return _of_ranks(_ranks(x), _ranks(y))
+
+
+def _ranks(values: Float[np.ndarray, "runs"]) -> Float[np.ndarray, "runs"] | None:
+    """The ranks of values, of which there must be three and two different ones."""
+    if len(values) < FEWEST_PAIRS or np.ptp(values) == 0:
         return None
-    value = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    ranks: np.ndarray = rankdata(values)
+    return ranks
+
+
+def _of_ranks(x: np.ndarray | None, y: np.ndarray | None) -> float | None:
+    if x is None or y is None:
+        return None
+    value = float(np.corrcoef(x, y)[0, 1])
     # Rounding may exceed 1 by a little.
     return min(1.0, max(-1.0, value))
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _finite(value: float) -> float | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ml.metrics.protocol import NullDistribution, Score
-from ml.studies.comparable import Basis, Comparing, alike, differing
+from ml.studies.comparable import differing
+from ml.studies.number_kinds import NumberKind, NumberKinds
+from ml.studies.stored_score import StoredScore, like
 
 SEED = "seed"
-CURVES = "final"
 FINAL = {"loss": None, "reconstruction": False, "kl": None}
 """Training curves whose last points are the columns `final.<tag>`, and whether higher is better."""
 
@@ -24,10 +26,10 @@ class RunResult:
     state: str
     train_id: str
     spec: Mapping[str, Any]
-    """The resolved spec."""
+    """The resolved spec. Runs that differ in the seed alone may share one object."""
     swept: Mapping[str, Any]
     """Dotted path to its value at this place. A value may be a whole component."""
-    scores: Sequence[Score] = ()
+    scores: Sequence[Score | StoredScore] = ()
     """Scores of the evaluation that the experiment asked for."""
     final: Mapping[str, float] = field(default_factory=dict)
     """The last point of each training curve, by tag."""
@@ -36,6 +38,8 @@ class RunResult:
     """Beta as the objective uses it; None for an objective without a beta."""
     beta_norm: float | None = None
     """beta x latents / pixels (Higgins et al.); None for an objective without a beta."""
+    seed: int | None = None
+    """None stands for that of the spec."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,20 @@ class Setting(tuple[tuple[str, Any], ...]):
     """Pairs of swept path and value. True and 1 are different settings, although they are equal."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Setting) and self._key() == other._key()
+        return isinstance(other, Setting) and self._key == other._key
 
     def __ne__(self, other: object) -> bool:
         # The tuple's own comparison would find True and 1 equal.
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return self._hash
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
+
+    @cached_property
     def _key(self) -> tuple[tuple[str, bool, Any], ...]:
         return tuple((path, isinstance(value, bool), value) for path, value in self)
 
@@ -91,20 +100,37 @@ class StudyRun:
     seed: int
     values: Mapping[str, float | None]
     """Numbers by the name of their column; absent or None where the run has no number."""
-    nulls: Mapping[str, NullDistribution]
-    """Nulls of the scores that have one, by the name of their column."""
-    half_widths: Mapping[str, float] = field(default_factory=dict)
-    """Half the 95 % interval of the scores that have one, by the name of their column."""
+    scores: Mapping[str, Score | StoredScore] = field(default_factory=dict)
+    """Scores by the name of their column."""
     error: str | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)
-    """Why a score has no value, by the name of its column."""
     beta: float | None = None
     beta_norm: float | None = None
 
-    @property
+    @cached_property
     def setting(self) -> Setting:
         """The swept values without the seed. It is equal for runs that differ only in the seed."""
         return Setting(item for item in self.swept.items() if item[0] != SEED)
+
+    def null(self, column: str) -> NullDistribution | None:
+        """The null of a score; None if it has none."""
+        score = self.scores.get(column)
+        return None if score is None else score.null
+
+    def half_width(self, column: str) -> float | None:
+        """Half the 95 % interval of a score; None if it has none."""
+        score = self.scores.get(column)
+        if score is None or score.value is None or (ci95 := score.ci95) is None:
+            return None
+        # An end that is cut to the number's range is nearer than the other.
+        low, high = ci95
+        return max(score.value - low, high - score.value)
+
+    def missing(self, column: str) -> str | None:
+        """Why a score has no value; None if it has one, or was not asked for."""
+        score = self.scores.get(column)
+        if score is None or score.value is not None:
+            return None
+        return score.error or "no reason was recorded"
 
     def value(self, column: str) -> float | None:
         return self.values.get(column)
@@ -135,12 +161,20 @@ class Study:
             if (other.metric, other.number) == (this.metric, this.number)
         ]
 
-    @property
+    @cached_property
     def settings(self) -> dict[Setting, list[StudyRun]]:
         """The runs by their setting, in the order of the sweep."""
-        grouped: dict[Setting, list[StudyRun]] = defaultdict(list)
-        for run in self.runs:
-            grouped[run.setting].append(run)
+        return {
+            setting: [self.runs[place] for place in places]
+            for setting, places in self.places.items()
+        }
+
+    @cached_property
+    def places(self) -> dict[Setting, list[int]]:
+        """The places of each setting's runs among all runs."""
+        grouped: dict[Setting, list[int]] = defaultdict(list)
+        for place, run in enumerate(self.runs):
+            grouped[run.setting].append(place)
         return dict(grouped)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -167,40 +201,30 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     name the values in which they differ: `dci[predictor=lasso].disentanglement`.
     """
     swept = _flat([result.swept for result in results])
-    ask = [Comparing(result.spec) for result in results]
-    scores = [
-        [_number(score.metric, score.name, one.score(score)) for score in result.scores]
-        for one, result in zip(ask, results, strict=True)
-    ]
+    kinds = NumberKinds()
+    scores = [[kinds.score(score, result.spec) for score in result.scores] for result in results]
     curves = [
-        {tag: _number(CURVES, tag, one.curve(tag)) for tag in FINAL if tag in result.final}
-        for one, result in zip(ask, results, strict=True)
+        {tag: kinds.curve(tag, result.spec) for tag in FINAL if tag in result.final}
+        for result in results
     ]
     names = _names(
-        one for several in (*scores, *(found.values() for found in curves)) for one in several
+        dict.fromkeys(
+            one for several in (*scores, *(found.values() for found in curves)) for one in several
+        )
     )
     columns: dict[str, Column] = {}
     rows = []
-    for result, one, place, numbers, ends in zip(results, ask, swept, scores, curves, strict=True):
+    for result, place, numbers, ends in zip(results, swept, scores, curves, strict=True):
         values: dict[str, float | None] = {}
-        nulls: dict[str, NullDistribution] = {}
-        half_widths: dict[str, float] = {}
-        missing: dict[str, str] = {}
+        by_column: dict[str, Score | StoredScore] = {}
         for score, of in zip(result.scores, numbers, strict=True):
-            column = names[of.metric, of.number, of.key]
+            column = names[of]
             if column not in columns:
-                columns[column] = _column(column, score)
+                columns[column] = _column(column, like(score))
             values[column] = score.value
-            if score.null is not None:
-                nulls[column] = score.null
-            if score.value is not None and score.ci95 is not None:
-                # An end that is cut to the number's range is nearer than the other.
-                low, high = score.ci95
-                half_widths[column] = max(score.value - low, high - score.value)
-            if score.value is None:
-                missing[column] = score.error or "no reason was recorded"
+            by_column[column] = score
         for tag, end in ends.items():
-            values[names[end.metric, end.number, end.key]] = result.final[tag]
+            values[names[end]] = result.final[tag]
         rows.append(
             StudyRun(
                 run_id=result.run_id,
@@ -208,29 +232,23 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 train_id=result.train_id,
                 swept=place,
                 objective=str(result.spec["objective"]["name"]),
-                data=alike(one.data),
-                seed=int(result.spec["seed"]),
+                data=kinds.of(result.spec).as_text,
+                seed=int(result.spec["seed"] if result.seed is None else result.seed),
                 values=values,
-                nulls=nulls,
-                half_widths=half_widths,
+                scores=by_column,
                 error=result.error,
-                missing=missing,
                 beta=result.beta,
                 beta_norm=result.beta_norm,
             )
         )
     for tag, better in FINAL.items():
         for end in (found[tag] for found in curves if tag in found):
-            column = names[end.metric, end.number, end.key]
+            column = names[end]
             columns.setdefault(
                 column, Column(column, tag, None, None, {}, better, (None, None), None)
             )
     paths = dict.fromkeys(path for place in swept for path in place)
     return Study(name, tuple(rows), tuple(paths), columns)
-
-
-def _number(metric: str, number: str, basis: Basis) -> _Number:
-    return _Number(metric, number, basis, alike(basis))
 
 
 def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -260,29 +278,20 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield path, str(value) if isinstance(value, list | tuple) else value
 
 
-@dataclass(frozen=True)
-class _Number:
-    """A number of a run, and what it depends on."""
-
-    metric: str
-    number: str
-    basis: Basis
-    key: str
-    """The basis as text (`alike`)."""
-
-
-def _names(numbers: Iterable[_Number]) -> dict[tuple[str, str, str], str]:
-    """The name of each number's column. Numbers that compare share a column."""
-    found: dict[tuple[str, str], dict[str, Basis]] = defaultdict(dict)
+def _names(numbers: Iterable[NumberKind]) -> dict[NumberKind, str]:
+    """The name of each number's column."""
+    found: dict[tuple[str, str], list[NumberKind]] = defaultdict(list)
     for one in numbers:
-        found[one.metric, one.number].setdefault(one.key, one.basis)
-    names: dict[tuple[str, str, str], str] = {}
-    for (metric, number), bases in found.items():
-        apart = differing(bases.values())
-        for key, basis in bases.items():
-            chosen = ",".join(f"{name}={_plain(basis[name])}" for name in apart if name in basis)
+        found[one.metric, one.number].append(one)
+    names: dict[NumberKind, str] = {}
+    for (metric, number), several in found.items():
+        apart = differing(one.basis for one in several)
+        for one in several:
+            chosen = ",".join(
+                f"{name}={_plain(one.basis[name])}" for name in apart if name in one.basis
+            )
             base = f"{metric}[{chosen}]" if chosen else metric
-            names[metric, number, key] = base if number == metric else f"{base}.{number}"
+            names[one] = base if number == metric else f"{base}.{number}"
     return names
 
 

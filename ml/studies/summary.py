@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ml.metrics.significance import is_clear
+from ml.studies.grouped import Groups, by_size, counted_columns, counted_in, described
 from ml.studies.not_counted import not_counted
-from ml.studies.seeds_or_rows import SeedsOrRows, seeds_or_rows
-from ml.studies.statistics import Correlations, Description, Document, correlations, describe
-from ml.studies.study import SEED, Column, Setting, Study, StudyRun
+from ml.studies.seeds_or_rows import SeedsOrRows, seeds_or_rows_of_many
+from ml.studies.statistics import Correlations, Description, Document, correlations
+from ml.studies.study import SEED, Column, Setting, Study
 from ml.studies.udr import RunUdr
 from ml.studies.values import (
     ENOUGH_SEEDS,
-    counted,
-    counted_values,
     median,
     plain,
     pooled_null,
@@ -27,6 +28,9 @@ from ml.studies.variance_shares import VarianceShares, variance_shares
 FEWEST_ACTIVE = 2
 """Fewest latents that a model must use for anything in it to be entangled."""
 NOT_COMPARED = "the models' codes were not compared."
+
+Numbers = Mapping[str, np.ndarray]
+"""The numbers that count by column, NaN where a run has none."""
 
 
 class SettingSummary(Document):
@@ -149,11 +153,14 @@ def summarise(
     `udr` has by run id how alike a run's model is to the others of its setting, and how many
     latents it uses (`ml.studies.udr`). `udr_missing` says why there is none.
     """
+    numbers = counted_columns(study)
+    by_setting = _described(numbers, list(study.places.values()))
     best = [
         one
         for name in study.score_columns
-        if (one := _best(study, study.columns[name])) is not None
+        if (one := _best(study, study.columns[name], by_setting[name])) is not None
     ]
+    uncertain = _uncertainty(study, numbers)
     alike = _udr_by_setting(study, udr or {})
     by_udr, against = _best_by_udr(study, alike)
     return StudySummary(
@@ -173,80 +180,105 @@ def summarise(
                 setting=dict(setting),
                 objective=runs[0].objective,
                 runs=len(runs),
-                columns=_described(study, runs),
-                uncertainty=_uncertainty(study, runs),
+                columns={name: found[place] for name, found in by_setting.items()},
+                uncertainty=uncertain[place],
             )
-            for setting, runs in study.settings.items()
+            for place, (setting, runs) in enumerate(study.settings.items())
         ],
         by_value=[
-            ValueSummary(path=path, value=value, runs=len(runs), columns=_described(study, runs))
-            for path in study.paths
-            if path != SEED
-            for value, runs in _by_value(study, path)
+            one for path in study.paths if path != SEED for one in _by_value(study, path, numbers)
         ],
-        correlations=correlations(study),
-        variance={name: _variance(study, name) for name in study.score_columns},
+        correlations=correlations(study, numbers),
+        variance=_variance(study, numbers),
     )
 
 
-def _described(study: Study, runs: Sequence[StudyRun]) -> dict[str, Description]:
-    return {name: describe(counted_values(runs, name)) for name in study.columns}
+def _described(numbers: Numbers, groups: Groups) -> dict[str, list[Description]]:
+    """What describes each group of runs, by column."""
+    return {name: described(counted_in(column, groups)) for name, column in numbers.items()}
 
 
-def _uncertainty(study: Study, runs: Sequence[StudyRun]) -> dict[str, SeedsOrRows]:
-    found = {}
+def _uncertainty(study: Study, numbers: Numbers) -> list[dict[str, SeedsOrRows]]:
+    """Of each setting, by score."""
+    groups = list(study.places.values())
+    found: list[dict[str, SeedsOrRows]] = [{} for _ in groups]
     for name in study.score_columns:
-        those = [run for run in runs if counted(run, name) is not None]
-        widths = [run.half_widths.get(name) for run in those]
-        one = seeds_or_rows(counted_values(those, name), widths)
-        if one is not None:
-            found[name] = one
+        column = numbers[name]
+        widths = np.array(
+            [np.nan if (width := run.half_width(name)) is None else width for run in study.runs],
+            dtype=np.float64,
+        )
+        there = ~np.isnan(column)
+        those = [[place for place in group if there[place]] for group in groups]
+        for places, values in by_size([column[group] for group in those]):
+            of_rows = np.stack([widths[those[place]] for place in places])
+            for place, one in zip(places, seeds_or_rows_of_many(values, of_rows), strict=True):
+                if one is not None:
+                    found[place][name] = one
     return found
 
 
-def _by_value(study: Study, path: str) -> Iterable[tuple[Any, list[StudyRun]]]:
+def _by_value(study: Study, path: str, numbers: Numbers) -> Iterable[ValueSummary]:
     """The runs by their value at a path, in rising order if all values are numbers."""
     # True and 1 are different values, although they are equal.
-    grouped: dict[tuple[bool, Any], list[StudyRun]] = {}
-    for run in study.runs:
+    grouped: dict[tuple[bool, Any], list[int]] = {}
+    for place, run in enumerate(study.runs):
         if path in run.swept:
             value = run.swept[path]
-            grouped.setdefault((isinstance(value, bool), value), []).append(run)
-    found = [(value, runs) for (_, value), runs in grouped.items()]
+            grouped.setdefault((isinstance(value, bool), value), []).append(place)
+    found = [(value, places) for (_, value), places in grouped.items()]
     if all(isinstance(value, int | float) for value, _ in found):
         found.sort(key=lambda one: one[0])
+    columns = _described(numbers, [places for _, places in found])
+    return [
+        ValueSummary(
+            path=path,
+            value=value,
+            runs=len(places),
+            columns={name: of_each[at] for name, of_each in columns.items()},
+        )
+        for at, (value, places) in enumerate(found)
+    ]
+
+
+def _variance(study: Study, numbers: Numbers) -> dict[str, VarianceShares | None]:
+    setting_of = np.zeros(len(study.runs), dtype=np.int64)
+    for number, those in enumerate(study.places.values()):
+        setting_of[those] = number
+    objectives = [run.objective for run in study.runs]
+    found = {}
+    for name in study.score_columns:
+        places = np.flatnonzero(~np.isnan(numbers[name]))
+        found[name] = variance_shares(
+            numbers[name][places].tolist(),
+            [objectives[place] for place in places],
+            setting_of[places].tolist(),
+        )
     return found
-
-
-def _variance(study: Study, column: str) -> VarianceShares | None:
-    runs = [run for run in study.runs if counted(run, column) is not None]
-    return variance_shares(
-        counted_values(runs, column), [run.objective for run in runs], [run.setting for run in runs]
-    )
 
 
 def _ranked(
-    values: Mapping[Setting, Sequence[float]], *, higher_is_better: bool
+    medians: Iterable[tuple[float, Setting]], *, higher_is_better: bool
 ) -> list[tuple[float, Setting]]:
-    """The median of each setting that has values, the best first."""
-    medians = [(median(found), setting) for setting, found in values.items() if found]
+    """Medians of settings, the best first."""
     return sorted(medians, key=lambda one: one[0], reverse=higher_is_better)
 
 
-def _best(study: Study, column: Column) -> BestSetting | None:
+def _best(study: Study, column: Column, of: Sequence[Description]) -> BestSetting | None:
     if column.higher_is_better is None:
         return None
-    values = {
-        setting: counted_values(runs, column.name) for setting, runs in study.settings.items()
-    }
-    ranked = _ranked(values, higher_is_better=column.higher_is_better)
+    known = dict(zip(study.settings, of, strict=True))
+    ranked = _ranked(
+        ((one.median, setting) for setting, one in known.items() if one.median is not None),
+        higher_is_better=column.higher_is_better,
+    )
     if not ranked:
         return None
     return BestSetting(
         column=column.name,
         higher_is_better=column.higher_is_better,
         clear_of_null=_clear_of_null(study, column, *ranked[0]),
-        **_winner(ranked, values),
+        **_winner(ranked, known[ranked[0][1]].n),
     )
 
 
@@ -295,9 +327,11 @@ def _best_by_udr(study: Study, alike: Sequence[UdrOfSetting]) -> tuple[BestByUdr
             f"the models that were compared use fewer than {FEWEST_ACTIVE} latents, in the median:"
             " nothing in them could be entangled."
         ]
-    ranked = _ranked(values, higher_is_better=True)
+    ranked = _ranked(
+        ((median(found), setting) for setting, found in values.items()), higher_is_better=True
+    )
     best = known[ranked[0][1]]
-    winner = _winner(ranked, values)
+    winner = _winner(ranked, len(values[ranked[0][1]]))
     against = _against_udr(best, alike)
     winner["note"] = " ".join([*([winner["note"]] if winner["note"] else []), *against]) or None
     run_id = max(best.runs, key=lambda one: best.runs[one].udr)
@@ -338,11 +372,8 @@ def _against_udr(best: UdrOfSetting, alike: Sequence[UdrOfSetting]) -> list[str]
     return found
 
 
-def _winner(
-    ranked: Sequence[tuple[float, Setting]], values: Mapping[Setting, Sequence[float]]
-) -> dict[str, Any]:
+def _winner(ranked: Sequence[tuple[float, Setting]], seeds: int) -> dict[str, Any]:
     best, setting = ranked[0]
-    seeds = len(values[setting])
     runner_up = ranked[1] if len(ranked) > 1 else None
     return {
         "setting": dict(setting),

@@ -36,8 +36,8 @@ def pooled_null(runs: Iterable[StudyRun], column: str) -> NullDistribution | Non
     nulls: list[NullDistribution] = [
         null
         for run in runs
-        if (null := run.nulls.get(column)) is not None
-        and counted(run, column) is not None
+        if counted(run, column) is not None
+        and (null := run.null(column)) is not None
         and math.isfinite(null.mean)
         and math.isfinite(null.std)
     ]

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Computed,
     Double,
     Enum,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from store.database.score_parts import NUMBERS, SETTING, Parts
 from store.states import AttemptEnd, EvaluationState, JobKind, JobState, RunState
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -321,6 +323,9 @@ class Score(Base):
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
     position: Mapped[int]
     document: Mapped[dict[str, Any]]
+    #: Parts of the document as JSON arrays (`store.database.score_parts`). The database makes them.
+    numbers: Mapped[str] = mapped_column(Computed(Parts(*NUMBERS)), nullable=True, deferred=True)
+    setting: Mapped[str] = mapped_column(Computed(Parts(*SETTING)), nullable=True, deferred=True)
 
 
 class Scalars(Base):

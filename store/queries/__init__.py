@@ -24,12 +24,24 @@ from store.queries.results import (
     scores_of_evaluation,
 )
 from store.queries.runs import Attempt, Run, RunFilters, attempts, run, runs, spec_of
-from store.queries.study import PlaceResult, RankedScore, place_results, scores_on
+from store.queries.study import (
+    DatasetScores,
+    PlaceResult,
+    RankedRun,
+    RankedScore,
+    StoredScore,
+    StudyResults,
+    scores_digest,
+    scores_on,
+    study_digest,
+    study_results,
+)
 from store.queries.usage import Usage, usage
 
 __all__ = [
     "Artifact",
     "Attempt",
+    "DatasetScores",
     "Evaluation",
     "Event",
     "Experiment",
@@ -37,11 +49,14 @@ __all__ = [
     "ExperimentRun",
     "File",
     "PlaceResult",
+    "RankedRun",
     "RankedScore",
     "Read",
     "Run",
     "RunFilters",
     "Score",
+    "StoredScore",
+    "StudyResults",
     "Usage",
     "artifact",
     "artifact_by_sha",
@@ -55,13 +70,15 @@ __all__ = [
     "experiment_runs",
     "experiments",
     "last_position",
-    "place_results",
     "read_on",
     "run",
     "runs",
     "scores",
+    "scores_digest",
     "scores_of_evaluation",
     "scores_on",
     "spec_of",
+    "study_digest",
+    "study_results",
     "usage",
 ]

@@ -1,4 +1,4 @@
-"""Looking into JSON columns: tags, values of a sweep, documents without their largest part."""
+"""Looking into JSON columns: tags, values of a sweep, and parts of documents as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     Text,
     and_,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     literal,
     select,
     true,
-    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -42,10 +40,19 @@ def has_swept(session: Session, values: Mapping[str, Any]) -> ColumnElement[bool
     return and_(true(), *each)
 
 
-def without_key(
-    session: Session, column: ColumnElement[Any] | InstrumentedAttribute[Any], key: str
-) -> ColumnElement[Any]:
-    """A JSON object without one of its keys, whose value is then not read."""
+def text_without_key(
+    session: Session, column: InstrumentedAttribute[dict[str, Any]], key: str
+) -> ColumnElement[str]:
+    """A JSON object without one of its keys, as text."""
     if session.get_bind().dialect.name == "postgresql":
-        return type_coerce(cast(column, JSONB).op("-")(literal(key, Text)), JSONB)
-    return type_coerce(func.json_remove(column, f"$.{key}"), JSON)
+        return cast(cast(column, JSONB).op("-")(literal(key, Text)), Text)
+    return func.json_remove(column, f"$.{key}", type_=Text)
+
+
+def text_at(
+    session: Session, column: InstrumentedAttribute[dict[str, Any] | None], key: str
+) -> ColumnElement[str | None]:
+    """The object under a key of a JSON object, as text; null where there is none."""
+    if session.get_bind().dialect.name == "postgresql":
+        return cast(cast(column, JSONB).op("->")(literal(key, Text)), Text)
+    return func.json_extract(column, f"$.{key}", type_=Text)

@@ -1,21 +1,37 @@
-"""Reading results for tables: of an experiment's places, or of all runs on a data set."""
+"""Reading results for tables: of an experiment's places, or of all runs on a data set.
+
+A table may be of a hundred thousand runs with six scores each, so nothing here is taken apart that
+equals what was taken apart before: what many runs have in common comes as text, and equal texts are
+one object. A table that was read before is known by a digest of the rows that it was made from.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, literal_column, select
 from sqlalchemy.orm import Session
 
 from store.database import tables
 from store.database.connection import Database
-from store.database.rows import parts
 from store.errors import NotFound
-from store.queries.json_columns import without_key
+from store.queries.json_columns import text_at, text_without_key
 from store.states import EvaluationState, RunState, linked_state
+
+
+class StoredScore(NamedTuple):
+    """A score as two JSON arrays (`store.database.score_parts`), without its details."""
+
+    #: What scores of many runs have in common. Equal texts are one object.
+    setting: str
+    #: Its own value, error, null and interval.
+    numbers: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,121 +43,295 @@ class PlaceResult:
     swept: dict[str, Any]
     #: As it counts in the experiment.
     state: RunState
-    spec: dict[str, Any]
-    record: dict[str, Any] | None
+    #: The run's spec without its seed, as JSON. Equal texts are one object.
+    spec: str
+    seed: int
+    #: The ends of the training curves by tag, once the run is trained.
+    final: dict[str, float]
     error: dict[str, Any] | None
-    #: The documents of the scores without their details, in order. There are none before the
-    #: evaluation has succeeded.
-    scores: list[dict[str, Any]]
+    #: There are none before the evaluation has succeeded.
+    scores: list[StoredScore]
 
 
-@dataclass(frozen=True, slots=True)
-class RankedScore:
+class RankedScore(NamedTuple):
     """A score of a trained run on a data set."""
 
     run_id: str
-    #: The document of the score without its details.
-    document: dict[str, Any]
+    score: StoredScore
 
 
-def place_results(database: Database, experiment_id: str) -> list[PlaceResult]:
-    """Every place of an experiment's sweep with its results, in order. This takes few queries.
+@dataclass(frozen=True, slots=True)
+class RankedRun:
+    """A run on a data set."""
+
+    #: Its spec without its seed, as JSON. Equal texts are one object.
+    spec: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResults:
+    """The results of an experiment."""
+
+    #: It changes with everything here (`study_digest`).
+    digest: str
+    name: str | None
+    #: Every place of the sweep, in order.
+    places: list[PlaceResult]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetScores:
+    """The scores of runs on a data set."""
+
+    #: It changes with everything here (`scores_digest`).
+    digest: str
+    #: The oldest first.
+    scores: list[RankedScore]
+    #: The runs by their ids, those without scores included.
+    runs: dict[str, RankedRun]
+
+
+def study_results(database: Database, experiment_id: str) -> StudyResults:
+    """The results of an experiment so far. This takes few queries.
 
     Raises:
         NotFound: if there is no such experiment.
     """
     link, run, evaluation = tables.ExperimentRun, tables.Run, tables.Evaluation
     with database.read() as session:
-        if session.get(tables.Experiment, experiment_id) is None:
-            raise NotFound("experiment", experiment_id)
-        rows = session.execute(
-            select(
-                link.run_id,
-                run.train_id,
-                link.swept,
-                link.wanted,
-                run.state,
-                run.spec,
-                run.record,
-                run.error,
-                evaluation.id,
-                evaluation.state,
-                evaluation.error,
+        name, digest = _study_digest(session, experiment_id)
+        rows = (
+            session.connection()
+            .execute(
+                select(
+                    link.run_id,
+                    run.train_id,
+                    cast(link.swept, Text),
+                    link.wanted,
+                    run.state,
+                    text_without_key(session, run.spec, "seed"),
+                    run.seed,
+                    text_at(session, run.record, "final"),
+                    run.error,
+                    evaluation.id,
+                    evaluation.state,
+                    evaluation.error,
+                )
+                .join(run, run.id == link.run_id)
+                .join(evaluation, evaluation.id == link.evaluation_id)
+                .where(link.experiment_id == experiment_id)
+                .order_by(link.position)
             )
-            .join(run, run.id == link.run_id)
-            .join(evaluation, evaluation.id == link.evaluation_id)
-            .where(link.experiment_id == experiment_id)
-            .order_by(link.position)
-        ).all()
-        scored = (row[8] for row in rows if row[9] is EvaluationState.SUCCEEDED)
-        scores = _scores(session, scored)
-    return [
+            .all()
+        )
+        scores = _scores(session, experiment_id)
+    swept_values = _parsed(row[2] for row in rows)
+    finals = _parsed(row[7] for row in rows)
+    specs: dict[str, str] = {}
+    places = [
         PlaceResult(
             run_id=run_id,
             train_id=train_id,
             swept=swept,
             state=linked_state(run_state, evaluation_state, wanted=wanted),
-            spec=spec,
-            record=record,
+            spec=specs.setdefault(spec, spec),
+            seed=seed,
+            final=final or {},
             error=error or evaluation_error,
-            scores=scores[evaluation_id],
+            scores=scores[evaluation_id] if evaluation_state is EvaluationState.SUCCEEDED else [],
         )
         for (
             run_id,
             train_id,
-            swept,
+            _,
             wanted,
             run_state,
             spec,
-            record,
+            seed,
+            _,
             error,
             evaluation_id,
             evaluation_state,
             evaluation_error,
-        ) in rows
+        ), swept, final in zip(rows, swept_values, finals, strict=True)
     ]
+    return StudyResults(digest, name, places)
 
 
-def scores_on(
-    database: Database, dataset: str, *, objective: str | None = None, metric: str | None = None
-) -> tuple[list[RankedScore], dict[str, dict[str, Any]]]:
-    """Every score of runs on a data set, oldest first, and the specs of those runs by id.
+class StudyDigest(NamedTuple):
+    """What tells the results of an experiment from earlier ones."""
+
+    name: str | None
+    digest: str
+
+
+def study_digest(database: Database, experiment_id: str) -> StudyDigest:
+    """The experiment's name, and a digest of all that `study_results` depends on.
+
+    Scores are not looked at: they are written in the transaction in which their evaluation
+    succeeds, and stay as they are for as long as it is there.
+
+    Raises:
+        NotFound: if there is no such experiment.
+    """
+    with database.read() as session:
+        return _study_digest(session, experiment_id)
+
+
+def _study_digest(session: Session, experiment_id: str) -> StudyDigest:
+    link, run, evaluation = tables.ExperimentRun, tables.Run, tables.Evaluation
+    experiment = session.execute(
+        select(tables.Experiment.name, tables.Experiment.events).where(
+            tables.Experiment.id == experiment_id
+        )
+    ).one_or_none()
+    if experiment is None:
+        raise NotFound("experiment", experiment_id)
+    if _is_postgresql(session):
+        # A row's xmin is the transaction that wrote it last, so it changes with every change.
+        parts: list[Any] = [
+            literal_column(f"{one.__tablename__}.xmin") for one in (link, run, evaluation)
+        ]
+    else:
+        # A renamed data set changes a spec and the column `dataset` together. All else in a spec
+        # stays as it is. What ends in the same way again does so at another time.
+        parts = [
+            link.wanted,
+            run.state,
+            run.dataset,
+            run.finished_at,
+            run.error,
+            run.record,
+            evaluation.state,
+            evaluation.finished_at,
+            evaluation.error,
+        ]
+    rows = (
+        select(_line(parts).label("line"))
+        .select_from(link)
+        .join(run, run.id == link.run_id)
+        .join(evaluation, evaluation.id == link.evaluation_id)
+        .where(link.experiment_id == experiment_id)
+        .order_by(link.position)
+    )
+    digest = _digest([experiment_id, *experiment], _lines(session, rows))
+    return StudyDigest(experiment.name, digest)
+
+
+def scores_on(database: Database, dataset: str, *, objective: str | None = None) -> DatasetScores:
+    """Every score of runs on a data set, and those runs.
 
     Runs that `force` has replaced by newer ones are left out.
     """
     run, score = tables.Run, tables.Score
-    conditions = [run.dataset == dataset, run.current]
-    if objective is not None:
-        conditions.append(run.objective == objective)
+    which = _on(dataset, objective)
     with database.read() as session:
-        specs: dict[str, dict[str, Any]] = {}
-        for id, spec in session.execute(select(run.id, run.spec).where(*conditions)).all():
-            specs[id] = spec
-        document = without_key(session, score.document, "details")
-        rows = [
-            row
-            for part in parts(specs)
-            for row in session.execute(
-                select(score.run_id, document).where(score.run_id.in_(part)).order_by(score.id)
-            ).all()
-        ]
-    found = [
-        RankedScore(run_id, one)
-        for run_id, one in rows
-        if metric is None or one["metric"] == metric
+        digest = _scores_digest(session, dataset, objective)
+        found = (
+            session.connection()
+            .execute(
+                select(run.id, text_without_key(session, run.spec, "seed"), run.seed).where(*which)
+            )
+            .all()
+        )
+        rows = _raw(
+            session,
+            select(score.id, score.run_id, score.setting, score.numbers).where(
+                score.run_id.in_(select(run.id).where(*which))
+            ),
+        )
+    specs: dict[str, str] = {}
+    runs = {id: RankedRun(specs.setdefault(spec, spec), seed) for id, spec, seed in found}
+    rows.sort(key=itemgetter(0))
+    same: dict[str, str] = {}
+    scores = [
+        RankedScore(run_id, StoredScore(same.setdefault(setting, setting), numbers))
+        for _, run_id, setting, numbers in rows
     ]
-    return found, specs
+    return DatasetScores(digest, scores, runs)
 
 
-def _scores(session: Session, evaluation_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    score = tables.Score
-    document = without_key(session, score.document, "details")
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for part in parts(evaluation_ids):
-        for evaluation_id, one in session.execute(
-            select(score.evaluation_id, document)
-            .where(score.evaluation_id.in_(part))
-            .order_by(score.evaluation_id, score.position)
-        ):
-            found[evaluation_id].append(one)
+def scores_digest(database: Database, dataset: str, *, objective: str | None = None) -> str:
+    """A digest of all that `scores_on` depends on. A run's scores are only ever added to."""
+    with database.read() as session:
+        return _scores_digest(session, dataset, objective)
+
+
+def _scores_digest(session: Session, dataset: str, objective: str | None) -> str:
+    run, score = tables.Run, tables.Score
+    number = select(func.count()).where(score.run_id == run.id).correlate(run).scalar_subquery()
+    rows = (
+        select(_line([run.id, number]).label("line"))
+        .where(*_on(dataset, objective))
+        .order_by(run.id)
+    )
+    return _digest([dataset, objective], _lines(session, rows))
+
+
+def _on(dataset: str, objective: str | None) -> list[ColumnElement[bool]]:
+    run = tables.Run
+    which: list[ColumnElement[bool]] = [run.dataset == dataset, run.current.is_(True)]
+    if objective is not None:
+        which.append(run.objective == objective)
+    return which
+
+
+def _scores(session: Session, experiment_id: str) -> dict[str, list[StoredScore]]:
+    """The scores of each evaluation that an experiment asked for, in order."""
+    link, score = tables.ExperimentRun, tables.Score
+    rows = _raw(
+        session,
+        select(score.evaluation_id, score.position, score.setting, score.numbers).where(
+            score.evaluation_id.in_(
+                select(link.evaluation_id).where(link.experiment_id == experiment_id)
+            )
+        ),
+    )
+    # Sorting is quicker here than in the database, whose room for it is small.
+    rows.sort(key=itemgetter(1))
+    same: dict[str, str] = {}
+    found: dict[str, list[StoredScore]] = defaultdict(list)
+    for evaluation_id, _, setting, numbers in rows:
+        found[evaluation_id].append(StoredScore(same.setdefault(setting, setting), numbers))
     return found
+
+
+def _raw(session: Session, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows as the driver gives them: numbers and text need nothing else."""
+    result: Any = session.connection().execute(query)
+    rows: list[tuple[Any, ...]] = result.cursor.fetchall()
+    result.close()
+    return rows
+
+
+def _parsed(texts: Iterable[str | None]) -> list[Any]:
+    """The values of JSON texts, in one go."""
+    found: list[Any] = json.loads(f"[{','.join(text or 'null' for text in texts)}]")
+    return found
+
+
+def _line(parts: Sequence[Any]) -> ColumnElement[str]:
+    """The columns as one text. Neither JSON nor a name has the character between them."""
+    line: ColumnElement[str] = literal("", Text)
+    for part in parts:
+        line = line.concat(func.coalesce(cast(part, Text), "")).concat("\x1f")
+    return line
+
+
+def _lines(session: Session, rows: Select[str]) -> str:
+    """All of the lines as one text, or its hash."""
+    inner = rows.subquery()
+    if _is_postgresql(session):
+        return session.scalar(select(func.md5(func.string_agg(inner.c.line, "\x1e")))) or ""
+    return session.scalar(select(func.group_concat(inner.c.line, "\x1e"))) or ""
+
+
+def _digest(said: Sequence[object], lines: str) -> str:
+    digest = hashlib.blake2b(repr(said).encode(), digest_size=32)
+    digest.update(lines.encode())
+    return digest.hexdigest()
+
+
+def _is_postgresql(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"

@@ -24,6 +24,7 @@ from ml.plots.of_studies._swept import (
     usual_columns,
 )
 from ml.plots.protocol import NothingToDraw, StudyPlot
+from ml.studies.grouped import counted_columns
 from ml.studies.statistics import correlations, spearman
 from ml.studies.study import Study, StudyRun
 from ml.studies.values import counted, plain
@@ -164,7 +165,7 @@ def _cut(name: str, letters: int = 28) -> str:
 
 
 def _matrix(study: Study) -> Figure:
-    found = correlations(study)
+    found = correlations(study, counted_columns(study))
     there = columns_with_values(study)
     kept = [k for k, name in enumerate(found.columns) if name in there]
     if len(kept) < 2:

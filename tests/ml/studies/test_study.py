@@ -310,7 +310,8 @@ def test_a_score_without_a_value_has_its_reason() -> None:
         a_score("dci.completeness", 0.5),
     ]
     row = one_row(a_run({}, scores=scores))
-    assert row.missing == {"mig": "factor 2 is constant", "sap": "no reason was recorded"}
+    why = [row.missing(name) for name in ("mig", "sap", "dci.completeness", "modularity")]
+    assert why == ["factor 2 is constant", "no reason was recorded", None, None]
     assert (row.value("mig"), row.value("sap"), row.value("dci.completeness")) == (None, None, 0.5)
 
 
@@ -335,7 +336,7 @@ def test_a_run_keeps_its_nulls_and_what_its_spec_says() -> None:
             beta_norm=0.5,
         )
     )
-    assert row.nulls == {"mig": null}
+    assert [row.null(name) for name in ("mig", "sap", "dci")] == [null, None, None]
     assert (row.objective, row.seed, row.beta, row.beta_norm) == ("factor_vae", 3, 4.0, 0.5)
 
 

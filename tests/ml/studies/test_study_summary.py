@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.metrics.protocol import NullDistribution
-from ml.studies.statistics import Description, correlations, describe, spearman
+from ml.studies.grouped import counted_columns
+from ml.studies.statistics import Correlations, Description, correlations, describe, spearman
 from ml.studies.study import Column, RunResult, Study, StudyRun, study
 from ml.studies.summary import (
     BestSetting,
@@ -29,6 +30,10 @@ from tests.ml.many_runs import SPEC, a_run, a_score, a_sweep, like_beta
 
 BETA = "objective.beta"
 NONE = Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
+
+
+def correlated(found: Study) -> Correlations:
+    return correlations(found, counted_columns(found))
 
 
 def of_settings(values: Mapping[Any, Sequence[float | None]], column: str = "mig") -> Study:
@@ -473,7 +478,7 @@ def test_correlations_are_scipys_over_the_runs_that_have_both() -> None:
         )
         for seed, row in enumerate(table)
     ]
-    found = correlations(study("", runs))
+    found = correlated(study("", runs))
     assert (found.columns, found.higher_is_better) == (names, [True, True, True, None])
     for i in range(4):
         for j in range(4):
@@ -489,17 +494,17 @@ def test_three_pairs_have_a_correlation_and_two_have_none() -> None:
         {"mig": 2.0, "sap": 2.0},
         {"mig": 3.0, "sap": None},
     ]
-    two = correlations(study("", [a_run({"seed": i}, place) for i, place in enumerate(places)]))
+    two = correlated(study("", [a_run({"seed": i}, place) for i, place in enumerate(places)]))
     assert two.matrix == [[1.0, None], [None, None]]
     assert two.pairs == [[3, 2], [2, 2]]
     places[2]["sap"] = 1.0
-    three = correlations(study("", [a_run({"seed": i}, place) for i, place in enumerate(places)]))
+    three = correlated(study("", [a_run({"seed": i}, place) for i, place in enumerate(places)]))
     assert three.matrix == [[1.0, -1.0], [-1.0, 1.0]]
 
 
 def test_a_constant_has_no_correlation() -> None:
     assert spearman(np.array([1.0, 2.0, 3.0]), np.full(3, 0.5)) is None
-    found = correlations(of_settings({1: [0.5, 0.5, 0.5]}))
+    found = correlated(of_settings({1: [0.5, 0.5, 0.5]}))
     assert (found.matrix, found.pairs) == ([[None]], [[3]])
 
 
@@ -694,7 +699,13 @@ def studies(draw: st.DrawFn) -> Study:
             data="digits",
             seed=place,
             values={name: draw(AWKWARD) for name in COLUMNS},
-            nulls=draw(st.dictionaries(st.sampled_from(["mig", "jemmig"]), NULLS)),
+            scores={
+                # A score itself would refuse such a null.
+                name: a_score(name, None, None).model_copy(update={"null": null})
+                for name, null in draw(
+                    st.dictionaries(st.sampled_from(["mig", "jemmig"]), NULLS)
+                ).items()
+            },
             error=draw(st.sampled_from([None, "", "Diverged."])),
         )
         for place in range(draw(st.integers(0, 8)))

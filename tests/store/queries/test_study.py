@@ -1,36 +1,44 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from store.database.score_parts import NUMBERS, SETTING
 from store.errors import NotFound
 from store.jobs.finish import finish_evaluation
-from store.queries import place_results, scores_on
+from store.queries import scores_on, study_digest, study_results
 from tests.store.lab import EVALUATE, Lab
 
 SCORE = {"name": "mig", "metric": "mig", "value": 0.5}
 
 
-def test_scores_come_without_their_details_and_with_what_else_they_have(lab: Lab) -> None:
+def test_scores_come_without_their_details_and_with_all_that_tables_read(lab: Lab) -> None:
     experiment = lab.post("a", "b")
     lab.train()
     taken = lab.take(EVALUATE)
     finish_evaluation(lab.database, taken, scores=[{**SCORE, "details": {"matrix": [1]}}])
-    first, second = place_results(lab.database, experiment)
-    assert first.scores == [SCORE] and first.state == "succeeded"
+    first, second = study_results(lab.database, experiment).places
+    [score] = first.scores
+    assert json.loads(score.numbers) == [SCORE.get(name) for name in NUMBERS]
+    assert json.loads(score.setting) == [SCORE.get(name) for name in SETTING]
+    assert first.state == "succeeded"
     assert second.scores == [] and second.state == "evaluating"
-    found, specs = scores_on(lab.database, "dsprites")
-    assert [(one.run_id, one.document) for one in found] == [(first.run_id, SCORE)]
-    assert set(specs) == {first.run_id, second.run_id}
-    assert scores_on(lab.database, "dsprites", metric="sap")[0] == []
-    assert scores_on(lab.database, "dsprites", objective="vae") == ([], {})
-    assert scores_on(lab.database, "digits") == ([], {})
+    found = scores_on(lab.database, "dsprites")
+    assert found.scores == [(first.run_id, score)]
+    assert set(found.runs) == {first.run_id, second.run_id}
+    other = scores_on(lab.database, "dsprites", objective="vae")
+    assert (other.scores, other.runs) == ([], {})
+    other = scores_on(lab.database, "digits")
+    assert (other.scores, other.runs) == ([], {})
 
 
 def test_an_experiment_that_is_not_there_is_named(lab: Lab) -> None:
-    with pytest.raises(NotFound, match="exp_1"):
-        place_results(lab.database, "exp_1")
+    for read in (study_results, study_digest):
+        with pytest.raises(NotFound, match="exp_1"):
+            read(lab.database, "exp_1")
 
 
 def test_a_thousand_places_take_as_few_queries_as_two(lab: Lab) -> None:
@@ -44,7 +52,7 @@ def test_a_thousand_places_take_as_few_queries_as_two(lab: Lab) -> None:
 
         event.listen(Engine, "before_cursor_execute", listen)
         try:
-            assert len(place_results(lab.database, experiment)) == places
+            assert len(study_results(lab.database, experiment).places) == places
         finally:
             event.remove(Engine, "before_cursor_execute", listen)
         counts.append(len(asked))

@@ -1,0 +1,74 @@
+"""The kinds of numbers that runs have: what each depends on, worked out once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml.metrics.protocol import Score
+from ml.studies.comparable import Basis, Comparing, alike
+from ml.studies.stored_score import StoredScore, like
+
+CURVES = "final"
+"""What stands for the metric's name in numbers that are the ends of training curves."""
+
+
+@dataclass(frozen=True, eq=False)
+class NumberKind:
+    """A number of runs, and what it depends on. Numbers that compare are one object."""
+
+    metric: str
+    number: str
+    basis: Basis
+    key: str
+    """The basis as text (`alike`)."""
+
+
+class NumberKinds:
+    """Says what kind of number a score or the end of a curve is.
+
+    Runs share specs, and scores share what is alike in them (`StoredScore.like`). What was asked of
+    an object before is looked up by the object's id, so the caller keeps all of them meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._specs: dict[int, Comparing] = {}
+        self._scores: dict[tuple[int, int], NumberKind] = {}
+        self._told: dict[tuple[int, str], NumberKind] = {}
+        self._curves: dict[tuple[str, int], NumberKind] = {}
+        self._kinds: dict[tuple[str, str, str], NumberKind] = {}
+
+    def of(self, spec: Mapping[str, Any]) -> Comparing:
+        """What numbers of runs with this spec depend on."""
+        found = self._specs.get(id(spec))
+        if found is None:
+            found = self._specs[id(spec)] = Comparing(spec)
+        return found
+
+    def score(self, score: Score | StoredScore, spec: Mapping[str, Any]) -> NumberKind:
+        """The kind of a score of a run with this spec."""
+        one = like(score)
+        found = self._scores.get((id(one), id(spec)))
+        if found is None:
+            # Most specs differ in what no score depends on.
+            comparing = self.of(spec)
+            told = id(one), comparing.told(one)
+            found = self._told.get(told)
+            if found is None:
+                found = self._kind(one.metric, one.name, comparing.score(one))
+                self._told[told] = found
+            self._scores[id(one), id(spec)] = found
+        return found
+
+    def curve(self, tag: str, spec: Mapping[str, Any]) -> NumberKind:
+        """The kind of the end of a run's training curve."""
+        found = self._curves.get((tag, id(spec)))
+        if found is None:
+            found = self._kind(CURVES, tag, self.of(spec).curve(tag))
+            self._curves[tag, id(spec)] = found
+        return found
+
+    def _kind(self, metric: str, number: str, basis: Basis) -> NumberKind:
+        key = alike(basis)
+        return self._kinds.setdefault((metric, number, key), NumberKind(metric, number, basis, key))

@@ -1,0 +1,56 @@
+"""Scores as they are stored for tables of many runs: what they have in common, and their numbers.
+
+Of sixty thousand scores each is made when it is looked at, and no sooner. What a thousand of them
+have in common is one `Score`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ml.metrics.protocol import NullDistribution, Score
+
+
+class StoredScore:
+    """A score of many."""
+
+    __slots__ = ("_numbers", "like", "value")
+
+    def __init__(self, like: Score, numbers: str) -> None:
+        """`numbers` is the JSON array [value, error, null, ci95] as text."""
+        self.like = like
+        """All but the numbers. It is one object for many scores."""
+        self.value = _first(numbers)
+        self._numbers = numbers
+
+    @property
+    def error(self) -> str | None:
+        """Why there is no value."""
+        found: str | None = self._rest()[1]
+        return found
+
+    @property
+    def null(self) -> NullDistribution | None:
+        found = self._rest()[2]
+        return None if found is None else NullDistribution.model_validate(found)
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        found = self._rest()[3]
+        return None if found is None else (float(found[0]), float(found[1]))
+
+    def _rest(self) -> list[Any]:
+        rest: list[Any] = json.loads(self._numbers)
+        return rest
+
+
+def _first(numbers: str) -> float | None:
+    # It is a number or null, so that the first comma ends it.
+    value = numbers[1 : numbers.index(",")]
+    return None if value == "null" else float(value)
+
+
+def like(score: Score | StoredScore) -> Score:
+    """The score from which to read all but its numbers."""
+    return score.like if isinstance(score, StoredScore) else score
