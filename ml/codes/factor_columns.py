@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ MISSING = frozenset(
     ("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "#n/a", "<na>", "nat", "#na")
 )
 """Texts that mark a missing value, in small letters."""
-_MISSING = pa.array(sorted(MISSING))
 
 _INTEGER = r"^[+-]?[0-9]+$"
 _DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?$"
@@ -94,7 +94,13 @@ def column_of_numbers(
 
 def is_missing(texts: Any) -> Any:
     """Which texts mark a missing value. The texts have no blanks around them."""
-    return pc.is_in(pc.utf8_lower(texts), value_set=_MISSING)
+    return pc.is_in(pc.utf8_lower(texts), value_set=_missing())
+
+
+@cache
+def _missing() -> Any:
+    # pyarrow imports pandas here, where it is installed.
+    return pa.array(sorted(MISSING))
 
 
 def column_of_labels(texts: Any, said: FactorKind | None = None) -> FactorColumn:

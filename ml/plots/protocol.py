@@ -1,4 +1,8 @@
-"""The protocol of pictures: the material they are drawn from, and how they become files."""
+"""The protocol of pictures: the material they are drawn from, and how they become files.
+
+Everything that knows the catalogue imports all plots, and few processes draw. So plots import
+matplotlib, which takes half a second, only where they draw.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ml.codes.latents import latent_label
 from ml.components.component import Component
 from ml.datasets.dataset import Dataset, FactorKind
 from ml.objectives.posteriors.protocol import Posterior
 from ml.objectives.posteriors.traversals import Span
-from ml.plots.figure_text import letter_by_letter
 from ml.studies.study import Study
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from ml.evaluation.encode import EncodedRows
     from ml.metrics.protocol import Score
 
@@ -154,6 +157,10 @@ def to_file(figure: Figure, format: Format) -> bytes:
 
     All text is drawn letter by letter, so that a dollar stays a dollar.
     """
+    import matplotlib as mpl
+
+    from ml.plots.figure_text import letter_by_letter
+
     file = io.BytesIO()
     with letter_by_letter(figure):
         if format == "png":

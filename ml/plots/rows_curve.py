@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from typing import TYPE_CHECKING
 
 from ml.evaluation.rows_curve import Curve, CurvePoint, RowsCurve
 from ml.plots.drawing.colours import BLUE, GREY
 from ml.plots.drawing.sheet import COLUMN, TICK, sheet, small_letters
 from ml.plots.protocol import NothingToDraw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 MOST_PANELS = 24
 
@@ -28,6 +29,9 @@ def draw_rows_curve(found: RowsCurve, title: str) -> Figure:
     Raises:
         NothingToDraw: no number has a value.
     """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     curves = [one for one in found.curves if any(point.values for point in one.points)]
     if not curves:
         raise NothingToDraw("No subsample has a score.")
@@ -55,6 +59,8 @@ def draw_rows_curve(found: RowsCurve, title: str) -> Figure:
 
 def _draw(axes: Axes, curve: Curve) -> bool:
     """Draw a number and return whether it has a null."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
     points = [point for point in curve.points if point.values]
     nulls = [point for point in points if point.null]
     if nulls:

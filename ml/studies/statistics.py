@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata, t
+from scipy.special import stdtrit
 
 from ml.components.described import Described
 from ml.studies.study import Study
@@ -75,7 +75,7 @@ def describe(values: Sequence[float]) -> Description:
 @cache
 def t_quantile(n: int) -> float:
     """The 97.5 % quantile of Student's t for the mean of n values."""
-    return float(t.ppf(0.975, n - 1))
+    return float(stdtrit(n - 1, 0.975))
 
 
 def correlations(study: Study, numbers: Mapping[str, Float[np.ndarray, "runs"]]) -> Correlations:
@@ -118,6 +118,8 @@ def _ranks(values: Float[np.ndarray, "runs"]) -> Float[np.ndarray, "runs"] | Non
     """The ranks of values, of which there must be three and two different ones."""
     if len(values) < FEWEST_PAIRS or np.ptp(values) == 0:
         return None
+    from scipy.stats import rankdata  # It takes half a second.
+
     ranks: np.ndarray = rankdata(values)
     return ranks
 

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from ml.codes.latents import is_used
@@ -174,6 +173,8 @@ def _ranks(codes: np.ndarray) -> np.ndarray:
     A constant latent has correlation 0 with all latents. The published code takes NaN there, which
     makes the whole pair NaN.
     """
+    from scipy.stats import rankdata  # It takes half a second.
+
     ranks = rankdata(codes, axis=0) if codes.size else codes
     centred = ranks - ranks.mean(axis=0)
     deviation = centred.std(axis=0)

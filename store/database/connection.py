@@ -8,12 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from filelock import FileLock
 from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from sqlalchemy import (
@@ -37,6 +33,9 @@ from store.database.mounts import is_network, mount_of, mounts
 from store.database.together import Together
 from store.database.url import parsed_url
 from store.errors import DatabaseNewer, DatabaseOnNetwork
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
@@ -158,6 +157,10 @@ def migrate(url: str, *, to: str = "head") -> None:
         DatabaseOnNetwork: if the database is a file on a network file system.
         DatabaseNewer: if a newer version of Heddle has already migrated the database.
     """
+    # Most processes never migrate.
+    from alembic import command
+    from alembic.config import Config
+
     parsed = parsed_url(url)
     engine = _engine(parsed)
     if _is_sqlite(parsed):
@@ -181,6 +184,9 @@ def migrate(url: str, *, to: str = "head") -> None:
 
 
 def _check_known(connection: Connection, config: Config, url: URL) -> None:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     found = MigrationContext.configure(connection).get_current_revision()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, BLACK = "#CC79A7", "#56B4E9", "#F0E442", "#000000"
@@ -15,10 +20,15 @@ KINDS = (*LINES, YELLOW, GREY, "#7A4B1E")
 DASHES = ("-", "--", ":")
 """Dashes that distinguish lines when the colours are used up."""
 
-CYCLE: Colormap = LinearSegmentedColormap.from_list(
-    "cycle", ["#0072B2", "#009E73", "#E69F00", "#B5507F", "#0072B2"]
-)
-"""A colour map for angles: its two ends are the same colour, and no colour is faint on white."""
+
+@cache
+def cycle() -> Colormap:
+    """A colour map for angles: its ends are the same colour, and no colour is faint on white."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "cycle", ["#0072B2", "#009E73", "#E69F00", "#B5507F", "#0072B2"]
+    )
 
 
 def line_style(place: int) -> dict[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from ml.plots.drawing.sheet import TICK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], *, inches: float) -> None:

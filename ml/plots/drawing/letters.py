@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from PIL import ImageFont
 
@@ -19,6 +18,8 @@ _MEASURED_AT = 100
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """matplotlib's own font in this size in pixels."""
+    import matplotlib as mpl
+
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 
 from ml.plots.drawing.sheet import TICK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 MOST_WITH_NUMBERS = 12
 """Most columns with numbers in the cells. With more, numbers would be too small to read."""
@@ -61,6 +63,8 @@ def hundredths(value: float) -> str:
 
 def outline(axes: Axes, row: int, column: int, *, colour: str, dashed: bool = False) -> None:
     """Draw a frame around a cell."""
+    from matplotlib.patches import Rectangle
+
     axes.add_patch(
         Rectangle(
             (column - 0.46, row - 0.44),

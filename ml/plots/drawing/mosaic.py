@@ -6,15 +6,17 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ml.plots.drawing.letters import inches
 from ml.plots.drawing.sheet import LABEL, LETTERS_AN_INCH, TICK, TITLE
 from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.protocol import DPI
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TILE, SMALL_TILE = 0.6, 0.4
 """Approximate width of an image in inches: usually, and if there are many columns."""
@@ -47,6 +49,8 @@ def mosaic(title: str, rows: Sequence[Row], *, first: str = "") -> Figure:
     drawn as one, and all places are computed here: axes for each image, or a layout that measures
     every text, would take seconds.
     """
+    from matplotlib.figure import Figure
+
     count, height, width, _ = rows[0].images.shape
     many = count > MOST_TEXTS_ALONG
     an_inch = _pixels_an_inch(width, SMALL_TILE if many else TILE)

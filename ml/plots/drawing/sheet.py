@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ml.plots.drawing.letters import inches
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLE, LABEL, TICK = 8.0, 8.0, 7.0
 """Sizes of letters, in points."""
@@ -24,6 +27,8 @@ MARGIN = 0.05
 
 def sheet(width: float, height: float, title: str) -> Figure:
     """An empty figure of this size in inches. Its title has as many lines as it needs."""
+    from matplotlib.figure import Figure
+
     lines = _lines(title, width - 2 * MARGIN)
     figure = Figure(figsize=(width, height + 0.13 * len(lines)), layout="constrained")
     figure.suptitle("\n".join(lines), fontsize=TITLE)

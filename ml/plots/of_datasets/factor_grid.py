@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from pydantic import Field
 
 from ml.components.registry import register
@@ -19,6 +16,10 @@ from ml.plots.drawing.sheet import LABEL, PAGE, TICK, sheet
 from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.protocol import DatasetPlot
 from ml.reproducibility.draws import generator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 GAP = 0.04
 BELOW = 0.22
@@ -164,6 +165,8 @@ def _title(data: Dataset) -> str:
 
 
 def _frame(axes: Axes, x: float, y: float, width: int, height: int) -> None:
+    from matplotlib.patches import Rectangle
+
     axes.add_patch(
         Rectangle(
             (x - 0.5, y - 0.5), width, height, fill=False, ec=VERMILION, lw=1.2, clip_on=False

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
 from ml.components.registry import register
 from ml.components.spec_errors import Fault, InvalidSpec
-from ml.plots.drawing.colours import BLUE, CYCLE, KINDS
+from ml.plots.drawing.colours import BLUE, KINDS, cycle
 from ml.plots.drawing.sheet import LABEL, TICK, sheet
 from ml.plots.of_models._factors import MOST_KINDS, column_of, is_cyclic
 from ml.plots.protocol import Material, NothingToDraw, RunPlot
 from ml.plots.usage import by_use
 from ml.reproducibility.draws import generator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_PANELS = 6
 COLUMNS = 2
@@ -209,7 +211,7 @@ def _dots(figure: Figure, axes: Axes, found: _Map, material: Material, column: i
         y,
         s=size,
         c=values,
-        cmap=CYCLE if is_cyclic(name) else "viridis",
+        cmap=cycle() if is_cyclic(name) else "viridis",
         alpha=0.75,
         lw=0,
         rasterized=True,

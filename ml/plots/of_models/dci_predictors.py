@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ml.components.registry import register
 from ml.metrics.protocol import Score
@@ -18,6 +16,10 @@ from ml.plots.drawing.sheet import LABEL, PAGE, TICK, sheet
 from ml.plots.of_models._dci_scores import newest_dci
 from ml.plots.protocol import Material, Needs, RunPlot
 from ml.plots.usage import by_use
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NUMBERS = {
     "disentanglement": ("disentanglement",),

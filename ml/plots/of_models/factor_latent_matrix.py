@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import model_validator
 
 from ml.components.registry import register
@@ -21,6 +19,10 @@ from ml.plots.of_models._dci_scores import newest_dci
 from ml.plots.of_models._factors import varying
 from ml.plots.protocol import Material, Needs, NothingToDraw, RunPlot
 from ml.plots.usage import by_use
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)

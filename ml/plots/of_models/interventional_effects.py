@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ml.components.registry import register
@@ -15,6 +13,10 @@ from ml.plots.drawing.sheet import LABEL, TICK, sheet
 from ml.plots.of_models._factors import MOST_KINDS, varying
 from ml.plots.protocol import Material, RunPlot
 from ml.plots.usage import by_use
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_FACTORS = 8
 MOST_VALUES = 50

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
 from ml.components.registry import register
@@ -16,6 +15,9 @@ from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.of_models._moved import Moved, check_latent
 from ml.plots.protocol import Material, NothingToDraw
 from ml.plots.usage import by_use
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_TICKS = 13
 

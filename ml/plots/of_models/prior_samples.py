@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 from scipy.special import ndtr, ndtri
 
@@ -14,6 +13,9 @@ from ml.plots.drawing.sheet import COLUMN, PAGE, sheet
 from ml.plots.drawing.tiles import show_tiles, tiles
 from ml.plots.protocol import Material, RunPlot
 from ml.reproducibility.draws import MAX_SEED, generator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @register

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ml.components.registry import register
 from ml.plots.drawing.mosaic import Row, mosaic
 from ml.plots.protocol import Material, RunPlot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 8
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
 from ml.codes.latents import is_used
@@ -18,6 +17,9 @@ from ml.plots.drawing.mosaic import Row, mosaic
 from ml.plots.of_models._moved import Moved, check_latent
 from ml.plots.protocol import Material
 from ml.plots.usage import by_use, usage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FILM_FRAMES = 16
 MOST_IN_A_PICTURE = 100

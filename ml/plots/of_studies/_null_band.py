@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from typing import TYPE_CHECKING, Any
 
 from ml.metrics.significance import not_clear
 from ml.plots.drawing.colours import GREY
 from ml.studies.study import Column, StudyRun
 from ml.studies.values import pooled_null
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LABEL = "not clear of null"
 _STYLE: dict[str, Any] = {
@@ -35,6 +35,8 @@ def null_band(
     Scores in the band are not clear of the null (`ml.metrics.significance`). The band is cut to the
     score's range. It reaches across the panel, or from one x to another if `across` is given.
     """
+    from matplotlib.patches import Rectangle
+
     null = pooled_null(runs, column.name)
     between = None if null is None else not_clear(null)
     if between is None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from ml.components.registry import nearest
 from ml.components.spec_errors import Fault, InvalidSpec
@@ -15,6 +13,9 @@ from ml.plots.drawing.sheet import TICK
 from ml.plots.protocol import NothingToDraw
 from ml.studies.study import SEED, Study, StudyRun
 from ml.studies.values import counted, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FACTOR_FOR_LOG = 8
 """An axis is logarithmic by default if its values span at least this factor."""

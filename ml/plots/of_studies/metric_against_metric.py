@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import model_validator
 
 from ml.components.registry import register
@@ -28,6 +26,10 @@ from ml.studies.grouped import counted_columns
 from ml.studies.statistics import correlations, spearman
 from ml.studies.study import Study, StudyRun
 from ml.studies.values import counted, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_WITH_NUMBERS = 20
 """Most columns with numbers in the cells. With more, numbers would be too small to read."""

@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from pydantic import Field
 
 from ml.components.registry import register
@@ -35,6 +31,12 @@ from ml.plots.protocol import NothingToDraw, StudyPlot
 from ml.studies.statistics import describe
 from ml.studies.study import SEED, Setting, Study, StudyRun
 from ml.studies.values import counted, counted_values, median
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 USUAL = ("mig", "sap", "dci.disentanglement")
 RECONSTRUCTION = ("elbo.reconstruction", "final.reconstruction")
@@ -264,6 +266,9 @@ def _log_y(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _legend(figure: Figure, lines: Sequence[_Line], with_null: bool, wide: int) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     handles: list[Line2D | Patch] = []
     if len(lines) > 1:
         for line in lines[:MOST_LINES]:

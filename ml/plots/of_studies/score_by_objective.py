@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from ml.components.registry import register
 from ml.plots.drawing.colours import GREY, LINES
@@ -20,6 +17,10 @@ from ml.plots.of_studies._swept import column_label, score_with_values, swept_pa
 from ml.plots.protocol import NothingToDraw, StudyPlot
 from ml.studies.study import Study, StudyRun
 from ml.studies.values import counted_values, median, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 OBJECTIVE = "objective"
 FEWEST_FOR_VIOLIN = 5
@@ -46,6 +47,8 @@ class ScoreByObjective(StudyPlot):
     """`objective`, or a swept path."""
 
     def draw(self, study: Study) -> Figure:
+        from matplotlib.patches import Patch
+
         by = swept_path(study, "by", self.by, besides=[OBJECTIVE])
         column = score_with_values(study, "column", self.column)
         groups = [(name, runs) for name, runs in _groups(study, by) if counted_values(runs, column)]

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PatchCollection
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from ml.components.registry import register
 from ml.components.spec_errors import Fault, InvalidSpec
@@ -45,6 +36,13 @@ from ml.plots.of_studies._swept import (
 from ml.plots.protocol import NothingToDraw, StudyPlot
 from ml.studies.study import Study, StudyRun
 from ml.studies.values import counted, counted_values, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 NUMBER = TICK - 1
 """Size of the numbers in cells, in points."""
@@ -142,6 +140,9 @@ def _normalised(study: Study, score: str, *, latents: str, beta: str) -> bool:
 
 
 def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> Figure:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+
     across, up = side_of(runs, x), side_of(runs, y)
     cells = cells_of(runs, score, across, up)
     there = [cell for cell in cells if cell.value is not None]
@@ -189,6 +190,8 @@ def _map(study: Study, score: str, runs: Sequence[StudyRun], x: str, y: str) -> 
 
 def _norm(low: float, high: float) -> Normalize:
     # If all values are equal, they get the middle colour.
+    from matplotlib.colors import Normalize
+
     beside = 0.0 if low < high else abs(low) / 10 or 0.1
     return Normalize(low - beside, high + beside)
 
@@ -244,6 +247,8 @@ def _label(axes: Axes, across: Side, up: Side, room: tuple[float, float]) -> Non
 
 def _label_few_decades(axis: Axis, side: Side, span: Span) -> None:
     """Set ticks beside powers of ten, if a logarithmic axis has hardly any of these."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     if side.scale is None and side.log and span[1] / span[0] < 100:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
@@ -251,6 +256,8 @@ def _label_few_decades(axis: Axis, side: Side, span: Span) -> None:
 
 
 def _draw_cells(axes: Axes, cells: Sequence[Cell], colours: np.ndarray, *, gap: float) -> None:
+    from matplotlib.collections import PatchCollection
+
     frames = PatchCollection(
         [_frame(cell) for cell in cells], facecolors=colours, edgecolors="white", linewidths=gap
     )
@@ -263,6 +270,8 @@ def _hatch(axes: Axes, cells: Sequence[Cell]) -> None:
 
 
 def _frame(cell: Cell, **style: Any) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
     (left, right), (bottom, top) = cell.x, cell.y
     return Rectangle((left, bottom), right - left, top - bottom, **style)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ml.codes.latents import KL_TAG
 from ml.components.registry import register
 from ml.plots.drawing.sheet import show_what_follows_the_start
 from ml.plots.protocol import Material, RunPlot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEGEND_UP_TO = 12
 
@@ -22,6 +23,8 @@ class Curves(RunPlot):
     name: Literal["curves"] = "curves"
 
     def draw(self, material: Material) -> Figure:
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(9, 5.5), layout="constrained")
         figure.suptitle(material.title, fontsize=9)
         panels = {

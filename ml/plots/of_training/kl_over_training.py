@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
 from ml.codes.latents import KL_TAG, is_used
 from ml.components.registry import register
@@ -16,6 +13,10 @@ from ml.plots.drawing.colours import GREY, line_style
 from ml.plots.drawing.direct_labels import label_ends
 from ml.plots.drawing.sheet import COLUMN, sheet, show_what_follows_the_start, small_letters
 from ml.plots.protocol import Curve, Material, Needs, NothingToDraw, RunPlot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_LINES = 20
 HEIGHT = 2.5
@@ -94,6 +95,8 @@ class KLOverTraining(RunPlot):
     def _heat_map(
         self, figure: Figure, axes: Axes, material: Material, curves: dict[int, Curve]
     ) -> None:
+        from matplotlib.colors import LogNorm
+
         first = min(points[0][0] for points in curves.values())
         last = max(max(points[-1][0] for points in curves.values()), first + 1)
         spaced = np.geomspace if self.log_x else np.linspace

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ml.codes.latents import KL_TAG
 from ml.components.registry import register
 from ml.plots.drawing.sheet import show_what_follows_the_start
 from ml.plots.protocol import Curve, Material, RunPlot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PARTS = ("mutual_information", "total_correlation", "dimension_wise_kl")
 IN_OTHER_PANELS = {"loss", "elbo", "reconstruction", "kl", "capacity", *PARTS}
@@ -40,6 +42,9 @@ class ObjectiveTerms(RunPlot):
     name: Literal["objective_terms"] = "objective_terms"
 
     def draw(self, material: Material) -> Figure:
+        from matplotlib.axes import Axes
+        from matplotlib.figure import Figure
+
         curves = {tag: points for tag, points in material.scalars.items() if points}
         panels = _panels(curves) or {"no curves": Axes.set_axis_off}
         columns = min(COLUMNS, len(panels))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from ml.components.registry import register
@@ -18,6 +17,9 @@ from ml.plots.drawing.mosaic import Row, mosaic
 from ml.plots.of_models._moved import check_latent
 from ml.plots.protocol import Material, Needs, NothingToDraw, RunPlot, Snapshot
 from ml.plots.usage import by_use
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MILLISECONDS, AT_THE_END = 500, 2000
 """How long a snapshot is shown, and how long the trained model."""
