@@ -15,7 +15,8 @@ from ml.evaluation.encode import EncodedRows, encode_rows, open_data
 from ml.evaluation.population import encode_grid
 from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
-from ml.reproducibility.environment import environment, library_versions
+from ml.reproducibility.environment import environment
+from ml.reproducibility.library_versions import library_versions
 from ml.spec.identity import cohort_key, course_id, train_id
 from ml.spec.parts import Evaluation
 from ml.spec.run_spec import RunSpec

@@ -32,7 +32,7 @@ from ml.components.plain_text import plain_text
 from ml.components.references import Reference, cited, references
 from ml.components.registry import components
 from ml.plots.protocol import NothingToDraw, StudyPlot, to_file
-from ml.reproducibility.environment import library_versions
+from ml.reproducibility.library_versions import library_versions
 from ml.studies.study import Study, StudyRun
 from ml.studies.summary import StudySummary
 from ml.studies.values import SUCCEEDED, plain, setting_name

@@ -79,14 +79,24 @@ def kinds() -> dict[str, str]:
     A folder of `ml` holds a kind if it has a `protocol` module. The class there that sets `kind`
     is the base of all components of the kind.
     """
-    found = {}
-    for protocol in sorted(Path(__file__).parents[1].glob("*/protocol.py")):
-        module = importlib.import_module(f"ml.{protocol.parent.name}.protocol")
-        for value in vars(module).values():
-            if isinstance(value, type) and value.__module__ == module.__name__:
-                kind = vars(value).get("kind") if issubclass(value, Component) else None
-                if kind is not None:
-                    found[protocol.parent.name] = kind
+    return {folder: kind for folder in _folders() if (kind := _kind_of(folder)) is not None}
+
+
+@cache
+def _folders() -> list[str]:
+    """The folders of `ml` with a `protocol` module."""
+    return sorted(found.parent.name for found in Path(__file__).parents[1].glob("*/protocol.py"))
+
+
+@cache
+def _kind_of(folder: str) -> str | None:
+    """The kind of the components in a folder, from the class of its protocol that sets `kind`."""
+    module = importlib.import_module(f"ml.{folder}.protocol")
+    found = None
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            kind = vars(value).get("kind") if issubclass(value, Component) else None
+            found = found if kind is None else kind
     return found
 
 
@@ -104,8 +114,13 @@ def _import_all(package: str) -> None:
 
 @cache
 def _discover(kind: str) -> None:
-    for folder, its_kind in kinds().items():
-        if its_kind == kind:
+    # A folder is named after its kind, mostly. If so, no other protocol is imported, and with it
+    # torch, in order to find the kind.
+    named = [folder for folder in _folders() if folder.startswith(kind)]
+    if not any(_kind_of(folder) == kind for folder in named):
+        named = _folders()
+    for folder in named:
+        if _kind_of(folder) == kind:
             _import_all(f"ml.{folder}")
 
 

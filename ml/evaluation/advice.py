@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -16,8 +16,9 @@ from ml.evaluation.validity.caution import alternatives, cautions, not_misled
 from ml.metrics.information.mutual_information import BINS
 from ml.metrics.protocol import Metric, Score
 from ml.metrics.significance import is_clear
-from ml.spec.run_spec import RunSpec
-from ml.spec.unreached import unreached
+
+if TYPE_CHECKING:
+    from ml.spec.run_spec import RunSpec
 
 Curves = Mapping[str, Sequence[tuple[int, float | None]]]
 """Training curves: tag to (step, value) pairs."""
@@ -100,6 +101,8 @@ def advise(
 
 
 def _unreached(spec: RunSpec) -> Iterator[Advice]:
+    from ml.spec.unreached import unreached  # Codes are advised on without torch.
+
     for one in unreached(spec):
         yield Advice(
             about="training",

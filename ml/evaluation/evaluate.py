@@ -1,23 +1,29 @@
-"""Evaluation: scoring encoded rows by every metric that a spec asks for."""
+"""Evaluation: scoring encoded rows by every metric that a spec asks for.
+
+A file of codes is scored without torch, whose import takes longer than many a score.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from ml.codes.rows import Posteriors
 from ml.datasets.dataset import Dataset
-from ml.evaluation.encode import EncodedRows, encode_rows
-from ml.evaluation.population import GridCodes, encode_grid, population_rows
 from ml.evaluation.score import metric_of, scores_of
 from ml.metrics.protocol import Metric, Rows, Score
-from ml.networks.model import Model
 from ml.recorder import Progress, Recorder, Silent, continue_or_stop
 from ml.spec.parts import Evaluation
+
+if TYPE_CHECKING:
+    from ml.evaluation.encode import EncodedRows
+    from ml.evaluation.population import GridCodes
+    from ml.networks.model import Model
 
 
 def evaluate(
@@ -41,6 +47,9 @@ def evaluate(
         UnknownComponent, InvalidSpec: a metric's name or params are wrong.
         NoPopulation: `rows` are "all", but the data set is no complete grid.
     """
+    from ml.evaluation.encode import encode_rows
+    from ml.evaluation.population import encode_grid
+
     given = [metric_of(metric).model_dump() for metric in metrics]
     evaluation = Evaluation.model_validate(
         {
@@ -81,6 +90,8 @@ def score_encoded(
     Raises:
         Stopped: the recorder wished to stop, within a metric or between two.
     """
+    from ml.evaluation.population import population_rows
+
     scores: list[Score] = []
     for kind in evaluation.codes:
         # Numbers of the posterior itself do not depend on which codes are scored.
@@ -137,7 +148,7 @@ def _score_parts(
         continue_or_stop(recorder.progress(Progress("scoring", done, len(metrics))))
 
     parts = {
-        part: replace(rows, continue_or_stop=report, threads=torch.get_num_threads())
+        part: replace(rows, continue_or_stop=report, threads=_threads())
         for part, rows in parts.items()
     }
     for done, metric in enumerate(metrics):  # noqa: B007 (read by `report`)
@@ -147,6 +158,18 @@ def _score_parts(
         scores += scores_of(metric, part, codes=codes, uncertainty=uncertainty)
     continue_or_stop(recorder.progress(Progress("scoring", len(metrics), len(metrics))))
     return scores
+
+
+def _threads() -> int:
+    """How many threads torch computes with; where it is not loaded, how many it would."""
+    if "torch" in sys.modules:
+        import torch
+
+        return torch.get_num_threads()
+    wished = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if wished.isdecimal() and int(wished):
+        return int(wished)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rows(

@@ -31,7 +31,7 @@ from ml.metrics.protocol import (
 )
 from ml.metrics.significance import null_of
 from ml.metrics.summed_importance import why_not_summed
-from ml.reproducibility.environment import library_versions
+from ml.reproducibility.library_versions import library_versions
 
 Asked = str | Mapping[str, Any] | Metric
 """A metric, its name, or its name and params."""

@@ -10,7 +10,8 @@ from pydantic import Field
 from ml.components.dotted_paths import value_at
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.experiments.experiment import Experiment, Label, changed
-from ml.spec.parts import MAX_STEPS, Part
+from ml.spec.parts import Part
+from ml.spec.training import MAX_STEPS
 
 STEPS = "training.steps"
 _SWEEP = "sweep."

@@ -18,7 +18,7 @@ from ml.export.run_readme import run_readme
 from ml.metrics.protocol import Score
 from ml.networks.model import Model
 from ml.plots.material import codes, title
-from ml.reproducibility.environment import library_versions
+from ml.reproducibility.library_versions import library_versions
 from ml.spec.identity import train_id
 
 PICTURE = re.compile(r"[a-z0-9_]+\.(png|gif)")

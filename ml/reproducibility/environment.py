@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import asdict
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from ml.reproducibility.library_versions import library_versions
 from ml.reproducibility.processor import GPU_SETTINGS, assignments, processor, settings
-
-LIBRARIES = ("heddle", "torch", "numpy", "scipy", "scikit-learn")
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that compute numbers, and of Python."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
-
-
-@cache
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"  # Heddle, for one, may be used from its folder.
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationInfo, field_validator
 
@@ -19,7 +19,9 @@ from ml.metrics.summed_importance import why_not_summed
 from ml.reproducibility.draws import MAX_SEED
 from ml.spec.identity import FORMAT, SCORING, digest
 from ml.spec.parts import AnyMetric, Evaluation, Part, Traversal
-from ml.spec.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from ml.spec.run_spec import RunSpec
 
 READING = 2
 """Version of how arrays are understood. Since 2, floats with few integer values are classes."""
@@ -215,6 +217,8 @@ class RunEvaluation(Evaluation):
 
     def of(self, run: Mapping[str, Any]) -> RunSpec:
         """The spec of a run with this evaluation in place of its own. Raises `InvalidSpec`."""
+        from ml.spec.run_spec import RunSpec  # It needs torch, and codes are scored without.
+
         changed = {**run, "evaluation": self.model_dump(mode="json", exclude={"traversal"})}
         if self.traversal is not None:
             changed["traversal"] = self.traversal.model_dump(mode="json")

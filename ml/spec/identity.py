@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ml.components.component import Component
-from ml.datasets.protocol import DatasetComponent
-from ml.models.protocol import Architecture
-from ml.objectives.protocol import Objective
 from ml.reproducibility.canonical_json import canonical_json
-from ml.spec.parts import Evaluation, Training, Traversal
-from ml.spec.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from ml.components.component import Component
+    from ml.datasets.protocol import DatasetComponent
+    from ml.models.protocol import Architecture
+    from ml.objectives.protocol import Objective
+    from ml.spec.parts import Evaluation, Traversal
+    from ml.spec.run_spec import RunSpec
+    from ml.spec.training import Training
 
 T = TypeVar("T")
 

@@ -1,4 +1,7 @@
-"""The parts of a spec: how a run is trained and scored, and its traversal picture."""
+"""Parts of a spec: how codes are scored, the traversal picture, and what all parts have in common.
+
+What only training needs, and with it torch, is in `ml.spec.training`.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +15,18 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    field_validator,
 )
 
 from ml.components.described import Described
 from ml.components.registry import components
 from ml.datasets.choices import Part as Images
-from ml.datasets.protocol import DatasetComponent
 from ml.metrics.protocol import Metric
-from ml.models.protocol import Architecture
-from ml.objectives.likelihood import Likelihood
-from ml.objectives.protocol import Objective
-from ml.optimizers.protocol import Optimizer
 from ml.reproducibility.draws import MAX_SEED
-from ml.schedules.protocol import Schedule
-from ml.spec.choices import Precision, Sampling
-from ml.spec.uploaded import meant
 
-MAX_STEPS = 10_000_000
-MAX_BATCH = 8192
 MAX_ROWS = 1_000_000
 SAMPLE_ROWS = 10_000
-MAX_SNAPSHOTS = 100
-MAX_COEFFICIENTS = 64
 
 
 def _named(value: object, *, default: str | None) -> object:
@@ -47,7 +36,7 @@ def _named(value: object, *, default: str | None) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _one_of(kind: str, *, default: str | None = None, meant: Any = None) -> Any:
+def one_of(kind: str, *, default: str | None = None, meant: Any = None) -> Any:
     """The union of all components of a kind, with `name` as the discriminator.
 
     `meant` is a validator that may replace the name and params by others.
@@ -66,19 +55,9 @@ def _one_of(kind: str, *, default: str | None = None, meant: Any = None) -> Any:
 
 
 if TYPE_CHECKING:
-    AnyDataset = DatasetComponent
-    AnyModel = Architecture
-    AnyObjective = Objective
-    AnyOptimizer = Optimizer
-    AnySchedule = Schedule
     AnyMetric = Metric
 else:
-    AnyDataset = _one_of("dataset", meant=meant)
-    AnyModel = _one_of("model", default="locatello")
-    AnyObjective = _one_of("objective")
-    AnyOptimizer = _one_of("optimizer", default="adam")
-    AnySchedule = _one_of("schedule", default="constant")
-    AnyMetric = _one_of("metric")
+    AnyMetric = one_of("metric")
 
 
 def with_defaults(kind: str, name: str) -> Any:
@@ -90,46 +69,6 @@ class Part(Described):
     """A part of a spec. It refuses unknown fields, NaN and infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Training(Part):
-    """How the weights are trained. The defaults are those of Locatello et al. 2019."""
-
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 300_000
-    """Optimizer steps."""
-    batch_size: Annotated[int, Field(ge=2, le=MAX_BATCH)] = 64
-    """Images in a batch."""
-    optimizer: AnyOptimizer = Field(default_factory=lambda: with_defaults("optimizer", "adam"))
-    schedule: AnySchedule = Field(default_factory=lambda: with_defaults("schedule", "constant"))
-    gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    """Largest norm of the gradient of all parameters of a group; null for no limit."""
-    coefficients: Annotated[dict[str, AnySchedule], Field(max_length=MAX_COEFFICIENTS)] = {}
-    """Schedules that multiply the objective's coefficients at each step. With
-    `{beta: {name: warm_up, over: 10000}}`, beta grows from zero."""
-    sampling: Sampling = "with_replacement"
-    """How images are drawn for a batch: independently, as in the protocol, or in epochs. Each epoch
-    has every image once."""
-    precision: Precision = "float32"
-    """The numbers that networks compute in. With bfloat16, weights and losses stay in float32."""
-    likelihood: Likelihood = "bernoulli"
-    """p(x|z) of each pixel: bernoulli, whose -log p(x|z) is the cross-entropy, or a Gaussian around
-    the decoder's mean."""
-    pixel_deviation: Annotated[float, Field(ge=1e-3, le=100)] | None = None
-    """Standard deviation of a pixel under the Gaussian likelihood, in units of a white pixel; null
-    means 1. The smaller it is, the more the reconstruction weighs against all other terms."""
-    checkpoint_minutes: Annotated[float, Field(gt=0, le=1440)] = 2.0
-    """Minutes between checkpoints: about as much work may have to be repeated after a kill."""
-    snapshots: Annotated[int, Field(ge=0, le=MAX_SNAPSHOTS)] = 0
-    """How many snapshots of the weights are kept during training, for films of it. Their steps are
-    evenly spaced on a logarithmic axis. A run that is already trained keeps the snapshots that it
-    has."""
-
-    @field_validator("pixel_deviation")
-    @classmethod
-    def _is_of_use(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("likelihood") == "bernoulli":
-            raise ValueError("null, as the bernoulli likelihood has no deviation")
-        return value
 
 
 def _in_one_message(value: object, check: ValidatorFunctionWrapHandler) -> object:

@@ -25,16 +25,8 @@ from ml.datasets.protocol import UnusableFile
 from ml.models.protocol import UnfitImages
 from ml.optimizers.protocol import Optimizer
 from ml.reproducibility.draws import MAX_SEED
-from ml.spec.parts import (
-    AnyDataset,
-    AnyModel,
-    AnyObjective,
-    Evaluation,
-    Part,
-    Training,
-    Traversal,
-    with_defaults,
-)
+from ml.spec.parts import Evaluation, Part, Traversal, with_defaults
+from ml.spec.training import AnyDataset, AnyModel, AnyObjective, Training
 from ml.spec.uploaded import Uploaded, meant_in_origin
 
 MAX_ORIGINS = 16

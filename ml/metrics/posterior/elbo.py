@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ml.codes.uncertainty import Numbers, subsample_errors
 from ml.components.registry import register
 from ml.metrics.protocol import AuditSetting, Metric, Number, Rows, UnusableRows, Value
-from ml.objectives.likelihood import likelihood_of
 
 SUBSAMPLES = 200
 """Number of subsamples for an interval."""
+
+
+def _likelihood_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    from ml.objectives.likelihood import likelihood_of  # It needs torch.
+
+    return likelihood_of(spec)
 
 
 @register
@@ -45,14 +50,14 @@ class Elbo(Metric):
     # An audit has no reconstructions.
     audited: ClassVar[Sequence[AuditSetting]] = ()
     numbers: ClassVar[Sequence[Number]] = (
-        Number("elbo", range=(None, None), perfect=None, depends_on=likelihood_of),
+        Number("elbo", range=(None, None), perfect=None, depends_on=_likelihood_of),
         # A density may be above 1, so with a Gaussian likelihood its -log may be below 0.
         Number(
             "reconstruction",
             higher_is_better=False,
             range=(None, None),
             perfect=None,
-            depends_on=likelihood_of,
+            depends_on=_likelihood_of,
         ),
         # KL is the price of what codes keep of the image. With a KL of zero they keep nothing.
         Number("kl", higher_is_better=None, range=(0.0, None), perfect=None),

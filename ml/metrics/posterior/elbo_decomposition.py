@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
@@ -27,13 +26,10 @@ from ml.metrics.posterior._aggregate import (
 )
 from ml.metrics.posterior.posterior_information import SAMPLES
 from ml.metrics.protocol import Metric, Number, Rows, UnusableRows, Value
-from ml.objectives.terms.kl_parts import (
-    Estimator,
-    gaussian_log_density,
-    log_mixtures,
-    log_weights,
-)
 from ml.reproducibility.draws import generator
+
+if TYPE_CHECKING:
+    from ml.objectives.terms.kl_parts import Estimator
 
 WEIGHTS: Mapping[str, Estimator] = {"minibatch_weighted": "mws", "stratified": "mss"}
 USERS = {"samples": ("exact",), "batch": ("minibatch_weighted", "stratified")}
@@ -209,6 +205,10 @@ class ElboDecomposition(Metric):
 
 def _of_batches(rows: Rows, estimator: Estimator, size: int) -> _Densities:
     """log q of each row's sample, from its batch."""
+    import torch  # Codes are scored without it by all other estimators.
+
+    from ml.objectives.terms.kl_parts import gaussian_log_density, log_mixtures, log_weights
+
     assert rows.posteriors is not None
     order = generator(rows.seed, "batches of the aggregate posterior").permutation(len(rows))
     group = np.empty(len(rows), dtype=np.int64)

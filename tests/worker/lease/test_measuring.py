@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.reproducibility.environment import library_versions
+from ml.reproducibility.library_versions import library_versions
 from store.database.tables import Attempt
 from store.experiments import cancel
 from store.states import AttemptEnd, RunState
