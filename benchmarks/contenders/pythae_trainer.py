@@ -101,7 +101,7 @@ def main() -> None:
         def __init__(self, clock: Clock) -> None:
             self.clock = clock
 
-        def on_train_step_end(self, **_: object) -> None:
+        def on_train_step_end(self, *_: object, **__: object) -> None:
             self.clock.step()
 
     class Pythae:
