@@ -31,7 +31,18 @@ BY_NAME = {
 }
 """Scripts that are run only by their names or with `--all`, and why."""
 
-QUICK = ("render_dsprites", "gradient_boosting", "fair_share", "peers", "pictures")
+QUICK = (
+    "render_dsprites",
+    "worlds",
+    "gradient_boosting",
+    "metrics",
+    "fair_share",
+    "train_images",
+    "peers",
+    "posting",
+    "behind_many",
+    "pictures",
+)
 """Scripts of `--quick`, which takes five minutes on two cores."""
 
 STOP_SECONDS = 60.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.record import Figure, Row, Table, parser, publish
 from tests.service.hinted import KINDS, Hinted, hinted
 
 
@@ -39,21 +39,31 @@ def after_silence(kind: str) -> float:
         return here.seconds_until_taken(120)
 
 
+FAILURES: dict[str, Callable[[Hinted], float]] = {
+    "killed": after_death,
+    "again": after_death,
+    "in a task": after_death_while_busy,
+    "away 5 s": partial(after_death, away=5),
+    "away 60 s": partial(after_death, away=60),
+    "hung 30 s": partial(after_hanging, seconds=30),
+}
+QUICK = ("killed", "again", "in a task", "away 5 s")
+
+
 def main() -> None:
-    print("| broker | killed | again | in a task | away 5 s | away 60 s | hung 30 s | silent |")
-    print("| --- |" + " --- |" * 7)
+    arguments = parser(__doc__).parse_args()
+    rows = []
     for kind in KINDS:
+        figures: dict[str, Figure | str | None] = {}
         with tempfile.TemporaryDirectory() as folder, hinted(Path(folder), kind) as here:
-            seconds = [
-                after_death(here),
-                after_death(here),
-                after_death_while_busy(here),
-                after_death(here, away=5),
-                after_death(here, away=60),
-                after_hanging(here, seconds=30),
-            ]
-        seconds.append(after_silence(kind))
-        print(f"| {kind} |", " | ".join(f"{waited:.1f}" for waited in seconds), "|", flush=True)
+            for failure in QUICK if arguments.quick else FAILURES:
+                figures[failure] = Figure([FAILURES[failure](here)], "s", "less")
+        if not arguments.quick:
+            figures["silent"] = Figure([after_silence(kind)], "s", "less")
+        rows.append(Row([kind], figures))
+        print(kind, *figures.values(), flush=True)
+    command = "python -m benchmarks.broker_restarts" + " --quick" * arguments.quick
+    publish([Table("broker_restarts", command, ["broker"], rows)], arguments)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.record import Figure, Row, Table, parser, publish
 from heddle.client.client import Client, connect
 from heddle.client.resources import Run
 
@@ -61,6 +58,7 @@ STAGES = {
     "scoring, gradient boosting": lambda: spec(20, BOOSTING),
     "scoring, random forests": lambda: spec(20, FORESTS),
 }
+QUICK_STAGES = ("queued", "training, steps of milliseconds", "scoring, gradient boosting")
 
 
 def reached(run: Run, stage: str) -> bool:
@@ -113,21 +111,25 @@ def service() -> Iterator[Client]:
 
 
 def main() -> None:
-    table = Table(box=MARKDOWN)
-    for name in ("stage", "seconds, each of three rounds"):
-        table.add_column(name)
+    made = parser(__doc__)
+    made.add_argument("--rounds", type=int, help="cancellations in each stage (default 3)")
+    arguments = made.parse_args()
+    number = arguments.rounds or (1 if arguments.quick else ROUNDS)
+    rows = []
     with service() as client:
-        for stage in STAGES:
+        for stage in QUICK_STAGES if arguments.quick else STAGES:
             blocker = None
             if stage == "queued":
                 blocker = client.submit(spec(10_000_000, ["mig"])).runs()[0]
                 while blocker.refresh().state != "training":
                     time.sleep(0.1)
-            took = [measure(client, stage) for _ in range(ROUNDS)]
+            took = Figure([measure(client, stage) for _ in range(number)], "s", "less")
             if blocker is not None:
                 blocker.cancel()
-            table.add_row(stage, ", ".join(f"{one:.1f}" for one in took))
-    Console(width=100).print(table)
+            rows.append(Row([stage], {"until cancelled": took}))
+            print(f"{stage}: {took} s", flush=True)
+    command = f"python -m benchmarks.cancel --rounds {number}{' --quick' * arguments.quick}"
+    publish([Table("cancel", command, ["stage"], rows)], arguments)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """Our gradient boosting against scikit-learn's: CPU time, and whether the trees are the same.
 
 Both fit each factor of synthetic codes, like those of a dSprites model, in turn and in this
-process. The CPU time of the process is printed, without the time of numba's compiler.
+process. The CPU time of the process is told, without the time of numba's compiler.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import TypeVar
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from ml.metrics.predictors._gradient_boosting import GradientBoosting, fit
 from ml.metrics.predictors._gradient_boosting._nodes import LEAF
 
@@ -73,43 +74,83 @@ def same_trees(ours: GradientBoosting, theirs: GradientBoostingClassifier) -> in
     return same
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="2,000 rows, 10 iterations, 3 factors")
-    arguments = parser.parse_args()
-    rows, iterations, columns = (
-        (2_000, 10, range(3)) if arguments.quick else (arguments.rows, 100, range(5))
+def measured(
+    codes: np.ndarray, factor: np.ndarray, number: int, threads: int, params: dict[str, int]
+) -> tuple[Figure, Figure, dict[str, Figure | str | None]]:
+    """CPU seconds of ours and of scikit-learn's, and how their fits to the first half differ."""
+    x, unseen = np.split(codes, 2)
+    y = factor[: len(x)]
+    fits: dict[str, object] = {}
+
+    def timed(name: str, work: Callable[[], object]) -> Callable[[], float]:
+        def measure() -> float:
+            fits[name], seconds = cpu_seconds(work)
+            return seconds
+
+        return measure
+
+    found = rounds(
+        number,
+        {
+            "ours": timed("ours", lambda: fit(x, y, threads=threads, **params)),
+            "theirs": timed("theirs", lambda: GradientBoostingClassifier(**params).fit(x, y)),
+        },
     )
+    ours, theirs = fits["ours"], fits["theirs"]
+    assert isinstance(ours, GradientBoosting) and isinstance(theirs, GradientBoostingClassifier)
+    difference = np.abs(ours.feature_importances_ - theirs.feature_importances_).max()
+    agree = (ours.predict(unseen) == theirs.predict(unseen)).sum()
+    trees = ours.trees[..., 0].size
+    return (
+        Figure(found["ours"], "s", "less", places=3),
+        Figure(found["theirs"], "s", places=2),
+        {
+            "same trees": f"{same_trees(ours, theirs):,} of {trees:,}",
+            "importances differ by": f"{difference:.1e}",
+            "same predictions": f"{agree:,} of {len(unseen):,}",
+        },
+    )
+
+
+def cells(ours: Figure, theirs: Figure) -> dict[str, Figure | str | None]:
+    ratios = [slow / fast for fast, slow in zip(ours.values, theirs.values, strict=True)]
+    return {
+        "scikit-learn, CPU": theirs,
+        "ours, CPU": ours.beside(theirs),
+        "scikit-learn over ours": Figure(ratios, "times", "more"),
+    }
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--rows", type=int, default=10_000)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--rounds", type=int, help="(default 1, of --quick 3)")
+    arguments = made.parse_args()
+    rows, iterations, columns, number = (
+        (2_000, 10, range(3), 3) if arguments.quick else (arguments.rows, 100, range(5), 1)
+    )
+    number = arguments.rounds or number
     codes, factors = codes_like_dsprites(2 * rows, arguments.seed)
     for classes in (2, 3):
         few = np.arange(30) % classes
         fit(codes[:30], few, random_state=0, n_estimators=1).predict(codes[:30])
-    print(
-        "| factor | values | scikit-learn, CPU s | ours, CPU s | ratio | ours, s | same trees"
-        " | importances differ by | same predictions, new rows |"
-    )
-    print("| --- " * 9 + "|")
-    total = np.zeros(2)
+    params = {"n_estimators": iterations, "random_state": arguments.seed}
+    lines, totals = [], np.zeros((2, number))
     for column in columns:
-        x, y, unseen = codes[:rows], factors[:rows, column], codes[rows:]
-        params = {"n_estimators": iterations, "random_state": arguments.seed}
-        began = time.perf_counter()
-        ours, fast = cpu_seconds(lambda: fit(x, y, threads=arguments.threads, **params))  # noqa: B023
-        wall = time.perf_counter() - began
-        theirs, slow = cpu_seconds(lambda: GradientBoostingClassifier(**params).fit(x, y))  # noqa: B023
-        difference = np.abs(ours.feature_importances_ - theirs.feature_importances_).max()
-        agree = (ours.predict(unseen) == theirs.predict(unseen)).sum()
-        print(
-            f"| {NAMES[column]} | {SIZES[column]} | {slow:.2f} | {fast:.2f} | {slow / fast:.1f}"
-            f" | {wall:.2f} | {same_trees(ours, theirs)} of {ours.trees[..., 0].size}"
-            f" | {difference:.1e} | {agree} of {rows} |",
-            flush=True,
-        )
-        total += slow, fast
-    print(f"| all | | {total[0]:.2f} | {total[1]:.2f} | {total[0] / total[1]:.1f} | | | | |")
+        ours, theirs, same = measured(codes, factors[:, column], number, arguments.threads, params)
+        totals += ours.values, theirs.values
+        labels = [NAMES[column], str(SIZES[column])]
+        lines.append(Row(labels, cells(ours, theirs) | same))
+        print(f"{NAMES[column]}: {theirs} and {ours} s", flush=True)
+    ours, theirs = (Figure(seconds.tolist(), "s", places=2) for seconds in totals)
+    lines.append(Row(["all", ""], cells(replace(ours, better="less"), theirs)))
+    command = (
+        f"python -m benchmarks.gradient_boosting --rows {rows} --threads {arguments.threads}"
+        f" --rounds {number}{' --quick' * arguments.quick}"
+    )
+    publish([Table("gradient_boosting", command, ["factor", "values"], lines)], arguments)
 
 
 if __name__ == "__main__":

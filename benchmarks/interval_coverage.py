@@ -8,19 +8,19 @@ of the codes from Student's t with two degrees of freedom.
 Nulls (`--nulls`): of draws whose codes are noise alone, the share that is clear of its null, which
 should be 2.3 %. Beside it is the share that leads the mean of three permutations by two deviations.
 
-    python benchmarks/interval_coverage.py [--rows 1000] [--draws 200] [--metrics mig,sap,...]
+    python -m benchmarks.interval_coverage [--rows 1000] [--draws 200] [--metrics mig,sap,...]
         [--tails 2] [--nulls]
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from benchmarks.record import Figure, Row, Table, parser, publish
 from ml.codes.checked_rows import rows_of
 from ml.codes.rows import Rows
 from ml.evaluation.score import metric_of
@@ -146,37 +146,64 @@ def false_alarms(
     }
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=1000)
-    arguments.add_argument("--draws", type=int, default=200)
-    arguments.add_argument("--metrics", default=",".join(METRICS))
-    arguments.add_argument("--tails", type=float)
-    arguments.add_argument("--nulls", action="store_true")
-    given = arguments.parse_args()
-    _information_metric.MOST_REPLICATES = REPLICATES
-    print(f"{given.rows} rows, {given.draws} draws, tails {given.tails}\n")
-    if given.nulls:
-        print("| metric | number | permutations | clear by 3 and 2 std | clear |")
-        print("|---|---|---|---|---|")
-    else:
-        print("| metric | number | intervals that hold it | half width over deviation |")
-        print("|---|---|---|---|")
-    labels = given.metrics.split(",")
-    if not given.nulls:
-        covered = coverage(labels, given.rows, given.draws, given.tails)
-        for (label, name), (held, width) in covered.items():
-            if not name.startswith("error"):
-                print(f"| {label} | {name} | {held:.1%} | {width:.2f} |", flush=True)
-        return
+def percent(share: float) -> Figure:
+    return Figure([100 * share], "%")
+
+
+def covered(labels: Sequence[str], rows: int, draws: int, tails: float | None) -> list[Row]:
+    found = []
+    for (label, name), (held, width) in coverage(labels, rows, draws, tails).items():
+        if not name.startswith("error"):
+            ratio = Figure([width], "", places=2)
+            figures = {"intervals that hold it": percent(held), "half width over deviation": ratio}
+            found.append(Row([label, name], figures))
+    return found
+
+
+def alarmed(labels: Sequence[str], rows: int, draws: int) -> list[Row]:
+    found = []
     for label in labels:
         if not metric_of(METRICS[label]).needs_factors:
             continue
-        alarms = false_alarms(METRICS[label], given.rows, given.draws)
+        alarms = false_alarms(METRICS[label], rows, draws)
         for name, (several, of_three, clear) in alarms.items():
-            if not name.startswith("error"):
-                row = f"{several} | {of_three:.1%} | {clear:.1%}"
-                print(f"| {label} | {name} | {row} |", flush=True)
+            if name.startswith("error"):
+                continue
+            figures: dict[str, Figure | str | None] = {
+                "permutations": Figure([several], "", places=0),
+                "clear by 3 and 2 deviations": percent(of_three),
+                "clear": percent(clear),
+            }
+            found.append(Row([label, name], figures))
+            print(label, name, f"{clear:.1%}", flush=True)
+    return found
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--rows", type=int, default=1000)
+    made.add_argument("--draws", type=int, help="(default 200)")
+    made.add_argument("--metrics", help="labels with commas between (default: all)")
+    made.add_argument("--tails", type=float)
+    made.add_argument("--nulls", action="store_true")
+    arguments = made.parse_args()
+    _information_metric.MOST_REPLICATES = REPLICATES
+    asked = arguments.metrics or ("mig,sap,modularity" if arguments.quick else ",".join(METRICS))
+    draws = arguments.draws or (10 if arguments.quick else 200)
+    labels = asked.split(",")
+    command = f"python -m benchmarks.interval_coverage --rows {arguments.rows} --draws {draws}"
+    if labels != list(METRICS):
+        command += f" --metrics {asked}"
+    name = f"interval_coverage {arguments.rows} rows"
+    if arguments.nulls:
+        rows = alarmed(labels, arguments.rows, draws)
+        name, command = f"{name} nulls", f"{command} --nulls"
+    else:
+        rows = covered(labels, arguments.rows, draws, arguments.tails)
+        if arguments.tails is not None:
+            name = f"{name} tails {arguments.tails:g}"
+            command += f" --tails {arguments.tails:g}"
+    publish([Table(name, command, ["metric", "number"], rows)], arguments)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 A service as `heddle up` starts it trains a short run. One client then asks for its traversal and
 for decoded images again and again, one request at a time. Each request has other params, so that no
 answer is in memory; one row repeats a request. This is done while nothing else runs, and again
-while another run trains. The first request, which loads the model, is printed by itself.
+while another run trains. The first request, which loads the model, has a row of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import tempfile
 import time
@@ -17,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.record import Figure, Row, Table, parser, publish
 from heddle.client.client import Client, connect
 from heddle.service.serving import serving
 
@@ -62,51 +59,69 @@ def requests(client: Client, run: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def measured(ask: Callable[[], object], times: int) -> np.ndarray:
-    """Seconds of each request."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        ask()
-        found.append(time.perf_counter() - began)
-    return np.array(found)
+def seconds(ask: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    ask()
+    return time.perf_counter() - began
+
+
+def percentiles(
+    asked: dict[str, Callable[[], object]], rounds: int, times: int
+) -> dict[str, tuple[Figure, Figure]]:
+    """p50 and p99 of each request in each round, in ms. A round has so many of each, in a row."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in asked}
+    for _ in range(rounds):
+        for name, ask in asked.items():
+            took = [1000 * seconds(ask) for _ in range(times)]
+            found[name].append(np.percentile(took, (50, 99)))
+
+    def figure(values: list[float]) -> Figure:
+        return Figure(values, "ms", "less", places=0)
+
+    return {
+        name: (figure([float(p50) for p50, _ in both]), figure([float(p99) for _, p99 in both]))
+        for name, both in found.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=200, help="requests of each kind and phase")
-    given = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--requests", type=int, help="of each kind, phase and round (default 100)")
+    made.add_argument("--rounds", type=int, help="(default 3)")
+    arguments = made.parse_args()
+    times = arguments.requests or (5 if arguments.quick else 100)
+    number = arguments.rounds or 3
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder), None) as url,
         connect(url) as client,
     ):
-        trained = client.submit(spec(300, 0)).wait().runs()[0].id
-        first = measured(requests(client, trained)["traversal.png, one latent"], 1)[0]
-        idle = {
-            name: measured(ask, given.requests) for name, ask in requests(client, trained).items()
-        }
-        going_on = client.submit(spec(1_000_000, 1))
-        while going_on.runs()[0].state != "training":
-            time.sleep(0.2)
-            going_on.refresh()
-        time.sleep(10)
-        beside = {
-            name: measured(ask, given.requests) for name, ask in requests(client, trained).items()
-        }
-        assert going_on.refresh().runs()[0].state == "training"
-        going_on.cancel()
-    columns = ["request", "p50, ms", "p99, ms", "p50 while a run trains, ms", "p99, ms"]
-    table = Table(*columns, box=MARKDOWN)
-    for name in idle:
-        cells = [
-            f"{1000 * np.percentile(found[name], share):.0f}"
-            for found in (idle, beside)
-            for share in (50, 99)
-        ]
-        table.add_row(name, *cells)
-    Console(width=140).print(table)
-    print(f"the first request, which loads the model: {1000 * first:.0f} ms")
+        steps = 30 if arguments.quick else 300
+        trained = client.submit(spec(steps, 0)).wait().runs()[0].id
+        first = 1000 * seconds(requests(client, trained)["traversal.png, one latent"])
+        idle = percentiles(requests(client, trained), number, times)
+        beside = None
+        if not arguments.quick:
+            going_on = client.submit(spec(1_000_000, 1))
+            while going_on.runs()[0].state != "training":
+                time.sleep(0.2)
+                going_on.refresh()
+            time.sleep(10)
+            beside = percentiles(requests(client, trained), number, times)
+            assert going_on.refresh().runs()[0].state == "training"
+            going_on.cancel()
+    rows = [Row(["the first, which loads the model"], {"p50": Figure([first], "ms", "less", 0)})]
+    for name, (p50, p99) in idle.items():
+        figures: dict[str, Figure | str | None] = {"p50": p50, "p99": p99}
+        if beside is not None:
+            training, training_p99 = beside[name]
+            figures |= {"p50 while a run trains": training, "its p99": training_p99}
+        rows.append(Row([name], figures))
+    command = (
+        f"python -m benchmarks.pictures --requests {times} --rounds {number}"
+        f"{' --quick' * arguments.quick}"
+    )
+    publish([Table("pictures", command, ["request"], rows)], arguments)
 
 
 if __name__ == "__main__":

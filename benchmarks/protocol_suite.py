@@ -14,7 +14,6 @@ CODES is the codes.npz of a run on dSprites. By default a small model is trained
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +27,7 @@ from sklearn.metrics import mutual_info_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from benchmarks.record import Figure, Row, Table, parser, publish
 from ml import dataset, train
 from ml.codes.checked_rows import rows_of
 from ml.evaluation.encode import EncodedRows, encode_rows
@@ -39,6 +39,8 @@ SPEC = {
     "model": {"name": "burgess", "latent_dim": 10},
     "objective": {"name": "beta_vae", "beta": 4.0},
 }
+FEW_ROWS: dict[str, Any] = {"rows": 1000, "test_rows": 500}
+"""Those of `--quick`, which leaves DCI out as well."""
 
 
 class Codes:
@@ -182,12 +184,12 @@ SUITE: list[tuple[dict[str, Any], str, Callable[[Codes], float]]] = [
 ]
 
 
-def encoded(path: Path | None, steps: int) -> EncodedRows:
+def encoded(path: Path | None, steps: int, rows: Evaluation) -> EncodedRows:
     """The codes of a run, or of a model that is trained for this."""
     if path is not None:
         return EncodedRows.from_npz(path.read_bytes())
     model = train({**SPEC, "training": {"steps": steps}})
-    return encode_rows(model, dataset("dsprites"), Evaluation())
+    return encode_rows(model, dataset("dsprites"), rows)
 
 
 def seconds(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -196,25 +198,22 @@ def seconds(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("codes", type=Path, nargs="?")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--skip-reference", action="store_true")
-    given = parser.parse_args()
-    found = encoded(given.codes, given.steps)
+    made = parser(__doc__)
+    made.add_argument("codes", type=Path, nargs="?")
+    made.add_argument("--steps", type=int, help="of the model that is trained (default 2000)")
+    made.add_argument("--skip-reference", action="store_true")
+    given = made.parse_args()
+    steps = given.steps or (20 if given.quick else 2000)
+    skip = given.skip_reference or given.quick
+    found = encoded(given.codes, steps, Evaluation(**FEW_ROWS) if given.quick else Evaluation())
     rows = rows_of(found.mean, found.factors, train_rows=int(found.train_rows))
     loops = Codes(found.mean, found.factors, int(found.train_rows))
     # Kernels are compiled, or read from the cache, before anything is timed.
     for metric, *_ in SUITE:
         scores_of(metric_of(metric), rows.take(np.arange(300), 200), codes="mean")
-    print(f"{len(rows)} rows, {rows.codes.shape[1]} codes, {torch.get_num_threads()} threads\n")
-    print(
-        "| metric | ours | null (replicates) | 95 % interval | ours alone, s"
-        " | with null and interval, s | reference | reference, s |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    lines: list[Row] = []
     sums = np.zeros(3)
-    for params, name, reference in SUITE:
+    for params, name, reference in SUITE[:-1] if given.quick else SUITE:
         metric = metric_of(params)
         part = rows if metric.uses == "split" else rows.only(slice(0, rows.train))
         plain, alone = seconds(
@@ -229,7 +228,7 @@ def main() -> None:
         )
         theirs, slow = (
             (float("nan"), float("nan"))
-            if given.skip_reference
+            if skip
             else seconds(lambda reference=reference: reference(loops))
         )
         sums += [alone, together, slow]
@@ -237,12 +236,30 @@ def main() -> None:
         assert one.value == next(score for score in plain if score.name == name).value
         null = f"{one.null.mean:.3f} ({one.null.replicates})" if one.null else ""
         interval = f"{one.ci95[0]:.3f} to {one.ci95[1]:.3f}" if one.ci95 else ""
-        print(
-            f"| {metric.name} | {one.value:.4f} | {null} | {interval} | {alone:.2f}"
-            f" | {together:.2f} | {theirs:.4f} | {slow:.2f} |",
-            flush=True,
-        )
-    print(f"| all | | | | {sums[0]:.1f} | {sums[1]:.1f} | | {sums[2]:.1f} |")
+        values: dict[str, Figure | str | None] = {
+            "ours": Figure([one.value], "", places=4),
+            "null (replicates)": null,
+            "95 % interval": interval,
+            "the reference": "" if skip else Figure([theirs], "", places=4),
+        }
+        lines.append(Row([metric.name], values | _times(alone, together, None if skip else slow)))
+        print(f"{metric.name}: {alone:.2f}, {together:.2f}, {slow:.2f} s", flush=True)
+    alone, together, slow = sums.tolist()
+    lines.append(Row(["all"], _times(alone, together, None if skip else slow)))
+    command = (
+        f"OMP_NUM_THREADS={torch.get_num_threads()} python -m benchmarks.protocol_suite"
+        f" --steps {steps}{' --quick' if given.quick else ' --skip-reference' * skip}"
+    )
+    publish([Table("protocol_suite", command, ["metric"], lines)], given)
+
+
+def _times(
+    alone: float, together: float, reference: float | None
+) -> dict[str, Figure | str | None]:
+    theirs = None if reference is None else Figure([reference], "s", places=2)
+    ours = (Figure([seconds], "s", "less", places=2) for seconds in (alone, together))
+    plain, whole = ours if theirs is None else (one.beside(theirs) for one in ours)
+    return {"ours alone": plain, "with null and interval": whole, "by the reference": theirs}
 
 
 if __name__ == "__main__":

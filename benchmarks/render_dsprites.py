@@ -1,11 +1,11 @@
-"""How long dSprites takes to render: seconds of one core, and images a second."""
+"""How long dSprites takes to render, packed, nothing written: seconds of one core, and images."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from ml.datasets._dsprites_geometry import FACTOR_SIZES, blocks
 
 
@@ -20,15 +20,21 @@ def seconds_of_one_core() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3, help="times to render (default 3)")
-    repeats = parser.parse_args().repeats
-
+    made = parser(__doc__)
+    made.add_argument("--rounds", type=int, help="times to render (default 5)")
+    arguments = made.parse_args()
+    number = arguments.rounds or (3 if arguments.quick else 5)
     images = math.prod(FACTOR_SIZES)
-    print(f"{images:,} images of 64 x 64 pixels, packed, nothing written to disk")
-    for _ in range(repeats):
-        seconds = seconds_of_one_core()
-        print(f"{seconds:6.2f} s of one core, {images / seconds:11,.0f} images/s")
+    [seconds] = rounds(number, {"all": seconds_of_one_core}).values()
+    row = Row(
+        [f"{images:,}"],
+        {
+            "one core": Figure(seconds, "s", "less", places=2),
+            "a CPU second": Figure([images / s for s in seconds], "images/s", "more", places=0),
+        },
+    )
+    command = f"python -m benchmarks.render_dsprites --rounds {number}"
+    publish([Table("render_dsprites", command, ["images of 64 x 64"], [row])], arguments)
 
 
 if __name__ == "__main__":

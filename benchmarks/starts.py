@@ -7,7 +7,6 @@ through. When all runs have started, the forecasts are compared with the real ti
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -16,10 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.record import Figure, Row, Table, parser, publish
 from heddle.client.client import Client
 from heddle.service.serving import serving
 
@@ -64,14 +60,16 @@ def moment(text: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=len(LENGTHS))
-    parser.add_argument("--scale", type=float, default=1.0, help="of all numbers of steps")
-    given = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--runs", type=int, help=f"(default {len(LENGTHS)})")
+    made.add_argument("--scale", type=float, help="of all numbers of steps (default 1)")
+    given = made.parse_args()
+    number = given.runs or (3 if given.quick else len(LENGTHS))
+    scale = given.scale or (0.05 if given.quick else 1.0)
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder), None) as url:
         owners = [Client(url, user=name) for name in ("ada", "bo")]
-        owners[0].submit(spec(int(500 * given.scale), 1000)).wait()
-        lengths = [int(LENGTHS[k % len(LENGTHS)] * given.scale) for k in range(given.runs)]
+        owners[0].submit(spec(int(500 * scale), 1000)).wait()
+        lengths = [int(LENGTHS[k % len(LENGTHS)] * scale) for k in range(number)]
         posted = [
             owners[k % 2].submit(spec(steps, k)).runs()[0].id for k, steps in enumerate(lengths)
         ]
@@ -85,25 +83,32 @@ def main() -> None:
         started = {run.id: moment(run.document["started_at"]) for run in runs}
         for client in owners:
             client.close()
-    table = Table("asked", "run", "forecast: starts in s", "came after s", "off by", box=MARKDOWN)
+    rows: list[Row] = []
     off: list[float] = []
     for when, answers in asked:
         for one in sorted(answers, key=lambda one: one.starts_in):
             came = started[one.run_id] - one.at
             off.append(abs(one.starts_in - came) / came)
-            steps = lengths[posted.index(one.run_id)]
-            table.add_row(
-                when,
-                f"{steps} steps",
-                f"{one.starts_in:.1f}",
-                f"{came:.1f}",
-                f"{(one.starts_in - came) / came:+.0%}",
-            )
-    console = Console(width=100)
-    console.print(table)
-    console.print(
-        f"{len(off)} estimates; off by {statistics.median(off):.0%} in the median and"
-        f" {max(off):.0%} at most"
+            figures: dict[str, Figure | str | None] = {
+                "forecast to start in": Figure([one.starts_in], "s"),
+                "came after": Figure([came], "s"),
+                "off by": Figure([100 * (one.starts_in - came) / came], "%", places=0),
+            }
+            rows.append(Row([when, f"{lengths[posted.index(one.run_id)]} steps"], figures))
+    summary = Row(
+        [str(len(off))],
+        {
+            "off by in the median": Figure([100 * statistics.median(off)], "%", "less", places=0),
+            "at most": Figure([100 * max(off)], "%", "less", places=0),
+        },
+    )
+    command = f"python -m benchmarks.starts --runs {number} --scale {scale:g}"
+    publish(
+        [
+            Table("starts", command, ["asked", "run"], rows),
+            Table("starts summary", command, ["forecasts"], [summary]),
+        ],
+        given,
     )
 
 

@@ -7,7 +7,6 @@ system's cache if there is memory for it.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import time
 from dataclasses import replace
@@ -15,20 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.worlds import hardware
+from benchmarks.record import Figure, Row, Table, parser, publish
 from ml.datasets.protocol import dataset
 from ml.datasets.resident import ResidentImages
 
-CONSOLE = Console(width=110)
 WAYS = (
     ("dsprites", "mapped"),
+    ("dsprites", "in memory"),
     ("rooms3d", "mapped"),
     ("rooms3d", "in memory"),
 )
+QUICK_WAYS = WAYS[:2]
+"""rooms3d takes minutes to draw where it has not been drawn yet."""
 Result = tuple[float, float, float]
 
 
@@ -57,25 +55,49 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    arguments = parser.parse_args()
-    table = Table(box=MARKDOWN)
-    for column in ("data set", "images", "images/s", "own memory MiB", "mapped MiB"):
-        table.add_column(column, justify="left" if column in ("data set", "images") else "right")
+    made = parser(__doc__)
+    made.add_argument("--batch", type=int, default=64)
+    made.add_argument("--seconds", type=float, help="of each round (default 4)")
+    made.add_argument("--rounds", type=int, help="(default 3)")
+    arguments = made.parse_args()
+    seconds = arguments.seconds or (0.5 if arguments.quick else 4.0)
+    number = arguments.rounds or (2 if arguments.quick else 3)
+    ways = QUICK_WAYS if arguments.quick else WAYS
     context = multiprocessing.get_context("spawn")
-    for name, way in WAYS:
+    found: dict[tuple[str, str], list[Result]] = {way: [] for way in ways}
+    for name, _ in ways:
         dataset(name)  # It is prepared before anything is timed.
-        results: multiprocessing.Queue[Result] = context.Queue()
-        given = (name, way, arguments.batch, arguments.seconds, results)
-        process = context.Process(target=measure, args=given)
-        process.start()
-        rate, own, of_files = results.get()
-        process.join()
-        table.add_row(name, way, f"{rate:,.0f}", f"{own:,.0f}", f"{of_files:,.0f}")
-    CONSOLE.print(f"{hardware()}, batch {arguments.batch}, one thread")
-    CONSOLE.print(table)
+    for _ in range(number):
+        for name, way in ways:
+            results: multiprocessing.Queue[Result] = context.Queue()
+            given = (name, way, arguments.batch, seconds, results)
+            process = context.Process(target=measure, args=given)
+            process.start()
+            found[name, way].append(results.get())
+            process.join()
+    figures = {}
+    for both, answers in found.items():
+        rates, own, of_files = (list(column) for column in zip(*answers, strict=True))
+        figures[both] = (
+            Figure(rates, "images/s", "more", places=0),
+            Figure(own, "MiB", "less", places=0),
+            Figure(of_files, "MiB", places=0),
+        )
+    rows = []
+    for (name, way), (rate, own, of_files) in figures.items():
+        in_memory = figures[name, "in memory"][0]
+        cells: dict[str, Figure | str | None] = {
+            "one thread": rate,
+            "over the same in memory": rate.per(in_memory) if way == "mapped" else "",
+            "own memory": own,
+            "mapped": of_files,
+        }
+        rows.append(Row([name, way], cells))
+    command = (
+        f"python -m benchmarks.streaming --batch {arguments.batch} --seconds {seconds:g}"
+        f" --rounds {number}{' --quick' * arguments.quick}"
+    )
+    publish([Table("streaming", command, ["data set", "images"], rows)], arguments)
 
 
 if __name__ == "__main__":

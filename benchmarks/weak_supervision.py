@@ -7,9 +7,9 @@ objective's runs of the same seeds with its standard error. The device is `cuda`
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.record import Figure, Row, Table, parser, publish
 from ml.datasets.dataset import Dataset
 from ml.evaluation.evaluate import evaluate
-from ml.reproducibility.environment import default_device, environment
 from ml.spec.run_spec import RunSpec
 from ml.training.loop import train
 
@@ -48,17 +48,18 @@ def scored(spec: RunSpec, data: Dataset, rows: int) -> dict[str, float]:
     }
 
 
-def row(name: str, runs: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]]) -> str:
-    """A line of the table."""
-    cells = [name]
+def row(name: str, runs: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]]) -> Row:
+    """A row of the table: of each score the seeds' values, and the difference from the first."""
+    cells: dict[str, Figure | str | None] = {}
     for score in (*SCORES, "minutes"):
         values = [run[score] for run in runs]
-        cells.append(spread(values))
+        cells[score] = spread(values)
         if score != "minutes":
             apart = [run[score] - other[score] for run, other in zip(runs, base, strict=True)]
             error = deviation(apart) / math.sqrt(len(apart))
-            cells.append("" if runs is base else f"{np.mean(apart):+.3f} ± {error:.3f}")
-    return f"| {' | '.join(cells)} |"
+            told = "" if runs is base else f"{np.mean(apart):+.3f} ± {error:.3f}"
+            cells[f"{score}, difference"] = told
+    return Row([name], cells)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -71,25 +72,28 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
+    made = parser(__doc__)
+    made.add_argument(
         "--dataset", default='{"name": "dsprites"}', help="a name, or a JSON object with params"
     )
-    parser.add_argument("--model", default="locatello")
-    parser.add_argument(
+    made.add_argument("--model", default="locatello")
+    made.add_argument(
         "--objectives",
         nargs="+",
         default=['{"name": "beta_vae", "beta": 1}', '{"name": "ada_gvae", "beta": 1}'],
         help="names or JSON objects; the others are compared with the first",
     )
-    parser.add_argument("--steps", type=int, default=30_000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--latents", type=int, default=10)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    made.add_argument("--steps", type=int, help="(default 30000)")
+    made.add_argument("--batch", type=int, default=64)
+    made.add_argument("--latents", type=int, default=10)
+    made.add_argument("--learning-rate", type=float, default=1e-4)
+    made.add_argument("--seeds", type=int, help="how many (default 5)")
+    made.add_argument("--rows", type=int, help="(default 10000)")
+    made.add_argument("--threads", type=int, default=1)
+    arguments = made.parse_args()
+    steps = arguments.steps or (20 if arguments.quick else 30_000)
+    seeds = arguments.seeds or (1 if arguments.quick else 5)
+    scored_rows = arguments.rows or (1_000 if arguments.quick else 10_000)
     torch.set_num_threads(arguments.threads)
     documents = [
         {
@@ -97,7 +101,7 @@ def main() -> None:
             "model": {"name": arguments.model, "latent_dim": arguments.latents},
             "objective": _named(objective),
             "training": {
-                "steps": arguments.steps,
+                "steps": steps,
                 "batch_size": arguments.batch,
                 "optimizer": {"name": "adam", "learning_rate": arguments.learning_rate},
             },
@@ -106,19 +110,20 @@ def main() -> None:
     ]
     data = RunSpec.parse(documents[0]).dataset.open()
     found: list[list[dict[str, float]]] = [[] for _ in documents]
-    for seed in range(arguments.seeds):
+    for seed in range(seeds):
         for document, runs in zip(documents, found, strict=True):
-            runs.append(scored(RunSpec.parse({**document, "seed": seed}), data, arguments.rows))
+            runs.append(scored(RunSpec.parse({**document, "seed": seed}), data, scored_rows))
             print(f"seed {seed}, {json.dumps(document['objective'])}: {runs[-1]}", flush=True)
-    print(
-        f"\n{environment(default_device())['device_model']}; {arguments.dataset},"
-        f" {arguments.steps} steps of {arguments.batch}, {arguments.seeds} seeds\n"
+    command = (
+        f"python -m benchmarks.weak_supervision --dataset {shlex.quote(arguments.dataset)}"
+        f" --model {arguments.model} --steps {steps} --batch {arguments.batch} --seeds {seeds}"
+        f" --learning-rate {arguments.learning_rate:g} --rows {scored_rows}"
     )
-    differences = " | ".join(f"{score} | difference" for score in SCORES)
-    print(f"| objective | {differences} | minutes |")
-    print("| --- " * (2 + 2 * len(SCORES)) + "|")
-    for objective, runs in zip(arguments.objectives, found, strict=True):
-        print(row(f"`{objective}`", runs, found[0]))
+    rows = [
+        row(f"`{objective}`", runs, found[0])
+        for objective, runs in zip(arguments.objectives, found, strict=True)
+    ]
+    publish([Table("weak_supervision", command, ["objective"], rows)], arguments)
 
 
 def _named(given: str) -> Any:

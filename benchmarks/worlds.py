@@ -2,43 +2,30 @@
 
 Drawing is timed in a process of its own, into an empty folder: rays are cast, all images coloured,
 hashed and written. Batches of random images are gathered as training gathers them, on the CPU.
+`--quick` only gathers.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
-import platform
 import resource
 import tempfile
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from ml.datasets.protocol import dataset
 from ml.datasets.resident import ResidentImages
 from ml.datasets.worlds._rooms3d_geometry import all_weights
 from ml.datasets.worlds.rooms3d import Rooms3D
 
 NAMES = ("dsprites", "rooms3d", "color_dsprites", "noisy_dsprites", "scream_dsprites")
-CONSOLE = Console(width=110)
-
-
-def hardware() -> str:
-    """The processor, the cores that this process may use, and the memory."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, torch {torch.__version__}"
+QUICK_NAMES = ("dsprites", "noisy_dsprites")
+BATCHES = (64, 256)
 
 
 def peak_mib() -> float:
@@ -78,38 +65,69 @@ def images_a_second(name: str, batch: int, seconds: float) -> float:
     return done / (time.perf_counter() - start)
 
 
+def drawing(folder: str, command: str) -> Table:
+    """Draw rooms3d into a folder, by a process of its own."""
+    fresh = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[tuple[float, ...]] = fresh.Queue()
+    child = fresh.Process(target=draw, args=(folder, results))
+    child.start()
+    casting, written, whole, cpu, before, peak = results.get()
+    child.join()
+
+    def row(what: str, seconds: float) -> Row:
+        return Row([what], {"took": Figure([seconds], "s", "less")})
+
+    def memory(when: str, mib: float) -> Row:
+        return Row([when], {"memory": Figure([mib], "MiB", "less", places=0)})
+
+    rows = [
+        row("casting the rays of 480 views, one core", casting),
+        row("drawing, hashing and writing all images", written),
+        row("the same, until the images are on disk", whole),
+        row("one core in that time", cpu),
+        memory("before drawing", before),
+        memory("at most while drawing", peak),
+    ]
+    return Table("worlds drawing", command, ["rooms3d, 480,000 images"], rows)
+
+
+def gathering(names: tuple[str, ...], seconds: float, number: int, command: str) -> Table:
+    """Gather images of each world in turns."""
+    found = rounds(
+        number,
+        {
+            f"{name} {batch}": partial(images_a_second, name, batch, seconds)
+            for name in names
+            for batch in BATCHES
+        },
+    )
+    rows = []
+    for name in names:
+        for batch in BATCHES:
+            rate = Figure(found[f"{name} {batch}"], "images/s", "more", places=0)
+            size = Figure([dataset(name).storage.nbytes / 1e6], "MB", places=0)
+            rows.append(Row([name, str(batch)], {"one thread": rate, "on disk": size}))
+    return Table("worlds gathering", command, ["gathered", "batch"], rows)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5, help="seconds of each row (default 5)")
-    parser.add_argument("--folder", help="where 6.3 GB of images go (default: a temporary folder)")
-    given = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--seconds", type=float, help="of each round and row (default 3)")
+    made.add_argument("--rounds", type=int, help="of gathering (default 3)")
+    made.add_argument("--folder", help="where 6.3 GB of images go (default: a temporary folder)")
+    arguments = made.parse_args()
     torch.set_num_threads(1)
-    CONSOLE.print(hardware(), soft_wrap=True)
-
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        fresh = multiprocessing.get_context("spawn")
-        results: multiprocessing.Queue[tuple[float, ...]] = fresh.Queue()
-        child = fresh.Process(target=draw, args=(folder, results))
-        child.start()
-        casting, written, whole, cpu, before, peak = results.get()
-        child.join()
-        table = Table("rooms3d, 480,000 images", "", box=MARKDOWN)
-        table.add_row("casting the rays of 480 views, s of one core", f"{casting:.1f}")
-        table.add_row("drawing, hashing and writing all images, s", f"{written:.1f}")
-        table.add_row("the same, until the images are on disk, s", f"{whole:.1f}")
-        table.add_row("s of one core in that time", f"{cpu:.1f}")
-        table.add_row("memory before drawing, MiB", f"{before:.0f}")
-        table.add_row("peak memory while drawing, MiB", f"{peak:.0f}")
-        CONSOLE.print(table)
-
+    seconds = arguments.seconds or (0.5 if arguments.quick else 3.0)
+    number = arguments.rounds or (2 if arguments.quick else 3)
+    command = f"python -m benchmarks.worlds --seconds {seconds:g} --rounds {number}"
+    if arguments.quick:
+        command += " --quick"
+        publish([gathering(QUICK_NAMES, seconds, number, command)], arguments)
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        drawn = drawing(folder, command)
         os.environ["HEDDLE_DATA"] = folder
-        table = Table("gathered, one thread", "batch", "images/s", "on disk, MB", box=MARKDOWN)
-        for name in NAMES:
-            for batch in (64, 256):
-                speed = images_a_second(name, batch, given.seconds)
-                stored = dataset(name).storage.nbytes / 1e6
-                table.add_row(name, str(batch), f"{speed:,.0f}", f"{stored:,.0f}")
-        CONSOLE.print(table)
+        publish([drawn, gathering(NAMES, seconds, number, command)], arguments)
 
 
 if __name__ == "__main__":
