@@ -26,7 +26,7 @@ def test_what_is_in_the_record_is_in_the_page() -> None:
 def test_every_block_is_named_after_a_benchmark() -> None:
     names = _page.names(PAGE)
     assert names and len(names) == len(set(names)) == PAGE.count("<!-- bench:")
-    assert {name.split()[0] for name in names} <= set(_runs.scripts())
+    assert {re.split(r"\W", name)[0] for name in names} <= set(_runs.scripts())
 
 
 def test_every_benchmark_is_named_in_the_page() -> None:
