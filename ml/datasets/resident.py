@@ -42,10 +42,14 @@ class ResidentImages:
             stored = self._uploaded[torch.from_numpy(index).to(self._device)]
         height, width, channels = self._data.image_shape
         if self._data.packed:
-            bits = (stored.unsqueeze(-1) >> self._shifts) & 1
-            stored = bits.flatten(1)[:, : height * width * channels]
+            stored = self._bits(stored)[:, : height * width * channels]
         images = stored.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         return images.float().div_(self._data.max_value)
+
+    def _bits(self, stored: Tensor) -> Tensor:
+        if stored.device.type == "cpu":
+            return torch.from_numpy(np.unpackbits(stored.flatten(1).numpy(), axis=1))
+        return ((stored.unsqueeze(-1) >> self._shifts) & 1).flatten(1)
 
 
 def _fits(data: Dataset, device: torch.device) -> bool:

@@ -15,6 +15,7 @@ from ml.models.protocol import ImageShape
 from ml.networks import tensor_file
 from ml.networks.memory_layout import channels_last, with_channels_last
 from ml.networks.networks import BoundNetworks, Parameters, build
+from ml.networks.quick_layers import quickened
 from ml.spec.identity import train_id
 from ml.spec.run_spec import RunSpec
 
@@ -133,7 +134,7 @@ class Model:
                 network: {name: with_channels_last(tensor) for name, tensor in named.items()}
                 for network, named in parameters.items()
             }
-        return BoundNetworks(self.spec, build(self.spec, self.image_shape), parameters)
+        return BoundNetworks(self.spec, quickened(build(self.spec, self.image_shape)), parameters)
 
     def _device(self) -> torch.device:
         return next(iter(self.parameters["decoder"].values())).device

@@ -17,6 +17,7 @@ from torch.func import vmap
 from ml.datasets.dataset import Dataset
 from ml.networks.model import Model
 from ml.networks.networks import StackedNetworks, build
+from ml.networks.quick_layers import quickened
 from ml.objectives.protocol import Loss, LossFunction, Step, Update, checked_updates
 from ml.optimizers.protocol import Optimizer
 from ml.recorder import (
@@ -159,7 +160,7 @@ def train_cohort(
         places[run.place] = run.spec
 
     # The objective is given networks, coefficients as tensors, batches and named draws.
-    modules = build(specs[0], data.image_shape)
+    modules = quickened(build(specs[0], data.image_shape))
     updates = checked_updates(specs[0].objective.without_numbers())
     feed = Feed(places, updates, data, device)
     optimizers = {
