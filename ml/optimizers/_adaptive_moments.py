@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor
+from torch.optim.adam import adam
 
 from ml.optimizers.protocol import Optimizer
 
@@ -41,10 +43,52 @@ class AdaptiveMoments(Optimizer):
         state: Mapping[str, Tensor],
         scalars: Mapping[str, Tensor],
     ) -> None:
-        first, second = state["first"], state["second"]
-        # m = b1 m + (1 - b1) g ; v = b2 v + (1 - b2) g^2
-        first.lerp_(gradients, scalars["fresh1"])
-        second.lerp_(gradients.square_(), scalars["fresh2"])
-        # p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
-        denominator = second.sqrt().mul_(scalars["scale"]).add_(scalars["eps"])
-        parameters.sub_((first * scalars["rate"]).div_(denominator))
+        rows = (parameters, gradients, state["first"], state["second"])
+        (_on_a_cpu if parameters.device.type == "cpu" else by_formula)(*rows, scalars)
+
+
+def by_formula(
+    parameters: Tensor,
+    gradients: Tensor,
+    first: Tensor,
+    second: Tensor,
+    scalars: Mapping[str, Tensor],
+) -> None:
+    """All runs at once, with an operation of torch for each of the formula's."""
+    # m = b1 m + (1 - b1) g ; v = b2 v + (1 - b2) g^2
+    first.lerp_(gradients, scalars["fresh1"])
+    second.lerp_(gradients.square_(), scalars["fresh2"])
+    # p = p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+    denominator = second.sqrt().mul_(scalars["scale"]).add_(scalars["eps"])
+    parameters.sub_((first * scalars["rate"]).div_(denominator))
+
+
+def _on_a_cpu(
+    parameters: Tensor,
+    gradients: Tensor,
+    first: Tensor,
+    second: Tensor,
+    scalars: Mapping[str, Tensor],
+) -> None:
+    """One run after the other, by torch's kernel, which reads and writes every number once."""
+    numbers = {name: values.flatten().tolist() for name, values in scalars.items()}
+    for run, scale in enumerate(numbers["scale"]):
+        adam(
+            [parameters[run]],
+            [gradients[run]],
+            [first[run]],
+            [second[run]],
+            [],
+            # After so many steps the kernel's own corrections are 1. They would be computed from
+            # rounded betas. Ours are in the rate and in eps:
+            # rate m / (sqrt(v) scale + eps) = rate / scale m / (sqrt(v) + eps / scale)
+            [torch.tensor(1e30)],
+            lr=numbers["rate"][run] / scale,
+            eps=numbers["eps"][run] / scale,
+            beta1=1 - numbers["fresh1"][run],
+            beta2=1 - numbers["fresh2"][run],
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+            fused=True,
+        )

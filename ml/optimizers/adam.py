@@ -39,5 +39,8 @@ class Adam(AdaptiveMoments):
         state: Mapping[str, Tensor],
         scalars: Mapping[str, Tensor],
     ) -> None:
-        gradients.addcmul_(parameters, scalars["weight_decay"])
+        decay = scalars["weight_decay"]
+        # Only a CPU knows at no cost that there is nothing to add.
+        if decay.device.type != "cpu" or bool(decay.any()):
+            gradients.addcmul_(parameters, decay)
         super().update(parameters, gradients, state, scalars)

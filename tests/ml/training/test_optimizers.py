@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ml.components.registry import components, find
+from ml.optimizers._adaptive_moments import by_formula
 from ml.optimizers.adam import Adam
 from ml.optimizers.protocol import Optimizer
 
@@ -140,3 +141,24 @@ def test_the_scale_of_adams_moments_keeps_its_digits() -> None:
     scalars = Adam(learning_rate=1.0).scalars(step=0, factor=1.0)
     assert scalars["scale"] == pytest.approx(1 / 0.001**0.5, rel=1e-12)
     assert scalars["rate"] == pytest.approx(1 / 0.1, rel=1e-12)
+
+
+def test_on_a_cpu_adam_moves_as_by_the_formula_for_all_runs_at_once() -> None:
+    # The runs differ in every number, and the last has made many steps.
+    runs = [
+        Adam(learning_rate=1e-2, betas=(0.8, 0.99), eps=1e-6).scalars(step=0, factor=1.0),
+        Adam(learning_rate=1e-4, betas=(0.9, 0.999), eps=1e-8).scalars(step=3, factor=0.5),
+        Adam(learning_rate=1.0, betas=(0.0, 0.0), eps=1.0).scalars(step=10**6, factor=1.0),
+    ]
+    scalars, optimizer = stacked(runs), Adam().without_numbers()
+    start = torch.stack([gradients(9, row) for row in range(3)])
+    ours, state = start.clone(), state_of(optimizer, 3)
+    theirs, other = start.clone(), state_of(optimizer, 3)
+    for step in range(5):
+        moved = torch.stack([gradients(step, row) for row in range(3)])
+        optimizer.update(ours, moved.clone(), state, scalars)
+        by_formula(theirs, moved.clone(), other["first"], other["second"], scalars)
+        for slot, tensor in other.items():
+            torch.testing.assert_close(state[slot], tensor, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(ours, start)
