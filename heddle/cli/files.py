@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ class _NumberOrAll(click.ParamType[int | str]):
 
 #: The options of `score` and `audit` about a file.
 _file_options = all_of(
-    click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
     click.option(
         "--codes",
         metavar="NAMES",
@@ -120,6 +119,9 @@ _file_options = all_of(
 
 
 @click.command()
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @_file_options
 @click.option(
     "--metrics",
@@ -148,7 +150,7 @@ _file_options = all_of(
 @click.option("--server", is_flag=True, help="Have the server compute them; so does --url.")
 @url_option
 def score(
-    file: Path,
+    files: tuple[Path, ...],
     train_rows: int | None,
     seed: int,
     metrics: str | None,
@@ -161,11 +163,14 @@ def score(
     url: str | None,
     **choice: Any,
 ) -> None:
-    """Score a FILE of codes and factors that you have, on this machine and without a server.
+    """Score FILEs of codes and factors that you have, on this machine and without a server.
 
     FILE is an npz with the arrays codes and factors, the codes.npz of a run, a CSV, TSV or
     Parquet table with one row a sample, an HDF5 or mat file, or an npy of codes with its factors in
     another file. What was understood of it is printed above the scores.
+
+    Several FILEs, or a folder in place of its npz files, are scored one after another. They give
+    one table with a row for each, and a file that cannot be scored does not stop the others.
 
     With the id of a trained run in place of FILE, the server scores that run once more. (The scores
     that a run has are shown by `heddle scores`.) With --rows all, metrics that can score a
@@ -182,6 +187,13 @@ def score(
     asked = FOR_NUMBERS if metrics is None else scoring.parse_metrics(metrics)
     said = {} if metrics is None else {"metrics": asked}
     spec = {**said, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
+    if len(files) > 1 or files[0].is_dir():
+        if rows_curve or server or url or rows is not None:
+            wrong = "--rows-curve, --server, --url and --rows are for a single file or run"
+            raise click.UsageError(wrong)
+        _score_several(_all_of(files), spec, _choice(**choice), asked, as_json)
+        return
+    file = files[0]
     if rows_curve:
         if server or url:
             raise click.UsageError("--rows-curve is computed here; leave out --server and --url")
@@ -218,6 +230,34 @@ def score(
         sys.exit(1)
 
 
+def _all_of(files: Sequence[Path]) -> list[Path]:
+    """The files, with the npz files of a folder in its place, by name."""
+    found: list[Path] = []
+    for file in files:
+        inside = sorted(file.glob("*.npz")) if file.is_dir() else [file]
+        if not inside:
+            raise click.UsageError(f"the folder {file} has no npz files")
+        found += inside
+    return found
+
+
+def _score_several(
+    files: Sequence[Path],
+    spec: Mapping[str, Any],
+    choice: Choice,
+    asked: Sequence[Mapping[str, Any]],
+    as_json: bool,
+) -> None:
+    from heddle.cli.output.several_files import failed, several_files_table
+    from heddle.local.scoring import score_all_here
+
+    items = score_all_here(files, spec, choice, side_console())
+    document = {"items": items, "next_cursor": None}
+    print_document(document, as_json, lambda: several_files_table(items, asked))
+    if any(failed(file) for file in items):
+        sys.exit(1)
+
+
 def _draw_rows_curve(
     file: Path,
     spec: Mapping[str, Any],
@@ -236,6 +276,7 @@ def _draw_rows_curve(
 
 
 @click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_file_options
 @click.option(
     "--quick",

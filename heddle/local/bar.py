@@ -14,10 +14,10 @@ from ml.recorder import Silent, Wish
 
 
 class Bar(Silent):
-    """A progress bar with the metric that is being computed; invisible without a terminal."""
+    """A progress bar with the metric or file that has its turn; invisible without a terminal."""
 
-    def __init__(self, console: Console, metrics: Sequence[str]) -> None:
-        self._metrics = metrics
+    def __init__(self, console: Console, turns: Sequence[str]) -> None:
+        self._turns = turns
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
@@ -27,7 +27,7 @@ class Bar(Silent):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=len(metrics))
+        self._task = self._bar.add_task("", total=len(turns))
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -42,7 +42,7 @@ class Bar(Silent):
         self._bar.stop()
 
     def progress(self, progress: Step) -> Wish:
-        """Show which metric is being computed, and ask for nothing else."""
-        name = self._metrics[min(progress.step, len(self._metrics) - 1)]
+        """Show which one has its turn, and ask for nothing else."""
+        name = self._turns[min(progress.step, len(self._turns) - 1)]
         self._bar.update(self._task, completed=progress.step, description=name)
         return Wish.CONTINUE

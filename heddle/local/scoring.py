@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from heddle.errors import SpecError
+from heddle.errors import HeddleError, SpecError
 from heddle.local.bar import Bar
 from heddle.local.choice import Choice
 from heddle.local.code_groups import with_groups
@@ -19,6 +19,7 @@ from ml.codes.rows import Rows
 from ml.components.spec_errors import InvalidSpec
 from ml.evaluation.advice import advise
 from ml.evaluation.evaluate import score_rows
+from ml.recorder import Progress, Recorder
 from ml.spec.evaluation_spec import FOR_NUMBERS as FOR_NUMBERS
 from ml.spec.evaluation_spec import FileEvaluation
 
@@ -50,7 +51,45 @@ def score_here(path: Path, spec: Mapping[str, Any], choice: Choice, console: Con
     rows, evaluation = rows_to_score(arrays, spec, choice)
     metrics = evaluation.fitting(rows).metrics
     with Bar(console, [metric.name for metric in metrics]) as bar:
-        scores = score_rows(rows, metrics, uncertainty=evaluation.uncertainty, recorder=bar)
+        return _scored(rows, arrays, evaluation, bar)
+
+
+def score_all_here(
+    paths: Sequence[Path], spec: Mapping[str, Any], choice: Choice, console: Console
+) -> list[dict[str, Any]]:
+    """Score several files in this process, one after another.
+
+    Each gives a document: its `file`, its scores (`items`), `advice`, what was `understood` of it,
+    and an `error` if it could not be scored, which does not stop the others.
+
+    Raises:
+        SpecError: the spec is wrong, whatever the file.
+    """
+    try:
+        FileEvaluation.parse(spec)
+    except InvalidSpec as error:
+        raise SpecError("These scores cannot be had", errors=errors_of(error.faults)) from error
+    found = []
+    with Bar(console, [path.name for path in paths]) as bar:
+        for done, path in enumerate(paths):
+            bar.progress(Progress("scoring", done, len(paths)))
+            known: dict[str, Any] = {"items": [], "advice": [], "understood": None, "error": None}
+            try:
+                arrays = read_codes(path, choice)
+                rows, evaluation = rows_to_score(arrays, spec, choice)
+                known |= _scored(rows, arrays, evaluation, None)._asdict()
+                known["items"] = known.pop("scores")
+            except HeddleError as error:
+                known["error"] = str(error)
+            found.append({"file": str(path), **known})
+    return found
+
+
+def _scored(
+    rows: Rows, arrays: CodesAndFactors, evaluation: FileEvaluation, recorder: Recorder | None
+) -> Judged:
+    metrics = evaluation.fitting(rows).metrics
+    scores = score_rows(rows, metrics, uncertainty=evaluation.uncertainty, recorder=recorder)
     return Judged(
         [score.model_dump(mode="json") for score in scores],
         [one.model_dump() for one in advise(scores)],

@@ -233,10 +233,10 @@ def _numbers(score: Mapping[str, Any]) -> list[str]:
 
 
 def _definition(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
-    return " ".join([score["definition"], *_chosen(score, asked)])
+    return " ".join([score["definition"], *chosen_params(score, asked)])
 
 
-def _chosen(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> list[str]:
+def chosen_params(score: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> list[str]:
     """The params of a score that the user chose, as `predictor=lasso`."""
     given = [
         {k: v for k, v in one.items() if k != "name"}
