@@ -103,6 +103,8 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> bool:
                 f" machine or of other versions ({'; '.join(apart)})",
                 markup=False,
             )
+        for table in _compare.other_work(before, entry):
+            CONSOLE.print(f"{table}: the commands differ in more than rounds", markup=False)
         found += _compare.changes(before, entry)
     if found:
         CONSOLE.print(_compare.shown(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -63,16 +64,31 @@ def differences(old: Record, new: Record) -> list[str]:
     return found
 
 
+def other_work(old: Record, new: Record) -> list[str]:
+    """The tables of two entries that are not of the same work, as their commands tell."""
+    commands = {table["name"]: _work(table["command"]) for table in old["tables"]}
+    return [
+        table["name"]
+        for table in new["tables"]
+        if commands.get(table["name"]) not in (None, _work(table["command"]))
+    ]
+
+
+def _work(command: str) -> str:
+    """A command without the number of rounds, which may differ."""
+    return re.sub(r" --rounds \d+", "", command)
+
+
 def changes(old: Record, new: Record) -> Iterator[Change]:
-    """Every figure that both entries of a benchmark have.
+    """Every figure that both entries of a benchmark have, in tables of the same work.
 
     On other hardware or with other versions only ratios to an alternative are compared.
     """
-    same_machine = not differences(old, new)
+    same_machine, apart = not differences(old, new), other_work(old, new)
     tables = {table["name"]: table_from_json(table) for table in old["tables"]}
     for document in new["tables"]:
         table = table_from_json(document)
-        if table.name not in tables:
+        if table.name not in tables or table.name in apart:
             continue
         before = _figures(tables[table.name])
         for key, figure in _figures(table).items():
@@ -100,13 +116,13 @@ def _figures(table: Table) -> dict[tuple[str, ...], Figure]:
 
 def _ratio(figure: Figure) -> Figure | None:
     """A figure over its alternative, or itself where it is such a ratio."""
-    if figure.alternative is not None:
+    if figure.alternative is not None and all(figure.alternative):
         return figure.per(Figure(figure.alternative, figure.unit))
     return figure if figure.unit == "times" else None
 
 
 def shown(found: Sequence[Change]) -> Shown:
-    """The changes as a table for a terminal."""
+    """The changes as a table for a terminal, of figures that have a better way."""
     table = Shown("benchmark", "figure")
     for column in ("old", "new", "new / old"):
         table.add_column(column, justify="right")
@@ -114,6 +130,8 @@ def shown(found: Sequence[Change]) -> Shown:
     table.add_column("verdict")
     colours = {"better": "green", "worse": "red"}
     for one in found:
+        if one.verdict == "no direction":
+            continue
         places, unit = one.new.places, one.new.unit
         old, new = one.old.median, one.new.median
         colour = colours.get(one.verdict, "default")

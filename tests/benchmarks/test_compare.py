@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks._compare import changes, differences, verdict
+from benchmarks._compare import changes, differences, other_work, verdict
 from benchmarks.record import Figure
 from tests.benchmarks.records import HARDWARE, VERSIONS, entry, record
 
@@ -83,6 +83,22 @@ def test_figures_of_one_record_alone_and_of_other_units_are_left_out() -> None:
     old = entry({"a": less(1, 2), "b": less(1, 2), "c": "a remark", "d": None})
     new = entry({"a": Figure([1, 2], "ms", "less"), "c": less(1, 2), "d": less(1, 2)})
     assert list(changes(old, new)) == []
+
+
+def test_tables_of_other_work_do_not_compare() -> None:
+    old, new = (entry({"waited": less(*rounds)}) for rounds in ([1, 2, 3], [7, 8, 9]))
+    command = old["tables"][0]["command"]
+    old["tables"][0]["command"] = f"{command} --clients 5 --rounds 3"
+    new["tables"][0]["command"] = f"{command} --clients 5 --rounds 20"
+    assert len(list(changes(old, new))) == 1 and other_work(old, new) == []
+    new["tables"][0]["command"] = f"{command} --clients 50 --rounds 3"
+    assert list(changes(old, new)) == [] and other_work(old, new) == ["posting"]
+
+
+def test_an_alternative_that_took_no_time_gives_no_ratio() -> None:
+    figure = less(1, 2, 3).beside(less(0, 1, 1))
+    [change] = changes(entry({"waited": figure}), entry({"waited": figure}))
+    assert (change.by, change.verdict) == ("values", "within the spread")
 
 
 def _written(file: Path, *seconds: float, quick: bool = False) -> Path:
