@@ -70,6 +70,7 @@ def create_app(
         # Imported objects are never garbage. Each search through them would delay an answer by
         # 0.2 s.
         gc.freeze()
+        gc.enable()
         asyncio.get_running_loop().set_exception_handler(OutOfFiles())
         database, objects = Database(known.database_url), ObjectFolder(known.objects)
         hints, chosen = Hints(known.broker_url), limits or ApiSettings()

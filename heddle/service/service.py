@@ -119,15 +119,19 @@ class _Service:
                 broker = choose_broker(self._home)
                 self._children.add(broker.command)
                 environment["HEDDLE_BROKER_URL"] = broker.url
-                broker.wait(self._check)
             migrate = [sys.executable, "-m", "store.migrate"]
             self._children.run_to_end(
                 self._command("migrate", migrate, environment, rank=0), self._check
             )
-            for command in self._commands(environment):
+            if broker is not None:
+                broker.wait(self._check)
+            first, later = self._commands(environment)
+            for command in first:
                 self._children.add(command)
             answer = self._until_ready()
             if answer is not None:
+                for command in later:
+                    self._children.add(command)
                 when_ready(self._url, answer)
             while self._check():
                 time.sleep(0.1)
@@ -143,39 +147,48 @@ class _Service:
             self._children.check()
         return self._stop.going_on()
 
-    def _commands(self, environment: dict[str, str]) -> Iterator[Command]:
+    def _commands(self, environment: dict[str, str]) -> tuple[list[Command], list[Command]]:
+        """What a first run needs, and what is needed after it.
+
+        Each imports for seconds. If all started at once, two cores would make the API wait.
+        """
         python = sys.executable
         api = [python, "-m", "api", "--host", self._host, "--port", str(self._port)]
         one_thread = {"OMP_NUM_THREADS": "1"}
         # With more threads than cores, threads wait for each other, which costs far more.
         cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes
         threads = os.environ.get("HEDDLE_TRAIN_THREADS") or str(max(1, cores))
-        yield self._command("api", api, environment | one_thread, rank=1)
-        yield self._command(
-            "train",
-            _worker("train", "-c", str(self._train_processes), "-P", "prefork"),
-            environment
-            | KEEP_FREED
-            | {
-                "OMP_NUM_THREADS": threads,
-                "HEDDLE_TRAIN_THREADS": threads,
-                "HEDDLE_TRAIN_PROCESSES": str(self._train_processes),
-            },
-            rank=2,
-            stop_seconds=TRAIN_STOP_SECONDS,
-        )
-        yield self._command(
-            "evaluate",
-            _worker("evaluate", "-c", "1", "-P", "prefork"),
-            environment | one_thread,
-            rank=2,
-        )
-        yield self._command(
-            "control",
-            _worker("control", "-P", "solo", "-B"),
-            environment | one_thread,
-            rank=2,
-        )
+        first = [
+            self._command("api", api, environment | one_thread, rank=1),
+            self._command(
+                "train",
+                _worker("train", "-c", str(self._train_processes), "-P", "prefork"),
+                environment
+                | KEEP_FREED
+                | {
+                    "OMP_NUM_THREADS": threads,
+                    "HEDDLE_TRAIN_THREADS": threads,
+                    "HEDDLE_TRAIN_PROCESSES": str(self._train_processes),
+                },
+                rank=2,
+                stop_seconds=TRAIN_STOP_SECONDS,
+            ),
+        ]
+        later = [
+            self._command(
+                "evaluate",
+                _worker("evaluate", "-c", "1", "-P", "prefork"),
+                environment | one_thread,
+                rank=2,
+            ),
+            self._command(
+                "control",
+                _worker("control", "-P", "solo", "-B"),
+                environment | one_thread,
+                rank=2,
+            ),
+        ]
+        return first, later
 
     def _command(
         self,
