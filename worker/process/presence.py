@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 
 import psutil
@@ -15,7 +14,7 @@ from store.database.connection import Database
 from store.states import JobKind
 from store.workers.presence import Presence, processes_on, say_gone, say_killed, say_present
 from worker.process import gpus
-from worker.process.stores import stores, worker_name
+from worker.process.stores import host_name, stores, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def presence(kind: JobKind) -> Presence:
     return Presence(
         name=worker_name(),
         kind=kind,
-        host=socket.gethostname(),
+        host=host_name(),
         pid=os.getpid(),
         device=str(device),
         device_model=(card and card.name) or str(environment(device)["device_model"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 
 from store.database.outages import DATABASE_OUTAGE
 from store.errors import StorageTrouble
@@ -14,7 +13,7 @@ from store.workers.presence import processes_on
 from store.workers.troubles import end_trouble, record_trouble
 from worker.process import gpus
 from worker.process.settings import worker_settings
-from worker.process.stores import Stores, worker_name
+from worker.process.stores import Stores, host_name, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def _device_trouble(here: Stores, kind: JobKind) -> str | None:
     gpu = gpus.gpu()
     if gpu is None or not gpus.knows_processes():
         return None
-    own = gpus.relatives() | processes_on(here.database, socket.gethostname())
+    own = gpus.relatives() | processes_on(here.database, host_name())
     return gpus.foreign_use(gpu, own)
 
 

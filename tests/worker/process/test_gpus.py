@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from tests.worker.workplace import Workplace, on_sqlite, spec, until
 from worker.evaluation import evaluate_next
 from worker.process import gpus, presence
 from worker.process.gpus import Gpu, find_gpu, foreign_use
+from worker.process.stores import host_name
 from worker.training import train_next
 
 GIB = 1 << 30
@@ -140,7 +140,7 @@ def test_a_worker_waits_while_somebody_uses_its_gpu_and_says_so(
     assert f"process {program.pid} (" in troubles(database)[JobKind.TRAIN]
 
     # What is Heddle's own is not waited for.
-    other = Presence("other", JobKind.TRAIN, socket.gethostname(), program.pid, "", "", 1, 1)
+    other = Presence("other", JobKind.TRAIN, host_name(), program.pid, "", "", 1, 1)
     say_present(database, other)
     assert train_next()
     assert troubles(database) == {}
