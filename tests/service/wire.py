@@ -1,4 +1,4 @@
-"""A wire between a worker and its broker, which can be cut or fall silent."""
+"""A wire between a worker and its broker or database, which can be cut or fall silent."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ from threading import Thread
 
 
 class Wire:
-    """Takes connections for the broker at `address` and carries what both ends say."""
+    """Takes connections for a server at `address` and carries what both ends say."""
 
     def __init__(self, address: str | tuple[str, int]) -> None:
         self._address = address
         self._links: list[_Link] = []
         self._word: bytes | None = None
+        self._parted = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         Thread(target=self._take, daemon=True).start()
 
     def cut_at(self, word: bytes) -> None:
-        """Cut all that is connected when somebody next says a word to the broker."""
+        """Cut all that is connected when somebody next says a word to the server."""
         self._word = word
 
     def fall_silent(self) -> None:
         """Carry nothing more over what is connected now, and leave it open."""
         for link in self._links:
             link.silent = True
+
+    def part(self) -> None:
+        """Cut all that is connected, and take nothing until `heal` is called."""
+        self._parted = True
+        self._cut()
+
+    def heal(self) -> None:
+        """Take connections again."""
+        self._parted = False
 
     def end(self) -> None:
         self._listener.close()
@@ -35,11 +45,16 @@ class Wire:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                if self._parted:
+                    near.close()
+                    continue
                 unix = isinstance(self._address, str)
                 far = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
                 far.connect(self._address)
                 link = _Link(near, far)
                 self._links.append(link)
+                if self._parted:
+                    link.cut()
                 Thread(target=self._carry, args=(link, near, far), daemon=True).start()
                 Thread(target=self._carry, args=(link, far, near), daemon=True).start()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from ml.datasets.protocol import Progress
 from ml.training.loop import train
 from tests.ml.recorders import Kept
 from tests.worker.workplace import Trained, Workplace, left_by, slow_down, spec
+from worker.lease import job_log
 from worker.process import draining
 
 
@@ -81,6 +83,19 @@ def drained() -> Iterator[None]:
     """A worker that may be told to end, and is as new afterwards."""
     yield
     draining._flag[0] = 0
+
+
+@pytest.fixture
+def logged() -> Iterator[None]:
+    """This process's log goes to its jobs, and no longer when the test is over."""
+    loggers = [logging.getLogger(name) for name in job_log.LOGGERS]
+    levels = [logger.level for logger in loggers]
+    job_log.begin()
+    yield
+    logging.captureWarnings(capture=False)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(job_log.job_log)
+        logger.setLevel(level)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,18 +16,8 @@ from worker.lease import job_log
 from worker.process.storage import claim_if_able
 from worker.training import train_next
 
-
-@pytest.fixture(autouse=True)
-def logged() -> Iterator[None]:
-    """This process's log goes to its jobs, and no longer when the test is over."""
-    loggers = [logging.getLogger(name) for name in job_log.LOGGERS]
-    levels = [logger.level for logger in loggers]
-    job_log.begin()
-    yield
-    logging.captureWarnings(capture=False)
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.removeHandler(job_log.job_log)
-        logger.setLevel(level)
+# This process's log goes to its jobs.
+pytestmark = pytest.mark.usefixtures("logged")
 
 
 def lines(workplace: Workplace, run_id: str) -> str:

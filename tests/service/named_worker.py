@@ -1,0 +1,13 @@
+"""The worker's own application on a host with a name: `celery -A tests.service.named_worker`."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+_name = os.environ["HOST_NAME"]
+socket.gethostname = lambda: _name
+
+from worker.app import app  # noqa: E402 - Celery names the worker after the host
+
+__all__ = ["app"]
