@@ -41,16 +41,18 @@ from api.server.connections import OutOfFiles
 from api.server.edge import Edge
 from api.server.guard import LoopbackOnly, is_loopback
 from api.server.open_files import most_held
+from api.server.processes import of_several, share
 from api.server.unread import UnreadBodies
 from api.state.context import Context
 from api.state.event_hub import EventHub
 from api.state.held_open import Held
 from api.state.hints import Hints
+from api.state.lanes import lanes
 from api.state.queues import Queues
 from api.state.readiness import LastLook, keep_seconds, look
 from api.state.settings import ApiSettings
 from api.state.trained import TrainedModels
-from store.database.connection import Database
+from store.database.connection import MOST_CONNECTIONS, Database
 from store.files.objects import ObjectFolder
 from store.settings import Settings, settings
 
@@ -72,7 +74,8 @@ def create_app(
         gc.freeze()
         gc.enable()
         asyncio.get_running_loop().set_exception_handler(OutOfFiles())
-        database, objects = Database(known.database_url), ObjectFolder(known.objects)
+        database = Database(known.database_url, connections=share(MOST_CONNECTIONS))
+        objects = ObjectFolder(known.objects)
         hints, chosen = Hints(known.broker_url), limits or ApiSettings()
         app.state.context = Context(
             database,
@@ -83,9 +86,10 @@ def create_app(
             hub=EventHub(database),
             trusts_users=is_loopback(host),
             trained=TrainedModels(database, objects),
-            held=Held(min(chosen.most_streams, most_held())),
+            held=Held(min(share(chosen.most_streams), most_held())),
             queues=Queues(database, known),
             readiness=LastLook(partial(look, database, hints, objects), keep_seconds),
+            lanes=lanes(of_several(), known.data),
         )
         yield
         database.dispose()

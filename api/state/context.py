@@ -13,7 +13,7 @@ from api.state.answers import Answers
 from api.state.event_hub import EventHub
 from api.state.held_open import Held
 from api.state.hints import Hints
-from api.state.lanes import Lanes
+from api.state.lanes import Lanes, lanes
 from api.state.lru import LruCache
 from api.state.queues import Queues
 from api.state.readiness import LastLook, Readiness
@@ -46,7 +46,7 @@ class Context:
     """Whether the service can serve requests."""
 
     queues: Queues
-    lanes: Lanes = field(default_factory=Lanes)
+    lanes: Lanes = field(default_factory=lanes)
     """The places for heavy work."""
     pictures: LruCache[str, bytes] = field(default_factory=lambda: LruCache(PICTURE_BYTES, len))
     """Pictures that were drawn on demand, by the keys of their `Drawing`."""

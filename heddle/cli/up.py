@@ -22,8 +22,18 @@ from heddle.service.service import DEFAULT_PORT, how_to_end, serve
     type=click.IntRange(1, 64),
     help="How many runs to train at once, each by a process of its own.",
 )
+@click.option(
+    "--api-processes",
+    default=1,
+    show_default=True,
+    envvar="HEDDLE_API_PROCESSES",
+    type=click.IntRange(1, 64),
+    help="How many processes answer requests (Linux). More than one pays with PostgreSQL.",
+)
 @json_option
-def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) -> None:
+def up(
+    host: str, port: int, home: Path, train_processes: int, api_processes: int, as_json: bool
+) -> None:
     """Serve a home folder until Ctrl-C.
 
     Example: heddle up --port 8001 --home /data/heddle
@@ -41,6 +51,7 @@ def up(host: str, port: int, home: Path, train_processes: int, as_json: bool) ->
         host=host,
         port=port,
         train_processes=train_processes,
+        api_processes=api_processes,
         say=lambda line: click.echo(line, err=True),
         when_ready=when_ready,
     )

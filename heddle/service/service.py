@@ -52,6 +52,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     train_processes: int = 1,
+    api_processes: int = 1,
     say: Say,
     when_ready: Callable[[str, bytes], None],
 ) -> None:
@@ -70,7 +71,8 @@ def serve(
     url = f"http://{_reachable(host)}:{port}"
     with private_home(home) as home, _signals() as stop, _locked(home, url):
         _check_port(host, port)
-        _Service(home, host, port, url, train_processes, say, stop).run(when_ready)
+        service = _Service(home, host, port, url, train_processes, api_processes, say, stop)
+        service.run(when_ready)
 
 
 class Stop:
@@ -94,11 +96,13 @@ class _Service:
         port: int,
         url: str,
         train_processes: int,
+        api_processes: int,
         say: Say,
         stop: Stop,
     ) -> None:
         self._home = home
         self._train_processes = train_processes
+        self._api_processes = api_processes
         self._host = host
         self._port = port
         self._url = url
@@ -154,6 +158,7 @@ class _Service:
         """
         python = sys.executable
         api = [python, "-m", "api", "--host", self._host, "--port", str(self._port)]
+        api += ["--processes", str(self._api_processes)]
         one_thread = {"OMP_NUM_THREADS": "1"}
         # With more threads than cores, threads wait for each other, which costs far more.
         cores = max(1, (os.cpu_count() or 1) - 1) // self._train_processes

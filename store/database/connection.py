@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_CONNECTIONS = 50
+"""The connections that a process has open at once, at most. PostgreSQL takes 100 of all."""
+_KEPT_CONNECTIONS = 10
+
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
 # PostgreSQL ends a writer's connection that is silent for so long inside a transaction.
@@ -84,15 +88,16 @@ def db_now() -> ColumnElement[float]:
 class Database:
     """A SQLite file or a PostgreSQL database, with a pool of connections that threads may share.
 
-    After a fork, the child must make a `Database` of its own.
+    After a fork, the child must make a `Database` of its own. At most `connections` are open at
+    once; a thread that needs one more waits.
 
     Raises:
         BadDatabaseUrl: if the URL is not one of SQLite or PostgreSQL.
         DatabaseOnNetwork: if the database is a file on a network file system.
     """
 
-    def __init__(self, url: str) -> None:
-        engine = _engine(parsed_url(url))
+    def __init__(self, url: str, *, connections: int = MOST_CONNECTIONS) -> None:
+        engine = _engine(parsed_url(url), connections)
         self._engine = engine
         self._turn: AbstractContextManager[object] = nullcontext()
         self._together: Together | None = None
@@ -195,14 +200,16 @@ def _check_known(connection: Connection, config: Config, url: URL) -> None:
         raise DatabaseNewer(url.render_as_string(hide_password=True), found, newest)
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, connections: int = MOST_CONNECTIONS) -> Engine:
     # NaN is not JSON. SQLite would accept it and PostgreSQL refuse it, so it is refused on both.
     serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
+    kept = min(_KEPT_CONNECTIONS, connections)
+    pool: dict[str, Any] = {"pool_size": kept, "max_overflow": connections - kept}
     if _is_sqlite(url):
         path = Path(str(url.database))
         _check_local(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, json_serializer=serializer, pool_size=10, max_overflow=40)
+        engine = create_engine(url, json_serializer=serializer, **pool)
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -213,9 +220,8 @@ def _engine(url: URL) -> Engine:
         url,
         json_serializer=serializer,
         pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=40,
         connect_args=_PATIENCE,
+        **pool,
     )
     event.listen(engine, "connect", _open_postgresql)
     event.listen(engine, "handle_error", _as_outage, retval=True)

@@ -38,11 +38,14 @@ async def app(scope, receive, send):
 """
 
 SERVE = """
-import argparse, uvicorn
+import argparse, os, uvicorn
 parser = argparse.ArgumentParser()
 parser.add_argument("--host")
 parser.add_argument("--port", type=int)
-uvicorn.run("api.main:app", **vars(parser.parse_args()))
+parser.add_argument("--processes", type=int)
+given = parser.parse_args()
+os.environ["HEDDLE_API_PROCESSES"] = str(given.processes)
+uvicorn.run("api.main:app", host=given.host, port=given.port)
 """
 
 WORKER = """

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from api.pictures import drawing
 from api.state import event_hub, lanes
-from api.state.lanes import Lane, Lanes, TooBusy
+from api.state.lanes import Lane, TooBusy
 from api.state.readiness import LastLook
 from api.state.settings import ApiSettings
 from store.settings import Settings
@@ -176,7 +176,7 @@ def test_pictures_are_drawn_a_few_at_a_time_and_too_many_are_refused(
     app = service.client.app
     here = context(service)
     lane = Lane("draws and decodes", 1, longest_line=1)
-    app.state.context = replace(here, lanes=Lanes(drawing=lane))  # type: ignore[attr-defined]
+    app.state.context = replace(here, lanes=replace(here.lanes, drawing=lane))  # type: ignore[attr-defined]
     drawn_before = f"/v1/runs/{id}/plots/curves.svg"
     assert service.get(drawn_before).status_code == 200
     drawing_now, go_on = threading.Event(), threading.Event()

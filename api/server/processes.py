@@ -1,0 +1,125 @@
+"""Several processes of the service on one port, which share what they have imported."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+
+SEVERAL = sys.platform == "linux"
+"""Whether there can be several processes: Linux alone shares connections out among the sockets of
+one port, and can end a process with its parent."""
+PROCESSES = "HEDDLE_API_PROCESSES"
+"""The environment variable that tells a process how many there are."""
+MOST_DEATHS = 5
+DEATHS_WINDOW_SECONDS = 60.0
+AGAIN_SECONDS = 0.5
+
+_PR_SET_PDEATHSIG = 1
+_ENDING = {signal.SIGINT, signal.SIGTERM}
+
+logger = logging.getLogger(__name__)
+
+
+def of_several() -> int:
+    """How many processes serve together, this one included."""
+    return int(os.environ.get(PROCESSES, "1"))
+
+
+def share(limit: int) -> int:
+    """This process's part of a limit on all processes together."""
+    return -(-limit // of_several())
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that holds the port for this service's processes, and takes no connections itself.
+
+    Raises:
+        OSError: another program has the port.
+    """
+    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    # Sockets that share a port are refused where one does not share it. So this finds out whether
+    # it is free, also of the processes of another service of the same user.
+    with socket.socket(address[0]) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address[4])
+    return sharing(host, port)
+
+
+def sharing(host: str, port: int) -> socket.socket:
+    """A socket of this address, which may have others in other processes."""
+    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    made = socket.socket(address[0])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(address[4])
+    return made
+
+
+def hold_signals() -> None:
+    """Leave signals to `keep`. Call this before imports, which may start threads of libraries.
+
+    A thread that begins later leaves them to it too. Without this, one thread could end the process
+    and leave the children to themselves.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGCHLD})
+
+
+def keep(number: int, serve: Callable[[], None]) -> int:
+    """Have this many children `serve` until SIGINT or SIGTERM, and start those again that die.
+
+    Returns:
+        The exit status: 1 if they died again and again.
+    """
+    hold_signals()
+    children = {_start(serve) for _ in range(number)}
+    deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+    status = 0
+    while True:
+        came = signal.sigwait({*_ENDING, signal.SIGCHLD})
+        if came in _ENDING:
+            break
+        for dead in _ended(children):
+            children.discard(dead)
+            deaths.append(time.monotonic())
+            logger.error("process %d has ended, and another is started", dead)
+        if len(deaths) == MOST_DEATHS and time.monotonic() - deaths[0] < DEATHS_WINDOW_SECONDS:
+            status = 1
+            break
+        while len(children) < number:
+            time.sleep(AGAIN_SECONDS)
+            children.add(_start(serve))
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+    for child in children:
+        os.waitpid(child, 0)
+    return status
+
+
+def _start(serve: Callable[[], None]) -> int:
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_ENDING, signal.SIGCHLD})
+        if os.getppid() == parent:
+            serve()
+    except SystemExit as ended:
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
+    except BaseException:
+        logger.exception("a process of the service failed")
+        os._exit(1)
+    os._exit(0)
+
+
+def _ended(children: set[int]) -> list[int]:
+    # Several deaths may be told by one signal.
+    return [child for child in children if os.waitpid(child, os.WNOHANG)[0] == child]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.server import processes
+from api.state.lanes import TooBusy, lanes
+
+pytestmark = pytest.mark.skipif(not processes.SEVERAL, reason="there is one process alone")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[int]:
+    """A process that keeps two children, each of which writes a file named after it."""
+
+    def serve() -> None:
+        (tmp_path / str(os.getpid())).touch()
+        signal.pause()
+
+    keeper = forked(lambda: processes.keep(2, serve))
+    yield keeper
+    try:
+        os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def forked(work: Callable[[], int]) -> int:
+    child = os.fork()
+    if not child:
+        os._exit(work())
+    return child
+
+
+def exit_status(process: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def written(folder: Path, number: int) -> set[int]:
+    """The processes that have written their files, once there are so many."""
+    while len(list(folder.iterdir())) < number:
+        time.sleep(0.01)
+    return {int(path.name) for path in folder.iterdir()}
+
+
+def until_gone(pids: set[int]) -> None:
+    while any(Path(f"/proc/{pid}/stat").exists() for pid in pids):
+        time.sleep(0.01)
+
+
+def test_a_process_that_dies_is_started_again(kept: int, tmp_path: Path) -> None:
+    first = written(tmp_path, 2)
+    killed = min(first)
+    os.kill(killed, signal.SIGKILL)
+    all_three = written(tmp_path, 3)
+    os.kill(kept, signal.SIGTERM)
+    assert exit_status(kept) == 0
+    assert first < all_three
+    until_gone(all_three)
+
+
+def test_the_processes_end_with_the_one_that_keeps_them(kept: int, tmp_path: Path) -> None:
+    pids = written(tmp_path, 2)
+    os.kill(kept, signal.SIGKILL)
+    assert exit_status(kept) == -signal.SIGKILL
+    until_gone(pids)
+
+
+def test_processes_that_die_again_and_again_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "AGAIN_SECONDS", 0.0)
+
+    def serve() -> None:
+        raise RuntimeError("no database")
+
+    assert exit_status(forked(lambda: processes.keep(2, serve))) == 1
+
+
+def test_connections_go_to_sockets_of_one_port() -> None:
+    with processes.reserve("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+        with (
+            processes.sharing("127.0.0.1", port) as first,
+            processes.sharing("127.0.0.1", port) as second,
+        ):
+            for one in (first, second):
+                one.listen(64)
+                one.setblocking(False)
+            clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+            taken = [accepted(one) for one in (first, second)]
+            for client in clients:
+                client.close()
+    # The one that reserves the port takes none. By chance alone, a share is next to never so small.
+    assert sum(taken) == 64
+    assert min(taken) > 4
+
+
+def accepted(listening: socket.socket) -> int:
+    number = 0
+    while True:
+        try:
+            listening.accept()[0].close()
+        except BlockingIOError:
+            return number
+        number += 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_port_that_another_service_has_is_refused(shared: bool) -> None:
+    with socket.socket() as other:
+        if shared:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(OSError, match="in use"):
+            processes.reserve("127.0.0.1", other.getsockname()[1])
+
+
+@pytest.mark.parametrize(("of", "part"), [(1, 5), (2, 3), (5, 1), (9, 1)])
+def test_a_limit_is_shared(of: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(processes.PROCESSES, str(of))
+    assert processes.share(5) == part
+
+
+def test_the_only_place_of_a_lane_is_that_of_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two applications in one process stand for two processes."""
+    one, other = (lanes(2, tmp_path).checking for _ in range(2))
+
+    async def both() -> list[str]:
+        done: list[str] = []
+
+        async def second() -> None:
+            async with other.place():
+                done.append("second")
+
+        async with one.place():
+            waiting = asyncio.create_task(second())
+            await asyncio.sleep(0.25)
+            done.append("first")
+        await waiting
+        async with one.place():
+            monkeypatch.setattr("api.state.lanes.PATIENCE_SECONDS", 0.2)
+            with pytest.raises(TooBusy):
+                await second()
+        await second()
+        return done
+
+    assert asyncio.run(both()) == ["first", "second", "second"]
