@@ -99,9 +99,12 @@ class FairShare:
     waiting: Sequence[Waiting]
     held: Sequence[Held] = ()
     shares: Sequence[Share] = ()
-    _served: dict[str, float] = field(init=False, default_factory=dict)
+    #: The service of each owner, where the state that this one follows from has it already.
+    _served: dict[str, float] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        if self._served:
+            return
         for share in self.shares:
             self._serve(share.owner, faded(share.seconds, self.now - share.at))
         for job in self.held:
@@ -165,16 +168,27 @@ class FairShare:
 
     def order(self) -> list[Waiting]:
         """The groups whose jobs may be taken; the next one comes first."""
-        levels = self._levels()
-        return sorted(
-            (group for group in self.waiting if group.count > 0 and self.room(group.owner) > 0),
-            key=lambda group: (
-                -levels[group],
-                not self.goes_first(group),
-                self.served(group.owner),
-                group.oldest,
-                group.owner,
-            ),
+        return sorted(self._takable(), key=self._turn)
+
+    def first(self) -> Waiting | None:
+        """The first of `order`, without putting the others in order."""
+        return min(self._takable(), key=self._turn, default=None)
+
+    def _takable(self) -> list[Waiting]:
+        most = self.rules.most_running
+        return [
+            group
+            for group in self.waiting
+            if group.count > 0 and (most is None or self.running(group.owner) < most)
+        ]
+
+    def _turn(self, group: Waiting) -> tuple[int, bool, float, float, str]:
+        return (
+            -self._level(group),
+            not self.goes_first(group),
+            self.served(group.owner),
+            group.oldest,
+            group.owner,
         )
 
     def goes_first(self, group: Waiting) -> bool:
@@ -188,17 +202,19 @@ class FairShare:
         late = self._late.get(group.owner)
         return group in late if late else group.short
 
-    def _levels(self) -> dict[Waiting, int]:
-        """The priority that each group goes with, raised by patience."""
-        priorities = {one.priority for one in self.waiting} | {one.priority for one in self.held}
-        present = sorted(priorities)
-        places = {priority: place for place, priority in enumerate(present)}
-        levels: dict[Waiting, int] = {}
-        for group in self.waiting:
-            risen = int(self._unserved(group) / self.rules.patience_seconds)
-            place = places[group.priority] + max(0, risen)
-            levels[group] = present[min(place, len(present) - 1)]
-        return levels
+    @cached_property
+    def _present(self) -> list[int]:
+        """The priorities of waiting and running jobs, in rising order."""
+        return sorted({one.priority for one in self.waiting} | {one.priority for one in self.held})
+
+    def _level(self, group: Waiting) -> int:
+        """The priority that a group goes with, raised by patience."""
+        present = self._present
+        if group.priority == present[-1]:
+            return group.priority
+        risen = int(self._unserved(group) / self.rules.patience_seconds)
+        place = present.index(group.priority) + max(0, risen)
+        return present[min(place, len(present) - 1)]
 
     def _unserved(self, group: Waiting) -> float:
         """How many seconds a group has waited since one of its jobs was last taken."""
@@ -211,14 +227,16 @@ class FairShare:
         No more workers stop than there are jobs to take their places.
         """
         fair_share, going = self, set[str]()
-        soonest = min(self.rules.slice_seconds, self.rules.short_slice_seconds)
+        soonest = self.rules.slice_seconds
+        if any(one.short for one in self.waiting):
+            # Only where short jobs wait does anything go first (`goes_first`).
+            soonest = min(soonest, self.rules.short_slice_seconds)
         if not any(self.now - job.since >= soonest for job in self.held):
             return going
         for place in range(idle + len({job.worker for job in self.held})):
-            order = fair_share.order()
-            if not order:
+            first = fair_share.first()
+            if first is None:
                 break
-            first = order[0]
             if place < idle:
                 fair_share = fair_share.taking(first, f"idle {place}")
                 continue
@@ -232,7 +250,7 @@ class FairShare:
 
     def least_deserving(self, first: Waiting, held: Collection[Held]) -> str | None:
         """The worker to preempt for a group; None if none may be preempted for it."""
-        level, lane = self._levels()[first], self.goes_first(first)
+        level, lane = self._level(first), self.goes_first(first)
         by_worker: dict[str, list[Held]] = {}
         for job in held:
             by_worker.setdefault(job.worker, []).append(job)
@@ -268,7 +286,10 @@ class FairShare:
             replace(one, count=one.count - 1) if one == group else one for one in self.waiting
         ]
         job = Held(worker, group.owner, group.priority, group.short, self.now)
-        return replace(self, waiting=waiting, held=(*self.held, job))
+        # A job that begins has had no service yet.
+        return FairShare(
+            self.now, self.rules, waiting, (*self.held, job), self.shares, self._served
+        )
 
     def without(self, worker: str) -> FairShare:
         """The state after a worker has put its jobs back; its service still counts."""
@@ -285,4 +306,4 @@ class FairShare:
             for job in gone
         ]
         held = [job for job in self.held if job.worker != worker]
-        return replace(self, held=held, shares=(*self.shares, *shares))
+        return FairShare(self.now, self.rules, self.waiting, held, (*self.shares, *shares))

@@ -215,18 +215,20 @@ class _Play:
 
     def _take_jobs(self) -> None:
         while self._free:
-            order = self._fair_share().order()
-            if not order:
+            fair_share = self._fair_share()
+            first = fair_share.first()
+            if first is None:
                 return
-            self._take(self._free.pop(), order)
+            self._take(self._free.pop(), first, fair_share)
 
-    def _take(self, name: str, order: Sequence[Waiting]) -> None:
-        head = self._queue(order[0]).take_first()
+    def _take(self, name: str, first: Waiting, fair_share: FairShare) -> None:
+        head = self._queue(first).take_first()
         jobs = [head]
-        for group in order:
-            if head.key is None or len(jobs) >= head.together:
-                break
-            jobs += self._queue(group).take_like(head.key, head.together - len(jobs))
+        if head.key is not None and head.together > 1:
+            for group in fair_share.order():
+                jobs += self._queue(group).take_like(head.key, head.together - len(jobs))
+                if len(jobs) >= head.together:
+                    break
         for job in jobs:
             self._note(job, self._now - self._began)
             key = (job.owner, job.priority, job.short)
@@ -262,10 +264,13 @@ class _Play:
             self._put_down(worker)
 
     def _preempt(self) -> None:
-        soonest = min(self._rules.slice_seconds, self._rules.short_slice_seconds)
+        soonest = self._rules.slice_seconds
+        if any(line and short for (_, _, short), line in self._queues.items()):
+            # Only a short job stops a worker any sooner (`FairShare.preempted`).
+            soonest = min(soonest, self._rules.short_slice_seconds)
         if not any(self._now - worker.since >= soonest for worker in self._workers.values()):
             return
-        for name in self._fair_share().preempted(len(self._free)):
+        for name in sorted(self._fair_share().preempted(len(self._free))):
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now

@@ -156,7 +156,7 @@ class _Play:
             self._put_down(worker)
 
     def _preempt(self) -> None:
-        for name in self._fair_share().preempted(len(self._free)):
+        for name in sorted(self._fair_share().preempted(len(self._free))):
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now
