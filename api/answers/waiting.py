@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from api.documents.runs import Waiting
 from api.state.context import Context
+from api.state.queues import Standing
 from store import queries
 from store.scheduling.queue import Place, Queue
 from store.states import JobKind, RunState
@@ -23,7 +24,7 @@ def waiting(
         return None
     kind = JobKind.TRAIN if run.state is RunState.QUEUED else JobKind.EVALUATE
     found = here.queues.of(kind, with_run=None if listed else run.id)
-    place = found.of_run.get(run.id)
+    place = found.queue.of_run.get(run.id)
     if place is not None:
         return Waiting(
             reason=reason(place, found, troubles),
@@ -39,9 +40,9 @@ def waiting(
     )
 
 
-def reason(place: Place, found: Queue, troubles: Mapping[JobKind, str]) -> str:
+def reason(place: Place, found: Standing, troubles: Mapping[JobKind, str]) -> str:
     """Why a job waits, in a sentence."""
-    return "; ".join([_lack(place.kind, found, troubles), *_before(place, found)])
+    return "; ".join([_lack(place.kind, found.queue, troubles), *_before(place, found)])
 
 
 def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
@@ -56,21 +57,18 @@ def _lack(kind: JobKind, found: Queue, troubles: Mapping[JobKind, str]) -> str:
     return f"waits for a free {doing} worker"
 
 
-def _before(place: Place, found: Queue) -> list[str]:
+def _before(place: Place, found: Standing) -> list[str]:
     """How many jobs go before this one, and why they do."""
     if place.position == 1:
         return ["it is next"]
-    ahead = found.places[: place.position - 1]
-    parts = [f"{len(ahead)} before it in the queue"]
-    higher = sum(other.priority > place.priority for other in ahead)
+    parts = [f"{place.position - 1} before it in the queue"]
+    higher = found.higher(place)
     if higher:
         parts.append(f"{higher} of them of a higher priority")
-    served = {one.owner: one.served for one in found.owners}
-    others = {other.owner for other in ahead if other.priority == place.priority}
-    less = sorted(name for name in others if served[name] < served[place.owner])
+    less = found.less_served(place)
     if less:
         parts.append(f"{_names(less)} had less of the workers lately")
-    if any(one.full for one in found.owners if one.owner == place.owner):
+    if any(one.full for one in found.queue.owners if one.owner == place.owner):
         parts.append(f"{place.owner} has as many runs under way as one may have")
     return parts
 

@@ -33,7 +33,7 @@ def show(
     places = [
         place
         for kind in JobKind
-        for place in queues[kind].places
+        for place in queues[kind].queue.places
         if owner is None or place.owner == owner
     ]
     first = cursor or 0
@@ -44,9 +44,9 @@ def show(
         items=[queued_document(place, reason(place, queues[place.kind], known)) for place in part],
         next_cursor=next_cursor,
         owners=[
-            share_document(one, sum(other.served for other in queue.owners))
-            for queue in queues.values()
-            for one in queue.owners
+            share_document(one, sum(other.served for other in found.queue.owners))
+            for found in queues.values()
+            for one in found.queue.owners
         ],
-        workers={kind: queue.workers for kind, queue in queues.items()},
+        workers={kind: found.queue.workers for kind, found in queues.items()},
     )

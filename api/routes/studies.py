@@ -13,10 +13,10 @@ from api.state.context import Here, in_studies_lane
 from api.studies.result_files import MEDIA_TYPES, Format, file_name, results_bytes
 from api.studies.studies import study_without_betas
 from api.studies.summaries import leaderboard_bytes, summary_bytes
-from api.studies.without_collecting import without_collecting
 from ml.studies.leaderboard import Table
 from ml.studies.summary import StudySummary
 from store import queries
+from store.database.uncollected import uncollected
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -56,7 +56,7 @@ def results(
     wanted = format or best_match(request, MEDIA_TYPES)
 
     def make() -> tuple[str, bytes]:
-        with without_collecting():
+        with uncollected():
             digest, study = study_without_betas(here, id)
             return digest, results_bytes(study, wanted)
 

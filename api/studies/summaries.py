@@ -10,13 +10,13 @@ from api.state.uploaded import uploaded
 from api.studies.reading import Reading
 from api.studies.studies import study_without_betas
 from api.studies.udr import few_enough, udr_of
-from api.studies.without_collecting import without_collecting
 from ml.components.registry import components, nearest
 from ml.components.spec_errors import Fault, InvalidSpec, shown
 from ml.studies.leaderboard import Table, leaderboard
 from ml.studies.study import Study
 from ml.studies.summary import StudySummary, summarise
 from store import queries
+from store.database.uncollected import uncollected
 
 
 def summary_of(here: Context, study: Study, *, udr: bool = True) -> StudySummary:
@@ -43,7 +43,7 @@ def summary_bytes(here: Context, experiment_id: str, *, udr: bool) -> bytes:
         return _SUMMARY.dump_json(summary_of(here, study_without_betas(here, experiment_id)[1]))
 
     def make() -> tuple[str, bytes]:
-        with without_collecting():
+        with uncollected():
             digest, study = study_without_betas(here, experiment_id)
             return digest, _SUMMARY.dump_json(summary_of(here, study, udr=udr))
 
@@ -62,7 +62,7 @@ def leaderboard_bytes(
     dataset = _known(here, dataset, metric, objective)
 
     def make() -> tuple[str, bytes]:
-        with without_collecting():
+        with uncollected():
             found = queries.scores_on(here.database, dataset, objective=objective)
             items = _tables(found, metric, most)
             return found.digest, _LEADERBOARD.dump_json(Page(items=items))

@@ -32,9 +32,7 @@ def counted_columns(study: Study) -> dict[str, Float[np.ndarray, "runs"]]:
     }
 
 
-def counted_in(
-    column: Float[np.ndarray, "runs"], groups: Groups
-) -> list[Float[np.ndarray, "_"]]:
+def counted_in(column: Float[np.ndarray, "runs"], groups: Groups) -> list[Float[np.ndarray, "_"]]:
     """The numbers that count of each group, in the order of the runs."""
     there = ~np.isnan(column)
     whole = bool(there.all())

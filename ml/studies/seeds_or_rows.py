@@ -50,8 +50,8 @@ def seeds_or_rows(
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         of_seeds = _factor(n) * float(np.std(values, ddof=1))
-    known = [width for width in half_widths if width is not None]
-    of_rows = math.sqrt(np.mean(np.square(known))) if len(known) == n else None
+        known = [width for width in half_widths if width is not None]
+        of_rows = math.sqrt(np.mean(np.square(known))) if len(known) == n else None
     return _verdict(n, of_seeds, of_rows)
 
 

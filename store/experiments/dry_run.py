@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from store.database.connection import Database, db_now
 from store.database.rows import parts
 from store.database.tables import Checkpoint, Job, Run
+from store.database.uncollected import uncollected
 from store.experiments.new_run import NewRun
 from store.experiments.origins import starting_states, states_ahead
 from store.experiments.submit import NO_LIMITS, Limits, check_queued, current_runs, steps_left
@@ -45,6 +46,7 @@ class DryRun:
     starts_in: float | None
 
 
+@uncollected()
 def dry_run(
     database: Database,
     runs: Sequence[NewRun],

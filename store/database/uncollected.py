@@ -12,13 +12,13 @@ _inside = 0
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Pause the collector of cycles in this process.
 
-    The table of a study is a hundred thousand objects or more that all live until it is answered.
-    While they are made, the collector looks through all of them again and again, for as long as all
-    the rest takes. Objects that are in no cycle are freed as ever, and what is in cycles is freed
-    when nobody is inside any more.
+    What is read of ten thousand runs is a hundred thousand objects, which all live until they are
+    answered. While they are made, the collector looks through all of them again and again, as long
+    as all the rest takes. Objects that are in no cycle are freed as ever, and what is in cycles is
+    freed when nobody is inside any more.
     """
     global _inside
     with _lock:
