@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import _machine
 from benchmarks.record import table_from_json
+from heddle.service.service import KEEP_FREED
 
 FOLDER = Path(__file__).parent
 FORMAT = 1
@@ -44,6 +45,14 @@ QUICK = (
     "pictures",
 )
 """Scripts of `--quick`, which takes five minutes on two cores."""
+
+ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    "cohorts": KEEP_FREED,
+    "evaluating": {"OMP_NUM_THREADS": "1"},
+    "metrics": {"OMP_NUM_THREADS": "1"},
+    "protocol_suite": {"OMP_NUM_THREADS": "1"},
+}
+"""Settings that some scripts are run with."""
 
 STOP_SECONDS = 60.0
 """What a script is given to end by itself when it is stopped."""
@@ -93,13 +102,14 @@ def run(name: str, *, quick: bool, waiting: Callable[[float], None]) -> Entry:
     with tempfile.TemporaryDirectory() as folder:
         tables, said = Path(folder, "tables.json"), Path(folder, "said.txt")
         arguments = ["--quick"] if quick else []
+        settings = ENVIRONMENT.get(name, {})
         with (
             said.open("w") as output,
             subprocess.Popen(
                 [sys.executable, "-m", f"benchmarks.{name}", "--json", str(tables), *arguments],
                 cwd=_machine.ROOT,
                 # They must find this folder from processes that they start, too.
-                env={**os.environ, "PYTHONPATH": str(_machine.ROOT)},
+                env={**os.environ, "PYTHONPATH": str(_machine.ROOT), **settings},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -115,8 +125,9 @@ def run(name: str, *, quick: bool, waiting: Callable[[float], None]) -> Entry:
             end = said.read_text(errors="replace").strip()[-2000:]
             raise NotRun(f"it ended with {process.returncode}:\n{end}")
         found = json.loads(tables.read_text())
+    listed = [f"{variable}={value}" for variable, value in settings.items()]
     document = {
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *arguments]),
+        "command": " ".join([*listed, "python", "-m", f"benchmarks.{name}", *arguments]),
         "quick": quick,
         "hardware": _machine.hardware(),
         "versions": _machine.versions(),

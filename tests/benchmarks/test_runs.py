@@ -70,6 +70,18 @@ def test_a_benchmark_measured_by_itself_leaves_the_others_as_they_are(
     assert record["first"]["tables"][0]["rows"][0]["figures"]["took"]["values"] == [1.0]
 
 
+def test_a_script_is_run_with_its_settings(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "first.py").write_text("import os\nassert os.environ['THREADS'] == '1'\n" + GOOD)
+    out = tmp_path / "record.json"
+    assert command.main(["first", "--out", str(out)]) == 1
+    monkeypatch.setattr(_runs, "ENVIRONMENT", {"first": {"THREADS": "1"}})
+    assert command.main(["first", "--out", str(out)]) == 0
+    entry = json.loads(out.read_text())["benchmarks"]["first"]
+    assert entry["command"] == "THREADS=1 python -m benchmarks.first"
+
+
 def test_ctrl_c_keeps_what_was_measured(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,5 +121,6 @@ def test_a_file_that_is_no_record_is_not_overwritten(tmp_path: Path) -> None:
 def test_the_scripts_that_are_chosen_by_name_exist() -> None:
     known = set(_runs.scripts())
     assert {*_runs.BY_NAME, *_runs.QUICK} <= known
+    assert {*_runs.ENVIRONMENT} <= known
     assert not {*_runs.BY_NAME} & {*_runs.QUICK}
     assert _runs.chosen(quick=False, every=True) == sorted(known)
