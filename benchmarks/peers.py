@@ -98,6 +98,8 @@ def started(contender: Contender, task: Task) -> Iterator[Process]:
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
                 "OMP_NUM_THREADS": str(task.threads),
+                # All train on the CPU, also where Heddle would take a GPU.
+                "CUDA_VISIBLE_DEVICES": "",
                 **contender.environment,
             },
             stdin=subprocess.PIPE,
