@@ -3,9 +3,13 @@
 The reference does what published code does for that number, by scikit-learn: loops of
 mutual_info_score, one LinearSVC for each code and factor, a grid search of trees. The arrays are
 `tests/golden/p07_dsprites_mid.npz`: 10,000 rows, of which 7,500 train; 10 codes; factors of 3, 6,
-40, 32 and 32 values. Times are CPU seconds of the process (one thread), the best of the rounds.
+40, 32 and 32 values. Times are CPU seconds of the process (one thread).
 
-    OMP_NUM_THREADS=1 python benchmarks/metrics.py [--rounds 3] [--slow] [--only sap]
+With `--uncertainty` ours are measured again with null and interval, which nobody else computes.
+The seven metrics of information share theirs.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.metrics [--rounds 3] [--slow] [--uncertainty]
+        [--only sap] [--quick]
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from sklearn.preprocessing import StandardScaler, minmax_scale
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from ml import score
 
 ARRAYS = Path(__file__).parent.parent / "tests" / "golden" / "p07_dsprites_mid.npz"
@@ -148,52 +153,105 @@ SLOW: list[tuple[dict[str, Any], str, Reference]] = [
 ]
 
 
-def timed(call: Callable[[], float]) -> tuple[float, float]:
+INFORMATION = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]
+QUICK_ROUNDS = 1
+
+
+def seconds_of(call: Callable[[], object]) -> float:
     began = time.process_time()
-    value = call()
-    return value, time.process_time() - began
+    call()
+    return time.process_time() - began
+
+
+def compared(
+    arrays: Arrays, metric: dict[str, Any], name: str, reference: Reference, number: int
+) -> Row:
+    """The value and the time of a number by us and by its reference."""
+
+    values = {"ours": 0.0, "theirs": 0.0}
+
+    def ours() -> None:
+        found = score(*arrays, [metric], train_rows=TRAIN, uncertainty=False)
+        values["ours"] = float({one.name: one.value for one in found}[name] or 0.0)
+
+    def theirs() -> None:
+        values["theirs"] = reference(*arrays)
+
+    found = rounds(number, {"ours": lambda: seconds_of(ours), "theirs": lambda: seconds_of(theirs)})
+    mine = Figure(found["ours"], "s", "less", places=3)
+    slower = Figure(found["theirs"], "s", places=3)
+    figures: dict[str, Figure | str | None] = {
+        "value": Figure([values["ours"]], "", places=6),
+        "of the reference": Figure([values["theirs"]], "", places=6),
+        "ours": mine,
+        "reference": slower,
+        "as much as ours": slower.per(mine),
+    }
+    return Row([" ".join(metric.values()), name], figures)
+
+
+def with_uncertainty(arrays: Arrays, metrics: list[Any], label: str, number: int) -> Row:
+    """The time of values alone, and of values with nulls and intervals."""
+
+    def scored(uncertainty: bool) -> float:
+        def call() -> object:
+            return score(*arrays, metrics, train_rows=TRAIN, uncertainty=uncertainty)
+
+        return seconds_of(call)
+
+    found = rounds(number, {"alone": lambda: scored(False), "whole": lambda: scored(True)})
+    alone = Figure(found["alone"], "s", "less", places=3)
+    whole = Figure(found["whole"], "s", "less", places=3)
+    figures = {"values": alone, "with null and interval": whole, "as much": whole.per(alone)}
+    return Row([label], figures)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slow", action="store_true", help="slow metrics, too, one round each")
-    parser.add_argument("--only", default="", help="only metrics whose name begins with this")
-    given = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.formatter_class = argparse.RawDescriptionHelpFormatter
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--slow", action="store_true", help="slow metrics, too, one round each")
+    arguments.add_argument("--uncertainty", action="store_true", help="nulls and intervals, too")
+    arguments.add_argument("--only", default="", help="only metrics whose name begins with this")
+    given = arguments.parse_args()
+    number = QUICK_ROUNDS if given.quick else given.rounds
     with np.load(ARRAYS) as stored:
-        codes, factors = stored["codes"], stored["factors"]
+        arrays = stored["codes"], stored["factors"]
     # Kernels are compiled, or read from the cache, before anything is timed.
-    score(codes[:300], factors[:300] % 3, ["dci", "sap", "mig"], uncertainty=False)
-    print("| metric | number | ours | reference | ours, s | reference, s | times less |")
-    print("|---|---|---|---|---|---|---|")
-    for metric, name, reference in PAIRS + (SLOW if given.slow else []):
-        label = " ".join(metric.values())
-        if not label.startswith(given.only):
-            continue
+    score(arrays[0][:300], arrays[1][:300] % 3, ["dci", "sap", "mig"], uncertainty=False)
 
-        def ours(metric: dict[str, Any] = metric, name: str = name) -> float:
-            found = score(codes, factors, [metric], train_rows=TRAIN, uncertainty=False)
-            return float({one.name: one.value for one in found}[name] or 0.0)
+    def chosen(label: str) -> bool:
+        return label.startswith(given.only)
 
-        def theirs(reference: Reference = reference) -> float:
-            return reference(codes, factors)
-
-        rounds = 1 if (metric, name, reference) in SLOW else given.rounds
-        mine, other = zip(*((timed(ours), timed(theirs)) for _ in range(rounds)), strict=True)
-        fast, slow = min(s for _, s in mine), min(s for _, s in other)
-        print(
-            f"| {label} | {name} | {mine[0][0]:.6f} | {other[0][0]:.6f} | {fast:.3f} | {slow:.3f}"
-            f" | {slow / fast:.1f} |",
-            flush=True,
+    command = "OMP_NUM_THREADS=1 python -m benchmarks.metrics"
+    command += " --quick" if given.quick else f" --rounds {number}"
+    command += " --slow" if given.slow else ""
+    command += " --uncertainty" if given.uncertainty else ""
+    values = [
+        compared(
+            arrays, metric, name, reference, number if (metric, name, reference) in PAIRS else 1
         )
-    everything = ["mig", "mig_sup", "rmig", "jemmig", "dcimig", "modularity", "med"]
-    if "information".startswith(given.only):
-        _, seconds = timed(lambda: len(score(codes, factors, everything)))
-        print(
-            f"\nThe seven information metrics with 1,000 permutations and 1,000 subsamples:"
-            f" {seconds:.1f} s; a thousand loops of the reference matrix alone:"
-            f" {1000 * timed(lambda: matrix(codes, factors).sum())[1]:.0f} s."
-        )
+        for metric, name, reference in PAIRS + (SLOW if given.slow else [])
+        if chosen(" ".join(metric.values()))
+    ]
+    tables = [Table("metrics", command, ["metric", "number"], values)]
+    if given.uncertainty or given.quick:
+        several: list[tuple[str, list[Any], int]] = [
+            ("information, all seven", INFORMATION, number)
+        ]
+        if not given.quick:
+            several += [
+                (" ".join(m.values()), [m], number) for m, *_ in PAIRS if m["name"] != "mig"
+            ]
+            if given.slow:
+                several += [(" ".join(m.values()), [m], 1) for m, *_ in SLOW[:2]]
+        whole = [
+            with_uncertainty(arrays, metrics, label, turns)
+            for label, metrics, turns in several
+            if chosen(label)
+        ]
+        tables.append(Table("metrics, with uncertainty", command, ["metric"], whole))
+    publish([table for table in tables if table.rows], given)
 
 
 if __name__ == "__main__":
