@@ -197,6 +197,8 @@ class Job(Base):
         ),
         Index(None, "evaluation_id", unique=True),
         Index(None, "run_id", "state"),
+        # The measured jobs of a kind are few beside those that wait.
+        Index(None, "pace_key", "state"),
         # There is no index of what a beat changes: PostgreSQL would write into all indexes then.
         # Room in each page lets it write the row's next version there.
         {"postgresql_with": {"fillfactor": 80}},
@@ -228,7 +230,7 @@ class Job(Base):
     cohort_width: Mapped[int | None]
     cohort_device: Mapped[str | None]
     #: Jobs of one key take about the same time: each step of a training job, or a whole evaluation.
-    pace_key: Mapped[str | None] = mapped_column(index=True)
+    pace_key: Mapped[str | None]
     #: Whether it is short enough to go first (`store.scheduling.fair_share`).
     short: Mapped[bool] = mapped_column(server_default=false())
     #: When it was last claimed.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from store.database.rows import parts
 from store.database.tables import Attempt, Job
-from store.states import AttemptEnd, JobKind
+from store.states import AttemptEnd, JobKind, JobState
 
 MEASURED_BY = 10
 """A pace is the median over at most so many of the newest jobs."""
@@ -55,7 +55,12 @@ def _measured() -> Select[Any]:
             number,
         )
         .join(Job, Job.id == Attempt.job_id)
-        .where(Job.pace_key.in_(bindparam("keys", expanding=True)), Attempt.end == AttemptEnd.DONE)
+        .where(
+            Job.pace_key.in_(bindparam("keys", expanding=True)),
+            # Only a job that is done has such an attempt. Many more of a kind may wait.
+            Job.state == JobState.DONE,
+            Attempt.end == AttemptEnd.DONE,
+        )
         .subquery()
     )
     return select(attempts).where(attempts.c.number <= MEASURED_BY)
