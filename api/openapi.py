@@ -19,7 +19,7 @@ from api.documents.latent_names import RunChange
 from api.http.body import json_body
 from api.http.form import form_content
 from api.http.problems import A_PROBLEM
-from api.submission.headers import REPLAYED
+from api.submission.headers import PRECISION, REPLAYED
 from ml.codes.found_arrays import MOST_FACTORS, MOST_LATENTS, MOST_ROWS
 from ml.datasets.tables.options import TableOptions
 from ml.experiments.continuation import Extension, Fork
@@ -197,6 +197,11 @@ EXPERIMENT_ACCEPTED: dict[int | str, dict[str, Any]] = {
         "description": "The experiment, as it is now.",
         "headers": {
             "Location": {"description": "The experiment's path.", "schema": {"type": "string"}},
+            PRECISION: {
+                "description": "What `training.precision: auto` stands for, and what was measured."
+                " Absent if the spec does not say `auto`.",
+                "schema": {"type": "string"},
+            },
             REPLAYED: {
                 "description": "true if this request was sent before with the same key. The answer"
                 " is the experiment that it made then. Absent otherwise.",

@@ -63,7 +63,7 @@ def train(document: dict[str, Any]) -> None:
     from worker.training import train_next
 
     database = stores().database
-    experiment, runs, _ = plan(database, document)
+    experiment, runs, *_ = plan(database, document)
     submit(
         database,
         name=experiment.name,

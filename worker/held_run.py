@@ -15,12 +15,13 @@ from ml.evaluation.encode import EncodedRows, encode_rows, open_data
 from ml.evaluation.population import encode_grid
 from ml.networks.model import Model
 from ml.recorder import Stopped, Wish
-from ml.reproducibility.environment import environment
+from ml.reproducibility.environment import default_device, environment
 from ml.reproducibility.library_versions import library_versions
 from ml.spec.identity import cohort_key, course_id, train_id
 from ml.spec.parts import Evaluation
 from ml.spec.run_spec import RunSpec
 from ml.training.packing import is_out_of_memory, ran_out
+from ml.training.precision import known_rates
 from store.files.artifact_names import CODES, CURVES, GRID_CODES, WEIGHTS
 from store.files.curves import Curves, to_bytes
 from store.jobs.checkpoints import unbind_width
@@ -176,13 +177,14 @@ class HeldRun:
         self.log("%s is trained, after %d steps", run_id, self.spec.training.steps)
 
     def _record(self, model: Model, source: str | None) -> dict[str, Any]:
-        noted = self._noted()
+        noted, rates = self._noted(), known_rates(default_device())
         return {
             **model.record,
             **noted,
             "dataset": noted["dataset"] | {"source": source},
             "train_id": train_id(model.spec),
             "worker": worker_name(),
+            **({} if rates is None else {"precisions": rates.document()}),
         }
 
     def _noted(self) -> dict[str, Any]:

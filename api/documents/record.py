@@ -87,6 +87,9 @@ class RunRecord(Document):
     Reconstruction and KL are computed on the rows of the first evaluation."""
     precision: str | None = None
     """Once trained: the precision of its training."""
+    precisions: dict[str, Any] | None = None
+    """Once trained: images a second of the device in float32 and in bfloat16, as its worker
+    measured them for `precision: auto`, and the seconds that took."""
     width: int | None = None
     """Once trained: the number of places in its last cohort."""
     train_id: str | None = None

@@ -25,8 +25,13 @@ def plan_document(
     troubles: Mapping[JobKind, str],
     *,
     made: str | None = None,
+    precision: str | None = None,
 ) -> Plan:
-    """The document of a plan. `made` is the experiment that the request's key made before."""
+    """The document of a plan.
+
+    `made` is the experiment that the request's key made before, and `precision` says what `auto`
+    stands for.
+    """
     # Runs of one cohort have the same networks.
     unlike = {run.cohort_key: spec for spec, run in zip(specs, runs, strict=True)}
     counts = [_counts(spec) for spec in unlike.values()]
@@ -41,7 +46,11 @@ def plan_document(
         ),
         position=found.position,
         starts_in_seconds=found.starts_in,
-        warnings=[*_warnings(runs, found, troubles, made), *_too_short(specs)],
+        warnings=[
+            *([] if precision is None else [f"training.precision: {precision}."]),
+            *_warnings(runs, found, troubles, made),
+            *_too_short(specs),
+        ],
     )
 
 

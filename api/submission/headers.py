@@ -35,6 +35,7 @@ Owner = Annotated[str, Depends(_owner)]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
+PRECISION = "Heddle-Precision"
 
 IdempotencyKey = Annotated[
     str | None,

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from api.state.uploaded import uploaded, used_by
+from api.submission.precision import Chosen
 from ml.components.registry import nearest
 from ml.components.spec_errors import MOST_FAULTS, Fault, InvalidSpec, shown
 from ml.experiments.experiment import Experiment, PlannedRun, parse_experiment
 from ml.spec.evaluation_spec import RunEvaluation
 from ml.spec.identity import Identities, evaluation_key
+from ml.spec.precision import decided
 from store.database.connection import Database
 from store.experiments.new_run import NewRun
 
@@ -23,6 +25,8 @@ class Planned(NamedTuple):
     #: The ids of the runs to go on from, rather than from others. If there are any, no new run may
     #: begin at its first step.
     goes_on_from: frozenset[str] = frozenset()
+    #: What `precision: auto` stands for and why; None if the spec does not say `auto`.
+    precision: str | None = None
 
 
 def plan(database: Database, data: Any) -> Planned:
@@ -31,9 +35,13 @@ def plan(database: Database, data: Any) -> Planned:
     Raises:
         InvalidSpec: with its faults. A data set's missing or unusable file is one.
     """
+    choose = Chosen(database)
+    if isinstance(data, Mapping):
+        data = decided(data, choose)
     experiment = parse_experiment(data, remote=True, uploaded=uploaded(database))
     identities = Identities()
-    return Planned(experiment, [_new_run(run, identities) for run in experiment.runs])
+    runs = [_new_run(run, identities) for run in experiment.runs]
+    return Planned(experiment, runs, precision=choose.reason)
 
 
 def changes_of(body: Any) -> Any:

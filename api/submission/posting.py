@@ -15,7 +15,13 @@ from api.documents.experiments import Plan
 from api.http.answer import json_answer
 from api.state.context import Context, Here
 from api.submission.dry_run import plan_document
-from api.submission.headers import REPLAYED, IdempotencyKey, Owner, idempotent_request
+from api.submission.headers import (
+    PRECISION,
+    REPLAYED,
+    IdempotencyKey,
+    Owner,
+    idempotent_request,
+)
 from api.submission.planning import Planned
 from store.experiments.dry_run import dry_run
 from store.experiments.idempotency import IdempotentRequest
@@ -55,9 +61,14 @@ class Posting:
         )
         if self.dry_run:
             return JSONResponse(self._plan(planned(), before).model_dump(mode="json"))
-        posted = before or self._submit(planned(), request)
+        reason = None
+        if (posted := before) is None:
+            work = planned()
+            posted, reason = self._submit(work, request), work.precision
         self.here.hints.send()
         headers = {"Location": f"/v1/experiments/{posted.id}"}
+        if reason is not None:
+            headers[PRECISION] = reason
         if posted.replayed:
             headers[REPLAYED] = "true"
         document = (
@@ -68,7 +79,7 @@ class Posting:
         return json_answer(document, HTTPStatus.ACCEPTED, headers)
 
     def _submit(self, planned: Planned, request: IdempotentRequest | None) -> Submitted:
-        experiment, runs, before = planned
+        experiment, runs, before, _ = planned
         return submit(
             self.here.database,
             name=experiment.name,
@@ -85,7 +96,7 @@ class Posting:
         )
 
     def _plan(self, planned: Planned, made: Submitted | None) -> Plan:
-        experiment, runs, before = planned
+        experiment, runs, before, precision = planned
         return plan_document(
             [run.spec for run in experiment.runs],
             runs,
@@ -101,6 +112,7 @@ class Posting:
             ),
             troubles(self.here.database),
             made=None if made is None else made.id,
+            precision=precision,
         )
 
 

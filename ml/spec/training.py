@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ml.datasets.protocol import DatasetComponent
 from ml.models.protocol import Architecture
@@ -12,7 +12,7 @@ from ml.objectives.likelihood import Likelihood
 from ml.objectives.protocol import Objective
 from ml.optimizers.protocol import Optimizer
 from ml.schedules.protocol import Schedule
-from ml.spec.choices import Precision, Sampling
+from ml.spec.choices import AUTO, Precision, Sampling
 from ml.spec.parts import Part, one_of, with_defaults
 from ml.spec.uploaded import meant
 
@@ -35,6 +35,12 @@ else:
     AnySchedule = one_of("schedule", default="constant")
 
 
+def _decided(value: object) -> object:
+    if value == AUTO:
+        raise ValueError("float32 or bfloat16, as nothing was measured that auto could go by")
+    return value
+
+
 class Training(Part):
     """How the weights are trained. The defaults are those of Locatello et al. 2019."""
 
@@ -52,8 +58,12 @@ class Training(Part):
     sampling: Sampling = "with_replacement"
     """How images are drawn for a batch: independently, as in the protocol, or in epochs. Each epoch
     has every image once."""
-    precision: Precision = "float32"
-    """The numbers that networks compute in. With bfloat16, weights and losses stay in float32."""
+    precision: Annotated[
+        Precision, BeforeValidator(_decided, json_schema_input_type=Precision | Literal["auto"])
+    ] = "float32"
+    """The numbers that networks compute in. With bfloat16, weights and losses stay in float32. With
+    `auto` it is bfloat16 if the device that trains was measured to be at least 1.2 times as fast in
+    it, and otherwise float32. Whichever it is stands in the run's spec from then on."""
     likelihood: Likelihood = "bernoulli"
     """p(x|z) of each pixel: bernoulli, whose -log p(x|z) is the cross-entropy, or a Gaussian around
     the decoder's mean."""

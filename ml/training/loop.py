@@ -33,6 +33,7 @@ from ml.reproducibility.environment import default_device
 from ml.spec.identity import cohort_key
 from ml.spec.run_spec import RunSpec
 from ml.training.feed import Feed, Inputs
+from ml.training.precision import parsed
 from ml.training.snapshots import snapshot_steps
 from ml.training.state import Group, TrainingState, usable
 
@@ -127,16 +128,16 @@ def train_cohort(
             are more of them than places.
         UnmetNeeds, WeightedEpochs: as `train`.
     """
-    specs = [RunSpec.parse(spec) for spec in run_specs]
-    width = width or len(specs)
-    _check_alike(specs, width)
+    device = device or default_device()
     runs = [
-        _Run(index, spec, recorder)
+        _Run(index, parsed(spec, recorder, device), recorder)
         for index, (spec, recorder) in enumerate(
-            zip(specs, recorders or [Silent() for _ in specs], strict=True)
+            zip(run_specs, recorders or [Silent() for _ in run_specs], strict=True)
         )
     ]
-    device = device or default_device()
+    specs = [run.spec for run in runs]
+    width = width or len(specs)
+    _check_alike(specs, width)
     training = specs[0].training
 
     # The data set is kept on the training device; a batch is gathered there by index.

@@ -56,7 +56,7 @@ def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
         if spec.origin is not None:
             raise OriginNotKept(spec)
         return None
-    if not _leads_to(checkpoint, spec):
+    if not leads_to(checkpoint, spec):
         raise ForeignCheckpoint(
             f"the checkpoint at step {checkpoint.step} belongs to"
             f" {checkpoint.document['train_id']}, this run is {train_id(spec)}"
@@ -64,7 +64,8 @@ def usable(checkpoint: Checkpoint | None, spec: RunSpec) -> Checkpoint | None:
     return checkpoint
 
 
-def _leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
+def leads_to(checkpoint: Checkpoint, spec: RunSpec) -> bool:
+    """Whether a run can go on from a checkpoint of this format."""
     document, origin = checkpoint.document, spec.origin_spec()
     if document["train_id"] == train_id(spec):
         return True

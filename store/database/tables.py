@@ -429,6 +429,8 @@ class Worker(Base):
     #: Of the device, in bytes; None if it is not known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     memory_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    #: Of a worker that trains: the rates of its device in each precision, once it measured them.
+    precisions: Mapped[dict[str, Any] | None]
     started_at: Mapped[float]
     seen_at: Mapped[float]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -31,6 +32,8 @@ class Presence:
     #: Of the device, in bytes; None if it is not known.
     memory_bytes: int | None
     memory_free_bytes: int | None
+    #: Of a worker that trains: the rates of its device in each precision, once it measured them.
+    precisions: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,17 @@ def present(database: Database) -> list[PresentWorker]:
         )
         for row in rows
     ]
+
+
+def measured_precisions(database: Database) -> list[dict[str, Any]]:
+    """What the present workers measured of the precisions that they train in, by name."""
+    with database.read() as session:
+        found = session.scalars(
+            select(Worker.precisions)
+            .where(Worker.seen_at > db_now() - STALE_SECONDS, Worker.kind == JobKind.TRAIN)
+            .order_by(Worker.name)
+        )
+        return [one for one in found if one is not None]
 
 
 def able_workers(session: Session, kind: JobKind) -> set[str]:

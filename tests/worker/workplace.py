@@ -105,7 +105,7 @@ class Workplace:
 
     def post_sweep(self, document: dict[str, Any], *, force: bool = False) -> list[str]:
         """Submit a spec as the API does; returns the runs' ids in the order of the sweep."""
-        experiment, runs, _ = plan(self.stores.database, document)
+        experiment, runs, *_ = plan(self.stores.database, document)
         posted = submit(
             self.stores.database,
             name=experiment.name,

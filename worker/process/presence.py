@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import psutil
 import torch
 
 from ml.reproducibility.environment import default_device, environment
+from ml.training.precision import measured
 from store.database.connection import Database
 from store.states import JobKind
 from store.workers.presence import Presence, processes_on, say_gone, say_killed, say_present
 from worker.process import gpus
-from worker.process.stores import host_name, stores, worker_name
+from worker.process.storage import device_trouble
+from worker.process.stores import Stores, host_name, stores, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +33,14 @@ once it has been silent for long enough."""
 class Saying:
     """Reports that a worker is present until `end` is called, even if the database is away."""
 
-    def __init__(self, database: Database, kind: JobKind) -> None:
-        self._database, self._kind = database, kind
+    def __init__(
+        self,
+        database: Database,
+        kind: JobKind,
+        precisions: Callable[[], dict[str, Any] | None] = lambda: None,
+    ) -> None:
+        """`precisions` measures the rates of the device, as soon as that can be done."""
+        self._database, self._kind, self._precisions = database, kind, precisions
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._say, name="presence", daemon=True)
         self._thread.start()
@@ -39,11 +51,14 @@ class Saying:
 
     def _say(self) -> None:
         first = True
+        precisions: dict[str, Any] | None = None
         while True:
             try:
                 said = presence(self._kind)
-                say_present(self._database, said, first=first)
+                say_present(self._database, replace(said, precisions=precisions), first=first)
                 first = False
+                if precisions is None and (precisions := self._precisions()):
+                    say_present(self._database, replace(said, precisions=precisions))
                 bury(self._database, said.host)
             except Exception as error:
                 # The jobs already log that the database is away.
@@ -62,7 +77,8 @@ _saying: Saying | None = None
 def begin(kind: JobKind) -> None:
     """Report from now on that this process takes jobs of a kind, for as long as it lives."""
     global _saying
-    _saying = Saying(stores().database, kind)
+    here = stores()
+    _saying = Saying(here.database, kind, partial(measured_here, here, kind))
 
 
 def end() -> None:
@@ -77,6 +93,16 @@ def bury(database: Database, host: str) -> None:
     if killed:
         logger.warning("forgets the workers of %s that are gone: %s", host, killed)
         say_killed(database, host, killed)
+
+
+def measured_here(here: Stores, kind: JobKind) -> dict[str, Any] | None:
+    """The rates of the device in each precision, if this process trains and the device is free.
+
+    The first call measures them. Whoever is present has said so before, as that takes a moment.
+    """
+    if kind is not JobKind.TRAIN or device_trouble(here, kind):
+        return None
+    return measured(default_device()).document()
 
 
 def presence(kind: JobKind) -> Presence:

@@ -44,7 +44,7 @@ def claim_if_able(here: Stores, kind: JobKind, *, device_model: str | None = Non
 
 
 def _able(here: Stores, kind: JobKind) -> bool:
-    trouble = _trouble(here) or _device_trouble(here, kind)
+    trouble = _trouble(here) or device_trouble(here, kind)
     if trouble is not None:
         if _logged.get(kind) != trouble:
             logger.error("no %s jobs are taken: %s", kind, trouble)
@@ -57,7 +57,7 @@ def _able(here: Stores, kind: JobKind) -> bool:
     return trouble is None
 
 
-def _device_trouble(here: Stores, kind: JobKind) -> str | None:
+def device_trouble(here: Stores, kind: JobKind) -> str | None:
     """Who uses the GPU, if it is somebody else."""
     if kind is not JobKind.TRAIN or worker_settings().foreign == "ignore":
         return None

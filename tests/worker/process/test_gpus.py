@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 
+from ml.training.precision import Measured
 from store.states import JobKind, RunState
 from store.workers.presence import Presence, present, say_gone, say_present
 from store.workers.troubles import troubles
@@ -238,3 +240,32 @@ def test_a_worker_outlives_a_database_that_is_away(
         until(lambda: len(calls) > 2)
     until(lambda: present(database))
     saying.end()
+
+
+def test_a_worker_says_what_it_measured_once_it_has(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "SAID_SECONDS", 0.02)
+    database, calls = workplace.stores.database, []
+
+    def measured() -> dict[str, Any] | None:
+        calls.append(present(database)[0].said.precisions)
+        # Somebody else uses the GPU at first.
+        return {"faster": "float32"} if len(calls) == 3 else None
+
+    saying = presence.Saying(database, JobKind.TRAIN, measured)
+    until(lambda: present(database) and present(database)[0].said.precisions)
+    saying.end()
+    assert calls == [None] * 3
+
+
+def test_only_a_worker_that_trains_measures_and_only_a_free_device(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = Measured(100.0, 20.0, 0.5, "a CPU")
+    monkeypatch.setattr(presence, "measured", lambda _device: rates)
+    here = workplace.stores
+    assert presence.measured_here(here, JobKind.EVALUATE) is None
+    assert presence.measured_here(here, JobKind.TRAIN) == rates.document()
+    monkeypatch.setattr(presence, "device_trouble", lambda *_: "used by others")
+    assert presence.measured_here(here, JobKind.TRAIN) is None
