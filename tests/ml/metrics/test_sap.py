@@ -9,7 +9,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ml import score
 from ml.metrics.prediction.sap import SAP, sap, squared_correlations
 from ml.metrics.predictors.classes import Classes
-from ml.metrics.predictors.linear_svm import accuracies, separators
+from ml.metrics.predictors.linear_svm import _machines, accuracies, separators
 from ml.metrics.protocol import Score, UnusableRows
 
 CLASSIFIERS = ("linear_svm", "logistic_regression", "decision_tree")
@@ -135,6 +135,40 @@ def test_factors_together_get_the_machines_that_each_gets_alone() -> None:
     alone = [separators(code, [factor], 0.1) for factor in factors]
     np.testing.assert_allclose(slopes, np.concatenate([one[0] for one in alone]), atol=1e-12)
     np.testing.assert_allclose(offsets, np.concatenate([one[1] for one in alone]), atol=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [(2, 3, 40), (40, 2), (1, 70_000)])
+def test_the_rows_of_each_machine_and_their_sums_are_found_as_one_by_one(
+    numbers: tuple[int, ...],
+) -> None:
+    draws = np.random.default_rng(0)
+    rows = max(1000, *numbers)
+    code = draws.normal(size=rows).round(1)  # Many rows share their value.
+    labels = [draws.permutation(np.arange(rows) % number) for number in numbers]
+    machines = _machines(code, [Classes(label, label[:0]) for label in labels], 0.01)
+    order = np.argsort(code, kind="stable")
+    for x, sums in (
+        (code[order], machines.running),
+        (code[order][machines.members % (rows + 1)], machines.members_running),
+    ):
+        plain = np.cumsum(np.stack([np.ones_like(x), x, x * x], axis=1), axis=0)
+        np.testing.assert_array_equal(sums, np.concatenate([np.zeros((1, 3)), plain]))
+    of, places = np.divmod(machines.members, rows + 1)
+    assert (np.diff(machines.members) > 0).all()
+    own = np.concatenate(
+        [
+            [(label == 1).sum()] if n == 2 else np.bincount(label)
+            for label, n in zip(labels, numbers, strict=True)
+        ]
+    )
+    np.testing.assert_array_equal(np.bincount(of), own)
+    first = 0
+    for label, number in zip(labels, numbers, strict=True):
+        machine = of - first
+        its = (machine >= 0) & (machine < (1 if number == 2 else number))
+        expected = 1 if number == 2 else machine[its]
+        assert (label[order][places[its]] == expected).all()
+        first += 1 if number == 2 else number
 
 
 def test_the_depth_of_a_decision_tree_is_the_one_that_a_grid_search_finds() -> None:
