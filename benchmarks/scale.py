@@ -2,12 +2,13 @@
 
 The workers are simulated (`benchmarks.simulated_workers`): they use the real store and train
 nothing. First one worker works beside ever longer queues. Then ever more workers work beside the
-longest one, as fast as they can. Then they hold each run for a minute on average and beat at the
-real interval. Last is what workers cost that have nothing to do.
+longest one, as fast as they can. Then they hold each run for a while and beat at the real
+interval. Last is what workers cost that have nothing to do.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import tempfile
 import time
@@ -23,18 +24,20 @@ from sqlalchemy import event
 from benchmarks.record import Figure, Row, Table, parser, publish
 from benchmarks.simulated_workers import LEASE_SECONDS, Crowd, Server, Worker, crowd
 from store.database.connection import Database, migrate
-from store.jobs.claim import claim, count_beside
+from store.jobs.claim import Claim, claim, count_beside
 from store.jobs.preemption import preempt
 from store.jobs.reaper import reap
 from store.scheduling.fair_share import Rules
 from store.scheduling.groups import counted_groups, waiting_groups
 from store.states import JobKind
-from store.workers.presence import Presence, say_present
+from store.workers.presence import Presence, processes_on, say_present
 from tests.store.long_queue import fill
 
 COMMAND = "python -m benchmarks.scale"
 CONNECTIONS = 500
-HOLD_SECONDS = 60.0
+HOLD_SECONDS = 20.0
+#: As in `worker.process.presence`, which would import torch.
+SAID_SECONDS = 10.0
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def beside_queues(name: str, url: str, sizes: Sequence[int], rounds: int) -> lis
 
 
 def quantiles(name: str, values: Sequence[float]) -> dict[str, Figure]:
-    cuts = statistics.quantiles(values, n=100)
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {
         f"{name} p50": Figure([cuts[49]], "ms", "less"),
         f"{name} p99": Figure([cuts[98]], "ms", "less"),
@@ -129,7 +132,9 @@ def quantiles(name: str, values: Sequence[float]) -> dict[str, Figure]:
 
 
 def figures(found: Crowd) -> dict[str, Figure | str | None]:
-    ends = len(found.took["end"])
+    ends = len(found.took.get("end", []))
+    if ends < 2:
+        return {"runs a second": "too short to tell"}
     shown: dict[str, Figure | str | None] = {
         "runs a second": Figure([ends / found.seconds], "", "more"),
     }
@@ -157,8 +162,51 @@ def change(before: dict[str, int], after: dict[str, int]) -> dict[str, Figure | 
     }
 
 
+def cpu(url: str, server: Server, calls: int) -> list[Row]:
+    """CPU time of one call, which other programs on the machine change little."""
+    worker = Worker(url, "counted")
+    names = itertools.count()
+
+    def claimed() -> Claim:
+        # A worker holds one run at a time.
+        worker.name = f"counted {next(names)}"
+        found = worker.claim()
+        assert found is not None
+        return found
+
+    held = [claimed() for _ in range(calls)]
+    said = Presence("host:1", JobKind.TRAIN, "host", 1, "cpu", "a CPU", None, None)
+    measured: dict[str, Callable[[int], Any]] = {
+        "claim": lambda _: claimed(),
+        "beat": lambda k: worker.beat(held[k], 10),
+        "end": lambda k: worker.end(held[k]),
+        "presence": lambda _: say_present(worker.store, said),
+        "reaper's pass": lambda _: (
+            reap(worker.store, max_losses=3),
+            preempt(worker.store, Rules()),
+        ),
+    }
+    rows = []
+    for name, call in measured.items():
+        its, own = server.cpu_seconds(), time.process_time()
+        for number in range(calls):
+            call(number)
+        its, own = server.cpu_seconds() - its, time.process_time() - own
+        rows.append(
+            Row(
+                [name],
+                {
+                    "CPU of the server": Figure([1000 * its / calls], "ms", "less", places=2),
+                    "CPU of the worker": Figure([1000 * own / calls], "ms", "less", places=2),
+                },
+            )
+        )
+    worker.store.dispose()
+    return rows
+
+
 def idle(url: str, workers: int) -> dict[str, Figure | str | None]:
-    """What workers without work cost: each reports its presence and takes in vain at each hint."""
+    """What workers without work cost: they report their presence, and each hint is a claim."""
     store = Database(url)
     statements: list[str] = []
 
@@ -175,7 +223,9 @@ def idle(url: str, workers: int) -> dict[str, Figure | str | None]:
     statements.clear()
     began = time.perf_counter()
     for one in said:
+        # As often as a worker reports its presence, it looks for others of its host that died.
         say_present(store, one)
+        processes_on(store, one.host)
     took = (time.perf_counter() - began) * 1000 / workers
     count = len(statements) / workers
     statements.clear()
@@ -187,6 +237,7 @@ def idle(url: str, workers: int) -> dict[str, Figure | str | None]:
     store.dispose()
     return {
         "statements of a presence": Figure([count], "", "less"),
+        "statements a second, of all": Figure([count * workers / SAID_SECONDS], "", "less"),
         "a presence": Figure([took], "ms", "less", places=2),
         "statements of a claim in vain": Figure([vain_count], "", "less", places=0),
         "a claim in vain": Figure([vain], "ms", "less", places=2),
@@ -220,6 +271,7 @@ def main() -> None:
         resting.append(Row(["PostgreSQL", "100"], idle(url, 100)))
         queues += beside_queues("PostgreSQL", url, sizes, rounds)
         server = Server(url)
+        costs = cpu(url, server, 10 * rounds)
         try:
             for workers, hold in ((1, 0.0), (10, 0.0), (100, 0.0), (100, HOLD_SECONDS)):
                 before = server.jobs()
@@ -232,6 +284,7 @@ def main() -> None:
     publish(
         [
             Table("scale: queue", COMMAND, ["database", "queued"], queues),
+            Table("scale: CPU", COMMAND, ["call"], costs),
             Table("scale: workers", COMMAND, ["database", "workers", "hold a run"], crowds),
             Table("scale: jobs", COMMAND, ["workers", "hold a run"], tables),
             Table("scale: idle", COMMAND, ["database", "workers"], resting),

@@ -38,15 +38,13 @@ class Worker:
     def __init__(self, url: str, name: str) -> None:
         self.store = Database(url)
         self.took: Took = defaultdict(list)
-        self._name = name
+        self.name = name
         self._chance = random.Random(name)  # noqa: S311 (no secret)
 
     def claim(self) -> Claim | None:
         found: list[Claim] = self._measured(
             "claim",
-            lambda: claim(
-                self.store, JobKind.TRAIN, worker=self._name, lease_seconds=LEASE_SECONDS
-            ),
+            lambda: claim(self.store, JobKind.TRAIN, worker=self.name, lease_seconds=LEASE_SECONDS),
         )
         return found[0] if found else None
 
@@ -63,14 +61,20 @@ class Worker:
         )
 
     def log(self, held: Claim) -> None:
-        line = Line(time.time(), "INFO", self._name, f"{held.run_id} is trained")
+        line = Line(time.time(), "INFO", self.name, f"{held.run_id} is trained")
         self._measured("log", lambda: add_lines(self.store, held, [line]))
 
     def end(self, held: Claim) -> None:
         self._measured("end", lambda: finish_training(self.store, held, record={"device": "cpu"}))
 
     def work(self, until: float, hold_seconds: float) -> None:
-        """Claim runs, hold each for a drawn time, and end it, until a moment."""
+        """Claim runs, hold each for a drawn time, and end it, until a moment.
+
+        A run that is held for a time is left where it is at that moment, and workers that hold
+        runs begin one after the other. So neither end is a burst.
+        """
+        if hold_seconds:
+            time.sleep(self._chance.random() * (until - time.time()) / 2)
         while time.time() < until:
             held = self.claim()
             if held is None:
@@ -83,6 +87,8 @@ class Worker:
                 time.sleep(min(BEAT_SECONDS, left))
                 step += 10
                 self.beat(held, step)
+            if hold_seconds and time.time() >= until:
+                break
             self.log(held)
             self.end(held)
 
@@ -174,7 +180,6 @@ def crowd(
     took: Took = defaultdict(list)
     failed: list[str] = []
     worker_cpu = 0.0
-    spent = server.cpu_seconds() - before if server else None
     for _ in processes:
         found, errors, cpu = answers.get()
         failed += errors
@@ -182,6 +187,7 @@ def crowd(
         for name, values in found.items():
             took[name] += values
     ended = time.time()
+    spent = server.cpu_seconds() - before if server else None
     for process in processes:
         process.join()
     if failed:
