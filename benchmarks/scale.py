@@ -254,6 +254,7 @@ def main() -> None:
     longest = arguments.queued or (10_000 if quick else 100_000)
     seconds = arguments.seconds or (2.0 if quick else 20.0)
     rounds = arguments.rounds or (10 if quick else 100)
+    held = 0.5 if quick else HOLD_SECONDS
     sizes = [size for size in (1_000, 10_000, 100_000) if size < longest] + [longest]
     queues: list[Row] = []
     crowds: list[Row] = []
@@ -273,7 +274,7 @@ def main() -> None:
         server = Server(url)
         costs = cpu(url, server, 10 * rounds)
         try:
-            for workers, hold in ((1, 0.0), (10, 0.0), (100, 0.0), (100, HOLD_SECONDS)):
+            for workers, hold in ((1, 0.0), (10, 0.0), (100, 0.0), (100, held)):
                 before = server.jobs()
                 found = crowd(url, workers, seconds, hold, server)
                 labels = ["PostgreSQL", str(workers), f"{hold:g} s"]
