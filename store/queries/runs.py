@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from store.database import tables
@@ -46,20 +46,35 @@ class Attempt:
     measured: dict[str, Any] | None
 
 
+# Statements are made once: making one and its key takes longer than sending it.
+_IDS: Any = bindparam("ids", expanding=True)
+_ATTEMPTS = (
+    select(tables.Attempt.run_id, *(getattr(tables.Attempt, name) for name in Attempt.__slots__))
+    .where(tables.Attempt.run_id.in_(_IDS))
+    .order_by(tables.Attempt.began_at, tables.Attempt.fence)
+)
+_EVALUATING = select(tables.Job.run_id, tables.Job.progress).where(
+    tables.Job.run_id.in_(_IDS),
+    tables.Job.kind == JobKind.EVALUATE,
+    tables.Job.state == JobState.RUNNING,
+)
+_HOLDERS = (
+    select(tables.ExperimentRun.run_id, tables.ExperimentRun.experiment_id)
+    .where(tables.ExperimentRun.run_id.in_(_IDS))
+    .distinct()
+    .order_by(tables.ExperimentRun.experiment_id)
+)
+
+
 def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attempt]]:
     """All attempts at these runs and their evaluations, oldest first."""
-    row = tables.Attempt
-    columns = [getattr(row, name) for name in Attempt.__slots__]
     found: dict[str, list[Attempt]] = {run_id: [] for run_id in run_ids}
     with database.read() as session:
+        connection = session.connection()
         rows = [
             values
             for part in parts(found)
-            for values in session.execute(
-                select(row.run_id, *columns)
-                .where(row.run_id.in_(part))
-                .order_by(row.began_at, row.fence)
-            ).all()
+            for values in connection.execute(_ATTEMPTS, {"ids": part})
         ]
     for run_id, *values in rows:
         found[str(run_id)].append(Attempt(*values))
@@ -112,7 +127,7 @@ def run(database: Database, id: str) -> Run:
         NotFound: if there is none with this id.
     """
     with database.read() as session:
-        rows = _rows(session, _SELECT_RUNS.where(tables.Run.id == id))
+        rows = _rows(session, _ONE_RUN, {"id": id})
     if not rows:
         raise NotFound("run", id)
     return _run(*rows[0])
@@ -219,10 +234,13 @@ _SELECT_RUNS = select(tables.Run, tables.Job).join(
 )
 
 
+_ONE_RUN = _SELECT_RUNS.where(tables.Run.id == bindparam("id"))
+
+
 def _rows(
-    session: Session, query: Select[tables.Run, tables.Job]
+    session: Session, query: Select[tables.Run, tables.Job], values: Mapping[str, Any] | None = None
 ) -> list[tuple[tables.Run, tables.Job, dict[str, Any] | None, list[str]]]:
-    rows = session.execute(query).all()
+    rows = session.execute(query, values).all()
     ids = [run.id for run, _ in rows]
     evaluating = _evaluation_progress(session, ids)
     held_by = _holders(session, ids)
@@ -230,30 +248,20 @@ def _rows(
 
 
 def _evaluation_progress(session: Session, run_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    connection = session.connection()
     return {
         run_id: progress
         for part in parts(run_ids)
-        for run_id, progress in session.execute(
-            select(tables.Job.run_id, tables.Job.progress).where(
-                tables.Job.run_id.in_(part),
-                tables.Job.kind == JobKind.EVALUATE,
-                tables.Job.state == JobState.RUNNING,
-            )
-        )
+        for run_id, progress in connection.execute(_EVALUATING, {"ids": part})
         if progress is not None
     }
 
 
 def _holders(session: Session, run_ids: Iterable[str]) -> dict[str, list[str]]:
-    link = tables.ExperimentRun
+    connection = session.connection()
     held_by: dict[str, list[str]] = defaultdict(list)
     for part in parts(run_ids):
-        for run_id, experiment_id in session.execute(
-            select(link.run_id, link.experiment_id)
-            .where(link.run_id.in_(part))
-            .distinct()
-            .order_by(link.experiment_id)
-        ):
+        for run_id, experiment_id in connection.execute(_HOLDERS, {"ids": part}):
             held_by[run_id].append(experiment_id)
     return held_by
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Double, bindparam, delete, insert, select
 
 from store.database.connection import Database, db_now
 from store.database.tables import Trouble
@@ -10,6 +10,13 @@ from store.states import JobKind
 
 STALE_SECONDS = 60.0
 """A report that is older than this no longer counts."""
+
+
+_REPORTED = (
+    select(Trouble.kind, Trouble.message)
+    .where(Trouble.seen_at > db_now() - bindparam("stale", type_=Double()))
+    .order_by(Trouble.seen_at)
+)
 
 
 def record_trouble(database: Database, worker: str, kind: JobKind, message: str) -> None:
@@ -31,9 +38,5 @@ def end_trouble(database: Database, worker: str) -> None:
 def troubles(database: Database) -> dict[JobKind, str]:
     """The last reported reason why workers of a kind take no jobs; a kind without one is absent."""
     with database.read() as session:
-        rows = session.execute(
-            select(Trouble.kind, Trouble.message)
-            .where(Trouble.seen_at > db_now() - STALE_SECONDS)
-            .order_by(Trouble.seen_at)
-        ).all()
+        rows = session.connection().execute(_REPORTED, {"stale": STALE_SECONDS}).all()
     return {row.kind: row.message for row in rows}
