@@ -95,5 +95,5 @@ def test_a_home_that_is_served_already_is_told(tmp_path: Path) -> None:
 
 def test_the_packaged_spec_is_a_spec() -> None:
     spec = read_spec(files("heddle").joinpath("quickstart.yaml").read_text())
-    assert spec["dataset"] == {"name": "dsprites"}
+    assert spec["dataset"]["name"] == "dsprites"
     assert spec["training"]["optimizer"]["learning_rate"] == 1e-3
