@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from torch import Tensor
 from ml.models.protocol import ImageShape
 from ml.networks import tensor_file
 from ml.networks.memory_layout import channels_last, with_channels_last
-from ml.networks.networks import BoundNetworks, Parameters, build
+from ml.networks.networks import BoundNetworks, LoadedNetworks, Parameters, build
 from ml.networks.quick_layers import quickened
 from ml.spec.identity import train_id
 from ml.spec.run_spec import RunSpec
 
-CHUNK = 500
-"""Samples that a network computes at once."""
+CHUNK = 128
+"""Samples that a network computes at once. On a CPU, the activations of more leave its caches."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Model:
         """Posterior of images in [0, 1], in float32."""
         posterior = self.spec.objective.posterior
         with torch.no_grad():
-            head = self._networks().encode(images.to(self._device()))
+            head = self._networks.encode(images.to(self._device()))
             mean, kl = posterior.mean(head), posterior.kl(head)
             return Encoding(
                 _array(mean),
@@ -83,7 +84,7 @@ class Model:
     ) -> Float[Tensor, "samples channels height width"]:
         """The decoder's output. Pixel means are its sigmoid."""
         with torch.no_grad():
-            return self._networks().decode(latents.to(self._device()))
+            return self._networks.decode(latents.to(self._device()))
 
     def reconstruction(
         self,
@@ -92,7 +93,7 @@ class Model:
     ) -> Float[np.ndarray, "samples"]:
         """-log p(x|z) in nats of each sample, under the likelihood of the spec."""
         with torch.no_grad():
-            return _array(self._networks().reconstruction(latents, images))
+            return _array(self._networks.reconstruction(latents, images))
 
     def to_bytes(self) -> bytes:
         """The weights as a safetensors file, which `from_bytes` reads."""
@@ -127,14 +128,17 @@ class Model:
             spec, (height, width, channels), parameters, document["steps"], document["record"]
         )
 
+    @cached_property
     def _networks(self) -> BoundNetworks:
+        """The networks as they are called. To make them costs as much as to encode 50 images."""
         parameters: Mapping[str, Mapping[str, Tensor]] = self.parameters
         if channels_last(self._device(), "float32"):
             parameters = {
                 network: {name: with_channels_last(tensor) for name, tensor in named.items()}
                 for network, named in parameters.items()
             }
-        return BoundNetworks(self.spec, quickened(build(self.spec, self.image_shape)), parameters)
+        modules = quickened(build(self.spec, self.image_shape))
+        return LoadedNetworks(self.spec, modules, parameters)
 
     def _device(self) -> torch.device:
         return next(iter(self.parameters["decoder"].values())).device

@@ -129,6 +129,30 @@ class BoundNetworks:
         return outputs.float()
 
 
+class LoadedNetworks(BoundNetworks):
+    """Networks of one model that hold their parameters, to be called again and again.
+
+    `functional_call` would change the modules for the time of a call. These stay as they are, so
+    that several threads may call them at once.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        modules: Mapping[str, nn.Module],
+        parameters: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        super().__init__(spec, modules, parameters)
+        for network, named in parameters.items():
+            modules[network].load_state_dict(dict(named), assign=True)
+            modules[network].requires_grad_(False)
+
+    def _called(self, network: str, _parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        outputs = self._modules[network](inputs)
+        assert isinstance(outputs, Tensor)
+        return outputs
+
+
 class StackedNetworks(BoundNetworks):
     """Networks of several models at once, for a loss that `vmap` runs over the models.
 

@@ -128,7 +128,7 @@ def test_images_are_encoded_as_the_rows_of_the_evaluation_are() -> None:
 def test_what_is_encoded_and_decoded_is_the_models_own_reconstruction() -> None:
     model, data, _ = trained()
     images = in_unit_range(data, np.arange(3))
-    head = model._networks().encode(as_tensors(images))
+    head = model._networks.encode(as_tensors(images))
     means = head.detach()[:, :3]
     wanted = torch.sigmoid(model.logits(means)).permute(0, 2, 3, 1).numpy()
     found = model.decode(encode_images(model, images).mean)
