@@ -1,40 +1,43 @@
 """Images a second that training takes, by precision, batch size, threads and allocator.
 
 Each configuration is a process of its own that trains on dSprites from bits. Configurations take
-turns, and the median of the rounds is printed.
+turns. `auto` trains in the precision that it measures to be faster.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
+from benchmarks.record import Figure, Row, Table, parser, publish, rounds
 from heddle.service.service import KEEP_FREED
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "auto")
 BATCHES = (64, 256)
+Configuration = tuple[str, int, int]
 
 
-def measure(precision: str, batch: int, threads: int, steps: int) -> float:
-    """Images a second in this process, without the first quarter of the steps."""
+def measure(precision: str, batch: int, threads: int, steps: int) -> tuple[float, float]:
+    """Images of a second and of a CPU second, without the first quarter of the steps."""
     import torch
 
     from ml import train
     from ml.recorder import Progress, Silent, Wish
 
     torch.set_num_threads(threads)
-    marks: dict[int, float] = {}
+    marks: dict[int, tuple[float, float]] = {}
 
     class Clock(Silent):
         def progress(self, progress: Progress) -> Wish:
             if progress.stage == "training":
-                marks[progress.step] = time.perf_counter()
+                marks[progress.step] = time.perf_counter(), time.process_time()
             return Wish.CONTINUE
 
     spec = {
@@ -44,43 +47,65 @@ def measure(precision: str, batch: int, threads: int, steps: int) -> float:
         "training": {"steps": steps, "batch_size": batch, "precision": precision},
     }
     train(spec, Clock())
-    warm = steps // 4
-    return (steps - warm) * batch / (marks[steps] - marks[warm])
+    warm = max(1, steps // 4)
+    wall, cpu = (after - before for before, after in zip(marks[warm], marks[steps], strict=True))
+    return (steps - warm) * batch / wall, (steps - warm) * batch / cpu
+
+
+def apart(configuration: Configuration, images: int, keep: bool, cpu: list[float]) -> float:
+    """Images a second in a process of its own. Those of a CPU second are added to `cpu`."""
+    command = [sys.executable, "-m", "benchmarks.train_images", "--images", str(images), "--one"]
+    answer = subprocess.run(
+        [*command, *map(str, configuration)],
+        env={**os.environ, **(KEEP_FREED if keep else {})},
+        cwd=Path(__file__).parents[1],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    of_a_second, of_a_cpu_second = json.loads(answer.stdout)
+    cpu.append(of_a_cpu_second)
+    return float(of_a_second)
+
+
+def rate(values: list[float]) -> Figure:
+    return Figure(values, "images/s", "more", places=0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=6400, help="images a measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements a configuration")
-    parser.add_argument("--one", nargs=3, metavar=("PRECISION", "BATCH", "THREADS"))
-    arguments = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--images", type=int, help="images of a measurement (default 6400)")
+    made.add_argument("--rounds", type=int, help="measurements of a configuration (default 3)")
+    made.add_argument("--one", nargs=3, metavar=("PRECISION", "BATCH", "THREADS"))
+    arguments = made.parse_args()
+    images = arguments.images or (640 if arguments.quick else 6400)
     if arguments.one:
         precision, batch, threads = arguments.one
-        steps = arguments.images // int(batch)
-        print(json.dumps(measure(precision, int(batch), int(threads), steps)))
+        print(json.dumps(measure(precision, int(batch), int(threads), images // int(batch))))
         return
-    cores = os.cpu_count() or 1
-    configurations = list(itertools.product(PRECISIONS, BATCHES, sorted({1, cores}), (False, True)))
-    found: dict[tuple[str, int, int, bool], list[float]] = {c: [] for c in configurations}
-    for _ in range(arguments.rounds):
-        for precision, batch, threads, keep in configurations:
-            command = [sys.executable, __file__, "--images", str(arguments.images)]
-            command += ["--one", precision, str(batch), str(threads)]
-            environment = {**os.environ, **(KEEP_FREED if keep else {})}
-            answer = subprocess.run(command, env=environment, check=True, capture_output=True)
-            found[precision, batch, threads, keep].append(json.loads(answer.stdout))
-    print(
-        "| precision | batch | threads | glibc's default, images/s | freed buffers kept | ratio |"
-    )
-    print("| --- | --- | --- | --- | --- | --- |")
-    for precision, batch, threads in itertools.product(PRECISIONS, BATCHES, sorted({1, cores})):
-        default, kept = (
-            statistics.median(found[precision, batch, threads, keep]) for keep in (False, True)
-        )
-        print(
-            f"| {precision} | {batch} | {threads} | {default:.0f} | {kept:.0f}"
-            f" | {kept / default:.2f} |"
-        )
+    number = arguments.rounds or (1 if arguments.quick else 3)
+    batches, cores = BATCHES[:1] if arguments.quick else BATCHES, os.cpu_count() or 1
+    threads_tried = [1] if arguments.quick else sorted({1, cores})
+    configurations = list(itertools.product(PRECISIONS, batches, threads_tried))
+    cpu: dict[tuple[Configuration, bool], list[float]] = {
+        key: [] for key in itertools.product(configurations, (False, True))
+    }
+    measured: dict[str, Callable[[], float]] = {
+        str(key): partial(apart, key[0], images, key[1], found) for key, found in cpu.items()
+    }
+    wall = rounds(number, measured)
+    rows = []
+    for configuration in configurations:
+        default, kept = (rate(wall[str((configuration, keep))]) for keep in (False, True))
+        figures = {
+            "freed buffers kept": kept,
+            "glibc's default": default,
+            "ratio": kept.per(default),
+            "kept, of a CPU second": rate(cpu[configuration, True]),
+        }
+        rows.append(Row([str(one) for one in configuration], figures))
+    command = f"python -m benchmarks.train_images --images {images} --rounds {number}"
+    labels = ["precision", "batch", "threads"]
+    publish([Table("train_images", command, labels, rows)], arguments)
 
 
 if __name__ == "__main__":
