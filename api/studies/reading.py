@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml.metrics.protocol import Score
-from ml.studies.stored_score import StoredScore
+from ml.studies.stored_score import StoredScore, StoredScores
 from store import queries
 from store.database.score_parts import SETTING
 
@@ -18,6 +18,7 @@ class Reading:
     def __init__(self) -> None:
         self._specs: dict[str, Mapping[str, Any]] = {}
         self._settings: dict[str, Score] = {}
+        self._several: dict[str, tuple[Score, ...]] = {}
 
     def spec(self, text: str) -> Mapping[str, Any]:
         """A spec without its seed."""
@@ -26,12 +27,25 @@ class Reading:
             found = self._specs[text] = json.loads(text)
         return found
 
+    def scores(self, stored: queries.StoredScores | None) -> Sequence[StoredScore]:
+        """The scores of an evaluation, as `score` gives each."""
+        if stored is None:
+            return ()
+        alike = self._several.get(stored.settings)
+        if alike is None:
+            lines = stored.settings.split("\n")
+            alike = self._several[stored.settings] = tuple(self._like(line) for line in lines)
+        return StoredScores(alike, stored.numbers)
+
     def score(self, stored: queries.StoredScore) -> StoredScore:
         """A score. It was validated when it was stored, and is not validated again."""
-        like = self._settings.get(stored.setting)
-        if like is None:
-            like = self._settings[stored.setting] = _setting(stored.setting)
-        return StoredScore(like, stored.numbers)
+        return StoredScore(self._like(stored.setting), stored.numbers)
+
+    def _like(self, setting: str) -> Score:
+        found = self._settings.get(setting)
+        if found is None:
+            found = self._settings[setting] = _setting(setting)
+        return found
 
 
 def _setting(text: str) -> Score:

@@ -65,7 +65,7 @@ def _result(place: queries.PlaceResult, read: Reading, *, with_betas: bool) -> R
         train_id=place.train_id,
         spec=spec,
         swept=_ordered(place.swept),
-        scores=[read.score(one) for one in place.scores],
+        scores=read.scores(place.scores),
         final=place.final,
         error=str(place.error["message"]) if place.error else None,
         beta=beta,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ml.metrics.protocol import Score
 from ml.studies.comparable import Basis, Comparing, alike
-from ml.studies.stored_score import StoredScore, like
+from ml.studies.stored_score import StoredScore, StoredScores, like
 
 CURVES = "final"
 """What stands for the metric's name in numbers that are the ends of training curves."""
@@ -36,6 +36,8 @@ class NumberKinds:
         self._specs: dict[int, Comparing] = {}
         self._scores: dict[tuple[int, int], NumberKind] = {}
         self._told: dict[tuple[int, str], NumberKind] = {}
+        self._several: dict[tuple[int, int], tuple[NumberKind, ...]] = {}
+        self._same: dict[tuple[NumberKind, ...], tuple[NumberKind, ...]] = {}
         self._curves: dict[tuple[str, int], NumberKind] = {}
         self._kinds: dict[tuple[str, str, str], NumberKind] = {}
 
@@ -59,6 +61,19 @@ class NumberKinds:
                 found = self._kind(one.metric, one.name, comparing.score(one))
                 self._told[told] = found
             self._scores[id(one), id(spec)] = found
+        return found
+
+    def scores(
+        self, scores: Sequence[Score | StoredScore], spec: Mapping[str, Any]
+    ) -> tuple[NumberKind, ...]:
+        """The kinds of the scores of an evaluation of a run with this spec."""
+        if not isinstance(scores, StoredScores):
+            return tuple(self.score(score, spec) for score in scores)
+        key = id(scores.alike), id(spec)
+        found = self._several.get(key)
+        if found is None:
+            kinds = tuple(self.score(one, spec) for one in scores.alike)
+            found = self._several[key] = self._same.setdefault(kinds, kinds)
         return found
 
     def curve(self, tag: str, spec: Mapping[str, Any]) -> NumberKind:

@@ -7,7 +7,8 @@ have in common is one `Score`.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 from ml.metrics.protocol import NullDistribution, Score
 
@@ -43,6 +44,38 @@ class StoredScore:
     def _rest(self) -> list[Any]:
         rest: list[Any] = json.loads(self._numbers)
         return rest
+
+
+class StoredScores(Sequence[StoredScore]):
+    """The scores of an evaluation. Each is made when it is looked at."""
+
+    __slots__ = ("_numbers", "alike")
+
+    def __init__(self, alike: tuple[Score, ...], numbers: str) -> None:
+        """`numbers` has a line for each score."""
+        self.alike = alike
+        """All but the numbers of each. It is one object for the evaluations of many runs."""
+        self._numbers = numbers
+
+    def values(self) -> list[float | None]:
+        """The value of each score."""
+        return [_first(numbers) for numbers in self._numbers.split("\n")]
+
+    def __len__(self) -> int:
+        return len(self.alike)
+
+    @overload
+    def __getitem__(self, place: int) -> StoredScore: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[StoredScore]: ...
+
+    def __getitem__(self, place: int | slice) -> StoredScore | Sequence[StoredScore]:
+        lines = self._numbers.split("\n")
+        if isinstance(place, slice):
+            found = zip(self.alike[place], lines[place], strict=True)
+            return [StoredScore(one, numbers) for one, numbers in found]
+        return StoredScore(self.alike[place], lines[place])
 
 
 def _first(numbers: str) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from ml.metrics.protocol import NullDistribution, Score
 from ml.studies.comparable import differing
 from ml.studies.number_kinds import NumberKind, NumberKinds
-from ml.studies.stored_score import StoredScore, like
+from ml.studies.stored_score import StoredScore, StoredScores, like
 
 SEED = "seed"
 FINAL = {"loss": None, "reconstruction": False, "kl": None}
@@ -62,6 +62,18 @@ class Column:
     perfect: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class ScoresByColumn:
+    """The scores of a run by the names of their columns."""
+
+    columns: Sequence[str]
+    scores: Sequence[Score | StoredScore]
+
+    def get(self, column: str) -> Score | StoredScore | None:
+        """The score in a column; None if the run has none there."""
+        return self.scores[self.columns.index(column)] if column in self.columns else None
+
+
 class Setting(tuple[tuple[str, Any], ...]):
     """Pairs of swept path and value. True and 1 are different settings, although they are equal."""
 
@@ -100,7 +112,7 @@ class StudyRun:
     seed: int
     values: Mapping[str, float | None]
     """Numbers by the name of their column; absent or None where the run has no number."""
-    scores: Mapping[str, Score | StoredScore] = field(default_factory=dict)
+    scores: Mapping[str, Score | StoredScore] | ScoresByColumn = field(default_factory=dict)
     """Scores by the name of their column."""
     error: str | None = None
     beta: float | None = None
@@ -202,27 +214,25 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     """
     swept = _flat([result.swept for result in results])
     kinds = NumberKinds()
-    scores = [[kinds.score(score, result.spec) for score in result.scores] for result in results]
+    scores = [kinds.scores(result.scores, result.spec) for result in results]
     curves = [
         {tag: kinds.curve(tag, result.spec) for tag in FINAL if tag in result.final}
         for result in results
     ]
+    ends_of = (found.values() for found in curves)
     names = _names(
-        dict.fromkeys(
-            one for several in (*scores, *(found.values() for found in curves)) for one in several
-        )
+        dict.fromkeys(one for several in (*dict.fromkeys(scores), *ends_of) for one in several)
     )
+    # Most runs have scores of the same kinds.
+    named = {several: tuple(names[one] for one in several) for several in dict.fromkeys(scores)}
     columns: dict[str, Column] = {}
     rows = []
     for result, place, numbers, ends in zip(results, swept, scores, curves, strict=True):
-        values: dict[str, float | None] = {}
-        by_column: dict[str, Score | StoredScore] = {}
-        for score, of in zip(result.scores, numbers, strict=True):
-            column = names[of]
+        of_scores = named[numbers]
+        for place_of, column in enumerate(of_scores):
             if column not in columns:
-                columns[column] = _column(column, like(score))
-            values[column] = score.value
-            by_column[column] = score
+                columns[column] = _column(column, like(result.scores[place_of]))
+        values = dict(zip(of_scores, _values(result.scores), strict=True))
         for tag, end in ends.items():
             values[names[end]] = result.final[tag]
         rows.append(
@@ -235,7 +245,7 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 data=kinds.of(result.spec).as_text,
                 seed=int(result.spec["seed"] if result.seed is None else result.seed),
                 values=values,
-                scores=by_column,
+                scores=ScoresByColumn(of_scores, result.scores),
                 error=result.error,
                 beta=result.beta,
                 beta_norm=result.beta_norm,
@@ -276,6 +286,10 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
     else:
         # A list (of layers, for instance) becomes text.
         yield path, str(value) if isinstance(value, list | tuple) else value
+
+
+def _values(scores: Sequence[Score | StoredScore]) -> list[float | None]:
+    return scores.values() if isinstance(scores, StoredScores) else [one.value for one in scores]
 
 
 def _names(numbers: Iterable[NumberKind]) -> dict[NumberKind, str]:

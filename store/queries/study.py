@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from store.database import tables
@@ -34,6 +35,14 @@ class StoredScore(NamedTuple):
     numbers: str
 
 
+class StoredScores(NamedTuple):
+    """The scores of an evaluation, in order: each part of all of them as one text, by lines."""
+
+    #: Equal texts are one object.
+    settings: str
+    numbers: str
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceResult:
     """One place of an experiment's sweep, with the scores of the evaluation that it asked for."""
@@ -49,8 +58,8 @@ class PlaceResult:
     #: The ends of the training curves by tag, once the run is trained.
     final: dict[str, float]
     error: dict[str, Any] | None
-    #: There are none before the evaluation has succeeded.
-    scores: list[StoredScore]
+    #: None before the evaluation has succeeded, or if it has none.
+    scores: StoredScores | None
 
 
 class RankedScore(NamedTuple):
@@ -139,7 +148,9 @@ def study_results(database: Database, experiment_id: str) -> StudyResults:
             seed=seed,
             final=final or {},
             error=error or evaluation_error,
-            scores=scores[evaluation_id] if evaluation_state is EvaluationState.SUCCEEDED else [],
+            scores=scores.get(evaluation_id)
+            if evaluation_state is EvaluationState.SUCCEEDED
+            else None,
         )
         for (
             run_id,
@@ -277,24 +288,51 @@ def _on(dataset: str, objective: str | None) -> list[ColumnElement[bool]]:
     return which
 
 
-def _scores(session: Session, experiment_id: str) -> dict[str, list[StoredScore]]:
-    """The scores of each evaluation that an experiment asked for, in order."""
+def _scores(session: Session, experiment_id: str) -> dict[str, StoredScores]:
+    """The scores of each evaluation that an experiment asked for."""
     link, score = tables.ExperimentRun, tables.Score
+    asked_for = select(link.evaluation_id).where(link.experiment_id == experiment_id)
     rows = _raw(
         session,
-        select(score.evaluation_id, score.position, score.setting, score.numbers).where(
-            score.evaluation_id.in_(
-                select(link.evaluation_id).where(link.experiment_id == experiment_id)
-            )
-        ),
+        select(
+            score.evaluation_id,
+            _joined(session, cast(score.position, Text)),
+            _joined(session, score.setting),
+            _joined(session, score.numbers),
+        )
+        .where(score.evaluation_id.in_(asked_for))
+        .group_by(score.evaluation_id),
     )
-    # Sorting is quicker here than in the database, whose room for it is small.
-    rows.sort(key=itemgetter(1))
     same: dict[str, str] = {}
-    found: dict[str, list[StoredScore]] = defaultdict(list)
-    for evaluation_id, _, setting, numbers in rows:
-        found[evaluation_id].append(StoredScore(same.setdefault(setting, setting), numbers))
+    found = {}
+    for evaluation_id, positions, settings, numbers in rows:
+        order = _order(positions)
+        if order is not None:
+            settings, numbers = _put(settings, order), _put(numbers, order)
+        found[evaluation_id] = StoredScores(same.setdefault(settings, settings), numbers)
     return found
+
+
+def _joined(session: Session, column: Any) -> ColumnElement[str]:
+    """The values of a group as lines. No value has a line break, as JSON escapes them."""
+    if _is_postgresql(session):
+        lines = aggregate_order_by(literal("\n", Text), tables.Score.position)
+        return func.string_agg(column, lines, type_=Text)
+    # Its order is that of the index by which the rows are found, but nothing promises it.
+    return func.group_concat(column, "\n", type_=Text)
+
+
+@lru_cache(maxsize=1_000)
+def _order(positions: str) -> tuple[int, ...] | None:
+    """Where to take each line from, or None if they stand in the order of their positions."""
+    numbers = [int(position) for position in positions.split("\n")]
+    order = sorted(range(len(numbers)), key=numbers.__getitem__)
+    return None if order == list(range(len(numbers))) else tuple(order)
+
+
+def _put(lines: str, order: Iterable[int]) -> str:
+    found = lines.split("\n")
+    return "\n".join(found[place] for place in order)
 
 
 def _raw(session: Session, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:

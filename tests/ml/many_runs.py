@@ -41,6 +41,11 @@ def a_score(
     return Score(**{**given, **told})
 
 
+def with_null(column: str, null: NullDistribution) -> Score:
+    """A score with a null of any kind, also one that no score would take."""
+    return a_score(column, None, None).model_copy(update={"null": null})
+
+
 def a_run(
     swept: Mapping[str, Any], values: Mapping[str, float | None] | None = None, **changed: Any
 ) -> RunResult:

@@ -99,7 +99,7 @@ DRAWN = {
         },
         like_beta,
     ),
-    "without nulls": changed(RICH, every, nulls={}),
+    "without nulls": changed(RICH, every, scores={}),
     "ends that are not finite": a_sweep(SETTINGS, with_ends),
     "constant scores": a_sweep(SETTINGS, lambda place: {"mig": 0.25, "sap": 0.0}),
     "huge scores": a_sweep(

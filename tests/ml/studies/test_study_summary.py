@@ -26,7 +26,7 @@ from ml.studies.summary import (
 )
 from ml.studies.udr import RunUdr
 from ml.studies.values import median, pooled_null, setting_name
-from tests.ml.many_runs import SPEC, a_run, a_score, a_sweep, like_beta
+from tests.ml.many_runs import SPEC, a_run, a_score, a_sweep, like_beta, with_null
 
 BETA = "objective.beta"
 NONE = Description(n=0, mean=None, median=None, std=None, ci95=None, low=None, high=None)
@@ -700,8 +700,7 @@ def studies(draw: st.DrawFn) -> Study:
             seed=place,
             values={name: draw(AWKWARD) for name in COLUMNS},
             scores={
-                # A score itself would refuse such a null.
-                name: a_score(name, None, None).model_copy(update={"null": null})
+                name: with_null(name, null)
                 for name, null in draw(
                     st.dictionaries(st.sampled_from(["mig", "jemmig"]), NULLS)
                 ).items()

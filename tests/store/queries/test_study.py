@@ -27,13 +27,14 @@ def test_scores_come_without_their_details_and_with_all_that_tables_read(lab: La
     taken = lab.take(EVALUATE)
     finish_evaluation(lab.database, taken, scores=[{**SCORE, "details": {"matrix": [1]}}])
     first, second = study_results(lab.database, experiment).places
-    [score] = first.scores
-    assert json.loads(score.numbers) == [SCORE.get(name) for name in NUMBERS]
-    assert json.loads(score.setting) == [SCORE.get(name) for name in SETTING]
+    assert first.scores is not None
+    settings, numbers = first.scores
+    assert json.loads(numbers) == [SCORE.get(name) for name in NUMBERS]
+    assert json.loads(settings) == [SCORE.get(name) for name in SETTING]
     assert first.state == "succeeded"
-    assert second.scores == [] and second.state == "evaluating"
+    assert second.scores is None and second.state == "evaluating"
     found = scores_on(lab.database, "dsprites")
-    assert found.scores == [(first.run_id, score)]
+    assert found.scores == [(first.run_id, first.scores)]
     assert set(found.runs) == {first.run_id, second.run_id}
     other = scores_on(lab.database, "dsprites", objective="vae")
     assert (other.scores, other.runs) == ([], {})

@@ -19,7 +19,7 @@ from ml.plots.of_studies.score_against import ScoreAgainst
 from ml.plots.of_studies.score_by_objective import ScoreByObjective
 from ml.plots.protocol import StudyPlot
 from ml.studies.study import study
-from tests.ml.many_runs import a_run, a_sweep, like_beta
+from tests.ml.many_runs import a_run, a_sweep, like_beta, with_null
 from tests.ml.plots.study_figures import (
     BETAS,
     BY_BETA,
@@ -151,7 +151,7 @@ def test_the_band_is_the_pooled_null() -> None:
     given = dataclasses.replace(
         BETAS,
         runs=tuple(
-            dataclasses.replace(run, nulls={"mig": null} if null else {})
+            dataclasses.replace(run, scores={"mig": with_null("mig", null)} if null else {})
             for run, null in zip(BETAS.runs, [*nulls, *[None] * 7], strict=True)
         ),
     )
@@ -160,12 +160,12 @@ def test_the_band_is_the_pooled_null() -> None:
     assert band.get_y() == pytest.approx(POOLED[0])
     assert band.get_y() + band.get_height() == pytest.approx(POOLED[1])
     assert legend_of(figure) == ["not clear of null"]
-    assert not legend_of(ScoreAgainst().draw(changed(BETAS, every, nulls={})))
+    assert not legend_of(ScoreAgainst().draw(changed(BETAS, every, scores={})))
 
 
 def test_the_band_ends_where_the_range_does() -> None:
     null = NullDistribution(mean=0.75, std=0.5, replicates=3)
-    given = changed(BETAS, every, nulls={"mig": null})
+    given = changed(BETAS, every, scores={"mig": with_null("mig", null)})
     [band] = bands(ScoreAgainst().draw(given).axes[0])
     assert (band.get_y(), band.get_height()) == (0, 1)
 

@@ -40,7 +40,7 @@ def test_every_run_is_a_dot_and_the_bar_the_median() -> None:
 
 
 def test_each_group_stands_before_its_own_null() -> None:
-    given = changed(BY_OBJECTIVE, lambda run: run.objective == "factor_vae", nulls={})
+    given = changed(BY_OBJECTIVE, lambda run: run.objective == "factor_vae", scores={})
     [axes] = ScoreByObjective().draw(given).axes
     [band] = bands(axes)
     # Three nulls of the first kind and two of the second.
