@@ -35,6 +35,9 @@ from ml import dataset
 
 ROOT = Path(__file__).parents[1]
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
+"""By how much of itself a loss may differ."""
+# With AVX2, oneDNN's gradient of a transposed convolution's bias is off by some 3e-4.
+GRADIENT_TOLERANCE = {"float32": 1e-3, "bfloat16": 1e-2}
 
 
 class Unequal(ArithmeticError):
@@ -122,11 +125,12 @@ def write_images(task: Task) -> None:
     np.save(Path(task.folder, "images.npy"), data.images(index))
 
 
-def check_equal(title: str, ours: Losses, theirs: Losses, tolerance: float) -> None:
+def check_equal(title: str, ours: Losses, theirs: Losses, precision: str) -> None:
     """Raise `Unequal` unless the losses of all steps and the first gradient agree."""
     own = np.array([*ours.losses, ours.gradient_norm])
     other = np.array([*theirs.losses, theirs.gradient_norm])
-    if not np.allclose(own, other, rtol=tolerance, atol=0):
+    allowed = [TOLERANCE[precision]] * len(ours.losses) + [GRADIENT_TOLERANCE[precision]]
+    if own.shape != other.shape or not np.all(np.abs(own - other) <= allowed * np.abs(own)):
         raise Unequal(f"{title}: {other.tolist()}, but Heddle: {own.tolist()}")
 
 
@@ -141,7 +145,7 @@ def measure(
         ours = Losses(*processes[HEDDLE].ask("replay"))
         for one, process in processes.items():
             if one is not HEDDLE and (answer := process.ask("replay")) is not None:
-                check_equal(one.title, ours, Losses(*answer), TOLERANCE[task.precision])
+                check_equal(one.title, ours, Losses(*answer), task.precision)
         walls = rounds(
             number, {one.title: process.wall_of_round for one, process in processes.items()}
         )
