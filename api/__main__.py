@@ -28,12 +28,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--processes", type=int, default=processes.of_several(), help=_HOW_MANY)
+    # A default that is text is checked as if it had been given.
+    several = os.environ.get(processes.PROCESSES) or "1"
+    parser.add_argument("--processes", type=int, default=several, help=_HOW_MANY)
     given = parser.parse_args()
-    log_to_stderr()
-    raise_limit()
     if given.processes < 1 or (given.processes > 1 and not processes.SEVERAL):
         parser.error("--processes is 1 or more, and more than 1 on Linux alone")
+    log_to_stderr()
+    raise_limit()
     os.environ[processes.PROCESSES] = str(given.processes)
     # Nothing that is imported is garbage, and searching for some takes a fifth of the start. The
     # application's lifespan goes on with the search.

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 def of_several() -> int:
     """How many processes serve together, this one included."""
-    return int(os.environ.get(PROCESSES, "1"))
+    return int(os.environ.get(PROCESSES) or 1)
 
 
 def share(limit: int) -> int:
@@ -49,7 +49,11 @@ def reserve(host: str, port: int) -> socket.socket:
     with socket.socket(address[0]) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address[4])
-    return sharing(host, port)
+    reserved = sharing(host, port)
+    # The children listen seconds later. Until then Linux would give the port to any other service
+    # that sets this option, as all services do.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return reserved
 
 
 def sharing(host: str, port: int) -> socket.socket:

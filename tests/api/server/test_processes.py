@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from api.__main__ import main
 from api.server import processes
 from api.state.lanes import TooBusy, lanes
 
@@ -85,6 +86,19 @@ def test_processes_that_die_again_and_again_are_given_up(
     assert exit_status(forked(lambda: processes.keep(2, serve))) == 1
 
 
+@pytest.mark.parametrize("several", ["two", "0"])
+def test_a_number_of_processes_that_is_none_is_named(
+    several: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(processes.PROCESSES, several)
+    monkeypatch.setattr("sys.argv", ["api"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "--processes" in capsys.readouterr().err
+    monkeypatch.setenv(processes.PROCESSES, "")
+    assert processes.of_several() == 1
+
+
 def test_connections_go_to_sockets_of_one_port() -> None:
     with processes.reserve("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
@@ -123,6 +137,19 @@ def test_a_port_that_another_service_has_is_refused(shared: bool) -> None:
         other.listen()
         with pytest.raises(OSError, match="in use"):
             processes.reserve("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_port_is_refused_that_another_service_has_reserved_and_does_not_listen_on_yet() -> None:
+    with processes.reserve("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            processes.reserve("127.0.0.1", port)
+        # As a service of one process does.
+        with socket.socket() as single, pytest.raises(OSError, match="in use"):
+            single.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            single.bind(("127.0.0.1", port))
+        with processes.sharing("127.0.0.1", port) as own:
+            own.listen()
 
 
 @pytest.mark.parametrize(("of", "part"), [(1, 5), (2, 3), (5, 1), (9, 1)])
