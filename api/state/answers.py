@@ -9,6 +9,8 @@ from weakref import WeakValueDictionary
 from api.state.lru import LruCache
 
 ANSWER_BYTES = 192 * 2**20
+BESIDE_BYTES = 1024
+"""What an answer takes besides its own bytes, for its key for instance. Most answers are small."""
 
 Key = tuple[str | int | None, ...]
 
@@ -17,7 +19,8 @@ class Answers:
     """The newest answers by what was asked and by a digest of all that the answer depends on."""
 
     def __init__(self, room: int = ANSWER_BYTES) -> None:
-        self._kept: LruCache[tuple[Key, str], bytes] = LruCache(room, len)
+        # Only the newest answer to a question is asked for again.
+        self._kept: LruCache[Key, tuple[str, bytes]] = LruCache(room, _size)
         self._lock = threading.Lock()
         self._turns: WeakValueDictionary[Key, _Turn] = WeakValueDictionary()
 
@@ -28,19 +31,23 @@ class Answers:
         transaction, as what was read for `digest` may have changed since. While one request makes
         an answer, others that ask for the same wait for it.
         """
-        found = self._kept.get((asked, digest))
-        if found is not None:
-            return found
+        found = self._kept.get(asked)
+        if found is not None and found[0] == digest:
+            return found[1]
         with self._lock:
             turn = self._turns.get(asked)
             if turn is None:
                 turn = self._turns[asked] = _Turn()
         with turn.lock:
-            found = self._kept.get((asked, digest))
-            if found is None:
-                digest, found = make()
-                self._kept.keep((asked, digest), found)
-            return found
+            found = self._kept.get(asked)
+            if found is None or found[0] != digest:
+                found = make()
+                self._kept.keep(asked, found)
+            return found[1]
+
+
+def _size(answer: tuple[str, bytes]) -> int:
+    return len(answer[1]) + BESIDE_BYTES
 
 
 class _Turn:
