@@ -2,8 +2,7 @@
 
 A document holds matrices and more, a few kilobytes. Reading and taking apart sixty thousand of them
 takes seconds, so the database keeps these parts in columns of their own, as generated columns: it
-computes them itself, and they cannot differ from the document. PostgreSQL stores them, and SQLite
-computes them when they are read, which is quick there.
+computes them itself when a score is written, and they cannot differ from the document.
 """
 
 from __future__ import annotations

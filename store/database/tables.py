@@ -324,10 +324,14 @@ class Score(Base):
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
     evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id"))
     position: Mapped[int]
-    document: Mapped[dict[str, Any]]
     #: Parts of the document as JSON arrays (`store.database.score_parts`). The database makes them.
-    numbers: Mapped[str] = mapped_column(Computed(Parts(*NUMBERS)), nullable=True, deferred=True)
-    setting: Mapped[str] = mapped_column(Computed(Parts(*SETTING)), nullable=True, deferred=True)
+    numbers: Mapped[str] = mapped_column(
+        Computed(Parts(*NUMBERS), persisted=True), nullable=True, deferred=True
+    )
+    setting: Mapped[str] = mapped_column(
+        Computed(Parts(*SETTING), persisted=True), nullable=True, deferred=True
+    )
+    document: Mapped[dict[str, Any]]
 
 
 class Scalars(Base):
