@@ -163,7 +163,11 @@ def submitted_before(
     return None if made is None else Submitted(made, replayed=True)
 
 
+# Statements are made once: making one and its key takes longer than sending it.
 _NOW = select(db_now())
+_QUEUED = select(func.count()).where(
+    Job.state == JobState.QUEUED, Job.kind == JobKind.TRAIN, Job.owner == bindparam("owner")
+)
 _CURRENT = select(Run.train_id, Run.id).where(
     Run.train_id.in_(bindparam("train_ids", expanding=True)), Run.current
 )
@@ -222,13 +226,10 @@ def check_queued(session: Session, owner: str | None, limits: Limits, new: int =
     """
     if limits.most_queued is None:
         return
-    count = session.scalar(
-        select(func.count()).where(
-            Job.state == JobState.QUEUED, Job.kind == JobKind.TRAIN, Job.owner == (owner or LOCAL)
-        )
-    )
-    if (count or 0) + new > limits.most_queued:
-        raise TooManyQueued(owner or LOCAL, (count or 0) + new, limits.most_queued)
+    owner = owner or LOCAL
+    count = new + session.connection().execute(_QUEUED, {"owner": owner}).scalar_one()
+    if count > limits.most_queued:
+        raise TooManyQueued(owner, count, limits.most_queued)
 
 
 def current_runs(session: Session, train_ids: Iterable[str]) -> dict[str, str]:
