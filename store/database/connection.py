@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
+from psycopg import Error as DriverError
 from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
 from sqlalchemy import (
     URL,
@@ -45,6 +46,13 @@ _KEPT_CONNECTIONS = 10
 
 # How long a SQLite writer waits for the one before it.
 _BUSY_MILLISECONDS = 30_000
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A worker may be stopped in the middle of a transaction, or its machine may be gone. Without the
+# timeout it would hold its locks, and the reaper would wait for them, as long as the system
+# pleases. Readers lock nobody out, and may be slow in a busy process of many threads.
+_BEGIN_WRITING = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {}"
+)
 # PostgreSQL ends a writer's connection that is silent for so long inside a transaction.
 _IDLE_MILLISECONDS = 5_000
 # By the system's own settings a connection that has fallen silent is noticed only after hours. With
@@ -109,16 +117,13 @@ class Database:
             self._writer: Engine = engine.execution_options(heddle_writes=True)
             self._together = Together(self._writer, self._turn)
         else:
-            self._reader = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            self._writer = engine.execution_options(isolation_level="READ COMMITTED")
-            event.listen(self._writer, "begin", _begin_postgresql)
+            event.listen(engine, "connect", _leave_beginning)
+            self._reader = self._writer = engine
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction for reading. It sees the database as it was at its first query."""
-        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+        with self._transaction(self._reader, _BEGIN_READING) as session:
             yield session
 
     @contextmanager
@@ -128,9 +133,20 @@ class Database:
         On SQLite it is the only writer from its first statement on, and a thread must not open two
         of them at once. On PostgreSQL, lock the rows that others must not change meanwhile.
         """
+        begin = _BEGIN_WRITING.format(_IDLE_MILLISECONDS)
+        with self._turn, self._transaction(self._writer, begin) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, engine: Engine, begin: str) -> Iterator[Session]:
+        if self._together is not None:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+            return
         with (
-            self._turn,
-            Session(self._writer, expire_on_commit=False) as session,
+            _begun(engine, begin) as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -215,14 +231,7 @@ def _engine(url: URL, connections: int = MOST_CONNECTIONS) -> Engine:
         return engine
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    # `pool_pre_ping` replaces a connection that died with a restarted server before it is used.
-    engine = create_engine(
-        url,
-        json_serializer=serializer,
-        pool_pre_ping=True,
-        connect_args=_PATIENCE,
-        **pool,
-    )
+    engine = create_engine(url, json_serializer=serializer, connect_args=_PATIENCE, **pool)
     event.listen(engine, "connect", _open_postgresql)
     event.listen(engine, "handle_error", _as_outage, retval=True)
     return engine
@@ -257,13 +266,32 @@ def _open_postgresql(connection: Any, _: Any) -> None:
     connection.commit()
 
 
-def _begin_postgresql(connection: Connection) -> None:
-    # A worker may be stopped in the middle of a transaction, or its machine may be gone. Without
-    # this timeout it would hold its locks, and the reaper would wait for them, as long as the
-    # system pleases. Readers lock nobody out, and may be slow in a busy process of many threads.
-    connection.exec_driver_sql(
-        f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}"
-    )
+def _leave_beginning(connection: Any, _: Any) -> None:
+    # The driver must not begin transactions by itself: `_begun` chooses their kind.
+    connection.autocommit = True
+
+
+@contextmanager
+def _begun(engine: Engine, begin: str) -> Iterator[Connection]:
+    """A connection to PostgreSQL inside a transaction, begun by these statements.
+
+    They show, too, whether the connection is alive. One that died in the pool, as with a restarted
+    server, is replaced: nothing was asked of it yet.
+    """
+    for others in reversed(range(MOST_CONNECTIONS + 1)):
+        connection = engine.connect()
+        driver: Any = connection.connection.driver_connection
+        try:
+            # Several statements in one message cannot be prepared.
+            driver.execute(begin, prepare=False)
+            break
+        except DriverError as error:
+            connection.invalidate(error)
+            connection.close()
+            if not (driver.closed and others):
+                raise OperationalError(begin, None, error) from error
+    with connection:
+        yield connection
 
 
 def _as_outage(context: ExceptionContext) -> BaseException | None:
