@@ -51,6 +51,7 @@ def _serve_by(number: int, host: str, port: int) -> int:
         reserved = processes.reserve(host, port)
     except OSError as error:
         sys.exit(f"{host} port {port} cannot be bound: {error}")
+    processes.make_locks()
     processes.hold_signals()
     # What is imported now is in the memory of all children once. Nothing of it may run before they
     # are forked: torch, for instance, does not work in a child of a process that has used it.

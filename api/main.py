@@ -41,7 +41,7 @@ from api.server.connections import OutOfFiles
 from api.server.edge import Edge
 from api.server.guard import LoopbackOnly, is_loopback
 from api.server.open_files import most_held
-from api.server.processes import of_several, share
+from api.server.processes import locks, of_several, share
 from api.server.unread import UnreadBodies
 from api.state.context import Context
 from api.state.event_hub import EventHub
@@ -89,7 +89,7 @@ def create_app(
             held=Held(min(share(chosen.most_streams), most_held())),
             queues=Queues(database, known),
             readiness=LastLook(partial(look, database, hints, objects), keep_seconds),
-            lanes=lanes(of_several(), known.data),
+            lanes=lanes(of_several(), locks()),
         )
         yield
         database.dispose()

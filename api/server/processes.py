@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 SEVERAL = sys.platform == "linux"
 """Whether there can be several processes: Linux alone shares connections out among the sockets of
@@ -24,6 +25,8 @@ AGAIN_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1
 _ENDING = {signal.SIGINT, signal.SIGTERM}
 
+_locks: list[Path] = []
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +38,18 @@ def of_several() -> int:
 def share(limit: int) -> int:
     """This process's part of a limit on all processes together."""
     return -(-limit // of_several())
+
+
+def locks() -> list[Path]:
+    """Files that the processes of this service may lock, two if there are several processes."""
+    return _locks
+
+
+def make_locks() -> None:
+    """Make `locks`, before there are children. They lie in memory, which is never away or full."""
+    for _ in range(2):
+        # Each process opens the file anew by this name, as those who share an opening share locks.
+        _locks.append(Path(f"/proc/self/fd/{os.memfd_create('heddle')}"))
 
 
 def reserve(host: str, port: int) -> socket.socket:

@@ -6,12 +6,12 @@ A request without a place waits in a line, and holds no thread meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import fcntl
+import os
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 LONGEST_LINE = 100
 PATIENCE_SECONDS = 30.0
@@ -32,8 +32,8 @@ class Lane:
     A request takes its place before it takes a thread. Heavy requests that waited in the shared
     threads would hold up the requests that only look something up.
 
-    With a `lock` the place is the only one of all processes of the service. It is a file's, so it
-    is free again when its process is killed.
+    With a `lock` the place is the only one of all processes of the service: whoever has it holds
+    the lock on this file. So it is free again when its process is killed.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Lane:
     ) -> None:
         self._doing, self._at_once, self._longest_line = doing, at_once, longest_line
         self._places = asyncio.Semaphore(at_once)
-        self._lock = None if lock is None else FileLock(lock, thread_local=False)
+        self._lock, self._held = lock, -1
         self._line = 0
 
     @asynccontextmanager
@@ -70,7 +70,7 @@ class Lane:
             yield
         finally:
             if self._lock is not None:
-                self._lock.release()
+                os.close(self._held)
             self._places.release()
 
     async def _take(self) -> None:
@@ -78,19 +78,25 @@ class Lane:
         if self._lock is None:
             return
         try:
-            while not _taken(self._lock):
+            while (held := _locked(self._lock)) is None:
                 await asyncio.sleep(AGAIN_SECONDS)
+            self._held = held
         except BaseException:
             self._places.release()
             raise
 
 
-def _taken(lock: FileLock) -> bool:
+def _locked(file: Path) -> int | None:
+    """The file, opened and locked until it is closed; None while another has it locked."""
+    opened = os.open(file, os.O_RDWR)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    return True
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(opened)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return opened
 
 
 @dataclass(frozen=True)
@@ -105,26 +111,22 @@ class Lanes:
     checking: Lane
 
 
-def lanes(processes: int = 1, folder: Path | None = None) -> Lanes:
+def lanes(processes: int = 1, locks: Sequence[Path] = ()) -> Lanes:
     """The lanes of one of several processes, which share places as they share the machine.
 
-    Where there is a single place, the processes find it by a lock in the `folder`.
+    Where there is a single place, the processes find it by the first or second of the `locks`.
     """
 
     def lane(doing: str, at_once: int) -> Lane:
         return Lane(doing, -(-at_once // processes))
 
-    def single(doing: str, name: str) -> Lane:
-        lock = None
-        if processes > 1 and folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = folder / f".{name}.lock"
-        return Lane(doing, 1, longest_line=16, lock=lock)
+    def single(doing: str, number: int) -> Lane:
+        return Lane(doing, 1, longest_line=16, lock=locks[number] if locks else None)
 
     return Lanes(
         drawing=lane("draws and decodes", 2),
         studies=lane("reads whole sweeps", 4),
         posting=lane("works out what specs ask for", 6),
-        importing=single("stores data sets", "importing"),
-        checking=single("checks files of codes", "checking"),
+        importing=single("stores data sets", 0),
+        checking=single("checks files of codes", 1),
     )

@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from api.__main__ import main
+from api.main import create_app
 from api.server import processes
 from api.state.lanes import TooBusy, lanes
+from store.database.connection import migrate
+from store.settings import Settings
 
 pytestmark = pytest.mark.skipif(not processes.SEVERAL, reason="there is one process alone")
 
@@ -158,11 +162,20 @@ def test_a_limit_is_shared(of: int, part: int, monkeypatch: pytest.MonkeyPatch) 
     assert processes.share(5) == part
 
 
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    monkeypatch.setattr(processes, "_locks", [])
+    processes.make_locks()
+    yield processes.locks()
+    for lock in processes.locks():
+        os.close(int(lock.name))
+
+
 def test_the_only_place_of_a_lane_is_that_of_all_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    locks: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two applications in one process stand for two processes."""
-    one, other = (lanes(2, tmp_path).checking for _ in range(2))
+    one, other = (lanes(2, locks).checking for _ in range(2))
 
     async def both() -> list[str]:
         done: list[str] = []
@@ -184,3 +197,48 @@ def test_the_only_place_of_a_lane_is_that_of_all_processes(
         return done
 
     assert asyncio.run(both()) == ["first", "second", "second"]
+
+
+def test_the_only_place_of_a_lane_is_free_again_when_its_process_is_killed(
+    locks: list[Path],
+) -> None:
+    told, tell = os.pipe()
+
+    async def hold() -> int:
+        async with lanes(2, locks).importing.place():
+            os.write(tell, b".")
+            signal.pause()
+        return 0
+
+    holder = forked(lambda: asyncio.run(hold()))
+    os.read(told, 1)
+    os.close(told)
+    os.close(tell)
+
+    async def wait() -> None:
+        own = lanes(2, locks)
+
+        async def take() -> None:
+            async with own.importing.place():
+                pass
+
+        async with own.checking.place():
+            waiting = asyncio.create_task(take())
+            await asyncio.sleep(0.25)
+            assert not waiting.done()
+        os.kill(holder, signal.SIGKILL)
+        await waiting
+
+    asyncio.run(wait())
+    assert exit_status(holder) == -signal.SIGKILL
+
+
+def test_several_processes_serve_while_the_data_folder_cannot_be_made(
+    locks: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(processes.PROCESSES, "2")
+    (tmp_path / "file").touch()
+    known = Settings(home=tmp_path, data=tmp_path / "file" / "data")
+    migrate(known.database_url)
+    with TestClient(create_app(known), base_url="http://127.0.0.1") as client:
+        assert client.get("/v1/runs").status_code == 200
