@@ -44,8 +44,9 @@ def show(
         items=[queued_document(place, reason(place, queues[place.kind], known)) for place in part],
         next_cursor=next_cursor,
         owners=[
-            share_document(one, sum(other.served for other in found.queue.owners))
+            share_document(one, served)
             for found in queues.values()
+            for served in [sum(other.served for other in found.queue.owners)]
             for one in found.queue.owners
         ],
         workers={kind: found.queue.workers for kind, found in queues.items()},

@@ -12,7 +12,9 @@ from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting, 
 MOST_EVENTS = 2000
 """So many moments are played ahead. For a job that has not started by then, the start is estimated
 from the work before it."""
-
+MOST_LOOKS = 4_000_000
+"""So many times at most a group of waiting jobs is looked at, for the same reason: thousands of
+owners would otherwise be looked at at each of these moments."""
 
 LOOKS_A_SLICE = 8
 
@@ -153,6 +155,7 @@ class _Play:
         self._begun = {job.id for jobs in held.values() for job in jobs}
         self._free = [f"idle {number}" for number in range(idle)]
         self._starts: dict[str, Start] = {}
+        self._looks = 0
         #: How many waiting jobs have not started yet.
         self._left = sum(
             job.id not in self._begun for line in self._queues.values() for job in line
@@ -174,7 +177,7 @@ class _Play:
             if not self._left:
                 return self._starts
             moment = self._next_moment()
-            if math.isinf(moment):
+            if math.isinf(moment) or self._looks > MOST_LOOKS:
                 break
             self._now = moment
             self._let_end()
@@ -210,6 +213,7 @@ class _Play:
 
     def _fair_share(self) -> FairShare:
         waiting = [line.waiting() for line in self._queues.values() if line]
+        self._looks += len(waiting)
         held = [one for jobs in self._held.values() for one in jobs]
         return FairShare(self._now, self._rules, waiting, held, list(self._shares.values()))
 

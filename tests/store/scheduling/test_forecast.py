@@ -121,3 +121,28 @@ def test_jobs_that_wait_are_not_gone_through_at_every_moment(long_queue: list[Ah
     assert found["02999"].position == 3000
     assert found["00400"] == Start(401, 100 * 600.0)
     assert 0 < Watched.looks < 20 * len(long_queue)
+
+
+def test_a_forecast_of_thousands_of_owners_looks_at_each_not_much_more_often_than_at_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = [
+        Ahead(f"{number:04}", f"owner {number:04}", 0, False, float(number), 60.0)
+        for number in range(1000)
+    ]
+    now = FairShare(NOW, Rules(), groups(waiting))
+    whole = forecast(now, waiting, {}, idle=2)
+    looks: list[int] = []
+
+    def counted(self: FairShare) -> list[Waiting]:
+        looks.append(len(self.waiting))
+        return list(self.waiting)
+
+    monkeypatch.setattr(FairShare, "_takable", counted)
+    monkeypatch.setattr("store.scheduling.forecast.MOST_LOOKS", 20_000)
+    found = forecast(now, waiting, {}, idle=2)
+    assert sum(looks) < 25_000
+    # What was not played ahead is estimated, here to within two workers' jobs.
+    for id, start in whole.items():
+        assert found[id].position == start.position
+        assert found[id].seconds == pytest.approx(start.seconds, abs=120.0)
