@@ -59,8 +59,8 @@ def _serve_by(number: int, host: str, port: int) -> int:
 
     gc.collect()
     gc.freeze()
-    with reserved:
-        return processes.keep(number, partial(_serve_shared, host, reserved.getsockname()[1]))
+    # These last until this process ends.
+    return processes.keep(number, partial(_serve_shared, host, reserved[0].getsockname()[1]))
 
 
 def _config(host: str, port: int) -> uvicorn.Config:
@@ -86,7 +86,7 @@ def _serve(host: str, port: int) -> None:
 
 
 def _serve_shared(host: str, port: int) -> None:
-    _run(uvicorn.Server(_config(host, port)), [processes.sharing(host, port)])
+    _run(uvicorn.Server(_config(host, port)), processes.sharing(host, port))
 
 
 def _run(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:

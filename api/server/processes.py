@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 SEVERAL = sys.platform == "linux"
@@ -52,32 +53,72 @@ def make_locks() -> None:
         _locks.append(Path(f"/proc/self/fd/{os.memfd_create('heddle')}"))
 
 
-def reserve(host: str, port: int) -> socket.socket:
-    """A socket that holds the port for this service's processes, and takes no connections itself.
+def reserve(host: str, port: int) -> list[socket.socket]:
+    """Sockets that hold the port for this service's processes, and take no connections themselves.
 
     Raises:
         OSError: another program has the port.
     """
-    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     # Sockets that share a port are refused where one does not share it. So this finds out whether
     # it is free, also of the processes of another service of the same user.
-    with socket.socket(address[0]) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address[4])
+    for probe in _bound(host, port, socket.SO_REUSEADDR):
+        probe.close()
     reserved = sharing(host, port)
-    # The children listen seconds later. Until then Linux would give the port to any other service
-    # that sets this option, as all services do.
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    for one in reserved:
+        # The children listen seconds later. Until then Linux would give the port to any other
+        # service that sets this option, as all services do.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return reserved
 
 
-def sharing(host: str, port: int) -> socket.socket:
-    """A socket of this address, which may have others in other processes."""
-    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    made = socket.socket(address[0])
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    made.bind(address[4])
+def sharing(host: str, port: int) -> list[socket.socket]:
+    """A socket of each address of the host, which may have others in other processes.
+
+    Raises:
+        OSError: there is none that this machine has and may bind.
+    """
+    return _bound(host, port, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+
+def _bound(host: str, port: int, *options: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
+    bound: list[socket.socket] = []
+    try:
+        for family, (name, _, *rest) in addresses:
+            # If any port will do, all addresses have the same.
+            here = (name, bound[0].getsockname()[1] if bound else port, *rest)
+            # The IPv4 address of a name has a socket of its own.
+            one = _bound_to(family, here, options, alone=len(addresses) == 1)
+            bound += [] if one is None else [one]
+        if not bound:
+            raise OSError(errno.EADDRNOTAVAIL, f"this machine has no address of {host!r}")
+    except BaseException:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def _bound_to(
+    family: int, address: tuple[str | int, ...], options: Sequence[int], *, alone: bool
+) -> socket.socket | None:
+    """A socket of an address, or None if this machine has no such address."""
+    try:
+        made = socket.socket(family)
+    except OSError:
+        return None
+    try:
+        for option in options:
+            made.setsockopt(socket.SOL_SOCKET, option, 1)
+        if family == socket.AF_INET6 and not alone:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except BaseException as error:
+        made.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise
     return made
 
 

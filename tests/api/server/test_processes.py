@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from api.server import processes
 from api.state.lanes import TooBusy, lanes
 from store.database.connection import migrate
 from store.settings import Settings
+
+Opened = Callable[[list[socket.socket]], list[socket.socket]]
 
 pytestmark = pytest.mark.skipif(not processes.SEVERAL, reason="there is one process alone")
 
@@ -103,23 +106,49 @@ def test_a_number_of_processes_that_is_none_is_named(
     assert processes.of_several() == 1
 
 
-def test_connections_go_to_sockets_of_one_port() -> None:
-    with processes.reserve("127.0.0.1", 0) as reserved:
-        port = reserved.getsockname()[1]
-        with (
-            processes.sharing("127.0.0.1", port) as first,
-            processes.sharing("127.0.0.1", port) as second,
-        ):
-            for one in (first, second):
-                one.listen(64)
-                one.setblocking(False)
-            clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
-            taken = [accepted(one) for one in (first, second)]
-            for client in clients:
-                client.close()
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Says which sockets to close after the test."""
+    with ExitStack() as stack:
+        yield lambda several: [stack.enter_context(one) for one in several]
+
+
+def test_connections_go_to_sockets_of_one_port(opened: Opened) -> None:
+    [reserved] = opened(processes.reserve("127.0.0.1", 0))
+    port = reserved.getsockname()[1]
+    both = [one for _ in range(2) for one in opened(processes.sharing("127.0.0.1", port))]
+    for one in both:
+        one.listen(64)
+        one.setblocking(False)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+    taken = [accepted(one) for one in both]
+    for client in clients:
+        client.close()
     # The one that reserves the port takes none. By chance alone, a share is next to never so small.
     assert sum(taken) == 64
     assert min(taken) > 4
+
+
+def test_a_host_is_served_at_each_of_its_addresses_that_this_machine_has(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def addresses(_: str, port: int, **__: object) -> list[tuple[object, ...]]:
+        names = ("192.0.2.1", "127.0.0.1", "127.0.0.2", "127.0.0.1")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (name, port)) for name in names]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", addresses)
+        reserved = opened(processes.reserve("several", 0))
+        [first, second] = [one.getsockname() for one in reserved]
+        own = opened(processes.sharing("several", first[1]))
+        assert [one.getsockname() for one in own] == [first, second]
+        with pytest.raises(OSError, match="in use"):
+            processes.reserve("several", first[1])
+        patched.setattr(socket, "getaddrinfo", lambda *a, **k: addresses(*a, **k)[:1])
+        with pytest.raises(OSError, match="no address of 'elsewhere'"):
+            processes.reserve("elsewhere", 0)
+    assert (first[0], second[0]) == ("127.0.0.1", "127.0.0.2")
+    assert first[1] == second[1]
 
 
 def accepted(listening: socket.socket) -> int:
@@ -143,17 +172,19 @@ def test_a_port_that_another_service_has_is_refused(shared: bool) -> None:
             processes.reserve("127.0.0.1", other.getsockname()[1])
 
 
-def test_a_port_is_refused_that_another_service_has_reserved_and_does_not_listen_on_yet() -> None:
-    with processes.reserve("127.0.0.1", 0) as reserved:
-        port = reserved.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
-            processes.reserve("127.0.0.1", port)
-        # As a service of one process does.
-        with socket.socket() as single, pytest.raises(OSError, match="in use"):
-            single.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            single.bind(("127.0.0.1", port))
-        with processes.sharing("127.0.0.1", port) as own:
-            own.listen()
+def test_a_port_is_refused_that_another_service_has_reserved_and_does_not_listen_on_yet(
+    opened: Opened,
+) -> None:
+    [reserved] = opened(processes.reserve("127.0.0.1", 0))
+    port = reserved.getsockname()[1]
+    with pytest.raises(OSError, match="in use"):
+        processes.reserve("127.0.0.1", port)
+    # As a service of one process does.
+    with socket.socket() as single, pytest.raises(OSError, match="in use"):
+        single.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        single.bind(("127.0.0.1", port))
+    [own] = opened(processes.sharing("127.0.0.1", port))
+    own.listen()
 
 
 @pytest.mark.parametrize(("of", "part"), [(1, 5), (2, 3), (5, 1), (9, 1)])
