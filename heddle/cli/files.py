@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -187,7 +188,7 @@ def score(
     asked = FOR_NUMBERS if metrics is None else scoring.parse_metrics(metrics)
     said = {} if metrics is None else {"metrics": asked}
     spec = {**said, "seed": seed, "train_rows": train_rows, "uncertainty": not quick}
-    if len(files) > 1 or files[0].is_dir():
+    if len(files) > 1 or _is_folder(files[0]):
         if rows_curve or server or url or rows is not None:
             wrong = "--rows-curve, --server, --url and --rows are for a single file or run"
             raise click.UsageError(wrong)
@@ -230,11 +231,16 @@ def score(
         sys.exit(1)
 
 
+def _is_folder(file: Path) -> bool:
+    # Unlike Path.is_dir it answers for names that are too long, and in folders that are closed.
+    return os.path.isdir(file)  # noqa: PTH112
+
+
 def _all_of(files: Sequence[Path]) -> list[Path]:
     """The files, with the npz files of a folder in its place, by name."""
     found: list[Path] = []
     for file in files:
-        inside = sorted(file.glob("*.npz")) if file.is_dir() else [file]
+        inside = sorted(file.glob("*.npz")) if _is_folder(file) else [file]
         if not inside:
             raise click.UsageError(f"the folder {file} has no npz files")
         found += inside

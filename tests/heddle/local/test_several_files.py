@@ -105,3 +105,13 @@ def test_what_makes_no_sense_exits_with_2_before_anything_is_scored(folder: Path
     empty.mkdir()
     assert heddle(empty).exit_code == 2
     assert heddle().exit_code == 2
+
+
+def test_a_name_that_no_file_can_have_is_told(folder: Path) -> None:
+    # 300 letters are more than a file system takes, and it says so where it is asked for a folder.
+    unfit = folder / ("a" * 300)
+    alone = heddle(unfit, *ASKED)
+    assert alone.exit_code == 2 and "Error: " in alone.output
+    result = heddle(unfit, folder / "a.npz", *ASKED, "--json")
+    assert result.exit_code == 1
+    assert [item["error"] is None for item in json.loads(result.stdout)["items"]] == [False, True]
