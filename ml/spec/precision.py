@@ -6,6 +6,7 @@ and whatever goes on from the run, or is compared with it, never meets another o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,22 +22,25 @@ def decided(document: Mapping[str, Any], choose: Choose) -> dict[str, Any]:
     `choose` is called only if it says so. If a swept precision is in its list already, the list has
     it once. Whatever is not as a spec should be stays as it is.
     """
-    found = dict(document)
-    if "training" in found:
-        found["training"] = _at("training", found["training"], choose)
-    for field in ("sweep", "origin"):
-        if isinstance(inner := found.get(field), Mapping):
-            found[field] = {path: _at(path, value, choose) for path, value in inner.items()}
+    parts = [field for field in ("training", "origin") if field in document]
+    found = {**document, **{field: _at(field, document[field], choose) for field in parts}}
+    if isinstance(sweep := found.get("sweep"), Mapping):
+        found["sweep"] = {path: _at(path, value, choose) for path, value in sweep.items()}
     return found
 
 
 def _at(path: object, value: Any, choose: Choose) -> Any:
     """The value of a path into a spec, or the list of the values that it takes in a sweep."""
+    if isinstance(path, str):
+        # An origin is as a spec again, and may have an origin of its own.
+        path = re.sub(r"^(origin\.)+", "", path)
     if path == PATH and isinstance(value, str) and value == AUTO:
         return choose()
     if path == "training" and isinstance(value, Mapping) and "precision" in value:
         return {**value, "precision": _at(PATH, value["precision"], choose)}
-    if path in (PATH, "training") and isinstance(value, list):
+    if path == "origin" and isinstance(value, Mapping):
+        return {inner: _at(inner, one, choose) for inner, one in value.items()}
+    if path in (PATH, "training", "origin") and isinstance(value, list):
         values = [_at(path, one, choose) for one in value]
         return value if values == value else _once_each(values)
     return value

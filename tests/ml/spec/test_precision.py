@@ -57,6 +57,30 @@ def test_every_place_where_a_spec_can_say_it_is_decided() -> None:
     }
 
 
+def test_origins_of_origins_and_swept_origins_are_decided_too() -> None:
+    auto, chosen = ({"training.precision": one, "training.steps": 3} for one in ("auto", "bfloat16"))
+    posted = {
+        "origin": {"training.steps": 5, "origin": auto},
+        "sweep": {
+            "origin": [None, auto, chosen],
+            "origin.training.precision": ["auto", "float32"],
+            "origin.origin.training": [{"precision": "auto"}],
+        },
+    }
+    assert decided(posted, bfloat16) == {
+        "origin": {"training.steps": 5, "origin": chosen},
+        "sweep": {
+            "origin": [None, chosen],
+            "origin.training.precision": ["bfloat16", "float32"],
+            "origin.origin.training": [{"precision": "bfloat16"}],
+        },
+    }
+    spec = SPEC | {"training": {"steps": 9}, "origin": posted["origin"]}
+    first = RunSpec.parse(decided(spec, bfloat16)).origin_spec()
+    assert first is not None and (second := first.origin_spec()) is not None
+    assert second.training.precision == "bfloat16"
+
+
 @pytest.mark.parametrize(
     "posted",
     [
