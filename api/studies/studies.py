@@ -76,12 +76,16 @@ def _result(place: queries.PlaceResult, read: Reading, *, with_betas: bool) -> R
 
 def _ordered(swept: Mapping[str, Any]) -> dict[str, Any]:
     """Swept values sorted by path, the seed last. PostgreSQL does not keep the order of keys."""
-    items = sorted(swept.items(), key=lambda item: (item[0] == SEED, item[0]))
-    return {path: _name_first(value) for path, value in items}
+    return {path: _name_first(swept[path]) for path in _in_order(tuple(swept))}
+
+
+@lru_cache(maxsize=1_000)
+def _in_order(paths: tuple[str, ...]) -> list[str]:
+    return sorted(paths, key=lambda path: (path == SEED, path))
 
 
 def _name_first(value: Any) -> Any:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     items = sorted(value.items(), key=lambda item: (item[0] != "name", item[0]))
     return {key: _name_first(inner) for key, inner in items}

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ml.studies.statistics import Description, describe, t_quantile
 from ml.studies.study import Study
-from ml.studies.values import counted
+from ml.studies.values import SUCCEEDED
 
 Groups = Sequence[Sequence[int]]
 """The places of each group's runs among all runs."""
@@ -23,12 +23,22 @@ Groups = Sequence[Sequence[int]]
 
 def counted_columns(study: Study) -> dict[str, Float[np.ndarray, "runs"]]:
     """The numbers that count by column, NaN where a run has none."""
+    succeeded = np.array([run.state == SUCCEEDED for run in study.runs], dtype=bool)
+    found = {}
+    for name in study.columns:
+        # None becomes NaN.
+        column = np.array([run.values.get(name) for run in study.runs], dtype=np.float64)
+        column[~(succeeded & np.isfinite(column))] = np.nan
+        found[name] = column
+    return found
+
+
+def half_widths(study: Study) -> dict[str, Float[np.ndarray, "runs"]]:
+    """Half the 95 % intervals of the scores by column, NaN where a run has none."""
+    of_runs = [run.half_widths() for run in study.runs]
     return {
-        name: np.array(
-            [np.nan if (value := counted(run, name)) is None else value for run in study.runs],
-            dtype=np.float64,
-        )
-        for name in study.columns
+        name: np.array([widths.get(name) for widths in of_runs], dtype=np.float64)
+        for name in study.score_columns
     }
 
 

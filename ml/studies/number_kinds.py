@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from ml.studies.stored_score import StoredScore, StoredScores, like
 
 CURVES = "final"
 """What stands for the metric's name in numbers that are the ends of training curves."""
+ENDS = {"loss": None, "reconstruction": False, "kl": None}
+"""Training curves whose last points are the columns `final.<tag>`, and whether higher is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,8 @@ class NumberKinds:
         self._told: dict[tuple[int, str], NumberKind] = {}
         self._several: dict[tuple[int, int], tuple[NumberKind, ...]] = {}
         self._same: dict[tuple[NumberKind, ...], tuple[NumberKind, ...]] = {}
+        self._ends: dict[tuple[tuple[str, ...], int], Mapping[str, NumberKind]] = {}
+        self._same_ends: dict[tuple[NumberKind, ...], Mapping[str, NumberKind]] = {}
         self._curves: dict[tuple[str, int], NumberKind] = {}
         self._kinds: dict[tuple[str, str, str], NumberKind] = {}
 
@@ -74,6 +78,19 @@ class NumberKinds:
         if found is None:
             kinds = tuple(self.score(one, spec) for one in scores.alike)
             found = self._several[key] = self._same.setdefault(kinds, kinds)
+        return found
+
+    def curves(self, final: Container[str], spec: Mapping[str, Any]) -> Mapping[str, NumberKind]:
+        """The kinds of the ends of a run's curves by their tags, which are among those of `ENDS`.
+
+        It is one object for all runs with this spec that have ends of the same curves.
+        """
+        tags = tuple([tag for tag in ENDS if tag in final])
+        found = self._ends.get((tags, id(spec)))
+        if found is None:
+            kinds = {tag: self.curve(tag, spec) for tag in tags}
+            same = tuple(kinds.values())
+            found = self._ends[tags, id(spec)] = self._same_ends.setdefault(same, kinds)
         return found
 
     def curve(self, tag: str, spec: Mapping[str, Any]) -> NumberKind:

@@ -61,6 +61,10 @@ class StoredScores(Sequence[StoredScore]):
         """The value of each score."""
         return [_first(numbers) for numbers in self._numbers.split("\n")]
 
+    def half_widths(self) -> list[float | None]:
+        """Half the 95 % interval of each score; None where it has none."""
+        return [_half_width(numbers) for numbers in self._numbers.split("\n")]
+
     def __len__(self) -> int:
         return len(self.alike)
 
@@ -82,6 +86,20 @@ def _first(numbers: str) -> float | None:
     # It is a number or null, so that the first comma ends it.
     value = numbers[1 : numbers.index(",")]
     return None if value == "null" else float(value)
+
+
+def _half_width(numbers: str) -> float | None:
+    # The interval ends the array, and no bracket is within it.
+    if numbers.endswith("null]") or (value := _first(numbers)) is None:
+        return None
+    low, high = numbers[numbers.rindex("[") + 1 : -2].split(",")
+    return half_width(value, float(low), float(high))
+
+
+def half_width(value: float, low: float, high: float) -> float:
+    """Half the interval of a value."""
+    # An end that is cut to the number's range is nearer than the other.
+    return max(value - low, high - value)
 
 
 def like(score: Score | StoredScore) -> Score:

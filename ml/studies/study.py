@@ -10,12 +10,13 @@ from typing import Any
 
 from ml.metrics.protocol import NullDistribution, Score
 from ml.studies.comparable import differing
-from ml.studies.number_kinds import NumberKind, NumberKinds
-from ml.studies.stored_score import StoredScore, StoredScores, like
+from ml.studies.number_kinds import ENDS, NumberKind, NumberKinds
+from ml.studies.stored_score import StoredScore, StoredScores, half_width, like
 
 SEED = "seed"
-FINAL = {"loss": None, "reconstruction": False, "kl": None}
-"""Training curves whose last points are the columns `final.<tag>`, and whether higher is better."""
+
+
+_PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,21 @@ class ScoresByColumn:
         """The score in a column; None if the run has none there."""
         return self.scores[self.columns.index(column)] if column in self.columns else None
 
+    def half_widths(self) -> dict[str, float | None]:
+        """Half the 95 % interval of the score in each column; None where it has none."""
+        scores = self.scores
+        widths = (
+            scores.half_widths()
+            if isinstance(scores, StoredScores)
+            else [_half_width(score) for score in scores]
+        )
+        # Reversed, so that the first of a column counts, as in `get`.
+        return dict(zip(reversed(self.columns), reversed(widths), strict=True))
+
+
+SettingKey = tuple[tuple[str, bool, Any], ...]
+"""What is equal for equal settings alone."""
+
 
 class Setting(tuple[tuple[str, Any], ...]):
     """Pairs of swept path and value. True and 1 are different settings, although they are equal."""
@@ -92,8 +108,12 @@ class Setting(tuple[tuple[str, Any], ...]):
         return hash(self._key)
 
     @cached_property
-    def _key(self) -> tuple[tuple[str, bool, Any], ...]:
-        return tuple((path, isinstance(value, bool), value) for path, value in self)
+    def _key(self) -> SettingKey:
+        return _key(self)
+
+
+def _key(setting: Iterable[tuple[str, Any]]) -> SettingKey:
+    return tuple([(path, isinstance(value, bool), value) for path, value in setting])
 
 
 @dataclass(frozen=True)
@@ -128,14 +148,11 @@ class StudyRun:
         score = self.scores.get(column)
         return None if score is None else score.null
 
-    def half_width(self, column: str) -> float | None:
-        """Half the 95 % interval of a score; None if it has none."""
-        score = self.scores.get(column)
-        if score is None or score.value is None or (ci95 := score.ci95) is None:
-            return None
-        # An end that is cut to the number's range is nearer than the other.
-        low, high = ci95
-        return max(score.value - low, high - score.value)
+    def half_widths(self) -> Mapping[str, float | None]:
+        """Half the 95 % interval of each score by its column; None where it has none."""
+        if isinstance(self.scores, ScoresByColumn):
+            return self.scores.half_widths()
+        return {column: _half_width(score) for column, score in self.scores.items()}
 
     def missing(self, column: str) -> str | None:
         """Why a score has no value; None if it has one, or was not asked for."""
@@ -184,24 +201,27 @@ class Study:
     @cached_property
     def places(self) -> dict[Setting, list[int]]:
         """The places of each setting's runs among all runs."""
-        grouped: dict[Setting, list[int]] = defaultdict(list)
+        # Plain tuples are hashed quicker than settings.
+        grouped: dict[SettingKey, list[int]] = defaultdict(list)
         for place, run in enumerate(self.runs):
-            grouped[run.setting].append(place)
-        return dict(grouped)
+            grouped[_key(item for item in run.swept.items() if item[0] != SEED)].append(place)
+        return {self.runs[places[0]].setting: places for places in grouped.values()}
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each run: run_id, state, train_id, swept values, all columns, and the error."""
-        return [
-            {
+        paths, columns = self.paths, tuple(self.columns)
+        rows = []
+        for run in self.runs:
+            row: dict[str, Any] = {
                 "run_id": run.run_id,
                 "state": run.state,
                 "train_id": run.train_id,
-                **{path: run.swept.get(path) for path in self.paths},
-                **{name: run.value(name) for name in self.columns},
-                "error": run.error,
             }
-            for run in self.runs
-        ]
+            row.update(zip(paths, [run.swept.get(path) for path in paths], strict=True))
+            row.update(zip(columns, [run.values.get(name) for name in columns], strict=True))
+            row["error"] = run.error
+            rows.append(row)
+        return rows
 
 
 def study(name: str, results: Sequence[RunResult]) -> Study:
@@ -215,11 +235,10 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
     swept = _flat([result.swept for result in results])
     kinds = NumberKinds()
     scores = [kinds.scores(result.scores, result.spec) for result in results]
-    curves = [
-        {tag: kinds.curve(tag, result.spec) for tag in FINAL if tag in result.final}
-        for result in results
-    ]
-    ends_of = (found.values() for found in curves)
+    curves = [kinds.curves(result.final, result.spec) for result in results]
+    # Most runs have the ends of the same curves, as one object.
+    distinct = list({id(found): found for found in curves}.values())
+    ends_of = (found.values() for found in distinct)
     names = _names(
         dict.fromkeys(one for several in (*dict.fromkeys(scores), *ends_of) for one in several)
     )
@@ -233,8 +252,9 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
             if column not in columns:
                 columns[column] = _column(column, like(result.scores[place_of]))
         values = dict(zip(of_scores, _values(result.scores), strict=True))
+        final = result.final
         for tag, end in ends.items():
-            values[names[end]] = result.final[tag]
+            values[names[end]] = final[tag]
         rows.append(
             StudyRun(
                 run_id=result.run_id,
@@ -251,8 +271,8 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
                 beta_norm=result.beta_norm,
             )
         )
-    for tag, better in FINAL.items():
-        for end in (found[tag] for found in curves if tag in found):
+    for tag, better in ENDS.items():
+        for end in (found[tag] for found in distinct if tag in found):
             column = names[end]
             columns.setdefault(
                 column, Column(column, tag, None, None, {}, better, (None, None), None)
@@ -263,6 +283,8 @@ def study(name: str, results: Sequence[RunResult]) -> Study:
 
 def _flat(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Places whose swept components are spread out into dotted paths to their params."""
+    if all(isinstance(value, _PLAIN) for place in places for value in place.values()):
+        return [dict(place) for place in places]
     components = {
         path for place in places for path, value in place.items() if isinstance(value, Mapping)
     }
@@ -286,6 +308,12 @@ def _leaves(path: str, value: Any) -> Iterable[tuple[str, Any]]:
     else:
         # A list (of layers, for instance) becomes text.
         yield path, str(value) if isinstance(value, list | tuple) else value
+
+
+def _half_width(score: Score | StoredScore) -> float | None:
+    if score.value is None or (ci95 := score.ci95) is None:
+        return None
+    return half_width(score.value, *ci95)
 
 
 def _values(scores: Sequence[Score | StoredScore]) -> list[float | None]:

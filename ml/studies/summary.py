@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from ml.metrics.significance import is_clear
-from ml.studies.grouped import Groups, by_size, counted_columns, counted_in, described
+from ml.studies.grouped import (
+    Groups,
+    by_size,
+    counted_columns,
+    counted_in,
+    described,
+    half_widths,
+)
 from ml.studies.not_counted import not_counted
 from ml.studies.seeds_or_rows import SeedsOrRows, seeds_or_rows_of_many
 from ml.studies.statistics import Correlations, Description, Document, correlations
@@ -202,12 +209,8 @@ def _uncertainty(study: Study, numbers: Numbers) -> list[dict[str, SeedsOrRows]]
     """Of each setting, by score."""
     groups = list(study.places.values())
     found: list[dict[str, SeedsOrRows]] = [{} for _ in groups]
-    for name in study.score_columns:
+    for name, widths in half_widths(study).items():
         column = numbers[name]
-        widths = np.array(
-            [np.nan if (width := run.half_width(name)) is None else width for run in study.runs],
-            dtype=np.float64,
-        )
         there = ~np.isnan(column)
         those = [[place for place in group if there[place]] for group in groups]
         for places, values in by_size([column[group] for group in those]):
