@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -218,7 +217,7 @@ def _check_known(connection: Connection, config: Config, url: URL) -> None:
 
 def _engine(url: URL, connections: int = MOST_CONNECTIONS) -> Engine:
     # NaN is not JSON. SQLite would accept it and PostgreSQL refuse it, so it is refused on both.
-    serializer = partial(json.dumps, allow_nan=False, separators=(",", ":"))
+    serializer = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
     kept = min(_KEPT_CONNECTIONS, connections)
     pool: dict[str, Any] = {"pool_size": kept, "max_overflow": connections - kept}
     if _is_sqlite(url):

@@ -6,18 +6,20 @@ has no condition. So every statement with a list of rows is in this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any, cast
 
-from sqlalchemy import Insert, Table, insert, update
+from sqlalchemy import Dialect, Insert, Table, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.database.tables import Base
 
 _AT_ONCE = 1_000
+# So few rows go into one statement, whose text is kept for each number of them.
+_FEW = 8
 # SQLite allows 32,766 bound values in a statement, PostgreSQL's protocol 65,535.
 _PART = 5_000
 
@@ -31,17 +33,45 @@ def insert_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str,
     """
     connection = session.connection()
     # One statement has one set of columns: it would leave out what only a later row has.
-    for _, alike in groupby(rows, key=lambda row: row.keys()):
+    for columns, alike in groupby(rows, key=_columns):
         found = list(alike)
+        if len(found) <= _FEW:
+            statement, prepare = _few(connection.dialect, table, columns, len(found))
+            values = tuple(
+                value if process is None else process(value)
+                for row in found
+                for process, value in zip(prepare, row.values(), strict=True)
+            )
+            connection.exec_driver_sql(statement, values)
+            continue
         for start in range(0, len(found), _AT_ONCE):
-            some = found[start : start + _AT_ONCE]
-            connection.execute(_insert(table), some if len(some) > 1 else some[0])
+            connection.execute(_insert(table), found[start : start + _AT_ONCE])
+
+
+def _columns(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(row)
 
 
 @cache
 def _insert(table: type[Base]) -> Insert:
     # Past the session, which would work out anew for each call how rows become objects.
     return insert(cast(Table, table.__table__))
+
+
+@lru_cache(1_000)
+def _few(
+    dialect: Dialect, table: type[Base], columns: tuple[str, ...], rows: int
+) -> tuple[str, list[Callable[[Any], Any] | None]]:
+    """The text of an INSERT of so many rows, and what makes the driver's values of the columns'."""
+    of = cast(Table, table.__table__)
+    quoted = dialect.identifier_preparer.quote
+    names = ", ".join(map(quoted, columns))
+    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    places = ", ".join([f"({', '.join([mark] * len(columns))})"] * rows)
+    return (
+        f"INSERT INTO {quoted(of.name)} ({names}) VALUES {places}",  # noqa: S608 (no input)
+        [of.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns],
+    )
 
 
 def update_rows(session: Session, table: type[Base], rows: Iterable[Mapping[str, Any]]) -> None:

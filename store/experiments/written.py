@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.orm import Session
 
 from store.database.rows import parts
@@ -44,8 +45,12 @@ _JOINED = (
 _EVALUATIONS = select(
     Evaluation.run_id, Evaluation.evaluation_key, Evaluation.id, Evaluation.state
 ).where(Evaluation.run_id.in_(bindparam("ids", expanding=True)))
-_SPEC = select(ExperimentRow.spec).where(ExperimentRow.id == bindparam("id"))
-_SWEPT = select(Link.swept).where(Link.experiment_id == bindparam("id")).order_by(Link.position)
+_KEPT = select(
+    ExperimentRow.spec,
+    select(func.jsonb_agg(aggregate_order_by(Link.swept, Link.position), type_=JSONB))
+    .where(Link.experiment_id == ExperimentRow.id)
+    .scalar_subquery(),
+).where(ExperimentRow.id == bindparam("id"))
 
 
 def evaluations_of(
@@ -98,9 +103,7 @@ def written(
     spec, swept = experiment["spec"], [link["swept"] for link in links]
     if session.get_bind().dialect.name == "postgresql":
         # It keeps JSON by its value: names come back in another order, and 1e3 as 1000.
-        connection, id = session.connection(), {"id": experiment["id"]}
-        spec = connection.execute(_SPEC, id).scalar_one()
-        swept = list(connection.execute(_SWEPT, id).scalars())
+        spec, swept = session.connection().execute(_KEPT, {"id": experiment["id"]}).one()
     return Written(
         Experiment(
             id=experiment["id"],
