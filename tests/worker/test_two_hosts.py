@@ -66,7 +66,12 @@ def train_on_another_host() -> bool:
 def hosts(workplace: Workplace, run_id: str) -> list[str]:
     """The hosts of the attempts to train a run."""
     found = queries.attempts(workplace.stores.database, [run_id])[run_id]
-    return [one.worker.rpartition(":")[0] for one in found if one.evaluation_id is None]
+    return [host_of(one.worker) for one in found if one.evaluation_id is None]
+
+
+def host_of(worker: str) -> str:
+    """The host in a worker's name. In a container, a number of its process ids follows it."""
+    return worker.rpartition(":")[0].partition("/")[0]
 
 
 def is_whole(workplace: Workplace, run_id: str, undisturbed: Trained) -> bool:
@@ -102,7 +107,7 @@ def test_another_host_goes_on_where_a_killed_one_had_come(
         content = workplace.content(run_id, artifact.name)
         assert hashlib.sha256(content).hexdigest() == artifact.sha256
     lines = log_of_run(workplace.stores.database, run_id)
-    told = [line.worker.rpartition(":")[0] for line in lines if "begins" in line.message]
+    told = [host_of(line.worker) for line in lines if "begins" in line.message]
     assert {"another-host", socket.gethostname()} == set(told)
     assert any(line.message == f"goes on from step {come}" for line in lines)
 

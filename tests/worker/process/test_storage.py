@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.answers.waiting import reason
+from api.state.queues import Standing
 from api.documents.runs import run_document
 from store import queries
 from store.database.tables import Job, Trouble
@@ -261,4 +262,4 @@ def test_who_waits_for_the_object_folder_hears_of_a_wish_to_stop(
 def waits(workplace: Workplace, run_id: str, told: dict[JobKind, str]) -> str:
     """Why a run waits, as it is shown."""
     found = queue(workplace.stores.database, JobKind.TRAIN, Rules())
-    return reason(found.of_run[run_id], found, told)
+    return reason(found.of_run[run_id], Standing(found), told)
