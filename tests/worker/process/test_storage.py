@@ -14,6 +14,7 @@ import pytest
 from api.answers.waiting import reason
 from api.state.queues import Standing
 from api.documents.runs import run_document
+from api.state.queues import Standing
 from store import queries
 from store.database.tables import Job, Trouble
 from store.experiments.cancel import cancel_run, resume_run
