@@ -58,7 +58,9 @@ def test_every_place_where_a_spec_can_say_it_is_decided() -> None:
 
 
 def test_origins_of_origins_and_swept_origins_are_decided_too() -> None:
-    auto, chosen = ({"training.precision": one, "training.steps": 3} for one in ("auto", "bfloat16"))
+    auto, chosen = (
+        {"training.precision": one, "training.steps": 3} for one in ("auto", "bfloat16")
+    )
     posted = {
         "origin": {"training.steps": 5, "origin": auto},
         "sweep": {

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from api.answers.waiting import reason
-from api.state.queues import Standing
 from api.documents.runs import run_document
 from api.state.queues import Standing
 from store import queries
