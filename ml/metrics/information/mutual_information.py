@@ -55,6 +55,8 @@ def equal_width_bins(
 def _compared(data: np.ndarray, n_bins: int, *, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
     """A column's values and the edges of its bins, as they are compared."""
     data = data.astype(np.uint8) if data.dtype == bool else data
+    if data.dtype == np.float64 and _is_too_wide(data.min(), data.max()):
+        data = data / 2
     if data.dtype.kind in "iu" and max(int(data.max()), -int(data.min())) > 2**53:
         # Edges are float64, which rounds such integers, but may hold their differences exactly.
         data = above_least(data)
@@ -63,6 +65,12 @@ def _compared(data: np.ndarray, n_bins: int, *, scaled: bool) -> tuple[np.ndarra
     low, high = float(data.min()), float(data.max())
     data = (data.astype(np.float64) - low) / ((high - low) or 1.0)
     return data, np.linspace(0.0, 1.0, n_bins + 1)
+
+
+def _is_too_wide(lows: np.ndarray, highs: np.ndarray) -> bool:
+    """Whether a difference is beyond the largest float64. That of the halves never is."""
+    with np.errstate(over="ignore"):
+        return not np.isfinite(highs - lows).all()
 
 
 class Recut:
@@ -104,8 +112,11 @@ def bins_between(
 
     Values beyond the ends fall into the first or the last bin.
     """
+    values = values.astype(np.float64)
+    if _is_too_wide(lowest, highest):
+        values, lowest, highest = values / 2, lowest / 2, highest / 2
     widths = highest - lowest
-    places = (values.astype(np.float64) - lowest) / np.where(widths > 0, widths, 1.0)
+    places = (values - lowest) / np.where(widths > 0, widths, 1.0)
     binned: np.ndarray = (places * n_bins).clip(0, n_bins - 1).astype(np.int64)
     return binned
 

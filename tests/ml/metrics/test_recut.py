@@ -22,6 +22,7 @@ def odd_columns(rows: int, draws: np.random.Generator) -> dict[str, np.ndarray]:
         "half precision": normal.astype(np.float16),
         "collapsed": (7.0 + 1e-7 * normal).astype(np.float32),
         "a wide range": normal * [1e307, 1.0, 1e-300],
+        "wider than a float64": 1.7e308 * np.clip(normal, -1, 1),
         "a constant and a rare value": np.stack(
             [np.zeros(rows), np.r_[5.0, np.zeros(rows - 1)], normal[:, 0]], axis=1
         ),

@@ -51,6 +51,12 @@ def test_bins_between_a_columns_own_ends_are_its_bins() -> None:
     values = np.random.default_rng(0).normal(size=(500, 3))
     found = bins_between(values, 20, values.min(0), values.max(0))
     np.testing.assert_array_equal(found, equal_width_bins(values, 20))
+    # A difference of such values is beyond the largest float64.
+    wide = 1.7e308 * np.clip(values, -1, 1)
+    narrow = equal_width_bins(np.clip(values, -1, 1) / 4, 20)
+    np.testing.assert_array_equal(equal_width_bins(wide, 20), narrow)
+    assert len(np.unique(narrow)) == 20
+    np.testing.assert_array_equal(bins_between(wide, 20, wide.min(0), wide.max(0)), narrow)
     beyond = bins_between(np.array([[-9.0], [0.5], [9.0]]), 10, np.array([0.0]), np.array([1.0]))
     assert beyond.ravel().tolist() == [0, 5, 9]
 
