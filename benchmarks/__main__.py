@@ -60,8 +60,9 @@ def parsed(given: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def measure(names: Sequence[str], *, quick: bool, out: Path) -> tuple[list[str], bool]:
-    """Run the scripts. Returns those that failed, and whether Ctrl-C ended it."""
+def measure(names: Sequence[str], *, quick: bool, out: Path) -> tuple[list[str], list[str], bool]:
+    """Run the scripts. Returns those that ended well, those that failed, and if Ctrl-C ended it."""
+    done: list[str] = []
     failed: list[str] = []
     began = time.monotonic()
     for number, name in enumerate(names, start=1):
@@ -81,10 +82,11 @@ def measure(names: Sequence[str], *, quick: bool, out: Path) -> tuple[list[str],
                 continue
             except KeyboardInterrupt:
                 CONSOLE.print(f"stopped in {name}; what was measured before is kept")
-                return failed, True
+                return done, failed, True
         _runs.keep(out, entry)
+        done.append(name)
         CONSOLE.print(f"{entry.markdown()}\n\n{entry.document['seconds']:.0f} s\n", markup=False)
-    return failed, False
+    return done, failed, False
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> bool:
@@ -134,7 +136,8 @@ def main(given: Sequence[str] | None = None) -> int:
     failed: list[str] = []
     stopped = False
     if not arguments.no_run:
-        failed, stopped = measure(names, quick=arguments.quick, out=arguments.out)
+        # Of the others the record has former figures, which say nothing of what was run now.
+        names, failed, stopped = measure(names, quick=arguments.quick, out=arguments.out)
     record = _runs.read(arguments.out)
     if arguments.out.resolve() == RECORD:
         page = _page.PAGE.read_text(encoding="utf-8")

@@ -70,6 +70,19 @@ def test_a_benchmark_measured_by_itself_leaves_the_others_as_they_are(
     assert record["first"]["tables"][0]["rows"][0]["figures"]["took"]["values"] == [1.0]
 
 
+def test_former_figures_of_a_script_that_fails_are_not_compared(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, old = tmp_path / "record.json", tmp_path / "old.json"
+    assert command.main(["third", "--out", str(out)]) == 0
+    old.write_text(out.read_text())
+    (folder / "third.py").write_text(BAD)
+    capsys.readouterr()
+    assert command.main(["first", "third", "--out", str(out), "--compare", str(old)]) == 1
+    said = capsys.readouterr().out
+    assert "failed: third" in said and "0 figures" in said
+
+
 def test_a_script_is_run_with_its_settings(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
