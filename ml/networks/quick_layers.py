@@ -6,14 +6,12 @@ networks are called, `quickened` has some of these layers take another way to th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-LAYERS = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
-"""Layers that do not read their output again, and whose gradients are tensors of their own."""
 
 
 def quickened(modules: dict[str, nn.Module]) -> dict[str, nn.Module]:
@@ -24,11 +22,7 @@ def quickened(modules: dict[str, nn.Module]) -> dict[str, nn.Module]:
             if type(module) is nn.ConvTranspose2d and _is_plain(module):
                 module.__class__ = _TransposedConvolution
             if type(module) is nn.Sequential:
-                layers = list(module)
-                for before, layer, after in zip(layers, layers[1:], layers[2:], strict=False):
-                    between = isinstance(before, LAYERS) and isinstance(after, LAYERS)
-                    if between and type(layer) is nn.ReLU:
-                        layer.__class__ = _ReLUBetweenLayers
+                module.__class__ = _Sequence
     return modules
 
 
@@ -36,13 +30,24 @@ def _is_plain(layer: nn.ConvTranspose2d) -> bool:
     return layer.groups == 1 and layer.dilation == (1, 1) and layer.bias is not None
 
 
-class _ReLUBetweenLayers(nn.ReLU):
+class _Sequence(nn.Sequential):
+    """Overwrites at its ReLUs. Whoever calls its layers one by one has ReLUs that do not."""
+
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.device.type != "cpu":
-            return super().forward(inputs)
-        outputs = _OverwritingReLU.apply(inputs)  # type: ignore[no-untyped-call]
-        assert isinstance(outputs, Tensor)
-        return outputs
+        layers = list(self)
+        for place, layer in enumerate(layers):
+            if inputs.device.type == "cpu" and overwrites(layers, place):
+                inputs = _OverwritingReLU.apply(inputs)  # type: ignore[no-untyped-call]
+            else:
+                inputs = layer(inputs)
+        return inputs
+
+
+def overwrites(layers: Sequence[nn.Module], place: int) -> bool:
+    """Whether the layer here is a ReLU whose input and gradient nobody else reads."""
+    if type(layers[place]) is not nn.ReLU or not 0 < place < len(layers) - 1:
+        return False
+    return type(layers[place - 1]) in LAYERS and type(layers[place + 1]) in LAYERS
 
 
 class _OverwritingReLU(torch.autograd.Function):
@@ -64,6 +69,9 @@ class _OverwritingReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (outputs,) = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # It is going to be differentiated once more.
+            return torch.ops.aten.threshold_backward(gradient, outputs, 0)  # type: ignore[no-any-return]
         torch.ops.aten.threshold_backward.grad_input(gradient, outputs, 0, grad_input=gradient)
         return gradient
 
@@ -148,6 +156,11 @@ class _Transposed(torch.autograd.Function):
             )
 
         return torch.vmap(of_one, in_dims[:3])(*tensors), 0
+
+
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, _TransposedConvolution)
+"""Layers that do not read their output again, and whose gradients are tensors of their own.
+Architectures may have subclasses that do."""
 
 
 def _summed_in(tensor: Tensor) -> torch.dtype:

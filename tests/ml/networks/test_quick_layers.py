@@ -13,7 +13,7 @@ from torch.func import functional_call
 from ml.components.registry import components
 from ml.models.protocol import ImageShape
 from ml.networks.networks import build
-from ml.networks.quick_layers import quickened
+from ml.networks.quick_layers import overwrites, quickened
 from ml.spec.run_spec import RunSpec
 
 EVERY: list[dict[str, Any]] = [
@@ -81,16 +81,24 @@ def test_they_compute_what_torchs_own_compute(
 
 
 def test_layers_are_the_quick_ones_where_that_is_safe() -> None:
+    decoder = quickened(networks({"name": "burgess"}, (64, 64, 1)))["decoder"]
+    assert isinstance(decoder, nn.Sequential) and type(decoder) is not nn.Sequential
+    layers = list(decoder)
     changed = [
-        type(layer).__name__
-        for layer in quickened(networks({"name": "burgess"}, (64, 64, 1)))["decoder"]
-    ]  # type: ignore[attr-defined]
-    linear = ["Linear", "_ReLUBetweenLayers"]
+        "overwritten" if overwrites(layers, place) else type(layer).__name__
+        for place, layer in enumerate(layers)
+    ]
+    linear = ["Linear", "overwritten"]
     # The gradient that reaches a ReLU through Unflatten may be anybody's.
     assert changed[:7] == [*linear, *linear, "Linear", "ReLU", "Unflatten"]
-    assert changed[7:] == ["_TransposedConvolution", "_ReLUBetweenLayers"] * 3 + [
-        "_TransposedConvolution"
-    ]
+    assert changed[7:] == ["_TransposedConvolution", "overwritten"] * 3 + ["_TransposedConvolution"]
+
+
+class Bent(nn.Linear):
+    """A layer of somebody's own, whose gradient needs its output."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs).tanh()
 
 
 def test_what_is_read_again_is_not_overwritten() -> None:
@@ -98,10 +106,39 @@ def test_what_is_read_again_is_not_overwritten() -> None:
     for before, after in (
         (nn.GroupNorm(2, 4), nn.Conv2d(4, 2, 1)),
         (nn.Conv2d(4, 4, 1), nn.Tanh()),
+        (Bent(4, 4), nn.Linear(4, 2)),
+        (nn.Linear(4, 4), Bent(4, 2)),
     ):
-        layers = nn.Sequential(before, nn.ReLU(), after)
-        quickened({"decoder": layers})
-        assert type(layers[1]) is nn.ReLU
+        assert not overwrites([before, nn.ReLU(), after], 1)
+
+
+def test_layers_that_are_called_one_by_one_overwrite_nothing() -> None:
+    layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    quickened({"encoder": layers})
+    first, relu, last = layers
+    inputs = first(drawn(5, 3, dtype=torch.float32))
+    kept = inputs.detach().clone()
+    part = layers[:2](drawn(5, 3, dtype=torch.float32))
+    assert torch.equal(last(relu(inputs)), last(part)) and torch.equal(inputs, kept)
+    # The gradient of a sum is one number for all.
+    (gradient,) = torch.autograd.grad(part.sum(), first.bias)
+    assert torch.equal(gradient, (kept > 0).sum(0).float())
+
+
+@pytest.mark.parametrize("network", ["encoder", "decoder"])
+def test_gradients_can_be_differentiated_again(network: str) -> None:
+    model = {"name": "conv", "channels": [8, 16, 8], "hidden": [20, 20]}
+    plain, quick, parameters, inputs = both(model, (28, 28, 1), network)
+    found = []
+    for one in (plain, quick):
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
+        seen = inputs.clone().requires_grad_()
+        outputs = functional_call(one, leaves, (seen,))
+        (slope,) = torch.autograd.grad(outputs.sum(), seen, create_graph=True)
+        weights = [tensor for name, tensor in leaves.items() if name.endswith("weight")]
+        found.append(torch.autograd.grad((slope.norm(dim=1) - 1).square().sum(), weights))
+    for wanted, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, wanted)
 
 
 def test_parameters_keep_their_names_and_shapes() -> None:
