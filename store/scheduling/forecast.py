@@ -6,6 +6,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import NamedTuple
 
 from store.scheduling.fair_share import FairShare, Held, Rules, Share, Waiting, accrued, faded
 
@@ -19,8 +21,7 @@ owners would otherwise be looked at at each of these moments."""
 LOOKS_A_SLICE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(NamedTuple):
     """A job that waits or is running."""
 
     id: str
@@ -35,8 +36,10 @@ class Ahead:
     together: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+_BY_AGE = attrgetter("created_at", "id")
+
+
+class Start(NamedTuple):
     """When a job starts."""
 
     #: 1 is next.
@@ -144,7 +147,7 @@ class _Play:
         self._began = self._now = now.now
         self._shares = {(one.owner, one.priority, one.short): one for one in now.shares}
         self._queues: dict[tuple[str, int, bool], _Line] = {}
-        for job in sorted(waiting, key=lambda job: (job.created_at, job.id)):
+        for job in sorted(waiting, key=_BY_AGE):
             self._line(job).append(job)
         self._held = {name: [one for one in now.held if one.worker == name] for name in held}
         self._workers = {
@@ -162,7 +165,11 @@ class _Play:
         )
 
     def _line(self, job: Ahead) -> _Line:
-        return self._queues.setdefault((job.owner, job.priority, job.short), _Line())
+        key = job.owner, job.priority, job.short
+        found = self._queues.get(key)
+        if found is None:
+            found = self._queues[key] = _Line()
+        return found
 
     def _since(self, name: str) -> float:
         return max((one.since for one in self._held[name]), default=self._now)
@@ -278,7 +285,7 @@ class _Play:
             worker = self._workers[name]
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now
-                self._line(job).put_first(replace(job, seconds=left))
+                self._line(job).put_first(job._replace(seconds=left))
 
     def _put_down(self, worker: _Worker) -> list[Ahead]:
         """Free a worker and charge the owners of its jobs. Returns these jobs."""

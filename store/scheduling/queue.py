@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
@@ -20,8 +22,7 @@ from store.states import JobKind, JobState
 from store.workers.presence import able_workers
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A job in the queue."""
 
     job_id: str
@@ -110,17 +111,16 @@ def queue(database: Database, kind: JobKind, rules: Rules) -> Queue:
     """The queue of a kind, as it is now."""
     with database.read() as session:
         found = scene(session, kind, rules)
-    ahead, starts = found.ahead(), found.starts()
-    places = sorted(
-        (_place(kind, row, ahead[row.id], starts[row.id]) for row in found.waiting),
-        key=lambda place: place.position,
-    )
+    ahead = found.ahead
+    starts = found.starts()
+    places = [_place(kind, row, ahead[row.id], starts[row.id]) for row in found.waiting]
+    places.sort(key=attrgetter("position"))
     # Reversed, so that the first place of a run is the one that stays.
     of_run = {place.run_id: place for place in reversed(places) if place.run_id is not None}
     return Queue(kind, places, _owners(kind, found.now), len(found.able), of_run)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
     """All that a forecast depends on.
 
@@ -134,6 +134,7 @@ class Scene:
     running: Sequence[Any]
     paces: dict[str, Pace]
 
+    @cached_property
     def ahead(self) -> dict[str, Ahead]:
         """The waiting jobs by their ids."""
         found: dict[str, Ahead] = {}
@@ -148,7 +149,7 @@ class Scene:
         for row in self.running:
             pace = self.paces.get(row.pace_key)
             held[row.worker].append(as_ahead(row, pace, _left(row, self.paces)))
-        waiting = [*self.ahead().values(), *more]
+        waiting = [*self.ahead.values(), *more]
         return forecast(self.now, waiting, held, idle=len(self.able - held.keys()))
 
 
@@ -214,12 +215,13 @@ def _jobs(session: Session, kind: JobKind, state: JobState) -> Sequence[Any]:
         db_now().label("now"),
     ]
     which = (Job.kind == kind, Job.state == state)
+    connection = session.connection()
     if kind is JobKind.EVALUATE:
         nothing = literal(0)
-        return session.execute(
+        return connection.execute(
             select(*columns, nothing.label("steps"), nothing.label("all_steps")).where(*which)
         ).all()
-    return session.execute(
+    return connection.execute(
         select(*columns, steps.label("steps"), Run.steps.label("all_steps"))
         .join(Run, Run.id == Job.run_id)
         .where(*which)

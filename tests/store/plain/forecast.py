@@ -161,7 +161,7 @@ class _Play:
             for job in self._put_down(worker):
                 left = None if math.isinf(worker.ends) else worker.ends - self._now
                 queue = self._queues.setdefault((job.owner, job.priority, job.short), deque())
-                queue.appendleft(replace(job, seconds=left))
+                queue.appendleft(job._replace(seconds=left))
 
     def _put_down(self, worker: _Worker) -> list[Ahead]:
         """Free a worker, and charge those whose jobs it had. Returns these jobs."""
