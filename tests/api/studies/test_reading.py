@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.responses import JSONResponse
+from sqlalchemy import delete
 
 from api.documents.base import Page
 from api.studies.result_files import results_bytes
@@ -17,9 +18,12 @@ from ml.studies.leaderboard import Table, leaderboard
 from ml.studies.study import RunResult, Study, study
 from ml.studies.summary import summarise
 from store import queries
+from store.database import tables
+from store.database.connection import Database
 from store.jobs.finish import finish_evaluation, finish_training
+from store.retention.delete import delete_experiment
 from store.states import JobKind
-from tests.api.service import RECORD, SPEC, Service, scores, serving
+from tests.api.service import RECORD, SPEC, Service, problem, scores, serving
 
 SWEEP = {**SPEC, "name": 'a "sweep", so', "sweep": {"objective.beta": [1, 4.5], "seed": [0, 1, 2]}}
 AWKWARD: list[dict[str, Any]] = [
@@ -168,3 +172,64 @@ def test_every_change_shows_at_once_also_in_another_process(
         after = [{name: one.get(at).content for name, at in asked.items()} for one in services]
     assert after[0] == after[1]
     assert {name for name in asked if after[0][name] != before[0][name]} == changes
+
+
+def test_what_is_deleted_by_another_process_is_in_no_answer(
+    tmp_path: Path, database_url: str
+) -> None:
+    with serving(tmp_path, database_url=database_url) as service:
+        ids = [
+            service.post({**SWEEP, "sweep": {"objective.beta": [beta]}})["id"] for beta in (1, 2)
+        ]
+        service.finish()
+        service.finish()
+        asked = [
+            f"/v1/experiments/{ids[0]}/results",
+            f"/v1/experiments/{ids[0]}/results?format=csv",
+            f"/v1/experiments/{ids[0]}/summary?udr=false",
+        ]
+        [run] = [place.run_id for place in queries.experiment_runs(service.database, ids[0])]
+        board = "/v1/leaderboard?dataset=digits"
+        assert all(service.get(at).content for at in asked)
+        assert run in service.get(board).content.decode()
+        other = Database(database_url)
+        delete_experiment(other, ids[0])
+        other.dispose()
+        for at in asked:
+            problem(service.client.get(at), 404)
+        # The experiment that is left has a run of its own.
+        after = service.get(board).content.decode()
+        [left] = [place.run_id for place in queries.experiment_runs(service.database, ids[1])]
+        assert run not in after and left in after
+
+
+def test_scores_that_are_gone_with_their_evaluation_are_in_no_answer(
+    tmp_path: Path, database_url: str
+) -> None:
+    with serving(tmp_path, database_url=database_url) as service:
+        id = service.post(SWEEP)["id"]
+        service.finish()
+        path = f"/v1/experiments/{id}"
+        asked = [
+            f"{path}/results",
+            f"{path}/results?format=csv",
+            f"{path}/summary?udr=false",
+            "/v1/leaderboard?dataset=digits",
+        ]
+        before = [service.get(at).content for at in asked]
+        other = Database(database_url)
+        [scored] = [
+            place.run_id
+            for place in queries.experiment_runs(other, id)
+            if queries.scores(other, place.run_id)
+        ]
+        link = tables.ExperimentRun
+        with other.write() as session:
+            # As no part of the service does it: from one place of a sweep.
+            session.execute(delete(tables.Score).where(tables.Score.run_id == scored))
+            session.execute(delete(link).where(link.run_id == scored))
+        other.dispose()
+        after = [service.get(at).content for at in asked]
+    assert all(scored in one.decode() for one in (before[0], before[1], before[3]))
+    assert not any(scored in one.decode() for one in after)
+    assert all(one != two for one, two in zip(before, after, strict=True))
