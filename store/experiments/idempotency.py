@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from store.database.tables import Experiment
 from store.errors import KeyOfAnother
@@ -25,13 +24,13 @@ _MADE = select(Experiment.id, Experiment.request_sha256).where(
 )
 
 
-def look_up(session: Session, owner: str | None, request: IdempotentRequest) -> str | None:
+def look_up(connection: Connection, owner: str | None, request: IdempotentRequest) -> str | None:
     """The id of the experiment that this owner's request has made; None for a new request.
 
     Raises:
         KeyOfAnother: if the owner has sent another request under this key.
     """
-    found = session.connection().execute(_MADE, {"owner": owner, "key": request.key}).one_or_none()
+    found = connection.execute(_MADE, {"owner": owner, "key": request.key}).one_or_none()
     if found is None:
         return None
     if found.request_sha256 != request.sha256:

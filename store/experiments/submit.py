@@ -141,7 +141,7 @@ def submit(
     submission = _Submission(experiment, runs, force, limits, prefer)
 
     def write(session: Session) -> Submitted:
-        made = None if request is None else look_up(session, owner, request)
+        made = None if request is None else look_up(session.connection(), owner, request)
         if made is not None:
             return Submitted(made, replayed=True)
         return Submitted(str(experiment["id"]), replayed=False, written=_write(session, submission))
@@ -158,8 +158,8 @@ def submitted_before(
     Raises:
         KeyOfAnother: if the owner has sent another request under this key.
     """
-    with database.read() as session:
-        made = look_up(session, owner, request)
+    with database.look() as connection:
+        made = look_up(connection, owner, request)
     return None if made is None else Submitted(made, replayed=True)
 
 

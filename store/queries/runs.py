@@ -69,8 +69,7 @@ _HOLDERS = (
 def attempts(database: Database, run_ids: Iterable[str]) -> dict[str, list[Attempt]]:
     """All attempts at these runs and their evaluations, oldest first."""
     found: dict[str, list[Attempt]] = {run_id: [] for run_id in run_ids}
-    with database.read() as session:
-        connection = session.connection()
+    with database.look() as connection:
         rows = [
             values
             for part in parts(found)

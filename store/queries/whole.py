@@ -84,8 +84,8 @@ def whole(database: Database, id: str) -> Whole:
     Raises:
         NotFound: if there is none with this id.
     """
-    with database.read() as session:
-        connection, here = session.connection(), {"id": id}
+    here = {"id": id}
+    with database.look() as connection:
         row = connection.execute(_EXPERIMENT, here).one_or_none()
         if row is None:
             raise NotFound("experiment", id)

@@ -37,6 +37,6 @@ def end_trouble(database: Database, worker: str) -> None:
 
 def troubles(database: Database) -> dict[JobKind, str]:
     """The last reported reason why workers of a kind take no jobs; a kind without one is absent."""
-    with database.read() as session:
-        rows = session.connection().execute(_REPORTED, {"stale": STALE_SECONDS}).all()
+    with database.look() as connection:
+        rows = connection.execute(_REPORTED, {"stale": STALE_SECONDS}).all()
     return {row.kind: row.message for row in rows}
