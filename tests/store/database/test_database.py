@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
 from store.database.connection import Database, db_now, migrate
+from store.database.outages import DATABASE_OUTAGE
 from store.database.tables import Base, Score
+from tests.heddle.fake_programs import free_port
 
 
 def test_migrations_arrive_at_the_schema_of_the_tables(database: Database) -> None:
@@ -204,17 +207,55 @@ def test_sqlite_commits_are_durable_and_readers_are_not_blocked(tmp_path: Path) 
     database.dispose()
 
 
-def test_a_postgresql_connection_that_died_is_replaced(postgres_url: str) -> None:
+@pytest.mark.parametrize("way", ["read", "look", "write"])
+@pytest.mark.parametrize("dead", [1, 3])
+def test_postgresql_connections_that_died_are_replaced(
+    way: str, dead: int, postgres_url: str
+) -> None:
     database = Database(postgres_url)
-    with database.read() as session:
-        process = session.scalar(text("SELECT pg_backend_pid()"))
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(database.read()) for _ in range(dead)]
+        ids = [session.scalar(text("SELECT pg_backend_pid()")) for session in sessions]
     other = Database(str(make_url(postgres_url).render_as_string(hide_password=False)))
     with other.write() as session:
-        session.execute(text("SELECT pg_terminate_backend(:id)"), {"id": process})
-    with database.read() as session:
-        assert session.scalar(text("SELECT 1")) == 1
+        for id in ids:
+            session.execute(text("SELECT pg_terminate_backend(:id)"), {"id": id})
+    with getattr(database, way)() as found:
+        assert found.execute(text("SELECT pg_backend_pid()")).scalar_one() not in ids
+    assert database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     database.dispose()
     other.dispose()
+
+
+def test_a_server_of_postgresql_that_is_gone_is_an_outage(postgres_url: str) -> None:
+    gone = make_url(postgres_url).set(host="127.0.0.1", port=free_port())
+    database = Database(gone.render_as_string(hide_password=False))
+    for way in (database.read, database.look, database.write):
+        with pytest.raises(DATABASE_OUTAGE), way():
+            pass
+    database.dispose()
+
+
+@pytest.mark.parametrize("way", ["read", "look"])
+def test_a_reader_sees_one_moment_and_writes_nothing(way: str, database_url: str) -> None:
+    database = Database(database_url)
+    add = text("INSERT INTO counters VALUES ('a', 1)")
+    count = text("SELECT count(*) FROM counters")
+    with getattr(database, way)() as reader:
+        before = reader.execute(count).scalar_one()
+        with database.write() as session:
+            session.execute(add)
+        assert reader.execute(count).scalar_one() == before
+    with getattr(database, way)() as reader:
+        assert reader.execute(count).scalar_one() == before + 1
+    if database._engine.dialect.name == "postgresql":
+        with pytest.raises(DATABASE_OUTAGE), getattr(database, way)() as reader:
+            reader.execute(add)
+        with database.read() as session:
+            isolation = session.scalar(text("SHOW transaction_isolation"))
+        with database.write() as session:
+            assert isolation != session.scalar(text("SHOW transaction_isolation"))
+    database.dispose()
 
 
 def test_writers_of_one_process_wait_for_each_other_and_not_for_the_database(
