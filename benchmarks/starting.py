@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def serve(home: Path, seed: int, found: Start) -> None:
             until(lambda: http.get(run).json()["state"] != "queued")
             found.first_job.append(time.perf_counter() - began)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(PATIENCE_SECONDS)
 
 
