@@ -194,13 +194,13 @@ def on(
     firsts, agains = (1, 10) if arguments.quick else (3, 50)
     with tempfile.TemporaryDirectory(prefix="heddle-reading-") as folder:
         home = Path(folder)
-        with database(name, home) as database_url:
+        with database(name, home) as (database_url, _):
             migrate(database_url)
             stored = Database(database_url)
             filled = fill(stored, arguments.runs, arguments.owners)
             decoded = [documents(stored) for _ in range(firsts)]
             stored.dispose()
-            with serving(home, database_url) as url:
+            with serving(home, database_url, 1) as (url, _):
                 began = peak_mib()
                 found = measure(url, filled, firsts, agains)
                 peak = peak_mib()
