@@ -214,11 +214,11 @@ def main() -> None:
     made.add_argument("--batch", type=int, default=64)
     made.add_argument("--threads", type=int, default=1)
     made.add_argument("--precision", choices=list(TOLERANCE), help="(default: each, but --quick)")
-    made.add_argument("--images", type=int, help="timed images of a round (default 6400)")
+    made.add_argument("--images", type=int, help="timed images of a round (default 1600)")
     made.add_argument("--rounds", type=int, help="(default 5)")
     arguments = made.parse_args()
     number = arguments.rounds or (3 if arguments.quick else 5)
-    images = arguments.images or (768 if arguments.quick else 6400)
+    images = arguments.images or (768 if arguments.quick else 1600)
     asked = ["float32"] if arguments.quick else precisions()
     tables = []
     for precision in [arguments.precision] if arguments.precision else asked:
